@@ -1,0 +1,30 @@
+"""Child registries of mmdet's, scope ``mmvos``.
+
+A config keeps ``default_scope = 'mmdet'`` and writes each of our types as ``mmvos.X``; parts that are not found here are looked
+up in mmdet and mmengine.
+"""
+from mmdet.registry import DATA_SAMPLERS as MMDET_DATA_SAMPLERS
+from mmdet.registry import DATASETS as MMDET_DATASETS
+from mmdet.registry import HOOKS as MMDET_HOOKS
+from mmdet.registry import LOOPS as MMDET_LOOPS
+from mmdet.registry import METRICS as MMDET_METRICS
+from mmdet.registry import MODELS as MMDET_MODELS
+from mmdet.registry import OPTIM_WRAPPERS as MMDET_OPTIM_WRAPPERS
+from mmdet.registry import TRANSFORMS as MMDET_TRANSFORMS
+from mmdet.registry import WEIGHT_INITIALIZERS as MMDET_WEIGHT_INITIALIZERS
+from mmengine.registry import Registry
+
+
+def _child(name: str, parent: Registry, *locations: str) -> Registry:
+    return Registry(name, parent=parent, scope='mmvos', locations=list(locations))
+
+
+MODELS = _child('model', MMDET_MODELS, 'mmvos.models')
+WEIGHT_INITIALIZERS = _child('weight initializer', MMDET_WEIGHT_INITIALIZERS, 'mmvos.models')
+DATASETS = _child('dataset', MMDET_DATASETS, 'mmvos.datasets')
+TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'mmvos.datasets')
+DATA_SAMPLERS = _child('data sampler', MMDET_DATA_SAMPLERS, 'mmvos.datasets')
+METRICS = _child('metric', MMDET_METRICS, 'mmvos.evaluation')
+LOOPS = _child('loop', MMDET_LOOPS, 'mmvos.engine')
+HOOKS = _child('hook', MMDET_HOOKS, 'mmvos.engine')
+OPTIM_WRAPPERS = _child('optimizer wrapper', MMDET_OPTIM_WRAPPERS, 'mmvos.engine')
