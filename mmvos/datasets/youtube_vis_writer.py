@@ -1,0 +1,198 @@
+"""Writes videos in the YouTube-VIS layout (native JSON + JPEG frames) with the same masks as DAVIS-style palette PNGs.
+
+One `VideoWriter` takes one video frame by frame (picture and label map) and returns a `VideoRecord`; `write_instances`
+joins the records of a split into its JSON file. Writers of different videos share nothing, so videos can be made in
+parallel; ids come from the order of the records alone. Layout of a split: `instances.json`, `JPEGImages/<video>/00000.jpg`,
+`Annotations/<video>/00000.png`. Schema: the YouTube-VIS 2021 competition page. Letters: H, W height and width, L frames.
+"""
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+MAX_OBJECTS = 255  # pixel values of a palette PNG, 0 is the background
+
+
+@dataclass(frozen=True)
+class ObjectRecord:
+    """One object over a whole video; each tuple has one entry per frame, None where no pixel of it is visible."""
+
+    number: int                                  # pixel value in the PNGs, from 1
+    category_id: int
+    segmentations: tuple[dict[str, Any] | None, ...]  # uncompressed RLE: counts (list of int), size [H, W]
+    bboxes: tuple[list[float] | None, ...]       # x, y, w, h in pixels
+    areas: tuple[int | None, ...]                # visible pixels
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """What the JSON file says about one video."""
+
+    name: str
+    height: int
+    width: int
+    file_names: tuple[str, ...]
+    objects: tuple[ObjectRecord, ...]
+
+
+def davis_palette() -> list[int]:
+    """Return the 768 numbers of the DAVIS (= PASCAL VOC) palette: bit k of the index, three bits at a time, from the top."""
+    palette = []
+    for index in range(256):
+        color = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                color[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
+        palette.extend(color)
+    return palette
+
+
+def write_label_png(path: Path, label_map: np.ndarray) -> None:
+    """Write an (H, W) uint8 label map as a palette PNG whose pixel values are the labels."""
+    assert label_map.ndim == 2 and label_map.dtype == np.uint8, (label_map.shape, label_map.dtype)
+    image = Image.fromarray(label_map, mode='P')
+    image.putpalette(davis_palette())
+    image.save(path)
+
+
+def uncompressed_rle(mask: np.ndarray) -> dict[str, Any]:
+    """Return the COCO run lengths of an (H, W) bool mask, column by column, beginning with the zeros."""
+    flat = np.asarray(mask, dtype=bool).ravel(order='F')
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    return dict(counts=[0, *counts] if flat[0] else counts, size=list(mask.shape))
+
+
+def keep_visible(label_maps: Sequence[np.ndarray], categories: Mapping[int, int]
+                 ) -> tuple[list[np.ndarray], dict[int, int]]:
+    """Drop the objects that no frame shows and number the others 1..K in their old order.
+
+    Args:
+        label_maps: L arrays (H, W) uint8.
+        categories: object number -> category id.
+    """
+    seen = sorted(set().union(*(np.unique(labels).tolist() for labels in label_maps)) - {0})
+    table = np.zeros(256, np.uint8)
+    for new, old in enumerate(seen, 1):
+        table[old] = new
+    return [table[labels] for labels in label_maps], {new: categories[old] for new, old in enumerate(seen, 1)}
+
+
+class VideoWriter:
+    """Writes the frames and label maps of one video.
+
+    Args:
+        split_dir: folder of the split, e.g. OUT/train; made where missing.
+        name: folder name of the video.
+        categories: object number (1..255) -> category id, all objects of the video.
+        quality: JPEG quality, 1..100.
+    """
+
+    def __init__(self, split_dir: str | Path, name: str, categories: Mapping[int, int], quality: int = 92) -> None:
+        bad = [number for number in categories if not 1 <= number <= MAX_OBJECTS]
+        if bad:
+            raise ValueError(f'video {name}: object number {bad[0]} is not within 1..{MAX_OBJECTS}')
+        self.name = name
+        self.categories = dict(sorted(categories.items()))
+        self.quality = quality
+        self.image_dir = Path(split_dir) / 'JPEGImages' / name
+        self.label_dir = Path(split_dir) / 'Annotations' / name
+        self.image_dir.mkdir(parents=True, exist_ok=True)
+        self.label_dir.mkdir(parents=True, exist_ok=True)
+        self._shape: tuple[int, int] | None = None
+        self._rows: list[dict[int, tuple[dict[str, Any], list[float], int]]] = []
+
+    def add(self, image: np.ndarray, label_map: np.ndarray) -> None:
+        """Write the next frame.
+
+        Args:
+            image: (H, W, 3) uint8, BGR.
+            label_map: (H, W) uint8, object number of each pixel, 0 = background.
+
+        Raises:
+            ValueError: another size than the first frame, picture and labels of different sizes, unknown object number.
+        """
+        place = f'video {self.name}, frame {len(self._rows)}'
+        height, width = label_map.shape
+        if image.shape != (height, width, 3):
+            raise ValueError(f'{place}: the picture is {image.shape}, the label map {label_map.shape}')
+        if self._shape not in (None, (height, width)):
+            raise ValueError(f'{place}: size {(height, width)} differs from the first frame, {self._shape}')
+        numbers = [int(n) for n in np.unique(label_map) if n]
+        unknown = sorted(set(numbers) - set(self.categories))
+        if unknown:
+            raise ValueError(f'{place}: object number {unknown[0]} has no category; known: {list(self.categories)}')
+        self._shape = (height, width)
+        stem = f'{len(self._rows):05d}'
+        if not cv2.imwrite(str(self.image_dir / f'{stem}.jpg'), image, [cv2.IMWRITE_JPEG_QUALITY, self.quality]):
+            raise OSError(f'{place}: cannot write {self.image_dir / stem}.jpg')
+        write_label_png(self.label_dir / f'{stem}.png', label_map)
+        self._rows.append({number: _describe(label_map == number) for number in numbers})
+
+    def finish(self) -> VideoRecord:
+        """Return the record of the video.
+
+        Raises:
+            ValueError: no frame was added, or an object is visible in no frame (see `keep_visible`).
+        """
+        if self._shape is None:
+            raise ValueError(f'video {self.name}: no frame was added')
+        objects = []
+        for number, category_id in self.categories.items():
+            rows = [row.get(number) for row in self._rows]
+            if not any(rows):
+                raise ValueError(f'video {self.name}: object {number} is visible in no frame; leave it out')
+            objects.append(ObjectRecord(number, category_id, *(
+                tuple(None if row is None else row[part] for row in rows) for part in range(3))))
+        names = tuple(f'{self.name}/{index:05d}.jpg' for index in range(len(self._rows)))
+        return VideoRecord(self.name, *self._shape, names, tuple(objects))
+
+
+def write_instances(path: str | Path, records: Sequence[VideoRecord], categories: Sequence[str],
+                    description: str) -> None:
+    """Write the native YouTube-VIS JSON of one split; video and annotation ids count from 1 in the order given.
+
+    Args:
+        path: the JSON file.
+        records: one per video; annotations of a video stand in the order of their object numbers.
+        categories: class names, ids 1..C in this order.
+        description: goes to info.description.
+
+    Raises:
+        ValueError: two videos of one name, or a category id outside 1..C.
+    """
+    videos: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for video_id, record in enumerate(records, 1):
+        if record.name in names:
+            raise ValueError(f'{path}: two videos are called {record.name}')
+        names.add(record.name)
+        size = dict(height=record.height, width=record.width, length=len(record.file_names))
+        videos.append(dict(id=video_id, **size, file_names=list(record.file_names)))
+        for item in record.objects:
+            if not 1 <= item.category_id <= len(categories):
+                raise ValueError(f'{path}: video {record.name}, object {item.number}: category id {item.category_id} '
+                                 f'is not within 1..{len(categories)}')
+            annotations.append(dict(
+                id=len(annotations) + 1, video_id=video_id, category_id=item.category_id, iscrowd=0, **size,
+                segmentations=list(item.segmentations), bboxes=list(item.bboxes), areas=list(item.areas)))
+    data = dict(
+        info=dict(description=description, version='1.0'), licenses=[], videos=videos,
+        categories=[dict(id=i, name=name, supercategory='object') for i, name in enumerate(categories, 1)],
+        annotations=annotations)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, separators=(',', ':')))
+
+
+def _describe(mask: np.ndarray) -> tuple[dict[str, Any], list[float], int]:
+    """Return RLE, box (x, y, w, h) and area of a non-empty (H, W) bool mask."""
+    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return uncompressed_rle(mask), coco_mask.toBbox(rle).tolist(), int(coco_mask.area(rle))
