@@ -42,7 +42,8 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
     h, w = crop.shape
     if top < 0 or left < 0 or top + h > height or left + w > width:
         raise ValueError(f'a crop of {h}x{w} at ({top}, {left}) does not lie inside a frame of {height}x{width}')
-    counts = np.diff(_switches(crop, top, left, height), prepend=0, append=height * width)
+    switches = _switches(crop, top, left, height)
+    counts = np.diff(switches[switches < height * width], prepend=0, append=height * width)
     rle = coco_mask.frPyObjects({'size': [height, width], 'counts': counts.tolist()}, height, width)
     return RLE(size=[int(height), int(width)], counts=rle['counts'].decode('ascii'))
 
