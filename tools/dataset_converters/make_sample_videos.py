@@ -17,12 +17,9 @@ import cv2
 import numpy as np
 from sample_motion import camera_views, draw_path, draw_plot, draw_poses
 from sample_shapes import CLASSES, Look, Pose, draw_look, hsv_color, render, value_noise
+from video_pool import check_target, make_dataset, summarize
 
-try:
-    import mmvos  # noqa: F401
-except ModuleNotFoundError:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from mmvos.datasets.youtube_vis_writer import VideoRecord, VideoWriter, keep_visible, write_instances
+from mmvos.datasets.youtube_vis_writer import VideoRecord, VideoWriter, keep_visible
 
 SPLITS = ('train', 'valid')
 
@@ -31,9 +28,8 @@ SPLITS = ('train', 'valid')
 class VideoJob:
     """One video to make; `size` is (width, height) in pixels."""
 
-    out: str
+    split: str
     seed: int
-    split: int
     index: int
     length: int
     size: tuple[int, int]
@@ -69,8 +65,10 @@ def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[
     for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):  # the one that is crossed must be known
         meet = centers[1][job.length // 2] if plot[i] == 'cross' else None
         centers[i] = draw_path(rng, plot[i], job.length, job.size, radii[i], meet)
-    cast = [(draw_look(rng, int(rng.integers(len(CLASSES)))), draw_poses(rng, centers[i], radii[i]))
-            for i in range(len(plot))]
+    kinds = rng.integers(len(CLASSES), size=len(plot))
+    kinds[0] = (job.seed + job.index) % len(CLASSES)  # each class is in every fifth video at least
+    kinds[1:][rng.random(len(plot) - 1) < 0.2] = kinds[0]  # two of a kind are hard to keep apart
+    cast = [(draw_look(rng, int(kinds[i])), draw_poses(rng, centers[i], radii[i])) for i in range(len(plot))]
     return [cast[i] for i in rng.permutation(len(cast))]
 
 
@@ -88,9 +86,9 @@ def compose_frame(view: np.ndarray, cast: list[tuple[Look, Pose]]) -> tuple[np.n
     return image, labels
 
 
-def make_video(job: VideoJob) -> VideoRecord:
-    """Draw and write one video."""
-    rng = np.random.default_rng([job.seed, job.split, job.index])
+def make_video(root: Path, job: VideoJob) -> VideoRecord:
+    """Draw one video and write it under root/split."""
+    rng = np.random.default_rng([job.seed, SPLITS.index(job.split), job.index])
     width, height = job.size
     background = draw_background(rng, round(width * 1.5), round(height * 1.5))
     cast = draw_cast(rng, job)
@@ -102,10 +100,18 @@ def make_video(job: VideoJob) -> VideoRecord:
         label_maps.append(labels)
     label_maps, categories = keep_visible(
         label_maps, {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)})
-    writer = VideoWriter(Path(job.out) / SPLITS[job.split], f'{SPLITS[job.split]}_{job.index:04d}', categories)
+    writer = VideoWriter(root / job.split, f'{job.split}_{job.index:04d}', categories)
     for image, labels in zip(images, label_maps):
         writer.add(image, labels)
     return writer.finish()
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """Parse WIDTHxHEIGHT, at least 32x32."""
+    width, height = (int(number) for number in text.lower().split('x'))
+    if min(width, height) < 32:
+        raise argparse.ArgumentTypeError(f'{text} is too small, the least is 32x32')
+    return width, height
 
 
 def parse_args() -> argparse.Namespace:
@@ -115,28 +121,27 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--train-videos', type=int, default=60)
     parser.add_argument('--val-videos', type=int, default=16)
     parser.add_argument('--frames', type=int, default=12, help='frames per video')
-    parser.add_argument('--size', default='320x180', help='WIDTHxHEIGHT in pixels')
+    parser.add_argument('--size', type=picture_size, default='320x180', help='WIDTHxHEIGHT in pixels')
     parser.add_argument('--processes', type=int, default=multiprocessing.cpu_count())
-    return parser.parse_args()
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT/train and OUT/valid')
+    args = parser.parse_args()
+    if min(args.seed, args.train_videos - 1, args.val_videos - 1, args.frames - 1, args.processes - 1) < 0:
+        parser.error('the seed must be at least 0, the numbers of videos, frames and processes at least 1')
+    return args
 
 
 def main() -> None:
     args = parse_args()
-    width, height = (int(number) for number in args.size.split('x'))
-    counts = (args.train_videos, args.val_videos)
-    jobs = [VideoJob(str(args.out), args.seed, split, index, args.frames, (width, height))
-            for split in range(2) for index in range(counts[split])]
-    cv2.setNumThreads(0)  # processes share the work, and a forked thread pool may hang
-    records: list[VideoRecord] = []
-    with multiprocessing.get_context('fork').Pool(args.processes) as pool:
-        for record in pool.imap(make_video, jobs):
-            records.append(record)
-            print(f'\r{len(records)}/{len(jobs)} videos', end='', file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    names = [shape.name for shape in CLASSES]
-    for split, part in zip(SPLITS, (records[:counts[0]], records[counts[0]:])):
-        write_instances(args.out / split / 'instances.json', part, names, f'mmvos sample videos, seed {args.seed}')
-        print(f'{args.out / split}: {len(part)} videos, {sum(len(r.objects) for r in part)} objects')
+    counts = dict(zip(SPLITS, (args.train_videos, args.val_videos)))
+    jobs = [VideoJob(split, args.seed, index, args.frames, args.size)
+            for split in SPLITS for index in range(counts[split])]
+    try:
+        check_target(args.out, SPLITS, args.overwrite)
+        records = make_dataset(args.out, jobs, make_video, [shape.name for shape in CLASSES],
+                               f'mmvos sample videos, seed {args.seed}', args.processes)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    summarize(args.out, records)
 
 
 if __name__ == '__main__':

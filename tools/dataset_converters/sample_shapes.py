@@ -53,7 +53,7 @@ def _checks(u: Array, v: Array, rate: float) -> Array:
     return np.clip(4 * np.sin(np.pi * u * rate * 0.55) * np.sin(np.pi * v * rate * 0.55) + 0.5, 0, 1)
 
 
-def _rays(u: Array, v: Array, rate: float) -> Array:
+def _bands(u: Array, v: Array, rate: float) -> Array:
     """Bands around the center, as on a target."""
     return np.clip(3 * np.cos(np.pi * np.hypot(u, v) * rate * 0.8) + 0.5, 0, 1)
 
@@ -75,7 +75,7 @@ class ShapeClass:
     texture: Callable[[Array, Array, float], Array]
 
 
-CLASSES = (ShapeClass('ball', _ball, _dots), ShapeClass('crate', _crate, _checks), ShapeClass('star', _star, _rays),
+CLASSES = (ShapeClass('ball', _ball, _dots), ShapeClass('crate', _crate, _checks), ShapeClass('star', _star, _bands),
            ShapeClass('fish', _fish, _stripes), ShapeClass('ring', _ring, _sectors))
 
 

@@ -1,0 +1,109 @@
+"""Sequences of a DAVIS-layout folder, each with the name of the class its object belongs to.
+
+Layout: `JPEGImages/480p/SEQ/*.jpg`, `Annotations/480p/SEQ/*.png` with the same stems (any pixel > 0 is the object),
+`ImageSets/2016/{train,val}.txt` with one sequence per line (or one frame path per line, as in the original lists).
+"""
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+# Coarse on purpose: each class of the val list must occur in the train list, which has no dog, camel, goat or soapbox.
+# bird: blackswan in val; animal: camel, dog, goat, libby in val; vehicle: car-shadow in val; rider (people with what carries
+# them): scooter-black, soapbox in val; person and ball are in train only.
+_MEMBERS = {
+    'animal': 'bear camel cows dog dog-agility elephant goat libby rhino',
+    'ball': 'soccerball',
+    'bird': 'blackswan flamingo mallard-fly mallard-water',
+    'person': 'breakdance breakdance-flare dance-jump dance-twirl hike hockey kite-walk lucia parkour rollerblade stroller '
+              'swing tennis',
+    'rider': 'bmx-bumps bmx-trees horsejump-high horsejump-low kite-surf motocross-bumps motocross-jump motorbike '
+             'paragliding paragliding-launch scooter-black scooter-gray soapbox surf',
+    'vehicle': 'boat bus car-roundabout car-shadow car-turn drift-chicane drift-straight drift-turn train',
+}
+DAVIS_2016_CLASSES = {sequence: name for name, members in _MEMBERS.items() for sequence in members.split()}
+
+
+@dataclass(frozen=True)
+class DavisSequence:
+    """Files of one sequence, frame by frame."""
+
+    name: str
+    class_name: str
+    images: tuple[Path, ...]
+    masks: tuple[Path, ...]
+
+    def image(self, index: int) -> np.ndarray:
+        """Return frame `index` as (H, W, 3) uint8 BGR."""
+        picture = cv2.imread(str(self.images[index]), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise ValueError(f'sequence {self.name}: {self.images[index]} is no readable picture')
+        return picture
+
+    def mask(self, index: int) -> np.ndarray:
+        """Return the object of frame `index` as (H, W) bool; the size is checked against the picture by `frame`."""
+        labels = cv2.imread(str(self.masks[index]), cv2.IMREAD_UNCHANGED)
+        if labels is None:
+            raise ValueError(f'sequence {self.name}: {self.masks[index]} is no readable mask')
+        return labels > 0 if labels.ndim == 2 else (labels[..., :3] > 0).any(axis=-1)
+
+    def frame(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return picture (H, W, 3) uint8 BGR and mask (H, W) bool.
+
+        Raises:
+            ValueError: unreadable file, or mask and picture of different sizes.
+        """
+        picture, mask = self.image(index), self.mask(index)
+        if picture.shape[:2] != mask.shape:
+            raise ValueError(f'sequence {self.name}, frame {self.images[index].stem}: the mask is {mask.shape}, the picture '
+                             f'{picture.shape[:2]} (height, width); they must be of one size')
+        return picture, mask
+
+
+def read_list(root: Path, split: str) -> list[str]:
+    """Return the sequence names of ImageSets/2016/SPLIT.txt, in its order.
+
+    Raises:
+        FileNotFoundError: there is no such list.
+        ValueError: the list is empty.
+    """
+    path = root / 'ImageSets' / '2016' / f'{split}.txt'
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing; {root} must be a DAVIS-layout folder')
+    entries = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    if not entries:
+        raise ValueError(f'{path} names no sequence')
+    return list(dict.fromkeys(Path(entry).parent.name if '/' in entry else entry for entry in entries))
+
+
+def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSequence:
+    """Return the sequence called `name`.
+
+    Args:
+        root: DAVIS-layout folder.
+        name: sequence.
+        classes: sequence -> class name.
+
+    Raises:
+        FileNotFoundError: a folder or the mask of a frame is missing.
+        ValueError: the sequence has no class, no frame, or no object in any frame.
+    """
+    if name not in classes:
+        raise ValueError(f'sequence {name} has no class; give one with --classes FILE.json holding {{"{name}": "..."}}')
+    image_dir, mask_dir = (root / kind / '480p' / name for kind in ('JPEGImages', 'Annotations'))
+    for folder in (image_dir, mask_dir):
+        if not folder.is_dir():
+            raise FileNotFoundError(f'sequence {name}: folder {folder} is missing')
+    images = tuple(sorted(image_dir.glob('*.jpg')))
+    masks = tuple(mask_dir / f'{image.stem}.png' for image in images)
+    if not images:
+        raise ValueError(f'sequence {name}: no .jpg frame in {image_dir}')
+    missing = [mask for mask in masks if not mask.is_file()]
+    if missing:
+        raise FileNotFoundError(f'sequence {name}: mask {missing[0]} is missing')
+    sequence = DavisSequence(name, classes[name], images, masks)
+    if not any(sequence.mask(index).any() for index in range(len(masks))):
+        raise ValueError(f'sequence {name}: no mask in {mask_dir} has an object; take the sequence off the list')
+    return sequence

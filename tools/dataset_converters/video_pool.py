@@ -1,0 +1,92 @@
+"""Makes the videos of a data set in parallel processes and puts the finished data set in place in one move.
+
+The files are made in `OUT.partial` and moved to OUT at the very end, so a data set that is there is complete, and a run
+that was stopped leaves nothing in the way of the next. The result does not depend on the number of processes: a job says
+all there is to know about its video, and records keep the order of the jobs.
+"""
+import multiprocessing
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import cv2
+
+try:
+    import mmvos  # noqa: F401
+except ModuleNotFoundError:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from mmvos.datasets.youtube_vis_writer import VideoRecord, write_instances
+
+
+class VideoJob(Protocol):
+    """What a job must at least say: its split (train, valid), the name of its folder under OUT."""
+
+    @property
+    def split(self) -> str: ...
+
+
+Job = TypeVar('Job', bound=VideoJob)
+
+
+def check_target(out: Path, splits: Sequence[str], overwrite: bool) -> None:
+    """Raise FileExistsError when OUT has one of the splits already and may not be overwritten."""
+    taken = [split for split in splits if (out / split).exists()]
+    if taken and not overwrite:
+        raise FileExistsError(f'{out / taken[0]} is there already; remove it, choose another folder, or give --overwrite')
+
+
+def make_dataset(out: Path, jobs: Sequence[Job], make_video: Callable[[Path, Job], VideoRecord],
+                 categories: Sequence[str], description: str, processes: int) -> dict[str, list[VideoRecord]]:
+    """Make all videos and the JSON file of each split; splits of OUT that are there are replaced.
+
+    Args:
+        out: folder to make.
+        jobs: one per video, in the order of the JSON files.
+        make_video: (root, job) -> record; writes the files of one video under root/split.
+        categories: class names, ids from 1.
+        description: for info.description.
+        processes: number of worker processes.
+
+    Returns:
+        The records of each split.
+    """
+    out = out.resolve()
+    root = out.with_name(out.name + '.partial')
+    if root.exists():
+        shutil.rmtree(root)
+    records: dict[str, list[VideoRecord]] = {job.split: [] for job in jobs}
+    cv2.setNumThreads(0)  # the processes share the work, and a forked thread pool may hang
+    with multiprocessing.get_context('fork').Pool(processes) as pool:
+        for done, record in enumerate(pool.imap(partial(make_video, root), jobs), 1):
+            records[jobs[done - 1].split].append(record)
+            _show_progress(done, len(jobs))
+    for split, part in records.items():
+        write_instances(root / split / 'instances.json', part, categories, description)
+    _move_splits(root, out, list(records))
+    return records
+
+
+def summarize(out: Path, records: Mapping[str, Sequence[VideoRecord]]) -> None:
+    """Print one line per split."""
+    for split, part in records.items():
+        print(f'{out / split}: {len(part)} videos, {sum(len(record.objects) for record in part)} objects')
+
+
+def _move_splits(root: Path, out: Path, splits: Sequence[str]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for split in splits:
+        if (out / split).exists():
+            shutil.rmtree(out / split)
+        (root / split).rename(out / split)
+    root.rmdir()
+
+
+def _show_progress(done: int, total: int) -> None:
+    """On a terminal one line that changes, in a log file a line for every tenth of the work."""
+    if sys.stderr.isatty():
+        print(f'\r{done}/{total} videos', end='\n' if done == total else '', file=sys.stderr, flush=True)
+    elif done * 10 // total != (done - 1) * 10 // total:
+        print(f'{done}/{total} videos', file=sys.stderr, flush=True)
