@@ -1,0 +1,96 @@
+"""Results of video instance segmentation on disk: the submission JSON and zip, and reading them back."""
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from ..input_error import EvaluationInputError
+
+_MEMBER = 'results.json'  # the name that servers ask for, at the top of the zip
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
+
+
+def write_results(entries: list[dict[str, Any]], prefix: str | Path) -> tuple[Path, Path]:
+    """Write PREFIX.json and PREFIX.zip (with results.json inside); equal entries give equal bytes.
+
+    Args:
+        entries: {video_id: int, category_id: int, score: float, segmentations: L x ({size, counts: str} |
+            None)}; NumPy numbers and bytes are written as plain numbers and text.
+    Returns:
+        The two paths.
+    Raises:
+        ValueError: a score that is not finite.
+    """
+    text = json.dumps([_plain(entry) for entry in entries], allow_nan=False, separators=(',', ':'))
+    prefix = Path(prefix)
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    json_path, zip_path = (prefix.with_name(prefix.name + suffix) for suffix in ('.json', '.zip'))
+    json_path.write_text(text, encoding='utf-8')
+    member = zipfile.ZipInfo(_MEMBER, _FIXED_TIME)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member.create_system = 3  # also on other systems
+    member.external_attr = 0o644 << 16
+    with zipfile.ZipFile(zip_path, 'w') as archive:
+        archive.writestr(member, text)
+    return json_path, zip_path
+
+
+def read_json(path: str | Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        EvaluationInputError: the file is missing or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise EvaluationInputError(f'{path} cannot be read: {error.strerror or error}.') from None
+    except (ValueError, RecursionError) as error:
+        raise EvaluationInputError(
+            f'{path} is no JSON ({_first_line(error)}); write the file again.') from None
+
+
+def read_results(path: str | Path) -> Any:
+    """Parse a results file: a JSON, or a submission zip with results.json at its top.
+
+    Returns:
+        What the file holds; `check_results` says whether it fits a ground truth.
+    Raises:
+        EvaluationInputError: the file is missing, broken, or a zip without results.json.
+    """
+    if not zipfile.is_zipfile(path):
+        return read_json(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if _MEMBER not in archive.namelist():
+                raise EvaluationInputError(
+                    f'{path} has no {_MEMBER} at its top; zip the file itself, not its folder.')
+            return json.loads(archive.read(_MEMBER))
+    except EvaluationInputError:
+        raise
+    except Exception as error:  # zipfile and zlib raise seven unrelated kinds
+        raise EvaluationInputError(
+            f'{path} cannot be unpacked ({_first_line(error)}); write the file again.') from None
+
+
+def _plain(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        'video_id': int(entry['video_id']),
+        'category_id': int(entry['category_id']),
+        'score': float(entry['score']),
+        'segmentations': [_plain_mask(mask) for mask in entry['segmentations']],
+    }
+
+
+def _plain_mask(mask: dict[str, Any] | None) -> dict[str, Any] | None:
+    if mask is None:
+        return None
+    counts = mask['counts']
+    text = counts.decode() if isinstance(counts, bytes) else counts
+    return {'size': [int(side) for side in mask['size']], 'counts': text}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
