@@ -1,0 +1,93 @@
+"""Package metadata of mmvos, and the `.mim` folder by which `mim` finds configs, tools and model-index.yml.
+
+A wheel carries copies of them under `mmvos/.mim`; an editable install gets links in the source tree, as in
+other mm projects.
+"""
+import os
+import runpy
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+MIM_FILES = ('configs', 'tools', 'model-index.yml')
+
+
+def read_requirements(name: str) -> list[str]:
+    """Returns the requirement lines of requirements/`name`.txt, comments left out."""
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8').splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
+
+
+def unpinned(lines: list[str]) -> list[str]:
+    """Turns the set-up's exact versions into lower bounds, as a package should state them."""
+    return [line.replace('==', '>=') for line in lines]
+
+
+class BuildWithMim(build_py):
+    """Adds `.mim` to the package: links for an editable install, copies for a wheel."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            self.link_mim(ROOT / 'mmvos' / '.mim')
+        else:
+            self.copy_mim(Path(self.build_lib) / 'mmvos' / '.mim')
+
+    @staticmethod
+    def link_mim(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        for name in MIM_FILES:
+            link = folder / name
+            if link.is_symlink():
+                link.unlink()
+            if (ROOT / name).exists():
+                link.symlink_to(os.path.join('..', '..', name))
+
+    @staticmethod
+    def copy_mim(folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in MIM_FILES:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
+            elif source.exists():
+                shutil.copy2(source, folder / name)
+
+
+def read_readme() -> str:
+    """Returns README.md, or '' where a source archive lacks it."""
+    readme = ROOT / 'README.md'
+    return readme.read_text(encoding='utf-8') if readme.exists() else ''
+
+
+setup(
+    name='mmvos',
+    version=runpy.run_path(str(ROOT / 'mmvos' / 'version.py'))['__version__'],
+    description='Video instance segmentation and video object segmentation on the OpenMMLab 2.x stack',
+    long_description=read_readme(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmvos', 'mmvos.*']),
+    install_requires=read_requirements('runtime'),
+    extras_require={
+        'mm': unpinned(read_requirements('mm')),
+        'upstream': ['mmengine>=0.10.4', 'mmcv>=2.0.0', 'mmdet>=3.3.0'],
+        'tests': read_requirements('tests'),
+    },
+    cmdclass={'build_py': BuildWithMim},
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'License :: OSI Approved :: Apache Software License',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
+    zip_safe=False,
+)
