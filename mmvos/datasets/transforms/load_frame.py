@@ -1,0 +1,47 @@
+"""Loading one video frame, with errors that a user can act on.
+
+OpenCV decodes a JPEG whose end is missing without complaint (the rest of the picture is grey), and mmcv's loader does not notice
+that a picture has another size than its masks.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mmcv
+from mmcv.transforms import BaseTransform
+
+from mmvos.registry import TRANSFORMS
+
+JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
+
+
+@TRANSFORMS.register_module()
+class LoadFrame(BaseTransform):
+    """Reads ``img_path`` into ``img``, an (H, W, 3) uint8 BGR array, and sets ``img_shape`` and ``ori_shape`` to (H, W).
+
+    Raises:
+        ValueError: the file is missing, cannot be decoded, is a JPEG without end, or has another size than the JSON says
+            (``height`` and ``width`` in the results); the message names the file, the video and the frame.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        place = f'{results["img_path"]} (video {results.get("video_id")}, frame {results.get("frame_id")})'
+        try:
+            content = Path(results['img_path']).read_bytes()
+        except OSError as error:
+            raise ValueError(f'{place} cannot be read: {error.strerror}') from error
+        if content.startswith(JPEG_START) and JPEG_END not in content[-1024:]:
+            raise ValueError(f'{place} is a truncated JPEG; copy or extract it again')
+        image = mmcv.imfrombytes(content) if content else None  # (H, W, 3)
+        if image is None:
+            raise ValueError(f'{place} is not an image that can be decoded')
+        height, width = image.shape[:2]
+        expected = results.get('height', height), results.get('width', width)
+        if (height, width) != expected:
+            raise ValueError(f'{place} is {width}x{height}, but the annotation file says {expected[1]}x{expected[0]}')
+        results.update(img=image, img_shape=(height, width), ori_shape=(height, width))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

@@ -1,0 +1,225 @@
+"""YouTube-VIS data set: video instance segmentation ground truth in its native JSON (2019, 2021, OVIS, own classes).
+
+One item is one frame. In training an item is a key frame together with a reference frame of the same video (Yang et al., Video
+Instance Segmentation, ICCV 2019); at test time it is a single frame, in video order and then frame order. Masks stay run lengths
+or polygons until a pipeline decodes them, and every frame's record is kept as pickled bytes that the loader's workers share.
+"""
+from __future__ import annotations
+
+import gc
+import json
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from mmdet.visualization.palette import get_palette
+from mmengine.dataset import BaseDataset
+
+from mmvos.registry import DATASETS
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video of the data set.
+
+    Attributes:
+        id: the JSON's id.
+        name: folder of the first frame, or the id where the frames lie in no folder.
+        length: number of frames in the JSON.
+        height, width: frame size in pixels, from the JSON.
+    """
+
+    id: int
+    name: str
+    length: int
+    height: int
+    width: int
+
+
+@DATASETS.register_module()
+class YouTubeVISDataset(BaseDataset):
+    """Frames (test) or pairs of frames (training) of a YouTube-VIS JSON file.
+
+    A frame is usable for training when it has at least one ground truth that is not crowd, with a box of at least one pixel on
+    each side, an area above zero and a mask; crowd objects and all others are left out. One epoch has every usable frame once
+    as key frame; its reference frame is drawn uniformly from all other usable frames of the video. A video with a single usable
+    frame uses that frame as its own reference.
+
+    An item given to the pipeline is a dict of lists (one entry per frame, key frame first), as mmdet's ``TransformBroadcaster``
+    and ``PackTrackInputs`` expect: ``img_path``, ``img_id`` (position of the frame in the file, from 0), ``frame_id`` (in the
+    video, from 0), ``video_id`` (the JSON's), ``video_length``, ``height``, ``width``; in training also ``key_frame_flags`` and
+    ``instances`` (``bbox`` xyxy in continuous pixels, ``bbox_label`` from 0, ``mask``, ``instance_id`` = annotation id >= 1,
+    ``ignore_flag`` 0).
+
+    Args:
+        ann_file: the JSON file, relative to ``data_root``; ``annotations`` may be absent or null when ``test_mode`` is set.
+        data_root: root of ``ann_file`` and ``data_prefix``.
+        data_prefix: ``img_path`` is the folder that the JSON's file names are relative to.
+        pipeline: transforms.
+        test_mode: items are single frames, all of them.
+        metainfo: ``classes``, names of the JSON's categories to be used, in the order of the labels; all of them, in the JSON's
+            order, by default.
+        ground_truth_in_test: ``instances`` are given in ``test_mode`` too.
+        drop_single_frame_videos: leave out videos with one usable frame in training.
+        lazy_init: read the file at first use.
+    """
+
+    def __init__(self, ann_file: str, data_root: str = '', data_prefix: dict[str, str] | None = None,
+                 pipeline: Sequence[Any] = (), test_mode: bool = False, metainfo: dict[str, Any] | None = None,
+                 ground_truth_in_test: bool = False, drop_single_frame_videos: bool = False, lazy_init: bool = False) -> None:
+        self.with_ground_truth = ground_truth_in_test or not test_mode
+        self.drop_single_frame_videos = drop_single_frame_videos
+        self._videos: list[Video] = []
+        self._starts = np.zeros(1, dtype=np.int64)  # (V + 1,) item index of each video's first item
+        super().__init__(ann_file, metainfo, data_root, data_prefix or dict(img_path=''), pipeline=list(pipeline),
+                         test_mode=test_mode, lazy_init=lazy_init)
+
+    @property
+    def videos(self) -> list[Video]:
+        """The videos that have items, in the order of the JSON."""
+        self.full_init()
+        return self._videos
+
+    @property
+    def landscape(self) -> np.ndarray:
+        """(len(self),) bool, whether the frames of an item are wider than high."""
+        self.full_init()
+        return np.repeat([video.width > video.height for video in self._videos], np.diff(self._starts))
+
+    def frame_range(self, video_index: int) -> range:
+        """The items of ``self.videos[video_index]``, in the order of its frames."""
+        self.full_init()
+        return range(int(self._starts[video_index]), int(self._starts[video_index + 1]))
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels in the (key) frame of an item, for mmengine's ``ClassBalancedDataset``."""
+        return [instance['bbox_label'] for instance in self.get_data_info(idx).get('instances', [])]
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Reads the file; one record per frame, grouped by video.
+
+        Raises:
+            ValueError: the file is not usable; the message says where and why.
+        """
+        content = _read_json(Path(self.ann_file))
+        label_of = self._set_metainfo(content['categories'])
+        by_video: dict[int, list[dict[str, Any]]] = {}
+        if self.with_ground_truth:
+            if content.get('annotations') is None:
+                raise ValueError(f'{self.ann_file} has no annotations, as a test split; it can only be used with test_mode=True')
+            for annotation in content['annotations']:
+                by_video.setdefault(annotation['video_id'], []).append(annotation)
+        records: list[dict[str, Any]] = []
+        starts, first_image = [0], 0
+        for video in content['videos']:
+            frames = self._frames(video, by_video.get(video['id'], []), label_of, first_image)
+            first_image += len(video['file_names'])
+            if frames:
+                self._videos.append(_video(video))
+                records.extend(frames)
+                starts.append(len(records))
+        self._starts = np.asarray(starts)
+        if not records:
+            raise ValueError(f'{self.ann_file} has no frame' + (' with a usable object' if not self.test_mode else ''))
+        return records
+
+    def prepare_data(self, idx: int) -> Any:
+        """One item through the pipeline.
+
+        Args:
+            idx: item index; an index with an attribute ``seed`` (see ``OrientationBatchSampler``) makes the reference frame and
+                the pipeline's random numbers depend on that seed alone, not on the worker, the rank or what was drawn before.
+        """
+        if self.test_mode:
+            return self.pipeline(_collate([self.get_data_info(idx)]))
+        with _seeded(getattr(idx, 'seed', None)):
+            frames = [self.get_data_info(i) for i in (int(idx), self._draw_reference(int(idx)))]
+            return self.pipeline(dict(_collate(frames), key_frame_flags=[True, False]))
+
+    def _draw_reference(self, key: int) -> int:
+        video_index = int(np.searchsorted(self._starts, key, side='right')) - 1
+        items = self.frame_range(video_index)
+        if len(items) == 1:
+            return key
+        drawn = items.start + int(np.random.randint(len(items) - 1))
+        return drawn + (drawn >= key)
+
+    def _set_metainfo(self, categories: Sequence[dict[str, Any]]) -> dict[int, int]:
+        """Completes ``metainfo``; returns category id -> label of the classes in use."""
+        id_of = {category['name']: category['id'] for category in categories}
+        classes = tuple(self._metainfo.get('classes', id_of))
+        unknown = [name for name in classes if name not in id_of]
+        if unknown:
+            raise ValueError(f'{self.ann_file} has no category called {unknown[0]!r}; it has: {", ".join(id_of)}')
+        palette = [tuple(int(value) for value in color) for color in get_palette('random', len(classes))]
+        self._metainfo.update(classes=classes, category_ids=tuple(id_of[name] for name in classes))
+        self._metainfo.setdefault('palette', palette)
+        return {id_of[name]: label for label, name in enumerate(classes)}
+
+    def _frames(self, video: dict[str, Any], annotations: Sequence[dict[str, Any]], label_of: dict[int, int],
+                first_image: int) -> list[dict[str, Any]]:
+        """The records of a video's items."""
+        folder = self.data_prefix['img_path']
+        length = len(video['file_names'])
+        frames = []
+        for t, file_name in enumerate(video['file_names']):
+            frame = dict(img_path=str(Path(folder, file_name)), img_id=first_image + t, frame_id=t, video_id=video['id'],
+                         video_length=length, height=video['height'], width=video['width'])
+            if self.with_ground_truth:
+                frame['instances'] = list(_instances(annotations, t, label_of))
+            if self.test_mode or frame['instances']:
+                frames.append(frame)
+        drop = not self.test_mode and self.drop_single_frame_videos and len(frames) == 1
+        return [] if drop else frames
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    enabled = gc.isenabled()
+    gc.disable()  # millions of small lists; collecting while they are made takes longer than reading them
+    try:
+        return json.loads(path.read_bytes())
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _video(video: dict[str, Any]) -> Video:
+    folder = PurePosixPath(video['file_names'][0]).parent.name
+    return Video(video['id'], folder or str(video['id']), len(video['file_names']), video['height'], video['width'])
+
+
+def _instances(annotations: Sequence[dict[str, Any]], t: int, label_of: dict[int, int]) -> Iterator[dict[str, Any]]:
+    """The usable objects of frame t."""
+    for annotation in annotations:
+        box, mask = annotation['bboxes'][t], annotation['segmentations'][t]
+        if not box or not mask or annotation.get('iscrowd') or annotation['category_id'] not in label_of:
+            continue
+        x, y, w, h = box
+        if w < 1 or h < 1 or ('areas' in annotation and not annotation['areas'][t]):
+            continue
+        yield dict(bbox=[x, y, x + w, y + h], bbox_label=label_of[annotation['category_id']], mask=mask,
+                   instance_id=annotation['id'], ignore_flag=0)
+
+
+def _collate(frames: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {key: [frame[key] for frame in frames] for key in frames[0]}
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Seeds numpy's and Python's random numbers inside the block and puts the old states back; does nothing for None."""
+    if seed is None:
+        yield
+        return
+    states = np.random.get_state(), random.getstate()
+    np.random.seed(seed)
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(states[0])
+        random.setstate(states[1])
