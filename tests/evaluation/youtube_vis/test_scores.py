@@ -1,7 +1,5 @@
-"""YouTube-VIS scores: the evaluator cases of the specification, hand-computed overlaps, and mmdet's evaluator
+"""YouTube-VIS scores: the specification's evaluator cases, hand-computed overlaps, mmdet's evaluator as judge."""
 # ruff: noqa: SIM300 (AP is a name, no constant)
-as a judge.
-"""
 from __future__ import annotations
 
 import contextlib
