@@ -1,5 +1,4 @@
-"""YouTube-VIS scores: the specification's evaluator cases, hand-computed overlaps, mmdet's evaluator as judge."""
-# ruff: noqa: SIM300 (AP is a name, no constant)
+"""YouTube-VIS scores: the specification's cases, hand-computed overlaps, mmdet's evaluator as judge."""
 from __future__ import annotations
 
 import contextlib
