@@ -1,0 +1,7 @@
+"""Video models and their parts."""
+from .heads.track_head import TrackHead
+from .masktrack_rcnn import MaskTrackRCNN
+from .trackers.instance_memory import InstanceMemory
+from .video_model import VideoModel
+
+__all__ = ['InstanceMemory', 'MaskTrackRCNN', 'TrackHead', 'VideoModel']

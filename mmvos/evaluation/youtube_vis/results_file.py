@@ -3,13 +3,36 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from mmvos.structures import Track
 
 from ..input_error import EvaluationInputError
 
 _MEMBER = 'results.json'  # the name that servers ask for, at the top of the zip
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
+
+
+def result_entries(video_id: int, tracks: Sequence[Track], category_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The tracks of one video in the official results schema.
+
+    Args:
+        video_id: the ground truth's.
+        tracks: of all frames of the video.
+        category_ids: label -> category id.
+    Raises:
+        ValueError: a label has no category.
+    """
+    entries = []
+    for track in tracks:
+        if not 0 <= track.label < len(category_ids):
+            raise ValueError(f'video {video_id}, object {track.id}: label {track.label} has no category, there are '
+                             f'{len(category_ids)}; the model does not belong to this data set')
+        entries.append({'video_id': video_id, 'category_id': category_ids[track.label], 'score': float(track.score),
+                        'segmentations': list(track.masks)})
+    return entries
 
 
 def write_results(entries: list[dict[str, Any]], prefix: str | Path) -> tuple[Path, Path]:

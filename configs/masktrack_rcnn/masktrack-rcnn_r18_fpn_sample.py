@@ -1,0 +1,74 @@
+# MaskTrack R-CNN on the sample videos (tools/dataset_converters/make_sample_videos.py), small enough to train from scratch on two
+# CPU cores within ten minutes: ResNet-18 with trained batch norms, 128 channels, frames of 320x180.
+_base_ = [
+    '../_base_/models/masktrack-rcnn_r50_fpn.py', '../_base_/datasets/youtube_vis.py', '../_base_/default_runtime.py'
+]
+
+data_root = 'data/sample/'
+num_classes = 5
+epochs = 8
+
+model = dict(
+    detector=dict(
+        backbone=dict(depth=18, frozen_stages=-1, norm_eval=False),
+        neck=dict(in_channels=[64, 128, 256, 512], out_channels=128),
+        rpn_head=dict(in_channels=128, feat_channels=128),
+        roi_head=dict(
+            bbox_roi_extractor=dict(out_channels=128),
+            bbox_head=dict(in_channels=128, fc_out_channels=256, num_classes=num_classes),
+            mask_roi_extractor=dict(out_channels=128),
+            mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128, num_classes=num_classes))),
+    track_head=dict(in_channels=128, fc_out_channels=256))
+
+train_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='mmvos.LoadFrame'),
+            dict(type='LoadTrackAnnotations', with_mask=True),
+            dict(type='Resize', scale=(320, 180), keep_ratio=True),
+            dict(type='RandomFlip', prob=0.5),
+        ]),
+    dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
+]
+test_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='mmvos.LoadFrame'),
+            dict(type='Resize', scale=(320, 180), keep_ratio=True),
+        ]),
+    dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
+]
+
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    dataset=dict(
+        data_root=data_root,
+        ann_file='train/instances.json',
+        data_prefix=dict(img_path='train/JPEGImages'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    num_workers=1,
+    dataset=dict(
+        data_root=data_root,
+        ann_file='valid/instances.json',
+        data_prefix=dict(img_path='valid/JPEGImages'),
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'valid/instances.json')
+test_evaluator = val_evaluator
+
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=2)
+optim_wrapper = dict(
+    type='mmvos.GuardedOptimWrapper',
+    dtype='auto',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
+    clip_grad=dict(max_norm=35, norm_type=2))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, eta_min=1e-5, convert_to_iter_based=True),
+]
+default_hooks = dict(logger=dict(interval=20))

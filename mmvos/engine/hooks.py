@@ -1,0 +1,74 @@
+"""Hooks that mmengine lacks: a guard that names the batch of a non-finite loss, and random numbers that survive a resume."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmvos.registry import HOOKS
+
+
+@HOOKS.register_module()
+class NonFiniteLossHook(Hook):
+    """Stops at, or skips, a batch whose loss is not finite, and names the batch.
+
+    Args:
+        action: 'stop' raises; 'skip' goes on (the optimizer wrapper has left the step out) and counts.
+        max_skips: with 'skip', more batches than this in a row stop the training all the same.
+    """
+
+    def __init__(self, action: str = 'stop', max_skips: int = 100) -> None:
+        if action not in ('stop', 'skip'):
+            raise ValueError(f"action must be 'stop' or 'skip', not {action!r}")
+        self.action = action
+        self.max_skips = max_skips
+        self.in_a_row = 0
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None,
+                         outputs: dict[str, Any] | None = None) -> None:
+        """Looks at the losses of the iteration.
+
+        Raises:
+            FloatingPointError: a loss is not finite and ``action`` is 'stop', or too many were skipped in a row.
+        """
+        bad = [name for name, value in (outputs or {}).items() if not torch.isfinite(torch.as_tensor(value)).all()]
+        if not bad:
+            self.in_a_row = 0
+            return
+        self.in_a_row += 1
+        message = (f'iteration {runner.iter + 1} (rank {get_rank()}): {", ".join(bad)} is not finite for the batch '
+                   f'{"; ".join(_names(data_batch))}')
+        if self.action == 'stop' or self.in_a_row > self.max_skips:
+            raise FloatingPointError(message + '; lower the learning rate or look at these frames')
+        runner.logger.warning(f'{message}; the step is skipped')
+
+
+def _names(batch: dict[str, Any] | None) -> list[str]:
+    """The image files of a batch."""
+    paths: list[str] = []
+    for sample in (batch or {}).get('data_samples', []):
+        for frame in getattr(sample, 'video_data_samples', [sample]):
+            paths.append(str(frame.metainfo.get('img_path', 'unnamed')))
+    return paths
+
+
+@HOOKS.register_module()
+class IterationSeedHook(Hook):
+    """Seeds the random numbers of each iteration from the run's seed, the iteration and the rank.
+
+    With it a resumed training draws what the uninterrupted one would have drawn; the frames' own augmentations are seeded by the
+    data set (see ``OrientationBatchSampler``).
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
+        """Seeds torch and numpy."""
+        entropy = [runner.seed or 0, runner.iter, get_rank()]
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        torch.manual_seed(seed)
+        np.random.seed(seed)

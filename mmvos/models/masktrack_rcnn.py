@@ -1,0 +1,188 @@
+"""MaskTrackRCNN: finds, segments and tracks all instances of known classes (Yang et al., Video Instance Segmentation, ICCV 2019).
+
+mmdet's two-stage detector with a mask head, plus a track head on the box head's RoI features and a memory of the instances seen.
+B images, N detections or RoIs, D the embedding's length; boxes are xyxy network pixels until the result is made.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.structures.bbox import bbox2roi
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmvos.ops.masks import paste_in_box
+from mmvos.registry import MODELS
+from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
+from mmvos.structures.rle import RLE, encode_crop
+
+from .trackers.instance_memory import MemoryState
+from .video_model import VideoModel
+
+Features = tuple[Tensor, ...]
+
+
+@MODELS.register_module()
+class MaskTrackRCNN(VideoModel):
+    """Video instance segmentation with a two-stage detector.
+
+    Args:
+        detector: config of an mmdet two-stage detector with RPN, box head and mask head.
+        track_head: config of the track head.
+        memory: config of the instance memory.
+        data_preprocessor: config of mmdet's ``TrackDataPreprocessor``.
+        channels_last: see ``VideoModel``.
+        init_cfg: mmengine's weight initialisation.
+    """
+
+    def __init__(self, detector: dict[str, Any], track_head: dict[str, Any], memory: dict[str, Any],
+                 data_preprocessor: dict[str, Any], channels_last: bool = False, init_cfg: dict[str, Any] | None = None) -> None:
+        super().__init__(data_preprocessor, channels_last, init_cfg)
+        self.detector = MODELS.build(detector)
+        self.track_head = MODELS.build(track_head)
+        self.memory = MODELS.build(memory)
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
+
+    def init_state(self) -> MemoryState:
+        """An empty memory."""
+        weight = self.track_head.fcs[-1].weight
+        return self.memory.start(weight.shape[0], weight.device)
+
+    def step(self, frame: Frame, state: MemoryState, prompts: Prompts | None = None) -> tuple[MemoryState, FrameResult]:
+        """Finds the objects of a frame and names them; see ``VideoModel.step``.
+
+        Raises:
+            ValueError: a prompt is given; this model finds its objects itself.
+        """
+        if prompts is not None:
+            raise ValueError(f'frame {frame.meta.index} has a prompt, but MaskTrack R-CNN finds its objects itself and takes none')
+        with self.autocast(frame.image.device):
+            features = frame.features('fpn', self.extract_features)
+            found = self._detect(features, frame)
+            embeddings = self._embed(features, [found.bboxes])
+            state, ids = self.memory.match(state, embeddings, found.bboxes, found.labels, found.scores)
+            kept = ids > 0
+            found, ids = found[kept], ids[kept]
+            masks = self._segment(features, found)
+        return state, self._result(frame, found, ids, masks)
+
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Detection losses on the key frames and the track loss between key and reference frames.
+
+        Args:
+            inputs: (B, 2, 3, H, W) normalised.
+            data_samples: B pairs of one key and one reference frame.
+
+        Returns:
+            ``loss_rpn_cls``, ``loss_rpn_bbox``, ``loss_cls``, ``loss_bbox``, ``loss_mask``, ``loss_match`` and accuracies.
+        """
+        assert inputs.dim() == 5 and inputs.shape[1] == 2, f'one key and one reference frame per sample, got {tuple(inputs.shape)}'
+        key_index = torch.tensor([sample.key_frames_inds[0] for sample in data_samples])
+        images = torch.arange(len(inputs))
+        both = torch.cat([inputs[images, key_index], inputs[images, 1 - key_index]])  # (2B, 3, H, W)
+        features = self.extract_features(both)
+        key, reference = zip(*(level.chunk(2) for level in features))
+        key_samples = [sample.get_key_frames()[0] for sample in data_samples]
+        reference_samples = [sample.get_ref_frames()[0] for sample in data_samples]
+
+        losses, proposals = self._rpn_loss(key, key_samples)
+        sampled = self._sample(proposals, key_samples)
+        box = self.detector.roi_head.bbox_loss(key, sampled)
+        losses.update(box['loss_bbox'])
+        instances = [sample.gt_instances for sample in key_samples]
+        losses.update(self.detector.roi_head.mask_loss(key, sampled, box['bbox_feats'], instances)['loss_mask'])
+        losses.update(self._track_loss(box['bbox_feats'], sampled, key_samples, reference, reference_samples))
+        return losses
+
+    def extract_features(self, images: Tensor) -> Features:
+        """FPN levels P2 to P6, float32, of (B, 3, H, W) images."""
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return tuple(level.float() for level in self.detector.extract_feat(images))
+
+    def _rpn_loss(self, features: Features, samples: list[DetDataSample]) -> tuple[dict[str, Tensor], list[InstanceData]]:
+        """RPN losses and proposals. The RPN tells object from background, so its ground truth has label 0 only."""
+        head = self.detector.rpn_head
+        objects = []
+        for sample in samples:
+            instances = sample.gt_instances.new()
+            instances.bboxes = sample.gt_instances.bboxes
+            instances.labels = torch.zeros_like(sample.gt_instances.labels)
+            objects.append(instances)
+        metas = [sample.metainfo for sample in samples]
+        scores, deltas = ([level.float() for level in out] for out in head(features))
+        losses = head.loss_by_feat(scores, deltas, objects, metas)
+        proposals = head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=self.detector.train_cfg.rpn_proposal)
+        return losses, proposals
+
+    def _sample(self, proposals: list[InstanceData], samples: list[DetDataSample]) -> list[Any]:
+        """Samples RoIs once, for the box, the mask and the track loss."""
+        head = self.detector.roi_head
+        sampled = []
+        for proposal, sample in zip(proposals, samples):
+            priors = InstanceData(priors=proposal.bboxes.detach())
+            assigned = head.bbox_assigner.assign(priors, sample.gt_instances)
+            sampled.append(head.bbox_sampler.sample(assigned, priors, sample.gt_instances))
+        return sampled
+
+    def _track_loss(self, roi_features: Tensor, sampled: list[Any], key_samples: list[DetDataSample], reference: Features,
+                    reference_samples: list[DetDataSample]) -> dict[str, Tensor]:
+        """Track loss of the positive RoIs of the key frames against the ground-truth boxes of the reference frames."""
+        counts = [len(s.pos_priors) for s in sampled]
+        starts = torch.tensor([0] + [len(s.pos_priors) + len(s.neg_priors) for s in sampled]).cumsum(0).tolist()
+        positive = torch.cat([roi_features[start:start + count] for start, count in zip(starts, counts)])
+        key = self.track_head.embed(positive).split(counts)
+        boxes = [sample.gt_instances.bboxes for sample in reference_samples]
+        others = self._embed(reference, boxes).split([len(b) for b in boxes])
+        targets = [_same_object(sample.gt_instances.instances_ids, other.gt_instances.instances_ids)[s.pos_assigned_gt_inds]
+                   for sample, other, s in zip(key_samples, reference_samples, sampled)]
+        return self.track_head.loss(list(key), list(others), targets)
+
+    def _embed(self, features: Features, boxes: list[Tensor]) -> Tensor:
+        """Embeddings of the boxes of each image: (sum of their numbers, D)."""
+        extractor = self.detector.roi_head.bbox_roi_extractor
+        return self.track_head.embed(extractor(features[:extractor.num_inputs], bbox2roi(boxes)))
+
+    def _detect(self, features: Features, frame: Frame) -> InstanceData:
+        """Detections of one frame: ``bboxes`` (N, 4), ``scores`` (N,), ``labels`` (N,)."""
+        meta = dict(img_shape=frame.meta.network_shape, ori_shape=frame.meta.original_shape, scale_factor=frame.meta.scale)
+        head, test_cfg = self.detector.rpn_head, self.detector.test_cfg
+        scores, deltas = ([level.float() for level in out] for out in head(features))
+        proposals = head.predict_by_feat(scores, deltas, batch_img_metas=[meta], cfg=test_cfg.rpn)
+        return self.detector.roi_head.predict_bbox(features, [meta], proposals, test_cfg.rcnn)[0]
+
+    def _segment(self, features: Features, found: InstanceData) -> Tensor:
+        """Mask probabilities (N, S, S) of the detections, each of its own class, inside its box."""
+        head = self.detector.roi_head
+        rois = bbox2roi([found.bboxes])
+        mask_features = head.mask_roi_extractor(features[:head.mask_roi_extractor.num_inputs], rois)
+        logits = head.mask_head(mask_features)  # (N, classes, S, S)
+        channel = torch.zeros_like(found.labels) if head.mask_head.class_agnostic else found.labels
+        return logits[torch.arange(len(found), device=logits.device), channel].float().sigmoid()
+
+    def _result(self, frame: Frame, found: InstanceData, ids: Tensor, masks: Tensor) -> FrameResult:
+        """The frame's result in original pixels; ordered by id."""
+        scale = found.bboxes.new_tensor(frame.meta.scale).repeat(2)
+        boxes = (found.bboxes / scale).cpu()
+        threshold = self.detector.test_cfg.rcnn.mask_thr_binary
+        order = ids.argsort().tolist()
+        masks, ids, labels, scores = (item.cpu() for item in (masks, ids, found.labels, found.scores.float()))
+        return FrameResult(frame.meta.index, frame.meta.original_shape, tuple(
+            TrackedObject(int(ids[i]), int(labels[i]), float(scores[i]), tuple(boxes[i].tolist()),
+                          _paste(masks[i], boxes[i], frame.meta.original_shape, threshold)) for i in order))
+
+
+def _paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: float) -> RLE:
+    """RLE of one mask (S, S) in its box, binarised at ``threshold``."""
+    crop, top, left = paste_in_box(mask, box, *shape)
+    return encode_crop((crop >= threshold).numpy(), top, left, *shape)
+
+
+def _same_object(key_ids: Tensor, reference_ids: Tensor) -> Tensor:
+    """For each object of the key frame 1 + its place among the reference frame's objects, 0 where it is absent."""
+    same = key_ids[:, None] == reference_ids[None, :]
+    found = same.any(dim=1)
+    return torch.where(found, same.to(torch.uint8).argmax(dim=1) + 1, torch.zeros_like(found, dtype=torch.long))

@@ -1,0 +1,116 @@
+"""VideoModel: a model that goes through a video frame by frame, with its state passed in and handed back.
+
+``run`` is the only loop over frames in the project; testing, the demo and online use all go through it.
+"""
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Iterable, Iterator, Mapping
+
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts
+
+
+class VideoModel(BaseModel):
+    """Base of the video models; a child gives ``init_state``, ``step`` and ``loss``.
+
+    Args:
+        data_preprocessor: config of the data preprocessor.
+        channels_last: keep weights and features in channels-last order; about 1.7 times faster on CPUs.
+        init_cfg: mmengine's weight initialisation.
+    """
+
+    def __init__(self, data_preprocessor: dict[str, Any], channels_last: bool = False,
+                 init_cfg: dict[str, Any] | None = None) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.channels_last = channels_last
+        self.compute_dtype = torch.float32
+
+    @abstractmethod
+    def init_state(self) -> Any:
+        """The state before a video's first frame; it needs no frame and no prompt."""
+
+    @abstractmethod
+    def step(self, frame: Frame, state: Any, prompts: Prompts | None = None) -> tuple[Any, FrameResult]:
+        """Goes on by one frame.
+
+        Args:
+            frame: the next frame of the video.
+            state: from ``init_state`` or the previous step; it is never changed, so a step can be replayed.
+            prompts: what is said about this frame.
+
+        Returns:
+            The state after the frame, and the frame's result.
+        """
+
+    @abstractmethod
+    def loss(self, inputs: Tensor, data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
+        """Losses of one preprocessed training batch."""
+
+    @torch.no_grad()
+    def run(self, frames: Iterable[Frame], prompts: Mapping[int, Prompts] | None = None) -> Iterator[FrameResult]:
+        """Goes through a video and yields the result of each frame as soon as it is there.
+
+        Args:
+            frames: the frames in order; they are taken one at a time, so memory does not grow with the video.
+            prompts: by frame index.
+
+        Raises:
+            ValueError: a prompt names a frame that the video does not have.
+        """
+        waiting = dict(prompts or {})
+        state = self.init_state()
+        for frame in frames:
+            state, result = self.step(frame, state, waiting.pop(frame.meta.index, None))
+            yield result
+        if waiting:
+            raise ValueError(f'the video has no frame {sorted(waiting)[0]}, for which there is a prompt')
+
+    def make_frame(self, batch: dict[str, Any]) -> Frame:
+        """Preprocesses a collated batch that holds a single frame.
+
+        Args:
+            batch: ``inputs`` and ``data_samples`` as lists of length 1, as the test pipeline and ``pseudo_collate`` give them.
+        """
+        batch = self.data_preprocessor(batch, False)
+        image = batch['inputs'].flatten(0, -4)  # (1, 1, 3, H, W) or (1, 3, H, W) -> (1, 3, H, W)
+        sample = batch['data_samples'][0]
+        meta = (sample[0] if hasattr(sample, 'video_data_samples') else sample).metainfo
+        sx, sy = meta['scale_factor']
+        return Frame(image, FrameMeta(int(meta['frame_id']), tuple(meta['ori_shape'][:2]), tuple(meta['img_shape'][:2]),
+                                      (float(sx), float(sy))))
+
+    def forward(self, inputs: Tensor, data_samples: list[BaseDataElement] | None = None, mode: str = 'loss') -> dict[str, Tensor]:
+        """Entry of mmengine's training. Videos are tested with ``run``, which carries the state from frame to frame.
+
+        Raises:
+            RuntimeError: ``mode`` is not 'loss'.
+        """
+        if mode != 'loss':
+            raise RuntimeError(f"mode {mode!r}: a video model is tested frame by frame with run(); use mmvos.VideoTestLoop")
+        assert data_samples is not None
+        return self.loss(inputs, data_samples)
+
+    def accelerate(self, dtype: torch.dtype = torch.float32) -> 'VideoModel':
+        """Makes the model faster for evaluation, for good: batch norms folded, channels-last weights, ``dtype`` arithmetic.
+
+        Args:
+            dtype: float32, bfloat16 or float16, for convolutions and linear layers.
+        """
+        fuse_conv_bn(self.eval())
+        self.to(memory_format=torch.channels_last)
+        self.compute_dtype = dtype
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+                module.to(dtype)
+        return self
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """The context in which ``step`` computes: ``compute_dtype``, or what surrounds the model where that is float32."""
+        reduced = self.compute_dtype != torch.float32
+        return torch.autocast(device.type, self.compute_dtype if reduced else None, enabled=reduced or torch.is_autocast_enabled(device.type))

@@ -1,0 +1,49 @@
+"""Mask arithmetic: from the mask of a box to the mask of the frame.
+
+N boxes; S x S the resolution of a box's mask; boxes are continuous xyxy in the pixels of the H x W frame.
+"""
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def paste_in_box(probabilities: Tensor, box: Tensor, height: int, width: int) -> tuple[Tensor, int, int]:
+    """Resamples the mask of one box to the pixels that it can reach, bilinearly, with zeros around the mask.
+
+    Equal to sampling the mask over the whole frame with ``grid_sample(align_corners=False, padding_mode='zeros')``; because the
+    sampling is separable it is two small matrix products, and pixels outside the box's neighbourhood are never visited.
+
+    Args:
+        probabilities: (S, S) float in [0, 1].
+        box: (4,) float; it may reach outside the frame.
+        height, width: H and W.
+
+    Returns:
+        (h, w) float, and the row and column of its first pixel. h or w is 0 where the box lies outside the frame.
+    """
+    x1, y1, x2, y2 = box.tolist()
+    size_y, size_x = probabilities.shape
+    # Zero padding reaches half a mask cell beyond the box.
+    margin_x, margin_y = (x2 - x1) / size_x / 2, (y2 - y1) / size_y / 2
+    left, right = _pixel_range(x1 - margin_x, x2 + margin_x, width)
+    top, bottom = _pixel_range(y1 - margin_y, y2 + margin_y, height)
+    rows = _interpolation(top, bottom, y1, y2, size_y, probabilities)  # (h, S)
+    columns = _interpolation(left, right, x1, x2, size_x, probabilities)  # (w, S)
+    return rows @ probabilities @ columns.T, top, left
+
+
+def _pixel_range(low: float, high: float, size: int) -> tuple[int, int]:
+    """First pixel and one past the last pixel whose centre can lie in [low, high], inside a line of ``size`` pixels."""
+    first = min(max(math.floor(low), 0), size)
+    return first, min(max(math.ceil(high), first), size)
+
+
+def _interpolation(first: int, last: int, start: float, end: float, cells: int, like: Tensor) -> Tensor:
+    """Weights (last - first, cells) of linear interpolation at pixel centres between cell centres, zero outside."""
+    centers = torch.arange(first, last, dtype=torch.float32, device=like.device) + 0.5
+    position = (centers - start) * (cells / max(end - start, 1e-6)) - 0.5  # in cells
+    weights = 1 - (position[:, None] - torch.arange(cells, device=like.device)).abs()
+    return weights.clamp_(min=0).to(like.dtype)

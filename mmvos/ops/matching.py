@@ -1,0 +1,63 @@
+"""Matching of detections to remembered instances (Yang et al., Video Instance Segmentation, ICCV 2019, equations 1 and 2).
+
+N detections, M remembered instances. Column 0 of a score matrix is "a new object", column j + 1 is instance j.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def with_new_object(logits: Tensor) -> Tensor:
+    """Puts the constant logit 0 of "a new object" in front: (N, M) -> (N, M + 1)."""
+    return F.pad(logits, (1, 0))
+
+
+def match_scores(logits: Tensor, scores: Tensor, ious: Tensor, same_label: Tensor,
+                 weights: tuple[float, float, float]) -> Tensor:
+    """Score of every detection with every instance and with "a new object".
+
+    ``log p + weights[0] * log(score) + weights[1] * IoU + weights[2] * [same label]``, where p is the softmax over the M + 1
+    columns; for "a new object" the IoU is 0 and the labels agree.
+
+    Args:
+        logits: (N, M) similarity of the embeddings.
+        scores: (N,) confidence of the detections, in (0, 1].
+        ious: (N, M) overlap of the boxes, in [0, 1].
+        same_label: (N, M) bool.
+        weights: of the confidence, the overlap and the label.
+
+    Returns:
+        (N, M + 1).
+    """
+    assert logits.shape == ious.shape == same_label.shape and scores.shape == logits.shape[:1]
+    by_score, by_iou, by_label = weights
+    agreement = F.pad(same_label.to(logits.dtype), (1, 0), value=1.0)
+    return (F.log_softmax(with_new_object(logits), dim=1) + by_score * scores.log()[:, None]
+            + by_iou * F.pad(ious, (1, 0)) + by_label * agreement)
+
+
+def assign_instances(scores: Tensor) -> Tensor:
+    """Gives each detection its best column; where several want one instance, the highest score wins and the losers vanish.
+
+    A loser neither becomes a new object nor tries its second choice; a tie goes to the earlier detection.
+
+    Args:
+        scores: (N, M + 1) from ``match_scores``.
+
+    Returns:
+        (N,) int64: 0 a new object, j + 1 instance j, -1 a loser.
+    """
+    if scores.shape[0] == 0:
+        return scores.new_zeros(0, dtype=torch.long)
+    best, column = scores.max(dim=1)
+    rivals = (column[:, None] == column[None, :]) & (column[:, None] > 0)  # (N, N)
+    better = (best[None, :] > best[:, None]) | ((best[None, :] == best[:, None]) & _earlier(len(best), best.device))
+    return column.masked_fill((rivals & better).any(dim=1), -1)
+
+
+def _earlier(n: int, device: torch.device) -> Tensor:
+    """(n, n) bool: entry [i, k] says that k comes before i."""
+    order = torch.arange(n, device=device)
+    return order[None, :] < order[:, None]

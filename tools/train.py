@@ -1,0 +1,76 @@
+"""Trains a model: ``python tools/train.py CONFIG [--work-dir DIR] [--amp] [--auto-scale-lr] [--resume [CKPT]] [--cfg-options k=v]``.
+
+Validation with AP runs during training on the split that the config names; the checkpoint with the best AP is kept beside the last.
+Several processes: ``tools/dist_train.sh CONFIG GPUS`` or ``tools/slurm_train.sh``.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+
+import torch  # noqa: E402
+from mmengine.config import Config, DictAction  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Trains a model.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<name of the config>')
+    parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
+    parser.add_argument('--resume', nargs='?', const='auto', help='go on from a checkpoint; without a path from the last one in the work dir')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    arguments = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
+    return arguments
+
+
+def use_mixed_precision(config: Config) -> None:
+    """Switches a config's optimizer wrapper to mixed precision for the device at hand."""
+    wrapper = config.optim_wrapper
+    if torch.cuda.is_available():
+        wrapper.type = 'AmpOptimWrapper'
+        wrapper.loss_scale = 'dynamic'
+        wrapper.pop('dtype', None)
+    else:
+        wrapper.type = 'mmvos.GuardedOptimWrapper'
+        wrapper.dtype = 'bfloat16'
+
+
+def scale_learning_rate(config: Config) -> None:
+    """Turns on mmengine's scaling of the learning rate."""
+    if 'base_batch_size' not in config.get('auto_scale_lr', {}):
+        raise SystemExit(f'{config.filename}: --auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config')
+    config.auto_scale_lr.enable = True
+
+
+def main() -> None:
+    """Reads the config, applies the arguments and trains."""
+    arguments = parse_arguments()
+    config = Config.fromfile(arguments.config)
+    config.launcher = arguments.launcher
+    if arguments.cfg_options:
+        config.merge_from_dict(arguments.cfg_options)
+    config.work_dir = arguments.work_dir or config.get('work_dir') or str(Path('work_dirs', Path(arguments.config).stem))
+    if arguments.amp:
+        use_mixed_precision(config)
+    if arguments.auto_scale_lr:
+        scale_learning_rate(config)
+    if not torch.cuda.is_available():
+        config.env_cfg.dist_cfg.backend = 'gloo'
+    if arguments.resume:
+        config.resume = True
+        config.load_from = None if arguments.resume == 'auto' else arguments.resume
+    Runner.from_cfg(config).train()
+
+
+if __name__ == '__main__':
+    main()
