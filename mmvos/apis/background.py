@@ -1,0 +1,48 @@
+"""Work beside the model: reading the next frames and writing the last ones in one other thread each.
+
+Both keep a fixed number of items, so memory does not grow; an error of the other thread comes up in the caller.
+"""
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+T = TypeVar('T')
+_END = object()
+
+
+def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """Yields the items in order while up to ``depth`` of the following ones are made in another thread."""
+    iterator = iter(items)
+    with ThreadPoolExecutor(1, 'mmvos-read') as pool:
+        waiting: deque[Future[Any]] = deque(pool.submit(next, iterator, _END) for _ in range(depth))
+        while (item := waiting.popleft().result()) is not _END:
+            waiting.append(pool.submit(next, iterator, _END))
+            yield item
+
+
+class WriteBehind:
+    """Calls a function in another thread, in order, at most ``depth`` calls behind; a context manager that waits at its end."""
+
+    def __init__(self, write: Callable[..., None], depth: int = 4) -> None:
+        self._write = write
+        self._depth = depth
+        self._pool = ThreadPoolExecutor(1, 'mmvos-write')
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> WriteBehind:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool.shutdown(wait=True)
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def write(self, *arguments: Any) -> None:
+        """Hands over one call; waits while too many are under way. Raises what an earlier call has raised."""
+        while len(self._waiting) >= self._depth:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._write, *arguments))

@@ -1,0 +1,121 @@
+"""Reads checkpoints without running code from them, and puts their weights into a model.
+
+Checkpoints of mm projects hold more than tensors (the log as ``HistoryBuffer``, numpy numbers); exactly these types are allowed
+in addition to torch's own list, everything else is refused.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.utils import digit_version
+from torch import Tensor, nn
+
+_SHOWN = 3  # names of weights in a message
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file says.
+
+    Attributes:
+        source: path or URL.
+        weights: name -> tensor, on the CPU, without the ``module.`` of parallel training.
+        dataset_meta: the ``meta.dataset_meta`` of mmengine (classes, palette, ...), empty where the file has none.
+    """
+
+    source: str
+    weights: Mapping[str, Tensor]
+    dataset_meta: Mapping[str, Any]
+
+
+def read_checkpoint(source: str | Path) -> Checkpoint:
+    """Reads a checkpoint of mmengine, or a plain state dict.
+
+    Args:
+        source: a file, or a URL that starts with http(s); a download is kept in torch's cache.
+
+    Raises:
+        FileNotFoundError: no such file, or the URL does not answer.
+        ValueError: the file is damaged, holds other objects than weights, or no weights.
+    """
+    content = _load(str(source))
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{source} holds a {type(content).__name__}, not the weights of a model')
+    weights = content.get('state_dict', content)
+    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(f'{source} holds no weights: neither a state_dict nor plain tensors')
+    meta = content.get('meta') or {}
+    # mmengine before 0.4 wrote upper-case keys; old mmdet files have only meta.CLASSES.
+    dataset_meta = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
+    if not dataset_meta and meta.get('CLASSES'):
+        dataset_meta = {'classes': tuple(meta['CLASSES'])}
+    return Checkpoint(str(source), {key.removeprefix('module.'): value for key, value in weights.items()}, dataset_meta)
+
+
+def _load(source: str) -> Any:
+    _allow_types_of_mm_checkpoints()
+    if source.startswith(('http://', 'https://')):
+        try:
+            return torch.hub.load_state_dict_from_url(source, map_location='cpu', weights_only=True)
+        except (URLError, OSError) as error:
+            raise FileNotFoundError(f'cannot download the checkpoint {source} ({error}); if the host is gone, get the file '
+                                    f'elsewhere and give its path') from error
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'the checkpoint {source} does not exist; give the path of a .pth file')
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except UnpicklingError as error:
+        if 'Unsupported global' in str(error) or 'GLOBAL ' in str(error):
+            raise ValueError(f'{source} holds objects other than weights, which could run code and are not loaded; if you '
+                             f'trust the file, allow them with torch.serialization.add_safe_globals: {error}') from error
+        raise ValueError(f'{source} is not a checkpoint, or it is damaged: {error}') from error
+    except (RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f'{source} is not a checkpoint, or it is damaged: {error}') from error
+
+
+def _allow_types_of_mm_checkpoints() -> None:
+    multiarray = np._core.multiarray if digit_version(np.__version__) >= digit_version('2.0.0') else np.core.multiarray
+    dtypes = [type(np.dtype(kind)) for kind in (np.bool_, np.int32, np.int64, np.uint8, np.float32, np.float64)]
+    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar, *dtypes]
+    if digit_version(torch.__version__) >= digit_version('2.6.0'):
+        # A file written under numpy 1 names these functions by another path than numpy 2, and the reverse.
+        for path in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+            allowed += [(multiarray._reconstruct, f'{path}._reconstruct'), (multiarray.scalar, f'{path}.scalar')]
+    torch.serialization.add_safe_globals(allowed)
+
+
+def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Puts all weights of a checkpoint into a model.
+
+    Raises:
+        ValueError: a weight of the model is missing in the checkpoint, of another shape, or the checkpoint holds weights
+            that the model does not have; the model is then unchanged.
+    """
+    own = model.state_dict()
+    weights = checkpoint.weights
+    # torch before 0.4.1 did not count batches.
+    missing = [name for name in own if name not in weights and not name.endswith('num_batches_tracked')]
+    surplus = [name for name in weights if name not in own and not name.endswith('num_batches_tracked')]
+    resized = [f'{name} {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}'
+               for name in own if name in weights and weights[name].shape != own[name].shape]
+    faults = [f'{len(names)} weights {fault} ({_some(names)})' for fault, names in
+              (('are missing', missing), ('have another shape', resized), ('do not belong to the model', surplus)) if names]
+    if faults:
+        classes = checkpoint.dataset_meta.get('classes')
+        trained = f'; it was trained for {len(classes)} classes' if classes else ''
+        raise ValueError(f'the checkpoint {checkpoint.source} does not fit the model of the config: {", ".join(faults)}'
+                         f'{trained}; give the config it was trained with')
+    model.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
+
+
+def _some(names: list[str]) -> str:
+    return ', '.join(names[:_SHOWN]) + (', ...' if len(names) > _SHOWN else '')

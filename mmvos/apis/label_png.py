@@ -1,0 +1,64 @@
+"""Label PNGs: one palette image per frame whose pixel values are object ids, as DAVIS and YouTube-VOS have them."""
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.structures import FrameResult
+
+_PALETTE_IDS = 255
+_LARGEST_ID = 65535
+
+
+class LabelPngs:
+    """Writes ``FOLDER/<frame name>.png``; a context manager.
+
+    Pixel value = object id, 0 = background, where masks overlap the higher score wins. A frame whose largest id is at most 255
+    is a palette PNG (DAVIS colors); a frame with a larger id is a 16-bit gray PNG, which Pillow and
+    ``cv2.imread(..., cv2.IMREAD_UNCHANGED)`` read as ids too.
+
+    Args:
+        folder: made where missing; files of equal names are overwritten.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._earlier = {path.name for path in self.folder.glob('*.png')}
+
+    def __enter__(self) -> LabelPngs:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._earlier and kind is None:
+            warnings.warn(f'{self.folder} still holds {len(self._earlier)} label images that this run did not write, e.g. '
+                          f'{min(self._earlier)}', stacklevel=2)
+
+    def write(self, name: str, image: NDArray[np.uint8], result: FrameResult) -> None:
+        """Writes the labels of one frame.
+
+        Args:
+            name: name of the frame.
+            image: not used.
+            result: the objects.
+
+        Raises:
+            ValueError: an id does not fit into 16 bits.
+        """
+        path = self.folder / f'{name}.png'
+        labels = result.label_map()
+        largest = int(labels.max(initial=0))
+        if largest > _LARGEST_ID:
+            raise ValueError(f'{path}: object id {largest} does not fit into a label image, which ends at {_LARGEST_ID}; '
+                             f'leave the images out, results.json holds all objects')
+        if largest > _PALETTE_IDS:
+            Image.fromarray(labels.astype(np.uint16)).save(path)
+        else:
+            write_label_png(path, labels.astype(np.uint8))
+        self._earlier.discard(path.name)

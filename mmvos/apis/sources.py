@@ -1,0 +1,205 @@
+"""Sources: where the frames of a video come from (video file, folder of images, glob, arrays), read one frame at a time.
+
+Frames are (H, W, 3) uint8 arrays in BGR order, upright, all of one size. Only the frame in hand is kept in memory.
+"""
+from __future__ import annotations
+
+import glob
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Union
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+Picture = NDArray[np.uint8]
+Source = Union[str, Path, Iterable[Picture]]
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """A video to be read.
+
+    Attributes:
+        name: what to call the video, e.g. the file's name without its suffix.
+        fps: frames per second, exact; None where the source does not say (images, arrays).
+        length: number of frames announced; None where it is not known beforehand.
+        read: starts reading from the first frame.
+        live: frames are made while they are taken (a caller's iterator), so they must not be asked for ahead of time.
+    """
+
+    name: str
+    fps: Fraction | None
+    length: int | None
+    read: Callable[[], Iterator[tuple[str, Picture]]]
+    live: bool = False
+
+    def __iter__(self) -> Iterator[tuple[str, Picture]]:
+        """Yields name and picture of each frame.
+
+        Raises:
+            ValueError: a frame cannot be read or has another size than the first; there is no frame.
+        """
+        size = None
+        for name, picture in self.read():
+            if size not in (None, picture.shape[:2]):
+                raise ValueError(_mixed(f'{self.name}, frame {name}', picture.shape[:2], size))
+            size = picture.shape[:2]
+            yield name, picture
+        if size is None:
+            raise ValueError(f'{self.name} has no frame')
+
+
+def open_source(source: Source) -> VideoSource:
+    """Opens a video.
+
+    Args:
+        source: a video file; a folder of images with any names (in natural order: frame_2 before frame_10; other files are
+            ignored); a glob of images; one image; or an iterable of (H, W, 3) uint8 BGR arrays.
+
+    Raises:
+        FileNotFoundError: there is no such file, folder or match.
+        ValueError: it holds no images or no video, images differ in size or name only by suffix.
+    """
+    if not isinstance(source, (str, Path)):
+        return VideoSource('video', None, len(source) if isinstance(source, Sized) else None, lambda: _read_arrays(source),
+                           live=True)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _open_images(path.name, str(source), [item for item in path.iterdir() if item.is_file()])
+    if path.is_file():
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return _open_images(path.stem, str(source), [path])
+        return _open_video(path)
+    if glob.has_magic(str(path)):
+        return _open_images('video', str(source), [Path(item) for item in glob.glob(str(path), recursive=True)])
+    raise FileNotFoundError(f'{source} does not exist; give a video file, a folder of images or a glob')
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key under which numbers inside names count as numbers: frame_2 before frame_10."""
+    parts = re.split(r'(\d+)', name)  # text and numbers in turn
+    return [(int(part), '') if part.isdecimal() else (0, part.lower()) for part in parts]
+
+
+def _mixed(place: str, size: tuple[int, ...], first: tuple[int, ...]) -> str:
+    return (f'{place} is {size[1]}x{size[0]} but the first frame is {first[1]}x{first[0]}; all frames of a video must have '
+            f'one size')
+
+
+# ---- images
+
+
+def _open_images(name: str, shown: str, paths: Sequence[Path]) -> VideoSource:
+    images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')]
+    if not images:
+        raise FileNotFoundError(f'{shown} holds no images among its {len(paths)} files; images end in '
+                                f'{", ".join(IMAGE_SUFFIXES)}')
+    images.sort(key=lambda path: (natural_key(str(path)), str(path)))
+    first_of: dict[str, Path] = {}
+    for path in images:
+        if first_of.setdefault(path.stem, path) is not path:
+            raise ValueError(f'{first_of[path.stem]} and {path} would be one frame name; keep one of them')
+    sizes = (_size_in_header(path) for path in images)
+    first = next(sizes)
+    for path, size in zip(images[1:], sizes):
+        if size != first:
+            raise ValueError(_mixed(str(path), size, first))
+    return VideoSource(name, None, len(images), lambda: ((path.stem, _read_image(path)) for path in images))
+
+
+def _size_in_header(path: Path) -> tuple[int, int]:
+    """(height, width) of the upright picture, without decoding it."""
+    try:
+        with Image.open(path) as image:
+            lies_on_side = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            width, height = image.size
+    except (OSError, UnidentifiedImageError) as error:
+        raise ValueError(f'{path} is not an image, or it is damaged; replace or remove it') from error
+    return (width, height) if lies_on_side else (height, width)
+
+
+def _read_image(path: Path) -> Picture:
+    data = path.read_bytes()
+    # OpenCV fills a truncated JPEG with gray and goes on; Pillow, which does not, decodes only what looks truncated.
+    if path.suffix.lower() in ('.jpg', '.jpeg') and b'\xff\xd9' in data[-1024:]:
+        truncated = False
+    else:
+        truncated = not _is_whole(data)
+    picture = None if truncated else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f'{path} is damaged and cannot be decoded; replace or remove it')
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        with Image.open(BytesIO(data)) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
+
+
+# ---- arrays
+
+
+def _read_arrays(arrays: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
+    for index, picture in enumerate(arrays):
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            kind = f'{picture.dtype} {picture.shape}' if isinstance(picture, np.ndarray) else type(picture).__name__
+            raise ValueError(f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, it is {kind}')
+        yield f'{index:05d}', picture
+
+
+# ---- video files
+
+
+def _open_video(path: Path) -> VideoSource:
+    with _container(path) as container:
+        if not container.streams.video:
+            raise ValueError(f'{path} holds no video stream')
+        stream = container.streams.video[0]
+        rate = stream.average_rate or stream.guessed_rate
+        fps = Fraction(rate.numerator, rate.denominator) if rate else None
+        return VideoSource(path.stem, fps, stream.frames or None, lambda: _read_video(path))
+
+
+def _container(path: Path) -> av.container.InputContainer:
+    try:
+        return av.open(str(path), metadata_errors='replace')
+    except av.FFmpegError as error:
+        raise ValueError(f'{path} is not a video file, or it is damaged ({error.strerror})') from error
+
+
+def _read_video(path: Path) -> Iterator[tuple[str, Picture]]:
+    count = 0
+    with _container(path) as container:
+        stream = container.streams.video[0]
+        try:
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    warnings.warn(f'{path}: frame {count} is damaged and was repaired by the decoder', stacklevel=2)
+                yield f'{count:05d}', _upright(frame)
+                count += 1
+        except av.FFmpegError as error:
+            raise ValueError(f'{path}: the file is damaged, frame {count} cannot be decoded ({error.strerror}); repair it '
+                             f'or cut it there') from error
+        if count < stream.frames:
+            warnings.warn(f'{path} announces {stream.frames} frames, but only {count} could be read; it may be cut off',
+                          stacklevel=2)
+
+
+def _upright(frame: av.VideoFrame) -> Picture:
+    """(H, W, 3) BGR, turned as the file's rotation mark says (phones write one for portrait videos)."""
+    picture = frame.to_ndarray(format='bgr24')
+    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
