@@ -1,13 +1,16 @@
-"""Writes videos in the YouTube-VIS layout (native JSON + JPEG frames) with the same masks as DAVIS-style palette PNGs.
+"""Writes videos in the YouTube-VIS layout (native JSON + JPEG frames) with the same masks as DAVIS-style
+palette PNGs.
 
-One `VideoWriter` takes one video frame by frame (picture and label map) and returns a `VideoRecord`; `write_instances`
-joins the records of a split into its JSON file. Writers of different videos share nothing, so videos can be made in
-parallel; ids come from the order of the records alone. Layout of a split: `instances.json`, `JPEGImages/<video>/00000.jpg`,
-`Annotations/<video>/00000.png`. Schema: the YouTube-VIS 2021 competition page. Letters: H, W height and width, L frames.
+One `VideoWriter` takes one video frame by frame (picture and label map) and returns a `VideoRecord`;
+`write_instances` joins the records of a split into its JSON file. Writers of different videos share nothing,
+so videos can be made in parallel; ids come from the order of the records alone. Layout of a split:
+`instances.json`, `JPEGImages/<video>/00000.jpg`, `Annotations/<video>/00000.png`. Schema: the YouTube-VIS
+2021 competition page. Letters: H, W height and width, L frames.
 """
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,8 @@ MAX_OBJECTS = 255  # pixel values of a palette PNG, 0 is the background
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """One object over a whole video; each tuple has one entry per frame, None where no pixel of it is visible."""
+    """One object over a whole video; each tuple has one entry per frame, None where no pixel of it is
+    visible."""
 
     number: int                                  # pixel value in the PNGs, from 1
     category_id: int
@@ -41,8 +45,10 @@ class VideoRecord:
     objects: tuple[ObjectRecord, ...]
 
 
-def davis_palette() -> list[int]:
-    """Return the 768 numbers of the DAVIS (= PASCAL VOC) palette: bit k of the index, three bits at a time, from the top."""
+@cache
+def davis_palette() -> tuple[int, ...]:
+    """Return the 768 numbers of the DAVIS (= PASCAL VOC) palette: bit k of the index, three bits at a time,
+    from the top."""
     palette = []
     for index in range(256):
         color = [0, 0, 0]
@@ -50,7 +56,7 @@ def davis_palette() -> list[int]:
             for channel in range(3):
                 color[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
         palette.extend(color)
-    return palette
+    return tuple(palette)
 
 
 def write_label_png(path: Path, label_map: np.ndarray) -> None:
@@ -66,7 +72,7 @@ def uncompressed_rle(mask: np.ndarray) -> dict[str, Any]:
     flat = np.asarray(mask, dtype=bool).ravel(order='F')
     edges = np.flatnonzero(np.diff(flat)) + 1
     counts = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
-    return dict(counts=[0, *counts] if flat[0] else counts, size=list(mask.shape))
+    return {'counts': [0, *counts] if flat[0] else counts, 'size': list(mask.shape)}
 
 
 def keep_visible(label_maps: Sequence[np.ndarray], categories: Mapping[int, int]
@@ -94,7 +100,8 @@ class VideoWriter:
         quality: JPEG quality, 1..100.
     """
 
-    def __init__(self, split_dir: str | Path, name: str, categories: Mapping[int, int], quality: int = 92) -> None:
+    def __init__(self, split_dir: str | Path, name: str, categories: Mapping[int, int],
+                 quality: int = 92) -> None:
         bad = [number for number in categories if not 1 <= number <= MAX_OBJECTS]
         if bad:
             raise ValueError(f'video {name}: object number {bad[0]} is not within 1..{MAX_OBJECTS}')
@@ -116,7 +123,8 @@ class VideoWriter:
             label_map: (H, W) uint8, object number of each pixel, 0 = background.
 
         Raises:
-            ValueError: another size than the first frame, picture and labels of different sizes, unknown object number.
+            ValueError: another size than the first frame, picture and labels of different sizes, an object
+                number without category.
         """
         place = f'video {self.name}, frame {len(self._rows)}'
         height, width = label_map.shape
@@ -127,11 +135,13 @@ class VideoWriter:
         numbers = [int(n) for n in np.unique(label_map) if n]
         unknown = sorted(set(numbers) - set(self.categories))
         if unknown:
-            raise ValueError(f'{place}: object number {unknown[0]} has no category; known: {list(self.categories)}')
+            raise ValueError(f'{place}: object number {unknown[0]} has no category; '
+                             f'known: {list(self.categories)}')
         self._shape = (height, width)
         stem = f'{len(self._rows):05d}'
-        if not cv2.imwrite(str(self.image_dir / f'{stem}.jpg'), image, [cv2.IMWRITE_JPEG_QUALITY, self.quality]):
-            raise OSError(f'{place}: cannot write {self.image_dir / stem}.jpg')
+        image_path = self.image_dir / f'{stem}.jpg'
+        if not cv2.imwrite(str(image_path), image, [cv2.IMWRITE_JPEG_QUALITY, self.quality]):
+            raise OSError(f'{place}: cannot write {image_path}')
         write_label_png(self.label_dir / f'{stem}.png', label_map)
         self._rows.append({number: _describe(label_map == number) for number in numbers})
 
@@ -156,7 +166,7 @@ class VideoWriter:
 
 def write_instances(path: str | Path, records: Sequence[VideoRecord], categories: Sequence[str],
                     description: str) -> None:
-    """Write the native YouTube-VIS JSON of one split; video and annotation ids count from 1 in the order given.
+    """Write the native YouTube-VIS JSON of one split; ids of videos and annotations count from 1.
 
     Args:
         path: the JSON file.
@@ -174,19 +184,19 @@ def write_instances(path: str | Path, records: Sequence[VideoRecord], categories
         if record.name in names:
             raise ValueError(f'{path}: two videos are called {record.name}')
         names.add(record.name)
-        size = dict(height=record.height, width=record.width, length=len(record.file_names))
-        videos.append(dict(id=video_id, **size, file_names=list(record.file_names)))
+        size = {'height': record.height, 'width': record.width, 'length': len(record.file_names)}
+        videos.append({'id': video_id, **size, 'file_names': list(record.file_names)})
         for item in record.objects:
             if not 1 <= item.category_id <= len(categories):
-                raise ValueError(f'{path}: video {record.name}, object {item.number}: category id {item.category_id} '
-                                 f'is not within 1..{len(categories)}')
-            annotations.append(dict(
-                id=len(annotations) + 1, video_id=video_id, category_id=item.category_id, iscrowd=0, **size,
-                segmentations=list(item.segmentations), bboxes=list(item.bboxes), areas=list(item.areas)))
-    data = dict(
-        info=dict(description=description, version='1.0'), licenses=[], videos=videos,
-        categories=[dict(id=i, name=name, supercategory='object') for i, name in enumerate(categories, 1)],
-        annotations=annotations)
+                raise ValueError(f'{path}: video {record.name}, object {item.number}: category id '
+                                 f'{item.category_id} is not within 1..{len(categories)}')
+            annotations.append({
+                'id': len(annotations) + 1, 'video_id': video_id, 'category_id': item.category_id,
+                'iscrowd': 0, **size,
+                'segmentations': item.segmentations, 'bboxes': item.bboxes, 'areas': item.areas})
+    classes = [{'id': i, 'name': name, 'supercategory': 'object'} for i, name in enumerate(categories, 1)]
+    data = {'info': {'description': description, 'version': '1.0'}, 'licenses': [], 'videos': videos,
+            'categories': classes, 'annotations': annotations}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, separators=(',', ':')))

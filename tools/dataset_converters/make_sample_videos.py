@@ -2,10 +2,11 @@
 
     python tools/dataset_converters/make_sample_videos.py OUT --seed 0
 
-writes OUT/train and OUT/valid: `instances.json` (native YouTube-VIS), `JPEGImages/`, and the same masks as DAVIS-style
-palette PNGs in `Annotations/`. Five classes (ball, crate, star, fish, ring), told apart by shape and texture and not by
-color, move over textured backgrounds before a moving camera; they deform, turn, change size, hide each other, leave and
-come back. A video depends only on the seed, its split and its number, so the files do not depend on the processes.
+writes OUT/train and OUT/valid: `instances.json` (native YouTube-VIS), `JPEGImages/`, and the same masks as
+DAVIS-style palette PNGs in `Annotations/`. Five classes (ball, crate, star, fish, ring), told apart by shape
+and texture and not by color, move over textured backgrounds before a moving camera; they deform, turn, change
+size, hide each other, leave and come back. A video depends only on the seed, its split and its number, so the
+files do not depend on the processes.
 """
 import argparse
 import multiprocessing
@@ -36,10 +37,11 @@ class VideoJob:
 
 
 def draw_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """Return a (height, width, 3) float32 picture 0..255: two muted colors mixed by noise, a faint pattern, some clutter."""
+    """Return a (height, width, 3) float32 picture 0..255: two muted colors mixed by noise, a faint pattern,
+    some clutter."""
     ground = value_noise(rng, height, width, (3, 7, 17, 40))[..., None]
-    first, second = (hsv_color(rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85)) for _ in range(2))
-    picture = ground * first + (1 - ground) * second
+    tones = [hsv_color(rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85)) for _ in range(2)]
+    picture = ground * tones[0] + (1 - ground) * tones[1]
     y, x = np.mgrid[:height, :width].astype(np.float32) / height
     angle = rng.uniform(0, np.pi)
     along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
@@ -62,7 +64,7 @@ def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[
     plot = draw_plot(rng, job.index)
     radii = [job.size[1] * float(np.exp(rng.uniform(np.log(0.09), np.log(0.22)))) for _ in plot]
     centers: dict[int, np.ndarray] = {}
-    for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):  # the one that is crossed must be known
+    for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):  # the crossed one comes first
         meet = centers[1][job.length // 2] if plot[i] == 'cross' else None
         centers[i] = draw_path(rng, plot[i], job.length, job.size, radii[i], meet)
     kinds = rng.integers(len(CLASSES), size=len(plot))
@@ -73,7 +75,8 @@ def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[
 
 
 def compose_frame(view: np.ndarray, cast: list[tuple[Look, Pose]]) -> tuple[np.ndarray, np.ndarray]:
-    """Paint the objects, back to front, onto a view (H, W, 3) float32; return it and the label map (H, W) uint8."""
+    """Paint the objects, back to front, onto a view (H, W, 3) float32; return it and the label map (H, W)
+    uint8."""
     height, width = view.shape[:2]
     image, labels = view.copy(), np.zeros((height, width), np.uint8)
     for number, (look, pose) in enumerate(cast, 1):
@@ -101,7 +104,7 @@ def make_video(root: Path, job: VideoJob) -> VideoRecord:
     label_maps, categories = keep_visible(
         label_maps, {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)})
     writer = VideoWriter(root / job.split, f'{job.split}_{job.index:04d}', categories)
-    for image, labels in zip(images, label_maps):
+    for image, labels in zip(images, label_maps, strict=True):
         writer.add(image, labels)
     return writer.finish()
 
@@ -115,9 +118,10 @@ def picture_size(text: str) -> tuple[int, int]:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    keep_lines = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
     parser.add_argument('out', type=Path, help='folder to write to')
-    parser.add_argument('--seed', type=int, required=True, help='the same seed makes the same files, byte for byte')
+    parser.add_argument('--seed', type=int, required=True, help='the same seed makes the same files')
     parser.add_argument('--train-videos', type=int, default=60)
     parser.add_argument('--val-videos', type=int, default=16)
     parser.add_argument('--frames', type=int, default=12, help='frames per video')
@@ -132,7 +136,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    counts = dict(zip(SPLITS, (args.train_videos, args.val_videos)))
+    counts = dict(zip(SPLITS, (args.train_videos, args.val_videos), strict=True))
     jobs = [VideoJob(split, args.seed, index, args.frames, args.size)
             for split in SPLITS for index in range(counts[split])]
     try:

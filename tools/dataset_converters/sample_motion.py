@@ -1,7 +1,7 @@
 """Motion of the sample videos: paths of the objects and of the camera, all in screen pixels.
 
-A video has a plot: two objects cross, one leaves and comes back, both, or all wander. Time runs from 0 to 1 over the
-video whatever its number of frames.
+A video has a plot: two objects cross, one leaves and comes back, both, or all wander. Time runs from 0 to 1
+over the video whatever its number of frames.
 """
 import cv2
 import numpy as np
@@ -12,10 +12,12 @@ PLOTS = (('cross', 'wander'), ('return', 'wander'), ('cross', 'wander', 'return'
 
 
 def draw_plot(rng: np.random.Generator, index: int) -> list[str]:
-    """Return the motion of each object of the video with this index: 1 to 4 of wander, cross, return, enter."""
+    """Return the motion of each object of the video with this index: 1 to 4 of wander, cross, return, enter.
+    """
     plot = list(PLOTS[index % len(PLOTS)])
     count = max(int(rng.choice([1, 2, 3, 4], p=[0.15, 0.35, 0.3, 0.2])), len(plot))
-    return plot + [str(rng.choice(['wander', 'enter', 'return'], p=[0.6, 0.25, 0.15])) for _ in range(count - len(plot))]
+    others = rng.choice(['wander', 'enter', 'return'], size=count - len(plot), p=[0.6, 0.25, 0.15])
+    return plot + [str(motion) for motion in others]
 
 
 def _smooth_step(t: Array, start: float, length: float) -> Array:
@@ -26,7 +28,8 @@ def _smooth_step(t: Array, start: float, length: float) -> Array:
 def _wander(rng: np.random.Generator, t: Array, size: Array, radius: float) -> Array:
     margin = 0.7 * radius
     start, end = (rng.uniform(margin, size - margin) for _ in range(2))
-    sway = rng.uniform(0, 0.08, 2) * size * np.sin(2 * np.pi * (rng.uniform(0.5, 1.5) * t[:, None] + rng.random(2)))
+    turns = rng.uniform(0.5, 1.5) * t[:, None] + rng.random(2)
+    sway = rng.uniform(0, 0.08, 2) * size * np.sin(2 * np.pi * turns)
     return start + (end - start) * 0.6 * t[:, None] + sway
 
 
@@ -45,7 +48,7 @@ def draw_path(rng: np.random.Generator, motion: str, length: int, size: tuple[in
     """Return the centers (length, 2) of one object.
 
     Args:
-        motion: wander, cross (a straight way through `meet`), return (leaves for a while), enter (comes late).
+        motion: wander, cross (straight through `meet`), return (leaves for a while), enter (comes late).
         size: width and height of the frame in pixels.
         radius: of the object, pixels.
         meet: (2,) the point to cross at half time; needed by cross.
@@ -72,11 +75,12 @@ def draw_poses(rng: np.random.Generator, centers: Array, radius: float) -> list[
     """Add turning, growing, stretching and bending to a path; one pose per frame."""
     t = np.linspace(0, 1, len(centers))
     angle = rng.uniform(0, 2 * np.pi) + rng.uniform(-1.2, 1.2) * np.pi * t
-    growth = np.exp(rng.uniform(-0.35, 0.35) * (t - 0.5) + 0.08 * np.sin(2 * np.pi * (rng.uniform(0.5, 1.5) * t)))
+    pulse = 0.08 * np.sin(2 * np.pi * rng.uniform(0.5, 1.5) * t)
+    growth = np.exp(rng.uniform(-0.35, 0.35) * (t - 0.5) + pulse)
     stretch = np.exp(0.14 * np.sin(2 * np.pi * (rng.uniform(0.5, 1.5) * t + rng.random())))
     phase = 2 * np.pi * (rng.uniform(1, 2.5) * t + rng.random())
     return [Pose((float(x), float(y)), float(radius * g), float(a), float(s), float(p))
-            for (x, y), g, a, s, p in zip(centers, growth, angle, stretch, phase)]
+            for (x, y), g, a, s, p in zip(centers, growth, angle, stretch, phase, strict=True)]
 
 
 def camera_views(rng: np.random.Generator, picture: Array, length: int, size: tuple[int, int]) -> list[Array]:
@@ -88,7 +92,7 @@ def camera_views(rng: np.random.Generator, picture: Array, length: int, size: tu
     pan = rng.uniform(-0.7, 0.7, 2) * slack * t[:, None] + rng.normal(0, 0.8, (length, 2))
     turn, zoom = rng.uniform(-0.06, 0.06) * t, np.exp(rng.uniform(-0.08, 0.08) * t)
     views = []
-    for (px, py), angle, scale in zip(pan, turn, zoom):
+    for (px, py), angle, scale in zip(pan, turn, zoom, strict=True):
         matrix = cv2.getRotationMatrix2D((big_w / 2, big_h / 2), np.degrees(angle), scale)
         matrix[:, 2] += (width / 2 - big_w / 2 + px, height / 2 - big_h / 2 + py)
         views.append(cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR,

@@ -1,8 +1,9 @@
 """Shapes, textures and noise of the sample videos.
 
-Every class is a silhouette and a texture, both functions of local coordinates (u, v) in units of the object's radius,
-with the object inside the square [-1, 1]^2. A silhouette is a field: positive inside, about the distance to the edge.
-A texture is a weight in [0, 1] that mixes the object's two colors. Colors carry no class information.
+Every class is a silhouette and a texture, both functions of local coordinates (u, v) in units of the object's
+radius, with the object inside the square [-1, 1]^2. A silhouette is a field: positive inside, about the
+distance to the edge. A texture is a weight in [0, 1] that mixes the object's two colors. Colors carry no
+class information.
 """
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,13 +76,15 @@ class ShapeClass:
     texture: Callable[[Array, Array, float], Array]
 
 
-CLASSES = (ShapeClass('ball', _ball, _dots), ShapeClass('crate', _crate, _checks), ShapeClass('star', _star, _bands),
-           ShapeClass('fish', _fish, _stripes), ShapeClass('ring', _ring, _sectors))
+CLASSES = (ShapeClass('ball', _ball, _dots), ShapeClass('crate', _crate, _checks),
+           ShapeClass('star', _star, _bands), ShapeClass('fish', _fish, _stripes),
+           ShapeClass('ring', _ring, _sectors))
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one object looks in all frames: class index, two BGR colors (3,) 0..255, texture rate, noise tile (64, 64)."""
+    """How one object looks in all frames: class index, two BGR colors (3,) 0..255, texture rate, noise tile
+    (64, 64)."""
 
     kind: int
     colors: tuple[Array, Array]
@@ -91,7 +94,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where one object is in one frame: center (x, y) and radius in pixels, angle in radians, stretch of u over v."""
+    """Where one object is in one frame: center (x, y) and radius in pixels, angle in radians, stretch of u
+    over v."""
 
     center: tuple[float, float]
     radius: float
@@ -101,7 +105,8 @@ class Pose:
 
 
 def value_noise(rng: np.random.Generator, height: int, width: int, cells: tuple[int, ...]) -> Array:
-    """Return (height, width) float32 noise in [0, 1]: random grids of the given cells per height, finer ones weaker."""
+    """Return (height, width) float32 noise in [0, 1]: random grids of the given cells per height, finer ones
+    weaker."""
     noise = np.zeros((height, width), np.float32)
     for octave, count in enumerate(cells):
         grid = rng.random((count + 3, max(1, round(count * width / height)) + 3), np.float32)
@@ -124,12 +129,13 @@ def draw_look(rng: np.random.Generator, kind: int) -> Look:
     return Look(kind, (bright, dark), rng.uniform(3.5, 5.5), value_noise(rng, 64, 64, (6, 13, 30)))
 
 
-def render(look: Look, pose: Pose, height: int, width: int) -> tuple[tuple[slice, slice], Array, Array] | None:
+def render(look: Look, pose: Pose, height: int, width: int
+           ) -> tuple[tuple[slice, slice], Array, Array] | None:
     """Draw one object.
 
     Returns:
-        The window (rows, columns) it covers, its colors (h, w, 3) float32 0..255 and its opacity (h, w) float32 0..1;
-        None where it lies outside the picture.
+        The window (rows, columns) it covers, its colors (h, w, 3) float32 0..255 and its opacity (h, w)
+        float32 0..1; None where it lies outside the picture.
     """
     reach = pose.radius * max(pose.stretch, 1 / pose.stretch) * 1.42 + 2
     x0, x1 = max(int(pose.center[0] - reach), 0), min(int(pose.center[0] + reach) + 1, width)
@@ -148,6 +154,6 @@ def render(look: Look, pose: Pose, height: int, width: int) -> tuple[tuple[slice
     color = weight * look.colors[0] + (1 - weight) * look.colors[1]
     grain = cv2.remap(look.grain, ((u + 1) * 31.5).astype(np.float32), ((v + 1) * 31.5).astype(np.float32),
                       cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    light = 1.05 - 0.3 * (dx * 0.6 + dy * 0.8) - 0.25 * (u * u + v * v)  # the light stays above, the object turns
+    light = 1.05 - 0.3 * (dx * 0.6 + dy * 0.8) - 0.25 * (u * u + v * v)  # does not turn with the object
     color = color * np.clip(light, 0.35, 1.3)[..., None] * (0.75 + 0.5 * grain[..., None])
     return (slice(y0, y1), slice(x0, x1)), color.astype(np.float32), alpha

@@ -1,8 +1,8 @@
 """Makes the videos of a data set in parallel processes and puts the finished data set in place in one move.
 
-The files are made in `OUT.partial` and moved to OUT at the very end, so a data set that is there is complete, and a run
-that was stopped leaves nothing in the way of the next. The result does not depend on the number of processes: a job says
-all there is to know about its video, and records keep the order of the jobs.
+The files are made in `OUT.partial` and moved to OUT at the very end, so a data set that is there is complete,
+and a run that was stopped leaves nothing in the way of the next. The result does not depend on the number of
+processes: a job says all there is to know about its video, and records keep the order of the jobs.
 """
 import multiprocessing
 import shutil
@@ -35,7 +35,8 @@ def check_target(out: Path, splits: Sequence[str], overwrite: bool) -> None:
     """Raise FileExistsError when OUT has one of the splits already and may not be overwritten."""
     taken = [split for split in splits if (out / split).exists()]
     if taken and not overwrite:
-        raise FileExistsError(f'{out / taken[0]} is there already; remove it, choose another folder, or give --overwrite')
+        raise FileExistsError(f'{out / taken[0]} is there already; remove it, choose another folder, '
+                              'or give --overwrite')
 
 
 def make_dataset(out: Path, jobs: Sequence[Job], make_video: Callable[[Path, Job], VideoRecord],

@@ -1,0 +1,88 @@
+"""Objects cut out of one picture and pasted into another without a rim of the old background or a hard edge.
+
+Letters: H, W height and width in pixels.
+"""
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+SOFTNESS = 0.8  # standard deviation of a soft edge, pixels
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One object in one frame: its colors times opacity (H, W, 3) and its opacity (H, W), float32 0..255 and
+    0..1."""
+
+    color: np.ndarray
+    alpha: np.ndarray
+
+
+def cut_out(picture: np.ndarray, mask: np.ndarray) -> Layer:
+    """Cut an object out along its mask, without a rim of the old background.
+
+    The mask loses its outermost pixel, where object and background are mixed, and gets a soft edge; the
+    colors under the soft edge come from the inside of the object.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        mask: (H, W) bool.
+    """
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    weight = inside.astype(np.float32)
+    near = cv2.GaussianBlur(picture * weight[..., None], (0, 0), 2) / np.maximum(
+        cv2.GaussianBlur(weight, (0, 0), 2), 1e-3)[..., None]
+    color = np.where(inside[..., None] > 0, picture, near).astype(np.float32)
+    alpha = cv2.GaussianBlur(weight, (0, 0), SOFTNESS)
+    return Layer(color * alpha[..., None], alpha)
+
+
+def place(layer: Layer, matrix: np.ndarray, size: tuple[int, int]) -> Layer:
+    """Map a layer into a frame of size (W, H) by the (2, 3) matrix; shrinking is smoothed first."""
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    color, alpha = layer.color, layer.alpha
+    if scale < 0.7:
+        sigma = 0.35 / scale
+        color, alpha = cv2.GaussianBlur(color, (0, 0), sigma), cv2.GaussianBlur(alpha, (0, 0), sigma)
+    return Layer(cv2.warpAffine(color, matrix, size), cv2.warpAffine(alpha, matrix, size))
+
+
+def box_of(mask: np.ndarray) -> np.ndarray | None:
+    """Return the box (x0, y0, x1, y1) around a mask (H, W), whole pixels, ends exclusive; None where it is
+    empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) if rows.size else None
+
+
+def center_of(box: np.ndarray) -> np.ndarray:
+    """Return the center (x, y) of a box (4,) in coordinates of pixel centers."""
+    return (box[:2] + box[2:] - 1) / 2
+
+
+def paste(picture: np.ndarray, own: np.ndarray, layers: Sequence[Layer | None], behind: int
+          ) -> tuple[np.ndarray, np.ndarray]:
+    """Paste layers into a frame that has an object of its own.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        own: (H, W) bool, the object of the frame; it is object 1.
+        layers: pasted objects 2, 3, ... from the back to the front; None where an object is absent.
+        behind: how many of the layers, the first ones, are behind the frame's own object.
+
+    Returns:
+        Picture (H, W, 3) uint8 and label map (H, W) uint8.
+    """
+    image, labels = picture.astype(np.float32), own.astype(np.uint8)
+    wide = cv2.dilate(labels, np.ones((3, 3), np.uint8)).astype(np.float32)
+    beside_own = 1 - cv2.GaussianBlur(wide, (0, 0), SOFTNESS)
+    for order, layer in enumerate(layers):
+        if layer is None:
+            continue
+        alpha, color = layer.alpha, layer.color
+        if order < behind:
+            alpha, color = alpha * beside_own, color * beside_own[..., None]
+        image = image * (1 - alpha[..., None]) + color
+        labels[alpha >= 0.5] = order + 2
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8), labels
