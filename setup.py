@@ -21,11 +21,6 @@ def read_requirements(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
 
 
-def unpinned(lines: list[str]) -> list[str]:
-    """Turns the set-up's exact versions into lower bounds, as a package should state them."""
-    return [line.replace('==', '>=') for line in lines]
-
-
 class BuildWithMim(build_py):
     """Adds `.mim` to the package: links for an editable install, copies for a wheel."""
 
@@ -76,7 +71,7 @@ setup(
     packages=find_packages(include=['mmvos', 'mmvos.*']),
     install_requires=read_requirements('runtime'),
     extras_require={
-        'mm': unpinned(read_requirements('mm')),
+        'mm': [line.replace('==', '>=') for line in read_requirements('mm') if line.startswith('onedl-')],
         'upstream': ['mmengine>=0.10.4', 'mmcv>=2.0.0', 'mmdet>=3.3.0'],
         'tests': read_requirements('tests'),
     },

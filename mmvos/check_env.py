@@ -2,8 +2,8 @@
 
 Prints the versions of what mmvos stands on, what the CPU and the GPUs can do, and proves the two compiled
 ops of mmcv that Mask R-CNN needs, nms and RoIAlign, against numbers computed by hand. Exit status 1, with a
-remedy per finding, where something is missing or wrong. Nothing is imported before it is checked, so the check
-itself runs on a broken installation.
+remedy per finding, where something is missing or wrong. Nothing is imported before it is checked, so the
+check runs on a broken installation.
 """
 import importlib
 import importlib.metadata
@@ -11,7 +11,9 @@ import platform
 import re
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,12 +30,16 @@ class WrongNumbersError(Exception):
 
 @dataclass(frozen=True)
 class Requirement:
-    """A library that mmvos imports: import name, distributions that provide it, least version, remedy."""
+    """A library that mmvos imports: import name, distributions that provide it, least version, remedy.
+
+    `probe` is a submodule to import too, where the package itself imports next to nothing.
+    """
 
     module: str
     distributions: tuple[str, ...]
     minimum: tuple[int, ...]
     remedy: str
+    probe: str = ''
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ REQUIREMENTS = (
     Requirement('torch', ('torch',), (2, 4), 'pip install "torch>=2.4"'),
     Requirement('mmcv', ('onedl-mmcv', 'mmcv'), (2, 0), REBUILD_MMCV),
     Requirement('mmengine', ('onedl-mmengine', 'mmengine'), (0, 10), 'pip install onedl-mmengine'),
-    Requirement('mmdet', ('onedl-mmdetection', 'mmdet'), (3, 3), 'pip install --no-deps onedl-mmdetection'),
+    Requirement('mmdet', ('onedl-mmdetection', 'mmdet'), (3, 3),
+                'run tools/setup_env.sh, or pip install onedl-mmdetection', probe='mmdet.datasets'),
     Requirement('numpy', ('numpy',), (1, 26), 'pip install "numpy>=1.26"'),
     Requirement('scipy', ('scipy',), (1, 11), 'pip install "scipy>=1.11"'),
     Requirement('cv2', ('opencv-python-headless', 'opencv-python'), (4, 8), HEADLESS_CV2),
@@ -86,10 +93,13 @@ def installed_version(requirement: Requirement, module: ModuleType) -> tuple[str
 def check_library(requirement: Requirement) -> Finding:
     """Imports one library and compares its version with the least one that mmvos accepts."""
     try:
-        module = importlib.import_module(requirement.module)
+        with redirect_stdout(StringIO()):  # mmdet greets
+            module = importlib.import_module(requirement.module)
+            importlib.import_module(requirement.probe or requirement.module)
     except Exception as error:  # a broken binary raises OSError, RuntimeError, AttributeError and others
         hint = ' (this OpenCV needs a desktop)' if 'libGL' in str(error) else ''
-        return Finding(requirement.module, f'cannot be imported: {one_line(error)}{hint}', requirement.remedy)
+        remedy = op_remedy(error, 'cpu') if 'mmcv._ext' in str(error) else requirement.remedy
+        return Finding(requirement.module, f'cannot be imported: {one_line(error)}{hint}', remedy)
     distribution, version = installed_version(requirement, module)
     version = version or str(getattr(module, '__version__', 'unknown'))
     text = version if distribution in ('', requirement.module) else f'{version} ({distribution})'
@@ -153,8 +163,8 @@ def op_remedy(error: BaseException, device: str) -> str:
     if 'undefined symbol' in message or 'cannot open shared object' in message:
         return f'the mmcv ops were compiled for another torch or Python; {REBUILD_MMCV}'
     if device != 'cpu':
-        return ('the mmcv ops were compiled without CUDA or for another GPU; with the CUDA toolkit of torch in '
-                f'CUDA_HOME, {REBUILD_MMCV}. To use the CPU only: export CUDA_VISIBLE_DEVICES=')
+        return ('the mmcv ops were compiled without CUDA or for another GPU; with the CUDA toolkit of torch '
+                f'in CUDA_HOME, {REBUILD_MMCV}. To use the CPU only: export CUDA_VISIBLE_DEVICES=')
     return REBUILD_MMCV
 
 

@@ -115,8 +115,10 @@ compiler_is_there() {
 install_mmcv() {
     local mmcv
     mmcv=$(grep '^onedl-mmcv' "$REQ/mm.txt")
-    # A wheel from PIP_FIND_LINKS first. It is of use only where it was compiled for this torch, which importing it shows.
-    if ! { pip_install --no-deps --only-binary :all: "$mmcv" && ops_load; } >"$LOGS/mmcv-wheel.log" 2>&1; then
+    # A wheel from PIP_FIND_LINKS first. It is of use only where it was compiled for this torch, which importing shows.
+    if { pip_install --no-deps --only-binary :all: "$mmcv" && ops_load; } >"$LOGS/mmcv-wheel.log" 2>&1; then
+        echo '  mmcv from a ready wheel'
+    else
         "$PY" -m pip uninstall -q -y onedl-mmcv mmcv >>"$LOGS/mmcv-wheel.log" 2>&1 || true
         compiler_is_there
         echo "  no ready wheel of mmcv for this Python and torch: compiling its ops, 5 to 20 minutes on a small machine"
@@ -155,7 +157,7 @@ install_runtime() {
     use_headless_opencv
     # shellcheck disable=SC2046
     upstream_mm || step 'mmengine and mmdet' "$NETWORK" pip_install --no-deps --no-build-isolation \
-        $(grep -E '^onedl-(mmengine|mmdetection)' "$REQ/mm.txt")
+        $(grep -E '^(onedl-mmengine|onedl-mmdetection|imaug)=' "$REQ/mm.txt")
     ops_load >/dev/null 2>&1 || install_mmcv
     step 'mmvos itself, editable' 'see the log above' pip_install --no-deps --no-build-isolation -e "$ROOT"
     step 'check that the compiled ops compute the right numbers' 'the text above names it' "$PY" -m mmvos.check_env
@@ -177,10 +179,10 @@ main() {
     if [ -x "$PY" ] && ! usable_python "$PY"; then
         fail "the Python of $VENV does not run or is older than 3.10" "remove it (rm -rf $VENV) and run again"
     fi
+    [ -f "$VENV/ready-runtime" ] || echo "set-up of $VENV (once; logs in $LOGS)"
     "$PY" -m pip --version >/dev/null 2>&1 || make_venv
     mark=$(fingerprint)
     if [ "$(cat "$VENV/ready-runtime" 2>/dev/null)" != "$mark" ]; then
-        echo "set-up of $VENV (once; logs in $LOGS)"
         install_runtime
         echo "$mark" >"$VENV/ready-runtime"
     fi

@@ -1,0 +1,321 @@
+"""The rules of how mmvos is built, as functions over source text: each returns its violations as lines.
+
+`test_rules.py` applies them to the repository, and each of them to a snippet that breaks it.
+"""
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+FILE_LINES = 300
+FUNCTION_LINES = 60
+INHERITANCE_STEPS = 2
+CONFIG_STEPS = 2
+
+ROOT_MODULES = ('registry', 'version')
+EARLY = {'structures', 'ops', 'root'}
+PARTS = {'backbones', 'necks', 'heads'}
+DATA = {'datasets', 'transforms', 'evaluation'}
+# Which rooms a file of a room may import; its own room is never among them.
+MAY_IMPORT: dict[str, set[str]] = {
+    'structures': set(),
+    'ops': set(),
+    'root': set(),
+    'backbones': EARLY,
+    'necks': EARLY,
+    'heads': EARLY,
+    'trackers': EARLY | PARTS,
+    'models': EARLY | PARTS | {'trackers'},
+    'transforms': EARLY,
+    'datasets': EARLY,
+    'evaluation': EARLY,
+    'engine': EARLY | PARTS | {'trackers', 'models'} | DATA,
+    'apis': EARLY | PARTS | {'trackers', 'models', 'engine'} | DATA,
+    'check_env': {'root'},
+}
+# One file of a room that its neighbors may import.
+SHARED_IN_ROOM = {'models': 'mmvos.models.video_model', 'structures': 'mmvos.structures.rle'}
+# One file of a room that puts its neighbors together.
+COMPOSES_ROOM = {'apis': 'mmvos/apis/inference.py'}
+# A metric is a small package: its parts, and the error that all of them raise, import each other.
+ROOMS_OF_SIBLINGS = ('evaluation',)
+FORBIDDEN_LIBRARIES = {'structures': ('mmdet',), 'ops': ('mmdet',)}
+# Arguments that a class takes only to hand them to its mmengine or mmdet base class.
+HANDED_ON = {'init_cfg', 'metainfo', 'lazy_init', 'collect_device', 'data_preprocessor'}
+VAGUE_NAMES = {'utils', 'util', 'misc', 'common', 'helpers'}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Python file: path relative to the repository with forward slashes, and its text."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text, self.path)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Dotted name of the module in parts; a package's `__init__` bears the package's name."""
+        parts = PurePosixPath(self.path).with_suffix('').parts
+        return parts[:-1] if parts[-1] == '__init__' else parts
+
+    @property
+    def is_package(self) -> bool:
+        return self.path.endswith('__init__.py')
+
+
+def room_of(parts: tuple[str, ...]) -> str:
+    """Returns the room of a dotted name: mmvos.models.heads.x -> heads, mmvos.registry -> root, torch -> ''."""
+    if parts[:1] == ('tools',):
+        return 'tools'
+    if parts[:1] != ('mmvos',):
+        return ''
+    inner = parts[1:]
+    if not inner or inner[0] in ROOT_MODULES or inner[0] not in MAY_IMPORT:
+        return 'root'
+    if inner[0] in ('models', 'datasets') and len(inner) > 1 and inner[1] in MAY_IMPORT:
+        return inner[1]
+    return inner[0]
+
+
+def imported_names(source: Source) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yields (line, dotted name in parts) of every import, relative ones resolved; `from a import b` is a.b."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, tuple(alias.name.split('.'))
+        elif isinstance(node, ast.ImportFrom):
+            base: tuple[str, ...] = ()
+            if node.level:
+                up = node.level - 1 if source.is_package else node.level
+                base = source.parts[:len(source.parts) - up]
+            base += tuple(node.module.split('.')) if node.module else ()
+            for alias in node.names:
+                yield node.lineno, (*base, alias.name)
+
+
+def import_directions(source: Source) -> list[str]:
+    """A room imports only the rooms before it, and no file of its own room."""
+    here = room_of(source.parts)
+    if here not in MAY_IMPORT or source.parts == ('mmvos',):
+        return []
+    found = []
+    for line, target in imported_names(source):
+        there = room_of(target)
+        name = '.'.join(target)
+        if there == '' or there in MAY_IMPORT[here]:
+            continue
+        if source.is_package and target[:len(source.parts)] == source.parts:
+            continue  # a room's __init__ names its files
+        if there == here and (here in ROOMS_OF_SIBLINGS or name.startswith(SHARED_IN_ROOM.get(here, '-'))
+                              or source.path == COMPOSES_ROOM.get(here)):
+            continue
+        found.append(f'{source.path}:{line}: {here} must not import {name} ({there})')
+    return found
+
+
+def forbidden_libraries(source: Source) -> list[str]:
+    """Structures and ops know no mmdet."""
+    forbidden = FORBIDDEN_LIBRARIES.get(room_of(source.parts), ())
+    return [f'{source.path}:{line}: {room_of(source.parts)} must not import {target[0]}'
+            for line, target in imported_names(source) if target[0] in forbidden]
+
+
+def command_line(source: Source) -> list[str]:
+    """Only apis, tools and check_env read the command line."""
+    if room_of(source.parts) in ('apis', 'tools', 'check_env'):
+        return []
+    found = [f'{source.path}:{line}: imports {target[0]}' for line, target in imported_names(source)
+             if target[0] in ('argparse', 'click', 'optparse') or target == ('sys', 'argv')]
+    found += [f'{source.path}:{node.lineno}: reads sys.argv' for node in ast.walk(source.tree)
+              if isinstance(node, ast.Attribute) and node.attr == 'argv'
+              and isinstance(node.value, ast.Name) and node.value.id == 'sys']
+    return found
+
+
+def sizes(source: Source) -> list[str]:
+    """A file has at most `FILE_LINES` lines, a function at most `FUNCTION_LINES`."""
+    lines = len(source.text.splitlines())
+    found = [f'{source.path}: {lines} lines, at most {FILE_LINES}'] if lines > FILE_LINES else []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES:
+                found.append(f'{source.path}:{node.lineno}: {node.name} has {length} lines, not {FUNCTION_LINES}')
+    return found
+
+
+def vague_names(path: str) -> list[str]:
+    """No file or folder is called utils, misc, common or helpers."""
+    vague = VAGUE_NAMES & set(PurePosixPath(path).with_suffix('').parts)
+    return [f'{path}: "{name}" says nothing about what is in it' for name in sorted(vague)]
+
+
+def public_functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, bool]]:
+    """Yields (function, is a method) for public functions and for the public methods and __init__ of public classes."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith('_'):
+            yield node, False
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and re.match('[^_]|__init__$', item.name):
+                    yield item, True
+
+
+def missing_annotations(function: ast.FunctionDef, is_method: bool) -> list[str]:
+    """Returns the names of the arguments without annotation, and 'return'."""
+    arguments = function.args.posonlyargs + function.args.args
+    static = any(isinstance(d, ast.Name) and d.id == 'staticmethod' for d in function.decorator_list)
+    if is_method and not static:
+        arguments = arguments[1:]
+    arguments = arguments + function.args.kwonlyargs
+    arguments += [a for a in (function.args.vararg, function.args.kwarg) if a]
+    missing = [a.arg for a in arguments if a.annotation is None]
+    return missing + (['return'] if function.returns is None and function.name != '__init__' else [])
+
+
+def described(source: Source) -> list[str]:
+    """Each file has a header, each public function a docstring (an __init__ its class) and full annotations."""
+    found = []
+    if source.tree.body and source.path != 'mmvos/version.py' and not ast.get_docstring(source.tree):
+        found.append(f'{source.path}: no header paragraph')
+    for function, is_method in public_functions(source.tree):
+        if function.name != '__init__' and not ast.get_docstring(function):
+            found.append(f'{source.path}:{function.lineno}: {function.name} has no docstring')
+        missing = missing_annotations(function, is_method)
+        if missing:
+            found.append(f'{source.path}:{function.lineno}: {function.name} does not annotate {", ".join(missing)}')
+    return found
+
+
+def last_name(node: ast.expr) -> str:
+    """Returns 'c' for a.b.c, a.b.c(...) and a.b.c[...]."""
+    while isinstance(node, ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, 'id', '')
+
+
+def inheritance(sources: Iterable[Source]) -> list[str]:
+    """A class is at most `INHERITANCE_STEPS` steps below its furthest ancestor in the repository."""
+    bases = {node.name: ([last_name(base) for base in node.bases], f'{source.path}:{node.lineno}')
+             for source in sources for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)}
+
+    def steps(name: str, seen: tuple[str, ...] = ()) -> int:
+        ours = [base for base in bases[name][0] if base in bases and base not in (*seen, name)]
+        return max((1 + steps(base, (*seen, name)) for base in ours), default=0)
+
+    return [f'{place}: {name} is {steps(name)} steps below its base, at most {INHERITANCE_STEPS}'
+            for name, (_, place) in bases.items() if steps(name) > INHERITANCE_STEPS]
+
+
+def config_bases(source: Source) -> list[str]:
+    """Returns the `_base_` entries of a config, as written."""
+    for node in source.tree.body:
+        if isinstance(node, ast.Assign) and any(last_name(t) == '_base_' for t in node.targets):
+            value = ast.literal_eval(node.value)
+            return [value] if isinstance(value, str) else list(value)
+    return []
+
+
+def config_depth(configs: Iterable[Source]) -> list[str]:
+    """A config has at most `CONFIG_STEPS` steps of `_base_`; `mmdet::` counts one; a base must exist."""
+    by_path = {source.path: source for source in configs}
+    found = []
+
+    def steps(path: str) -> int:
+        deepest = 0
+        for base in config_bases(by_path[path]):
+            if '::' in base:
+                deepest = max(deepest, 1)
+                continue
+            target = normal_path(PurePosixPath(path).parent / base)
+            if target not in by_path:
+                found.append(f'{path}: _base_ {base} does not exist')
+                continue
+            deepest = max(deepest, 1 + steps(target))
+        return deepest
+
+    deep = {path: steps(path) for path in by_path}
+    found += [f'{path}: {n} steps of _base_, at most {CONFIG_STEPS}'
+              for path, n in deep.items() if n > CONFIG_STEPS]
+    return sorted(set(found))
+
+
+def normal_path(path: PurePosixPath) -> str:
+    """Returns the path with 'a/..' taken out."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == '..' and parts:
+            parts.pop()
+        else:
+            parts.append(part)
+    return '/'.join(parts)
+
+
+def registered_arguments(source: Source) -> Iterator[tuple[str, str, str, int]]:
+    """Yields (class, argument, default as an ast dump, line) of the optional arguments of registered classes."""
+    for node in source.tree.body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        if not any(last_name(decorator) == 'register_module' for decorator in node.decorator_list):
+            continue
+        for item in node.body:
+            if isinstance(item, ast.FunctionDef) and item.name == '__init__':
+                positional = item.args.posonlyargs + item.args.args
+                pairs: list[tuple[ast.arg, ast.expr | None]] = list(
+                    zip(reversed(positional), reversed(item.args.defaults), strict=False))
+                pairs += zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True)
+                for argument, default in pairs:
+                    if default is not None and argument.arg not in HANDED_ON:
+                        yield node.name, argument.arg, ast.dump(default), argument.lineno
+
+
+def given_values(sources: Iterable[Source]) -> dict[str, set[str]]:
+    """Returns for each keyword, dict key and assigned attribute the values that it is given, as ast dumps."""
+    given: dict[str, set[str]] = {}
+    for source in sources:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.keyword) and node.arg:
+                given.setdefault(node.arg, set()).add(ast.dump(node.value))
+            elif isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                        given.setdefault(key.value, set()).add(ast.dump(value))
+            elif isinstance(node, ast.Assign):
+                for target in node.targets:
+                    given.setdefault(last_target(target), set()).add(ast.dump(node.value))
+    return given
+
+
+def last_target(node: ast.expr) -> str:
+    """Returns 'x' for the targets a.x and a['x'], and for the name x."""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        return str(node.slice.value)
+    return last_name(node)
+
+
+def unvaried_arguments(sources: Iterable[Source], users: Iterable[Source]) -> list[str]:
+    """Each optional argument of a registered class gets another value than its default in a config or a test."""
+    given = given_values(users)
+    return [f'{source.path}:{line}: no config or test varies {name}({argument})'
+            for source in sources for name, argument, default, line in registered_arguments(source)
+            if not given.get(argument, set()) - {default}]
+
+
+# Written in pieces, so that this file does not break its own rule.
+MACHINE_PLACES = [r'/wo' r'rk/', r'/tm' r'p/', r'/ro' r'ot/', r'/ho' r'me/\w', r'/op' r't/\w', r'/mn' r't/\w',
+                  r'/Us' r'ers/\w']
+HOSTS = [r'py' r'pi\.org', r'python' r'hosted', r'deb' r'ian\.org', r'regis' r'try\.npm', r'local' r'domain',
+         r'\.inter' r'nal\b', r'\b(?!127\.0\.0\.1\b|0\.0\.0\.0\b)(?:\d{1,3}\.){3}\d{1,3}:\d']
+
+
+def machine_places(path: str, text: str) -> list[str]:
+    """No file names a folder of one machine, a package registry or a host by its number."""
+    pattern = re.compile('|'.join([rf'(?<![\w.>}})/]){place}' for place in MACHINE_PLACES] + HOSTS))
+    return [f'{path}:{number}: names a place that only one machine has: {line.strip()[:120]}'
+            for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]

@@ -1,0 +1,212 @@
+"""Holds the repository to the rules of docs/architecture.md, and each rule to a snippet that breaks it."""
+import subprocess
+from pathlib import Path
+
+import pytest
+import rules
+from rules import Source
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read_sources(*folders: str) -> list[Source]:
+    """Returns the Python files below the folders, build products left out."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob('*.py'))]
+    return [Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding='utf-8')) for path in paths
+            if '.mim' not in path.parts]
+
+
+def repository_files() -> list[Path]:
+    """Returns the files that git tracks or would track; where there is no git, the source folders' files."""
+    listed = subprocess.run(['git', 'ls-files', '--cached', '--others', '--exclude-standard'], cwd=ROOT,
+                            capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        paths = [ROOT / line for line in listed.stdout.splitlines()]
+    else:
+        folders = ('mmvos', 'configs', 'tools', 'tests', 'docs')
+        paths = [path for folder in folders for path in (ROOT / folder).rglob('*')]
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+PACKAGE = read_sources('mmvos')
+TOOLS = read_sources('tools')
+CONFIGS = read_sources('configs')
+TESTS = read_sources('tests')
+
+
+def none_of(found: list[str]) -> None:
+    """Fails with one violation a line."""
+    assert not found, '\n' + '\n'.join(found)
+
+
+def test_the_repository_is_seen() -> None:
+    assert len(PACKAGE) > 10 and TOOLS and CONFIGS and TESTS
+    rooms = {rules.room_of(source.parts) for source in PACKAGE}
+    assert {'structures', 'ops', 'models', 'datasets', 'evaluation'} <= rooms
+
+
+@pytest.mark.parametrize('rule', [rules.import_directions, rules.forbidden_libraries, rules.command_line,
+                                  rules.sizes, rules.described], ids=lambda rule: rule.__name__)
+def test_package_keeps(rule) -> None:
+    none_of([line for source in PACKAGE for line in rule(source)])
+
+
+def test_tools_keep_their_size_and_have_headers() -> None:
+    found = [line for source in TOOLS for line in rules.sizes(source)]
+    found += [f'{s.path}: no header' for s in TOOLS if not rules.ast.get_docstring(s.tree)]
+    none_of(found)
+
+
+def test_names_say_what_is_in_a_file() -> None:
+    none_of([line for source in PACKAGE + TOOLS for line in rules.vague_names(source.path)])
+
+
+def test_inheritance_is_shallow() -> None:
+    none_of(rules.inheritance(PACKAGE))
+
+
+def test_configs_are_shallow() -> None:
+    none_of(rules.config_depth(CONFIGS))
+
+
+def test_every_argument_is_varied_by_a_config_or_a_test() -> None:
+    none_of(rules.unvaried_arguments(PACKAGE, CONFIGS + TESTS))
+
+
+def test_no_place_of_one_machine_is_named() -> None:
+    found = []
+    for path in repository_files():
+        try:
+            text = path.read_text(encoding='utf-8')
+        except UnicodeDecodeError:
+            continue
+        found += rules.machine_places(path.relative_to(ROOT).as_posix(), text)
+    none_of(found)
+
+
+# Each rule below is shown to fail where it must, and to let the neighboring right thing pass.
+
+@pytest.mark.parametrize(('path', 'text'), [
+    ('mmvos/ops/crop.py', 'from mmvos.structures import Frame'),
+    ('mmvos/ops/crop.py', 'from ..structures import Frame'),
+    ('mmvos/ops/crop.py', 'from .masks import area'),
+    ('mmvos/ops/crop.py', 'from mmvos.registry import MODELS'),
+    ('mmvos/models/heads/a.py', 'from ..trackers import memory'),
+    ('mmvos/models/heads/a.py', 'from .track_head import TrackHead'),
+    ('mmvos/models/heads/a.py', 'from mmvos.models import MaskTrackRCNN'),
+    ('mmvos/models/masktrack_rcnn.py', 'from .prompted_segmenter import PromptedSegmenter'),
+    ('mmvos/models/masktrack_rcnn.py', 'def f():\n    import mmvos.datasets.youtube_vis'),
+    ('mmvos/models/masktrack_rcnn.py', 'from mmvos import engine'),
+    ('mmvos/datasets/a.py', 'from mmvos.models import x'),
+    ('mmvos/evaluation/a.py', 'from mmvos.datasets import x'),
+    ('mmvos/engine/a.py', 'from mmvos.apis import x'),
+    ('mmvos/apis/a.py', 'from tools import train'),
+    ('mmvos/apis/writers.py', 'from .inference import x'),
+    ('mmvos/structures/frame.py', 'from .tracks import x'),
+])
+def test_import_directions_fails_on(path: str, text: str) -> None:
+    assert len(rules.import_directions(Source(path, text))) == 1
+
+
+@pytest.mark.parametrize(('path', 'text'), [
+    ('mmvos/ops/crop.py', 'import torch'),
+    ('mmvos/models/masktrack_rcnn.py', 'from .video_model import VideoModel'),
+    ('mmvos/models/masktrack_rcnn.py', 'from ..structures import Frame\nfrom mmvos.registry import MODELS'),
+    ('mmvos/models/__init__.py', 'from .masktrack_rcnn import MaskTrackRCNN\nfrom .heads import TrackHead'),
+    ('mmvos/models/trackers/a.py', 'from ..heads.track_head import TrackHead'),
+    ('mmvos/evaluation/youtube_vis/a.py', 'from .tracks import x'),
+    ('mmvos/apis/a.py', 'from mmvos.datasets import x\nfrom mmvos.engine import y'),
+    ('mmvos/apis/inference.py', 'from .writers import x'),
+    ('mmvos/structures/tracks.py', 'from .rle import RLE'),
+])
+def test_import_directions_passes(path: str, text: str) -> None:
+    assert rules.import_directions(Source(path, text)) == []
+
+
+def test_forbidden_libraries_fails_on_mmdet_in_structures() -> None:
+    text = 'import torch\nfrom mmdet.structures import DetDataSample'
+    assert len(rules.forbidden_libraries(Source('mmvos/structures/a.py', text))) == 1
+    assert rules.forbidden_libraries(Source('mmvos/models/a.py', text)) == []
+
+
+@pytest.mark.parametrize('text', ['import argparse', 'import sys\nprint(sys.argv)', 'from sys import argv'])
+def test_command_line_fails_outside_apis_and_tools(text: str) -> None:
+    assert len(rules.command_line(Source('mmvos/engine/a.py', text))) == 1
+    assert rules.command_line(Source('mmvos/apis/a.py', text)) == []
+
+
+def test_sizes_fails_one_line_above_the_limit() -> None:
+    def function(lines: int) -> str:
+        return 'def f():\n' + '    pass\n' * (lines - 1)
+
+    assert rules.sizes(Source('a.py', function(60))) == []
+    assert len(rules.sizes(Source('a.py', function(61)))) == 1
+    assert rules.sizes(Source('a.py', 'x = 1\n' * 300)) == []
+    assert len(rules.sizes(Source('a.py', 'x = 1\n' * 301))) == 1
+
+
+def test_vague_names_fails_on_files_and_folders() -> None:
+    assert len(rules.vague_names('mmvos/ops/utils.py')) == 1
+    assert len(rules.vague_names('mmvos/common/crop.py')) == 1
+    assert rules.vague_names('mmvos/ops/crop.py') == []
+
+
+@pytest.mark.parametrize('text', [
+    'def f(a: int) -> int:\n    return a',
+    '"""H."""\ndef f(a: int) -> int:\n    return a',
+    '"""H."""\ndef f(a) -> int:\n    """D."""',
+    '"""H."""\ndef f(a: int):\n    """D."""',
+    '"""H."""\ndef f(*a) -> int:\n    """D."""',
+    '"""H."""\nclass A:\n    """D."""\n    def __init__(self, a):\n        pass',
+    '"""H."""\nclass A:\n    """D."""\n    @property\n    def a(self) -> int:\n        return 1',
+])
+def test_described_fails_on(text: str) -> None:
+    assert rules.described(Source('mmvos/a.py', text))
+
+
+def test_described_passes_private_functions_and_empty_files() -> None:
+    text = '"""H."""\ndef _f(a): pass\nclass A:\n    def _g(self, a): pass\n    def __len__(self): ...'
+    assert rules.described(Source('mmvos/a.py', text)) == []
+    assert rules.described(Source('mmvos/a/__init__.py', '')) == []
+
+
+def test_inheritance_fails_on_the_third_step() -> None:
+    text = 'class A(nn.Module): pass\nclass B(A): pass\nclass C(B): pass\n'
+    assert rules.inheritance([Source('mmvos/a.py', text)]) == []
+    below = Source('mmvos/b.py', 'class D(a.C): pass')
+    assert len(rules.inheritance([Source('mmvos/a.py', text), below])) == 1
+
+
+def test_config_depth_fails_on_the_third_step_and_on_a_missing_base() -> None:
+    chain = [Source('configs/_base_/m.py', '_base_ = "mmdet::_base_/models/x.py"'),
+             Source('configs/a/b.py', "_base_ = ['../_base_/m.py']")]
+    assert rules.config_depth(chain) == []
+    assert len(rules.config_depth([*chain, Source('configs/a/c.py', "_base_ = './b.py'")])) == 1
+    assert rules.config_depth([Source('configs/a/c.py', "_base_ = './b.py'")]) == [
+        'configs/a/c.py: _base_ ./b.py does not exist']
+
+
+def test_unvaried_arguments() -> None:
+    head = Source('mmvos/a.py', '@MODELS.register_module()\nclass A:\n'
+                                '    def __init__(self, size, depth=2, *, relu=False, init_cfg=None): ...')
+
+    def unvaried(user: str) -> list[str]:
+        found = rules.unvaried_arguments([head], [Source('tests/t.py', user)])
+        return [line.split('varies ')[1] for line in found]
+
+    assert unvaried('') == ['A(depth)', 'A(relu)']
+    assert unvaried('A(1, depth=2, relu=True)') == ['A(depth)']  # given, but never another value
+    assert unvaried("model = dict(type='A', depth=3)\nx = {'relu': True}") == []
+    assert unvaried("cfg.model.depth = 3\ncfg['relu'] = flag") == []
+
+
+@pytest.mark.parametrize('text', ['data = "/wo' 'rk/x"', 'cd /ro' 'ot/y', 'see /tm' 'p/x',
+                                  'https://py' 'pi.org/simple', '10.1.' '2.3:8080', '~ is /ho' 'me/me'])
+def test_machine_places_fails_on(text: str) -> None:
+    assert len(rules.machine_places('a.txt', text)) == 1
+
+
+@pytest.mark.parametrize('text', ['127.0.0.1:29500', 'data/work/x', 'https://arxiv.org/abs/1905.04804',
+                                  '$ROOT/tmp/x', '../work/a', '/path/to/data'])
+def test_machine_places_passes(text: str) -> None:
+    assert rules.machine_places('a.txt', text) == []
