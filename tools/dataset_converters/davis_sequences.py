@@ -63,7 +63,8 @@ class DavisSequence:
         picture, mask = self.image(index), self.mask(index)
         if picture.shape[:2] != mask.shape:
             raise ValueError(f'sequence {self.name}, frame {self.images[index].stem}: the mask is '
-                             f'{mask.shape}, the picture {picture.shape[:2]} (height, width); they must be of one size')
+                             f'{mask.shape}, the picture {picture.shape[:2]} (height, width); '
+                             'they must be of one size')
         return picture, mask
 
 
