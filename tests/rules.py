@@ -70,7 +70,7 @@ class Source:
 
 
 def room_of(parts: tuple[str, ...]) -> str:
-    """Returns the room of a dotted name: mmvos.models.heads.x -> heads, mmvos.registry -> root, torch -> ''."""
+    """Room of a dotted name: mmvos.models.heads.x -> heads, mmvos.registry -> root, torch -> ''"""
     if parts[:1] == ('tools',):
         return 'tools'
     if parts[:1] != ('mmvos',):
@@ -84,7 +84,7 @@ def room_of(parts: tuple[str, ...]) -> str:
 
 
 def imported_names(source: Source) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yields (line, dotted name in parts) of every import, relative ones resolved; `from a import b` is a.b."""
+    """Yields (line, parts of the name) of every import, relative ones resolved; from a import b is a.b"""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -146,7 +146,8 @@ def sizes(source: Source) -> list[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > FUNCTION_LINES:
-                found.append(f'{source.path}:{node.lineno}: {node.name} has {length} lines, not {FUNCTION_LINES}')
+                place = f'{source.path}:{node.lineno}: {node.name}'
+                found.append(f'{place} has {length} lines, at most {FUNCTION_LINES}')
     return found
 
 
@@ -157,7 +158,7 @@ def vague_names(path: str) -> list[str]:
 
 
 def public_functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, bool]]:
-    """Yields (function, is a method) for public functions and for the public methods and __init__ of public classes."""
+    """Yields (function, is a method) of the public functions, and of public classes' public methods."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith('_'):
             yield node, False
@@ -180,7 +181,7 @@ def missing_annotations(function: ast.FunctionDef, is_method: bool) -> list[str]
 
 
 def described(source: Source) -> list[str]:
-    """Each file has a header, each public function a docstring (an __init__ its class) and full annotations."""
+    """Files have a header, public functions a docstring (for __init__ the class has it) and annotations."""
     found = []
     if source.tree.body and source.path != 'mmvos/version.py' and not ast.get_docstring(source.tree):
         found.append(f'{source.path}: no header paragraph')
@@ -189,7 +190,8 @@ def described(source: Source) -> list[str]:
             found.append(f'{source.path}:{function.lineno}: {function.name} has no docstring')
         missing = missing_annotations(function, is_method)
         if missing:
-            found.append(f'{source.path}:{function.lineno}: {function.name} does not annotate {", ".join(missing)}')
+            place = f'{source.path}:{function.lineno}: {function.name}'
+            found.append(f'{place} does not annotate {", ".join(missing)}')
     return found
 
 
@@ -258,7 +260,7 @@ def normal_path(path: PurePosixPath) -> str:
 
 
 def registered_arguments(source: Source) -> Iterator[tuple[str, str, str, int]]:
-    """Yields (class, argument, default as an ast dump, line) of the optional arguments of registered classes."""
+    """Yields (class, argument, default's ast dump, line) of optional arguments of registered classes."""
     for node in source.tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
@@ -300,7 +302,7 @@ def last_target(node: ast.expr) -> str:
 
 
 def unvaried_arguments(sources: Iterable[Source], users: Iterable[Source]) -> list[str]:
-    """Each optional argument of a registered class gets another value than its default in a config or a test."""
+    """Optional arguments of registered classes get another value than the default somewhere."""
     given = given_values(users)
     return [f'{source.path}:{line}: no config or test varies {name}({argument})'
             for source in sources for name, argument, default, line in registered_arguments(source)

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# From a bare machine to a scored results file and a video to look at, in one command:
+#   bash tools/quickstart.sh [--seed N] [--work-dir DIR]
+# Sets up, makes sample videos, trains MaskTrack R-CNN on them, tests it on videos held back, and draws an overlay.
+# Does only what is missing: an interrupted training goes on, a second run prints the numbers within seconds.
+set -euo pipefail
+CALLER=$PWD
+. "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+usage() { echo 'usage: bash tools/quickstart.sh [--seed N] [--work-dir DIR]' >&2; exit 2; }
+
+SEED=${SEED:-0} WORK=''
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || usage
+    case "$1" in
+        --seed) SEED=$2 ;;
+        --work-dir) case "$2" in /*) WORK=$2 ;; *) WORK=$CALLER/$2 ;; esac ;;
+        *) usage ;;
+    esac
+    shift 2
+done
+case "$SEED" in '' | *[!0-9]*) usage ;; esac
+
+bash "$ROOT/tools/setup_env.sh"
+cd "$ROOT"
+
+suffix=$([ "$SEED" -eq 0 ] || echo "-seed$SEED")
+DATA=data/sample$suffix
+WORK=${WORK:-work_dirs/quickstart$suffix}
+CONFIG=configs/masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py
+OPTIONS=(randomness.seed="$SEED"
+    {train,val,test}_dataloader.dataset.data_root="$DATA/" {val,test}_evaluator.ann_file="$DATA/valid/instances.json")
+mkdir -p "$WORK"
+NUMBER=0
+
+run_step() {  # run_step NAME LOG COMMAND...: shows the output and keeps it
+    local name=$1 log=$2 start=$SECONDS
+    shift 2
+    NUMBER=$((NUMBER + 1))
+    printf '\n== %d/4 %s\n' "$NUMBER" "$name"
+    if ! "$@" 2>&1 | tee "$log"; then
+        printf '\nquickstart: FAILED: %s\n        the whole output is in %s; run the same command again to go on\n' \
+            "$name" "$log" >&2
+        exit 1
+    fi
+    echo "== $name: $((SECONDS - start)) s"
+}
+
+if [ ! -e "$DATA/made" ]; then
+    run_step "make sample videos in $DATA (seed $SEED)" "$WORK/data.log" \
+        "$PY" tools/dataset_converters/make_sample_videos.py "$DATA" --seed "$SEED" --overwrite
+    touch "$DATA/made"
+fi
+
+NUMBER=1
+if [ ! -s "$WORK/trained" ]; then
+    rm -f "$WORK/results.json" "$WORK/results.zip" "$WORK/results.log"
+    run_step 'train MaskTrack R-CNN (about ten minutes on two cores)' "$WORK/train.log" \
+        "$PY" tools/train.py "$CONFIG" --work-dir "$WORK" --resume --cfg-options "${OPTIONS[@]}"
+    cp "$WORK/last_checkpoint" "$WORK/trained"
+fi
+CHECKPOINT=$(cat "$WORK/trained")
+if [ ! -f "$CHECKPOINT" ]; then
+    echo "quickstart: FAILED: the trained weights $CHECKPOINT are gone; remove $ROOT/$WORK and run again" >&2
+    exit 1
+fi
+
+NUMBER=2
+if [ -s "$WORK/results.json" ] && [ -s "$WORK/results.zip" ] && [ -s "$WORK/results.log" ]; then
+    printf '\n== 3/4 test: done before\n'
+    cat "$WORK/results.log"
+else
+    run_step 'test on the videos held back' "$WORK/test.log" \
+        "$PY" tools/test_video.py "$CONFIG" "$CHECKPOINT" --out "$WORK/results" --eval segm --cfg-options "${OPTIONS[@]}"
+    mv "$WORK/test.log" "$WORK/results.log"
+fi
+
+NUMBER=3
+if [ ! -s "$WORK/overlay/overlay.mp4" ]; then
+    video=$(find "$DATA/valid/JPEGImages" -mindepth 1 -maxdepth 1 -type d | sort | head -n 1)
+    run_step "segment the video $video" "$WORK/overlay.log" \
+        "$PY" tools/segment_video.py "$CONFIG" "$CHECKPOINT" "$video" --out "$WORK/overlay"
+fi
+
+case "$WORK" in /*) place=$WORK ;; *) place=$ROOT/$WORK ;; esac
+cat <<END
+
+quickstart: done
+  weights     $(cd "$(dirname "$CHECKPOINT")" && pwd)/$(basename "$CHECKPOINT")
+  results     $place/results.json
+  submission  $place/results.zip
+  overlay     $place/overlay/overlay.mp4
+END
