@@ -1,7 +1,8 @@
 """Segments one video: python tools/segment_video.py CONFIG CHECKPOINT INPUT --out DIR
 
-INPUT is a video file, a folder of frames with any names, or a glob of frames (quoted, so that the shell leaves it alone). Writes
-DIR/results.json (YouTube-VIS schema), DIR/masks/*.png (pixel value = object id) and DIR/overlay.mp4.
+INPUT is a video file, a folder of frames with any names, or a glob of frames (quoted, so that the shell
+leaves it alone). Writes DIR/results.json (YouTube-VIS schema), DIR/masks/*.png (pixel value = object id) and
+DIR/overlay.mp4.
 """
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+
 from mmengine.config import DictAction
 
 from mmvos.apis import VideoInferencer, VideoSource, init_model, open_source
@@ -18,20 +21,20 @@ from mmvos.apis.inference import MASKS, OVERLAY, RESULTS_JSON
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description='Segments one video.')
     parser.add_argument('config', help='config file of the model')
     parser.add_argument('checkpoint', help='its weights: a .pth file or a URL')
     parser.add_argument('input', help='video file, folder of frames, or glob in quotes')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder for the results; made where missing')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
     parser.add_argument('--score-thr', type=float, default=0.3, metavar='S',
-                        help='leave objects with a lower score in a frame out of masks and overlay (default 0.3); '
-                             'results.json has all')
+                        help='leave objects with a lower score in a frame out of masks and overlay '
+                             '(default 0.3); results.json has all')
     parser.add_argument('--fps', type=Fraction, metavar='F',
-                        help="frame rate of the overlay, e.g. 30 or 30000/1001; default: the video's, 25 for frames")
+                        help="frame rate of the overlay, e.g. 30000/1001; default: the video's, or 25")
     parser.add_argument('--device', help="e.g. cpu or cuda:0; default: a GPU where there is one")
     parser.add_argument('--no-video', action='store_true', help='write no overlay.mp4')
     parser.add_argument('--no-png', action='store_true', help='write no masks/*.png')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override settings of the config, key=value')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override the config: key=value')
     return parser.parse_args()
 
 
@@ -45,9 +48,8 @@ def main() -> None:
         sys.exit(f'segment_video: {error}')
     out = Path(args.out)
     print(f'{count} frames of {source.name}')
-    for path, written in ((out / RESULTS_JSON, True), (out / MASKS, not args.no_png), (out / OVERLAY, not args.no_video)):
-        if written:
-            print(f'  {path}')
+    names = [RESULTS_JSON, *([] if args.no_png else [MASKS]), *([] if args.no_video else [OVERLAY])]
+    print(*(f'  {out / name}' for name in names), sep='\n')
 
 
 def segment(inferencer: VideoInferencer, source: VideoSource, args: argparse.Namespace) -> int:
@@ -63,7 +65,8 @@ def segment(inferencer: VideoInferencer, source: VideoSource, args: argparse.Nam
         now = time.monotonic()
         if now - shown >= 2 or count == 1:
             shown = now
-            print(f'frame {count}/{total}: {len(result.objects)} objects, {count / (now - begin):.2f} frames/s', flush=True)
+            print(f'frame {count}/{total}: {len(result.objects)} objects, '
+                  f'{count / (now - begin):.2f} frames/s', flush=True)
     print(f'done: {count / (time.monotonic() - begin):.2f} frames/s from reading to writing', flush=True)
     return count
 

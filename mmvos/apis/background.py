@@ -1,20 +1,20 @@
 """Work beside the model: reading the next frames and writing the last ones in one other thread each.
 
-Both keep a fixed number of items, so memory does not grow; an error of the other thread comes up in the caller.
+Both keep a fixed number of items, so memory does not grow; an error of the other thread comes up in the
+caller.
 """
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Any, TypeVar
 
 T = TypeVar('T')
 _END = object()
 
 
-def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
     """Yields the items in order while up to ``depth`` of the following ones are made in another thread."""
     iterator = iter(items)
     with ThreadPoolExecutor(1, 'mmvos-read') as pool:
@@ -25,7 +25,9 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
 
 
 class WriteBehind:
-    """Calls a function in another thread, in order, at most ``depth`` calls behind; a context manager that waits at its end."""
+    """Calls a function in another thread, in order, at most ``depth`` calls behind; a context manager that
+    waits at its end.
+    """
 
     def __init__(self, write: Callable[..., None], depth: int = 4) -> None:
         self._write = write
@@ -36,7 +38,7 @@ class WriteBehind:
     def __enter__(self) -> WriteBehind:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=True)
         while self._waiting:
             self._waiting.popleft().result()

@@ -1,7 +1,7 @@
 """Reads checkpoints without running code from them, and puts their weights into a model.
 
-Checkpoints of mm projects hold more than tensors (the log as ``HistoryBuffer``, numpy numbers); exactly these types are allowed
-in addition to torch's own list, everything else is refused.
+Checkpoints of mm projects hold more than tensors (the log as ``HistoryBuffer``, numpy numbers); exactly these
+types are allowed in addition to torch's own list, everything else is refused.
 """
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Checkpoint:
     Attributes:
         source: path or URL.
         weights: name -> tensor, on the CPU, without the ``module.`` of parallel training.
-        dataset_meta: the ``meta.dataset_meta`` of mmengine (classes, palette, ...), empty where the file has none.
+        dataset_meta: the ``meta.dataset_meta`` of mmengine (classes, palette, ...), empty where the file has
+            none.
     """
 
     source: str
@@ -57,7 +58,8 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
     dataset_meta = {key.lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
     if not dataset_meta and meta.get('CLASSES'):
         dataset_meta = {'classes': tuple(meta['CLASSES'])}
-    return Checkpoint(str(source), {key.removeprefix('module.'): value for key, value in weights.items()}, dataset_meta)
+    weights = {name.removeprefix('module.'): value for name, value in weights.items()}
+    return Checkpoint(str(source), weights, dataset_meta)
 
 
 def _load(source: str) -> Any:
@@ -66,8 +68,8 @@ def _load(source: str) -> Any:
         try:
             return torch.hub.load_state_dict_from_url(source, map_location='cpu', weights_only=True)
         except (URLError, OSError) as error:
-            raise FileNotFoundError(f'cannot download the checkpoint {source} ({error}); if the host is gone, get the file '
-                                    f'elsewhere and give its path') from error
+            raise FileNotFoundError(f'cannot download the checkpoint {source} ({error}); if the host is '
+                                    f'gone, get the file elsewhere and give its path') from error
     path = Path(source).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'the checkpoint {source} does not exist; give the path of a .pth file')
@@ -75,21 +77,26 @@ def _load(source: str) -> Any:
         return torch.load(path, map_location='cpu', weights_only=True)
     except UnpicklingError as error:
         if 'Unsupported global' in str(error) or 'GLOBAL ' in str(error):
-            raise ValueError(f'{source} holds objects other than weights, which could run code and are not loaded; if you '
-                             f'trust the file, allow them with torch.serialization.add_safe_globals: {error}') from error
+            raise ValueError(f'{source} holds objects other than weights, which could run code and are not '
+                             f'loaded; if you trust the file, allow them with torch.serialization.'
+                             f'add_safe_globals: {error}') from error
         raise ValueError(f'{source} is not a checkpoint, or it is damaged: {error}') from error
     except (RuntimeError, EOFError, KeyError, ValueError) as error:
         raise ValueError(f'{source} is not a checkpoint, or it is damaged: {error}') from error
 
 
 def _allow_types_of_mm_checkpoints() -> None:
-    multiarray = np._core.multiarray if digit_version(np.__version__) >= digit_version('2.0.0') else np.core.multiarray
-    dtypes = [type(np.dtype(kind)) for kind in (np.bool_, np.int32, np.int64, np.uint8, np.float32, np.float64)]
-    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar, *dtypes]
+    numpy: Any = np  # the stubs know only one of the two places
+    modern = digit_version(np.__version__) >= digit_version('2.0.0')
+    multiarray = numpy._core.multiarray if modern else numpy.core.multiarray
+    rebuild, scalar = multiarray._reconstruct, multiarray.scalar
+    kinds = (np.bool_, np.int32, np.int64, np.uint8, np.float32, np.float64)
+    dtypes = [type(np.dtype(kind)) for kind in kinds]
+    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype, rebuild, scalar, *dtypes]
     if digit_version(torch.__version__) >= digit_version('2.6.0'):
         # A file written under numpy 1 names these functions by another path than numpy 2, and the reverse.
         for path in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-            allowed += [(multiarray._reconstruct, f'{path}._reconstruct'), (multiarray.scalar, f'{path}.scalar')]
+            allowed += [(rebuild, f'{path}._reconstruct'), (scalar, f'{path}.scalar')]
     torch.serialization.add_safe_globals(allowed)
 
 
@@ -97,8 +104,8 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Puts all weights of a checkpoint into a model.
 
     Raises:
-        ValueError: a weight of the model is missing in the checkpoint, of another shape, or the checkpoint holds weights
-            that the model does not have; the model is then unchanged.
+        ValueError: a weight of the model is missing in the checkpoint, of another shape, or the checkpoint
+            holds weights that the model does not have; the model is then unchanged.
     """
     own = model.state_dict()
     weights = checkpoint.weights
@@ -107,13 +114,13 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     surplus = [name for name in weights if name not in own and not name.endswith('num_batches_tracked')]
     resized = [f'{name} {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}'
                for name in own if name in weights and weights[name].shape != own[name].shape]
-    faults = [f'{len(names)} weights {fault} ({_some(names)})' for fault, names in
-              (('are missing', missing), ('have another shape', resized), ('do not belong to the model', surplus)) if names]
+    found = {'are missing': missing, 'have another shape': resized, 'do not belong to the model': surplus}
+    faults = [f'{len(names)} weights {fault} ({_some(names)})' for fault, names in found.items() if names]
     if faults:
         classes = checkpoint.dataset_meta.get('classes')
         trained = f'; it was trained for {len(classes)} classes' if classes else ''
-        raise ValueError(f'the checkpoint {checkpoint.source} does not fit the model of the config: {", ".join(faults)}'
-                         f'{trained}; give the config it was trained with')
+        raise ValueError(f'the checkpoint {checkpoint.source} does not fit the model of the config: '
+                         f'{", ".join(faults)}{trained}; give the config it was trained with')
     model.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
 
 

@@ -1,4 +1,5 @@
-"""Overlay video: the frames with the objects drawn on them, as an H.264 mp4 that any player and browser shows.
+"""Overlay video: the frames with the objects drawn on them, as an H.264 mp4 that any player and browser
+shows.
 
 An object keeps its color through the video, and id n has the same color in every video.
 """
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 
 import av
 import cv2
@@ -19,20 +19,24 @@ from numpy.typing import NDArray
 
 from mmvos.structures import FrameResult, TrackedObject, rle
 
-_CODECS = (('libx264', {'crf': '20', 'preset': 'veryfast'}), ('libopenh264', {}), ('mpeg4', {'qscale': '4'}))
+_CODECS: tuple[tuple[str, dict[str, str]], ...] = (  # the first that PyAV has, with its settings
+    ('libx264', {'crf': '20', 'preset': 'veryfast'}), ('libopenh264', {}), ('mpeg4', {'qscale': '4'}))
 _OPACITY = 0.45
 _GOLDEN = 0.6180339887498949  # steps of this size spread evenly over the hue circle, however many there are
 
 
 @lru_cache(maxsize=4096)
 def color_of(object_id: int) -> tuple[int, int, int]:
-    """The color (B, G, R), 0..255, of an id >= 1: neighboring ids differ in hue, every third one also in lightness."""
+    """The color (B, G, R), 0..255, of an id >= 1: neighboring ids differ in hue, every third one also in
+    lightness.
+    """
     hue = (0.58 + object_id * _GOLDEN) % 1.0
     red, green, blue = colorsys.hls_to_rgb(hue, (0.5, 0.62, 0.4)[object_id % 3], 0.95)
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
-def draw_overlay(image: NDArray[np.uint8], result: FrameResult, classes: Sequence[str] = ()) -> NDArray[np.uint8]:
+def draw_overlay(image: NDArray[np.uint8], result: FrameResult,
+                 classes: Sequence[str] = ()) -> NDArray[np.uint8]:
     """Draws masks, contours, ids and class names.
 
     Args:
@@ -63,7 +67,8 @@ def _tint(drawn: NDArray[np.uint8], labels: NDArray[np.int32], item: TrackedObje
     window = drawn[y1:y2, x1:x2]
     tint = np.array(color_of(item.id), np.float32)
     window[mask] = np.round((1 - _OPACITY) * window[mask] + _OPACITY * tint).astype(np.uint8)
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x1, y1))
+    pixels = mask.astype(np.uint8)
+    contours, _ = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x1, y1))
     cv2.drawContours(drawn, contours, -1, color_of(item.id), _stroke(drawn), cv2.LINE_AA)
 
 
@@ -76,7 +81,7 @@ def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject) -> None:
     height, width = drawn.shape[:2]
     size = max(0.4, min(height, width) / 800)
     (w, h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    x1, y1, x2, y2 = rle.bounding_box(item.mask)
+    x1, y1, x2, _ = rle.bounding_box(item.mask)
     if x2 <= x1:
         return
     left = int(min(max(x1, 0), max(width - w - 6, 0)))
@@ -84,11 +89,13 @@ def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject) -> None:
     plate = drawn[top:top + h + below + 4, left:left + w + 6]
     plate[:] = (plate * 0.25).astype(np.uint8)
     plate[:, :3] = color_of(item.id)
-    cv2.putText(drawn, text, (left + 5, top + h + 2), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+    white = (255, 255, 255)
+    cv2.putText(drawn, text, (left + 5, top + h + 2), cv2.FONT_HERSHEY_SIMPLEX, size, white, 1, cv2.LINE_AA)
 
 
 class OverlayVideo:
-    """Encodes the drawn frames as they come; a context manager, the file is complete when it is left, also after an error.
+    """Encodes the drawn frames as they come; a context manager, the file is complete when it is left, also
+    after an error.
 
     Args:
         path: the mp4 file; nothing is written when there is no frame.
@@ -106,7 +113,7 @@ class OverlayVideo:
     def __enter__(self) -> OverlayVideo:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._container is not None and self._stream is not None:
             self._container.mux(self._stream.encode(None))
             self._container.close()
@@ -121,7 +128,7 @@ class OverlayVideo:
         """
         drawn = draw_overlay(image, result, self.classes)
         height, width = drawn.shape[:2]
-        drawn = cv2.copyMakeBorder(drawn, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        drawn = np.pad(drawn, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
         if self._container is None:
             self._container, self._stream = self._open(drawn.shape[0], drawn.shape[1])
         assert self._stream is not None
@@ -131,10 +138,11 @@ class OverlayVideo:
     def _open(self, height: int, width: int) -> tuple[av.container.OutputContainer, av.VideoStream]:
         codec, options = next(item for item in _CODECS if item[0] in av.codecs_available)
         if codec == 'mpeg4':
-            warnings.warn(f'this build of PyAV has no H.264 encoder, {self.path} is MPEG-4 part 2; browsers may not show it',
-                          stacklevel=3)
+            warnings.warn(f'this build of PyAV has no H.264 encoder, {self.path} is MPEG-4 part 2, which '
+                          f'browsers may not show', stacklevel=3)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         container = av.open(str(self.path), 'w', format='mp4')
         stream = container.add_stream(codec, rate=self.fps, options=dict(options))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         return container, stream

@@ -1,17 +1,17 @@
-"""results.json: the tracks of one video in the YouTube-VIS results schema, written without holding the video in memory.
+"""results.json: the tracks of one video in the YouTube-VIS results schema, written without holding the video
+in memory.
 
-A track's line in the file is complete only when the video is over, so the masks wait in a temporary database on the disk
-beside the file, ordered by (object, frame), and are streamed from there at the end. Schema: YouTube-VIS submission, a list of
-{video_id, category_id, score, segmentations: one compressed RLE or null per frame}.
+A track's line in the file is complete only when the video is over, so the masks wait in a temporary database
+on the disk beside the file, ordered by (object, frame), and are streamed from there at the end. Schema:
+YouTube-VIS submission, a list of {video_id, category_id, score, segmentations: one compressed RLE or null per
+frame}.
 """
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 import numpy as np
@@ -19,19 +19,22 @@ from numpy.typing import NDArray
 
 from mmvos.structures import FrameResult
 
-_TABLE = """CREATE TABLE masks (id INTEGER, frame INTEGER, label INTEGER, score REAL, rle TEXT, PRIMARY KEY (id, frame))
+_TABLE = """CREATE TABLE masks (id INTEGER, frame INTEGER, label INTEGER, score REAL, rle TEXT, PRIMARY KEY
+(id, frame))
             WITHOUT ROWID"""
 _CACHE_KIB = 8192
 
 
 class ResultsJson:
-    """Collects the results of one video; a context manager, the file is there when it is left, also after an error.
+    """Collects the results of one video; a context manager, the file is there when it is left, also after an
+    error.
 
     The class and the score of a track are those of ``VideoTracks``: the most frequent class, the mean score.
 
     Args:
         path: the JSON file.
-        category_ids: label -> category id; a class-agnostic model (label -1) gives category 1.
+        category_ids: label -> category id; label + 1 where it is empty. A class-agnostic model (label -1)
+            gives category 1.
         video_id: the video's id in the file.
     """
 
@@ -41,6 +44,9 @@ class ResultsJson:
         self.video_id = video_id
         self.length = 0  # frames so far
         self._shard = self.path.with_name(self.path.name + '.partial')
+        self._masks: sqlite3.Connection
+
+    def __enter__(self) -> ResultsJson:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._shard.unlink(missing_ok=True)
         # The shard is never read after a crash, so it needs no journal. Writing may happen in another thread.
@@ -48,11 +54,9 @@ class ResultsJson:
         for setting in ('journal_mode = OFF', 'synchronous = OFF', f'cache_size = -{_CACHE_KIB}'):
             self._masks.execute(f'PRAGMA {setting}')
         self._masks.execute(_TABLE)
-
-    def __enter__(self) -> ResultsJson:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             with open(self.path, 'w', encoding='utf-8') as stream:
                 self._assemble(stream)
@@ -71,7 +75,7 @@ class ResultsJson:
             ValueError: a label has no category.
         """
         for item in result.objects:
-            if item.label >= len(self.category_ids):
+            if self.category_ids and item.label >= len(self.category_ids):
                 raise ValueError(f'{self.path}: object {item.id} has label {item.label}, but there are '
                                  f'{len(self.category_ids)} categories')
         rows = [(item.id, self.length, item.label, item.score, json.dumps(item.mask, separators=(',', ':')))
@@ -90,16 +94,18 @@ class ResultsJson:
         stream.write(']')
 
     def _write_track(self, stream: TextIO, object_id: int) -> None:
-        label, = self._masks.execute('SELECT label FROM masks WHERE id = ? GROUP BY label ORDER BY COUNT(*) DESC, label',
-                                     (object_id,)).fetchone()
-        count, = self._masks.execute('SELECT COUNT(*) FROM masks WHERE id = ?', (object_id,)).fetchone()
-        with closing(self._masks.execute('SELECT score FROM masks WHERE id = ? ORDER BY frame', (object_id,))) as scores:
-            score = sum(row[0] for row in scores) / count
-        category_id = self.category_ids[label] if label >= 0 else 1
+        own = (object_id,)
+        counts = self._masks.execute('SELECT COUNT(*), label FROM masks WHERE id = ? GROUP BY label', own)
+        votes = counts.fetchall()
+        label = min(votes, key=lambda vote: (-vote[0], vote[1]))[1]
+        scores = self._masks.execute('SELECT score FROM masks WHERE id = ? ORDER BY frame', own)
+        score = sum(row[0] for row in scores) / sum(count for count, _ in votes)
+        category_id = 1 if label < 0 else self.category_ids[label] if self.category_ids else label + 1
         stream.write(f'{{"video_id":{self.video_id},"category_id":{category_id},"score":{json.dumps(score)},'
                      f'"segmentations":[')
         following = 0  # the frame whose entry comes next
-        for frame, rle in self._masks.execute('SELECT frame, rle FROM masks WHERE id = ? ORDER BY frame', (object_id,)):
+        masks = self._masks.execute('SELECT frame, rle FROM masks WHERE id = ? ORDER BY frame', own)
+        for frame, rle in masks:
             stream.write('null,' * (frame - following) + rle + ',' * (frame + 1 < self.length))
             following = frame + 1
         stream.write(','.join(['null'] * (self.length - following)) + ']}')

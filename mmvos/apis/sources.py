@@ -1,6 +1,8 @@
-"""Sources: where the frames of a video come from (video file, folder of images, glob, arrays), read one frame at a time.
+"""Sources: where the frames of a video come from (video file, folder of images, glob, arrays), read one frame
+at a time.
 
-Frames are (H, W, 3) uint8 arrays in BGR order, upright, all of one size. Only the frame in hand is kept in memory.
+Frames are (H, W, 3) uint8 arrays in BGR order, upright, all of one size. Only the frame in hand is kept in
+memory.
 """
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Union
+from typing import TypeAlias
 
 import av
 import cv2
@@ -21,8 +23,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-Picture = NDArray[np.uint8]
-Source = Union[str, Path, Iterable[Picture]]
+Picture: TypeAlias = NDArray[np.uint8]
+Source: TypeAlias = str | Path | Iterable[Picture]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class VideoSource:
         fps: frames per second, exact; None where the source does not say (images, arrays).
         length: number of frames announced; None where it is not known beforehand.
         read: starts reading from the first frame.
-        live: frames are made while they are taken (a caller's iterator), so they must not be asked for ahead of time.
+        live: frames are made while they are taken (a caller's iterator), so they must not be asked for ahead
+            of time.
     """
 
     name: str
@@ -63,16 +66,17 @@ def open_source(source: Source) -> VideoSource:
     """Opens a video.
 
     Args:
-        source: a video file; a folder of images with any names (in natural order: frame_2 before frame_10; other files are
-            ignored); a glob of images; one image; or an iterable of (H, W, 3) uint8 BGR arrays.
+        source: a video file; a folder of images with any names (in natural order: frame_2 before frame_10;
+            other files are ignored); a glob of images; one image; or an iterable of (H, W, 3) uint8 BGR
+            arrays.
 
     Raises:
         FileNotFoundError: there is no such file, folder or match.
         ValueError: it holds no images or no video, images differ in size or name only by suffix.
     """
     if not isinstance(source, (str, Path)):
-        return VideoSource('video', None, len(source) if isinstance(source, Sized) else None, lambda: _read_arrays(source),
-                           live=True)
+        length = len(source) if isinstance(source, Sized) else None
+        return VideoSource('video', None, length, lambda: _read_arrays(source), live=True)
     path = Path(source).expanduser()
     if path.is_dir():
         return _open_images(path.name, str(source), [item for item in path.iterdir() if item.is_file()])
@@ -81,7 +85,8 @@ def open_source(source: Source) -> VideoSource:
             return _open_images(path.stem, str(source), [path])
         return _open_video(path)
     if glob.has_magic(str(path)):
-        return _open_images('video', str(source), [Path(item) for item in glob.glob(str(path), recursive=True)])
+        matches = [Path(item) for item in glob.glob(str(path), recursive=True)]
+        return _open_images('video', str(source), matches)
     raise FileNotFoundError(f'{source} does not exist; give a video file, a folder of images or a glob')
 
 
@@ -92,15 +97,16 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 
 
 def _mixed(place: str, size: tuple[int, ...], first: tuple[int, ...]) -> str:
-    return (f'{place} is {size[1]}x{size[0]} but the first frame is {first[1]}x{first[0]}; all frames of a video must have '
-            f'one size')
+    return (f'{place} is {size[1]}x{size[0]} but the first frame is {first[1]}x{first[0]}; all frames of a '
+            f'video must have one size')
 
 
 # ---- images
 
 
 def _open_images(name: str, shown: str, paths: Sequence[Path]) -> VideoSource:
-    images = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')]
+    images = [path for path in paths
+              if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')]
     if not images:
         raise FileNotFoundError(f'{shown} holds no images among its {len(paths)} files; images end in '
                                 f'{", ".join(IMAGE_SUFFIXES)}')
@@ -111,7 +117,7 @@ def _open_images(name: str, shown: str, paths: Sequence[Path]) -> VideoSource:
             raise ValueError(f'{first_of[path.stem]} and {path} would be one frame name; keep one of them')
     sizes = (_size_in_header(path) for path in images)
     first = next(sizes)
-    for path, size in zip(images[1:], sizes):
+    for path, size in zip(images[1:], sizes, strict=True):
         if size != first:
             raise ValueError(_mixed(str(path), size, first))
     return VideoSource(name, None, len(images), lambda: ((path.stem, _read_image(path)) for path in images))
@@ -130,7 +136,8 @@ def _size_in_header(path: Path) -> tuple[int, int]:
 
 def _read_image(path: Path) -> Picture:
     data = path.read_bytes()
-    # OpenCV fills a truncated JPEG with gray and goes on; Pillow, which does not, decodes only what looks truncated.
+    # OpenCV fills a truncated picture with gray and goes on; Pillow, which does not, is asked where the end
+    # of a JPEG is missing, and for all other formats.
     if path.suffix.lower() in ('.jpg', '.jpeg') and b'\xff\xd9' in data[-1024:]:
         truncated = False
     else:
@@ -155,9 +162,11 @@ def _is_whole(data: bytes) -> bool:
 
 def _read_arrays(arrays: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
     for index, picture in enumerate(arrays):
-        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            kind = f'{picture.dtype} {picture.shape}' if isinstance(picture, np.ndarray) else type(picture).__name__
-            raise ValueError(f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, it is {kind}')
+        if not isinstance(picture, np.ndarray):
+            raise ValueError(f'frame {index} is a {type(picture).__name__}, not a numpy array')
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, '
+                             f'it is {picture.dtype} {picture.shape}')
         yield f'{index:05d}', picture
 
 
@@ -188,15 +197,15 @@ def _read_video(path: Path) -> Iterator[tuple[str, Picture]]:
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
-                    warnings.warn(f'{path}: frame {count} is damaged and was repaired by the decoder', stacklevel=2)
+                    warnings.warn(f'{path}: frame {count} is damaged, the decoder repaired it', stacklevel=2)
                 yield f'{count:05d}', _upright(frame)
                 count += 1
         except av.FFmpegError as error:
-            raise ValueError(f'{path}: the file is damaged, frame {count} cannot be decoded ({error.strerror}); repair it '
-                             f'or cut it there') from error
+            raise ValueError(f'{path}: the file is damaged, frame {count} cannot be decoded '
+                             f'({error.strerror}); repair it or cut it there') from error
         if count < stream.frames:
-            warnings.warn(f'{path} announces {stream.frames} frames, but only {count} could be read; it may be cut off',
-                          stacklevel=2)
+            warnings.warn(f'{path} announces {stream.frames} frames, but only {count} could be read; it may '
+                          f'be cut off', stacklevel=2)
 
 
 def _upright(frame: av.VideoFrame) -> Picture:
