@@ -6,6 +6,6 @@ from .tracks import GroundTruth, Track, Video, check_ground_truth, check_masks, 
 
 __all__ = [
     'GroundTruth', 'Track', 'Video', 'YouTubeVISMetric', 'YouTubeVISScores', 'check_ground_truth',
-    'check_masks', 'check_results', 'evaluate_youtube_vis', 'has_annotations', 'read_json', 'read_results', 'result_entries',
-    'track_overlaps', 'write_results'
+    'check_masks', 'check_results', 'evaluate_youtube_vis', 'has_annotations', 'read_json', 'read_results',
+    'result_entries', 'track_overlaps', 'write_results'
 ]

@@ -15,7 +15,8 @@ _MEMBER = 'results.json'  # the name that servers ask for, at the top of the zip
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
 
 
-def result_entries(video_id: int, tracks: Sequence[Track], category_ids: Sequence[int]) -> list[dict[str, Any]]:
+def result_entries(video_id: int, tracks: Sequence[Track],
+                   category_ids: Sequence[int]) -> list[dict[str, Any]]:
     """The tracks of one video in the official results schema.
 
     Args:
@@ -28,10 +29,15 @@ def result_entries(video_id: int, tracks: Sequence[Track], category_ids: Sequenc
     entries = []
     for track in tracks:
         if not 0 <= track.label < len(category_ids):
-            raise ValueError(f'video {video_id}, object {track.id}: label {track.label} has no category, there are '
-                             f'{len(category_ids)}; the model does not belong to this data set')
-        entries.append({'video_id': video_id, 'category_id': category_ids[track.label], 'score': float(track.score),
-                        'segmentations': list(track.masks)})
+            raise ValueError(
+                f'video {video_id}, object {track.id}: label {track.label} has no category, there are '
+                f'{len(category_ids)}; the model does not belong to this data set')
+        entries.append({
+            'video_id': video_id,
+            'category_id': category_ids[track.label],
+            'score': float(track.score),
+            'segmentations': list(track.masks)
+        })
     return entries
 
 
