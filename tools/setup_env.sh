@@ -46,7 +46,7 @@ step() {  # step NAME REMEDY COMMAND...: runs with output to a log; a failure sh
     STEP=$name DONE_ANY=1
     log="$LOGS/$(echo "$name" | tr -cs 'A-Za-z0-9.\n' '-').log"
     [ -t 1 ] || echo "  $name"
-    progress "$log" &
+    progress "$log" 9>&- &
     PROGRESS_PID=$!
     if "$@" >"$log" 2>&1 </dev/null; then
         stop_progress
