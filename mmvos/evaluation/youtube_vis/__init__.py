@@ -1,4 +1,9 @@
 """YouTube-VIS, OVIS and own classes: AP and AR of object tracks, results files, and the metric."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..report import Report
 from .metric import YouTubeVISMetric
 from .results_file import read_json, read_results, result_entries, write_results
 from .scores import YouTubeVISScores, evaluate_youtube_vis, track_overlaps
@@ -6,6 +11,32 @@ from .tracks import GroundTruth, Track, Video, check_ground_truth, check_masks, 
 
 __all__ = [
     'GroundTruth', 'Track', 'Video', 'YouTubeVISMetric', 'YouTubeVISScores', 'check_ground_truth',
-    'check_masks', 'check_results', 'evaluate_youtube_vis', 'has_annotations', 'read_json', 'read_results',
-    'result_entries', 'track_overlaps', 'write_results'
+    'check_masks', 'check_results', 'evaluate_youtube_vis', 'evaluate_youtube_vis_files', 'has_annotations',
+    'read_json', 'read_results', 'result_entries', 'track_overlaps', 'write_results'
 ]
+
+
+def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) -> Report:
+    """Score a results JSON or a submission zip.
+
+    Returns:
+        `metrics` AP, AP50, ... (fractions, -1: undefined) and the table per_class.
+    Raises:
+        EvaluationInputError: input that cannot be scored.
+    """
+    truth = check_ground_truth(read_json(ground_truth), str(ground_truth))
+    tracks = check_results(read_results(results), truth, str(results))
+    scores = evaluate_youtube_vis(truth, tracks)
+    annotated = {track.video_id for track in truth.tracks}
+    silent = annotated - {track.video_id for track in tracks}
+    notes = [
+        f'{len(silent)} of {len(annotated)} annotated videos have no prediction, the first is video {min(silent)}; '
+        'their objects count as missed.'
+    ] if silent else []
+    undefined = [name for name, value in scores.per_class.items() if value == -1]
+    if undefined:
+        notes.append(
+            f'{len(undefined)} classes have no object in the ground truth and do not count: {", ".join(undefined)}.'
+        )
+    rows = [{'class': name, 'AP': value} for name, value in scores.per_class.items()]
+    return Report(scores.metrics(), {'per_class': rows}, tuple(notes))

@@ -79,7 +79,7 @@ def summarize(objects: Sequence[ObjectScores], seen: frozenset[str] | None) -> R
         objects, ''), ['This is a local protocol: the server code of YouTube-VOS was never published.']
     if seen is None:
         notes.append(
-            'No list of seen classes was given, so seen and unseen classes are not told apart and G is not defined.'
+            'No list of seen classes was given, so seen and unseen are not told apart and G is not defined.'
         )
     else:
         parts = {'seen': [one for one in objects if one.category in seen],

@@ -1,0 +1,170 @@
+"""Accuracy, robustness and expected average overlap (EAO) of supervised runs (Kristan et al., VOT 2016 to
+2019).
+
+Two conventions are in use and differ: that of the SiamMask and pysot tools, under the plain names, and that
+of the VOT toolkit, under names with `toolkit_`. Letters: N frames of a sequence; S segments; M frames of the
+longest sequence.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..report import Report
+from .regions import overlap
+from .trajectories import FAILED, INITIALIZED, TRACKED, Trajectory
+
+BURN_IN = 10  # frames after a start, the start included, that do not count for accuracy
+RESTART_AFTER = 5  # frames from a failure to the restart
+UNDEFINED = -1.
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Sequence lengths that EAO averages over: `plain` and `toolkit` (low, high)."""
+
+    plain: tuple[int, int]
+    toolkit: tuple[int, int]
+
+
+INTERVALS = {2016: Interval((100, 356), (108, 371)), 2018: Interval((100, 356), (100, 356)),
+             2019: Interval((46, 291), (46, 291))}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One repetition on one sequence: `codes` (N,), and overlaps (N,) with the truth, NaN where not tracked.
+
+    `inside`: overlaps within the image for EAO; `overlaps`: within the image and one pixel more, for
+        accuracy.
+    """
+
+    codes: NDArray[np.int64]
+    overlaps: NDArray[np.float64]
+    inside: NDArray[np.float64]
+
+
+def measure(track: Trajectory, truth: NDArray[np.float64], size: tuple[int, int] | None) -> Run:
+    """Overlaps of a trajectory with the truth (N, 8); `size`: (width, height) of the frames."""
+    bounds = (None, None) if size is None else (size, (size[0] - 1, size[1] - 1))
+    values = np.full((2, len(truth)), np.nan)
+    for frame in np.flatnonzero(track.codes == TRACKED):
+        values[:, frame] = [overlap(track.polygons[frame], truth[frame], bound) for bound in bounds]
+    return Run(track.codes, values[0], values[1])
+
+
+def accuracy_frames(run: Run) -> NDArray[np.float64]:
+    """Overlaps (N,) of the frames that count for accuracy, NaN elsewhere."""
+    values = run.overlaps.copy()
+    for start in np.flatnonzero(run.codes == INITIALIZED):
+        values[start:start + BURN_IN] = np.nan
+    return values
+
+
+def expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
+    """EAO by the convention of the SiamMask and pysot tools; -1 where no segment is long enough.
+
+    A segment begins at a start. After a failure it goes on to the restart, frames without a region are 0, and
+    it is filled with zeros; the last segment of a sequence, even one that ends in a failure too late for a
+    restart, just ends.
+    """
+    segments = []
+    longest = max(len(run.codes) for run in runs)
+    for run in runs:
+        values = np.where(run.codes == TRACKED, run.inside, 0.)
+        failures = np.flatnonzero(run.codes == FAILED)
+        starts = [0, *(failures[failures + RESTART_AFTER < len(values)] + RESTART_AFTER)]
+        segments += [_zero_filled(values[start:end + 1], longest) for start, end in pairwise(starts)]
+        segments.append(values[starts[-1]:])
+    curve = expected_overlap_curve(segments, longest)
+    return _mean_of_defined(curve[interval[0] - 1:interval[1]])
+
+
+def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
+    """EAO by the convention of the VOT toolkit; -1 where no segment is long enough.
+
+    A segment ends at its failure, however late, and is filled with zeros; both ends of the interval count.
+    """
+    segments = []
+    longest = max(len(run.codes) for run in runs)
+    for run in runs:
+        values = np.where(run.codes == TRACKED, run.inside, 0.)
+        failures = np.flatnonzero(run.codes == FAILED)
+        starts = np.flatnonzero(run.codes == INITIALIZED)
+        segments += [_zero_filled(values[starts[starts < end][-1]:end], longest) for end in failures]
+        if not len(failures) or starts[-1] > failures[-1]:
+            segments.append(values[starts[-1]:])
+    curve = expected_overlap_curve(segments, longest)
+    return _mean_of_defined(curve[interval[0]:interval[1] + 1])
+
+
+def expected_overlap_curve(segments: Sequence[NDArray[np.float64]], longest: int) -> NDArray[np.float64]:
+    """Curve (M,): at i the mean over the segments longer than i of their mean overlap in frames 1..i; NaN
+    without one.
+
+    At 0 it is 1. All segments weigh the same.
+    """
+    table = np.full((len(segments), longest), np.nan)  # (S, M)
+    for row, segment in zip(table, segments, strict=True):
+        row[1:len(segment)] = np.cumsum(segment[1:]) / np.arange(1, len(segment))
+    defined = ~np.isnan(table)
+    curve = np.full(longest, np.nan)
+    np.divide(np.nansum(table, 0), defined.sum(0), out=curve, where=defined.any(0))
+    curve[0] = 1.
+    return curve
+
+
+def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
+    """All measures of a set of sequences; several repetitions of a sequence are averaged."""
+    every = [run for repetitions in runs.values() for run in repetitions]
+    frames = {name: len(repetitions[0].codes) for name, repetitions in runs.items()}
+    lost = {
+        name: float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
+        for name, repetitions in runs.items()
+    }
+    by_name = {name: _mean_of_defined(np.concatenate([accuracy_frames(run) for run in repetitions]))
+               for name, repetitions in runs.items()}
+    scored = [name for name in runs if by_name[name] != UNDEFINED]
+    total = sum(frames.values())
+    metrics = {
+        'EAO':
+        expected_overlap(every, interval.plain),
+        'accuracy':
+        _mean_of_defined(np.concatenate([accuracy_frames(run) for run in every])),
+        'robustness':
+        100 * sum(lost.values()) / total,
+        'lost_number':
+        sum(lost.values()),
+        'toolkit_EAO':
+        toolkit_expected_overlap(every, interval.toolkit),
+        'toolkit_accuracy':
+        float(np.average([by_name[name]
+                          for name in scored], weights=[frames[name]
+                                                        for name in scored])) if scored else UNDEFINED,
+        'toolkit_robustness':
+        float(np.average([lost[name] for name in runs], weights=[frames[name] for name in runs])),
+    }
+    rows: list[dict[str, Any]] = [{
+        'sequence': name,
+        'object': 1,
+        'frames': frames[name],
+        'accuracy': by_name[name],
+        'lost_number': lost[name]
+    } for name in sorted(runs)]
+    (low, high), (toolkit_low, toolkit_high) = interval.plain, interval.toolkit
+    note = (f'EAO averages sequence lengths {low} to {high}, toolkit_EAO {toolkit_low} to {toolkit_high}; '
+            f'the longest sequence has {max(frames.values())} frames.')
+    return Report(metrics, {'per_object': rows}, (note,))
+
+
+def _zero_filled(segment: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    return np.concatenate([segment, np.zeros(length - len(segment))])
+
+
+def _mean_of_defined(values: NDArray[np.float64]) -> float:
+    return float(np.nanmean(values)) if (~np.isnan(values)).any() else UNDEFINED

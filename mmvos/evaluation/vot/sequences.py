@@ -1,0 +1,93 @@
+"""Sequences in VOT format (a folder with groundtruth.txt and frames) and the results that belong to them."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..input_error import EvaluationInputError
+from .trajectories import Trajectory, read_regions, read_trajectory
+
+_FRAMES = ('*.jpg', '*.jpeg', '*.png')
+
+
+@dataclass(frozen=True)
+class VOTSequence:
+    """One sequence: `truth` (N, 8) polygons in pixels, the N frame files in order (none where only texts are
+    there).
+    """
+
+    name: str
+    truth: NDArray[np.float64]
+    frames: tuple[Path, ...]
+
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the frames in pixels; None without frames."""
+        if not self.frames:
+            return None
+        try:
+            with Image.open(self.frames[0]) as image:
+                return image.size
+        except Exception as error:  # Pillow raises a dozen unrelated kinds for damaged files
+            raise EvaluationInputError(
+                f'{self.frames[0]} cannot be read as an image ({error}); get it again.') from None
+
+
+def read_sequences(root: Path) -> list[VOTSequence]:
+    """All sequences of a folder: those in its list.txt, or every folder in it that has a groundtruth.txt.
+
+    Raises:
+        EvaluationInputError: nothing is there, a file is damaged, or frames and ground truth differ in
+            number.
+    """
+    listed = root / 'list.txt'
+    if listed.is_file():
+        names = [line.strip() for line in listed.read_text(errors='replace').splitlines() if line.strip()]
+    else:
+        names = sorted(path.parent.name for path in root.glob('*/groundtruth.txt'))
+    if not names:
+        raise EvaluationInputError(
+            f'{root} has no sequence; give the folder that holds one folder with groundtruth.txt per '
+            'sequence.')
+    return [_read_sequence(root / name) for name in sorted(names)]
+
+
+def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Trajectory]]:
+    """Repetitions of a supervised run by sequence: ROOT/baseline/SEQUENCE/SEQUENCE_001.txt (or without
+    baseline/).
+
+    Raises:
+        EvaluationInputError: a sequence is missing or not in the ground truth, or a file is wrong.
+    """
+    folder = root / 'baseline' if (root / 'baseline').is_dir() else root
+    names = {sequence.name for sequence in sequences}
+    found = {
+        path.parent.name
+        for path in folder.glob('*/*_[0-9][0-9][0-9].txt') if path.stem[:-4] == path.parent.name
+    }
+    for missing, problem, remedy in ((names - found, 'lacks', 'run the tracker on every sequence'),
+                                     (found - names, 'has',
+                                      'which the ground truth does not have; remove it')):
+        if missing:
+            raise EvaluationInputError(
+                f'{folder} {problem} the sequence {min(missing)} (file SEQUENCE/SEQUENCE_001.txt): {remedy}.')
+    return {
+        sequence.name: [
+            read_trajectory(path, len(sequence.truth))
+            for path in sorted((folder / sequence.name).glob(f'{sequence.name}_[0-9][0-9][0-9].txt'))
+        ]
+        for sequence in sequences
+    }
+
+
+def _read_sequence(folder: Path) -> VOTSequence:
+    truth = read_regions(folder / 'groundtruth.txt')
+    images = folder / 'color' if (folder / 'color').is_dir() else folder
+    frames = tuple(sorted(path for pattern in _FRAMES for path in images.glob(pattern)))
+    if frames and len(frames) != len(truth):
+        raise EvaluationInputError(
+            f'{folder} has {len(frames)} frames but {len(truth)} lines in groundtruth.txt; get it again.')
+    return VOTSequence(folder.name, truth, frames)

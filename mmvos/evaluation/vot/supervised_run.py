@@ -1,0 +1,85 @@
+"""The supervised run of VOT: a tracker is started on the truth, and started again five frames after it has
+lost the object.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..input_error import EvaluationInputError
+from .regions import Polygon, as_polygon, overlap
+from .scores import RESTART_AFTER
+from .sequences import VOTSequence
+from .trajectories import FAILED, INITIALIZED, SKIPPED, Line, format_lines
+
+
+class SupervisedTracker(Protocol):
+    """What a tracker must offer; images are (H, W, 3) uint8 BGR."""
+
+    def init(self, image: NDArray[np.uint8], region: Polygon) -> None:
+        """Start on a polygon (8,) in pixels; `box_of_polygon` gives the box for trackers that want one."""
+
+    def track(self, image: NDArray[np.uint8]) -> Sequence[float]:
+        """The region in the next image: 4 numbers (x, y, width, height) or 8 (corners) in pixels."""
+
+
+def run_supervised(images: Iterable[NDArray[np.uint8]], truth: NDArray[np.float64],
+                   tracker: SupervisedTracker) -> list[Line]:
+    """Run a tracker over one sequence.
+
+    Args:
+        images: N frames. truth: (N, 8) polygons in pixels.
+    Returns:
+        N lines: 1 at a start, a region, 2 where the region and the truth no longer overlap, 0 until the
+            restart.
+    """
+    lines: list[Line] = []
+    start = 0
+    for frame, (image, polygon) in enumerate(zip(images, truth, strict=True)):
+        if frame < start:
+            lines.append(SKIPPED)
+        elif frame == start:
+            tracker.init(image, polygon)
+            lines.append(INITIALIZED)
+        else:
+            region = np.asarray(tracker.track(image), float).ravel()
+            height, width = image.shape[:2]
+            if region.shape in ((4,), (8,)) and np.isfinite(region).all() \
+                    and overlap(as_polygon(region), polygon, (width, height)) > 0:
+                lines.append(region)
+            else:
+                lines.append(FAILED)
+                start = frame + RESTART_AFTER
+    return lines
+
+
+def run_sequences(sequences: Sequence[VOTSequence], make_tracker: Callable[[], SupervisedTracker],
+                  results: Path) -> None:
+    """Run a tracker over sequences and write RESULTS/baseline/SEQUENCE/SEQUENCE_001.txt; a fresh tracker for
+    each.
+    """
+    for sequence in tqdm(sequences, 'supervised run', delay=2, leave=False):
+        if not sequence.frames:
+            raise EvaluationInputError(
+                f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.')
+        lines = run_supervised(map(_read_image, sequence.frames), sequence.truth, make_tracker())
+        write_trajectory(results / 'baseline' / sequence.name / f'{sequence.name}_001.txt', lines)
+
+
+def write_trajectory(path: Path, lines: Sequence[Line]) -> None:
+    """Write one repetition in the standard format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(format_lines(lines), encoding='ascii')
+
+
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path))
+    if image is None:
+        raise EvaluationInputError(f'{path} cannot be read as an image; get it again.')
+    return np.asarray(image, np.uint8)

@@ -1,0 +1,58 @@
+"""Hand results to the VOT toolkit: a workspace that its `vot analysis` command can score.
+
+The toolkit is a separate program under the GPL; it is neither imported nor needed here, only files are
+exchanged.
+"""
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from ..input_error import EvaluationInputError
+from .scores import INTERVALS, RESTART_AFTER
+
+_CONFIG = 'registry:\n- ./trackers.ini\nsequences: sequences\nstack: stack.yaml\n'
+_TRACKER = '[{name}]\nlabel = {name}\nprotocol = traxpython\ncommand = results_only\n'
+_STACK = """title: VOT{year} baseline
+experiments:
+  baseline:
+    type: supervised
+    repetitions: 1
+    skip_initialize: {restart}
+    analyses:
+      - type: supervised_average_ar
+      - type: supervised_eao_score
+        low: {low}
+        high: {high}
+"""
+
+
+def export_workspace(results: Path, sequences: Path, workspace: Path, tracker: str, year: int = 2018) -> None:
+    """Write or extend a workspace.
+
+    Args:
+        results: folder with baseline/SEQUENCE/SEQUENCE_001.txt. sequences: the folder of sequences; linked
+            into the workspace.
+        tracker: its name in the toolkit: letters, digits, `_` and `-`. year: chooses the interval of EAO.
+    Raises:
+        EvaluationInputError: no results, or a name that the toolkit would refuse.
+    """
+    if not re.fullmatch(r'[A-Za-z0-9_-]+', tracker):
+        raise EvaluationInputError(
+            f'{tracker!r} is no name for a tracker in the toolkit; use letters, digits, _ and -.')
+    source = results / 'baseline'
+    if not source.is_dir():
+        raise EvaluationInputError(f'{results} has no folder baseline; run the tracker first.')
+    workspace.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, workspace / 'results' / tracker / 'baseline', dirs_exist_ok=True)
+    link = workspace / 'sequences'
+    if not link.exists():
+        link.symlink_to(sequences.resolve(), target_is_directory=True)
+    low, high = INTERVALS[year].toolkit
+    (workspace / 'config.yaml').write_text(_CONFIG)
+    (workspace / 'stack.yaml').write_text(_STACK.format(year=year, low=low, high=high, restart=RESTART_AFTER))
+    registry = workspace / 'trackers.ini'
+    known = registry.read_text() if registry.is_file() else ''
+    if f'[{tracker}]' not in known.splitlines():
+        registry.write_text(known + _TRACKER.format(name=tracker))
