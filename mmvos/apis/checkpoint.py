@@ -5,6 +5,7 @@ types are allowed in addition to torch's own list, everything else is refused.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,13 +77,14 @@ def _load(source: str) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except UnpicklingError as error:
-        if 'Unsupported global' in str(error) or 'GLOBAL ' in str(error):
-            raise ValueError(f'{source} holds objects other than weights, which could run code and are not '
-                             f'loaded; if you trust the file, allow them with torch.serialization.'
-                             f'add_safe_globals: {error}') from error
-        raise ValueError(f'{source} is not a checkpoint, or it is damaged: {error}') from error
+        refused = re.search(r'(?:Unsupported global:|unsupported) (?:GLOBAL )?(\S+)', str(error))
+        if refused:
+            raise ValueError(f'{source} holds objects other than weights ({refused[1]}), which could run code '
+                             f'and are not loaded; if you trust the file, allow them with '
+                             f'torch.serialization.add_safe_globals') from error
+        raise ValueError(_damaged(source, error)) from error
     except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f'{source} is not a checkpoint, or it is damaged: {error}') from error
+        raise ValueError(_damaged(source, error)) from error
 
 
 def _allow_types_of_mm_checkpoints() -> None:
@@ -92,12 +94,28 @@ def _allow_types_of_mm_checkpoints() -> None:
     rebuild, scalar = multiarray._reconstruct, multiarray.scalar
     kinds = (np.bool_, np.int32, np.int64, np.uint8, np.float32, np.float64)
     dtypes = [type(np.dtype(kind)) for kind in kinds]
-    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype, rebuild, scalar, *dtypes]
+    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype, rebuild, scalar, *dtypes, _statistics_method]
     if digit_version(torch.__version__) >= digit_version('2.6.0'):
         # A file written under numpy 1 names these functions by another path than numpy 2, and the reverse.
         for path in ('numpy.core.multiarray', 'numpy._core.multiarray'):
             allowed += [(rebuild, f'{path}._reconstruct'), (scalar, f'{path}.scalar')]
     torch.serialization.add_safe_globals(allowed)
+
+
+def _statistics_method(owner: object, name: str) -> Any:
+    """``HistoryBuffer.min`` and its like, which pickle writes down as a call of ``getattr``.
+
+    Raises:
+        UnpicklingError: anything else is asked for.
+    """
+    if owner is not HistoryBuffer or name not in HistoryBuffer._statistics_methods:
+        raise UnpicklingError(f'Unsupported global: getattr({owner!r}, {name!r})')
+    return HistoryBuffer._statistics_methods[name]
+
+
+# torch looks functions up by the name that the file gives.
+_statistics_method.__module__, _statistics_method.__qualname__ = 'builtins', 'getattr'
+_statistics_method.__name__ = 'getattr'
 
 
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
@@ -122,6 +140,12 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
         raise ValueError(f'the checkpoint {checkpoint.source} does not fit the model of the config: '
                          f'{", ".join(faults)}{trained}; give the config it was trained with')
     model.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
+
+
+def _damaged(source: str, error: Exception) -> str:
+    # torch surrounds the reason with advice.
+    reason = str(error).split('WeightsUnpickler error: ')[-1] or type(error).__name__
+    return f'{source} is not a checkpoint, or it is damaged ({reason.splitlines()[0]})'
 
 
 def _some(names: list[str]) -> str:

@@ -130,8 +130,10 @@ class VideoInferencer:
              writers: list[tuple[Writer, float]]) -> Iterator[FrameResult]:
         pictures: deque[tuple[str, Picture]] = deque()  # gone into the model, result not yet out
         with ExitStack() as stack:
-            outputs = [(stack.enter_context(writer), least) for writer, least in writers]
-            behind = [(stack.enter_context(WriteBehind(writer.write)), least) for writer, least in outputs]
+            behind = []
+            for writer, least in writers:
+                stack.enter_context(writer)
+                behind.append((stack.enter_context(WriteBehind(writer.write)), least))
             packed = self._pack(source)
             packed = stack.enter_context(closing(packed if source.live else read_ahead(packed)))
             for result in self.model.run(self._frames(packed, pictures), prompts):
@@ -167,7 +169,7 @@ def _array_pipeline(cfg: Config) -> Callable[[int, Picture], dict[str, Any]]:
         height, width = picture.shape[:2]
         record = {'img': picture, 'img_id': index, 'frame_id': index, 'video_id': 1, 'height': height,
                   'width': width}
-        packed: dict[str, Any] = pipeline({key: [value] for key, value in record.items()} if in_lists else record)
+        packed: dict[str, Any] = pipeline({key: [record[key]] for key in record} if in_lists else record)
         return packed
 
     return prepare

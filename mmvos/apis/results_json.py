@@ -22,7 +22,7 @@ from mmvos.structures import FrameResult
 _TABLE = """CREATE TABLE masks (id INTEGER, frame INTEGER, label INTEGER, score REAL, rle TEXT, PRIMARY KEY
 (id, frame))
             WITHOUT ROWID"""
-_CACHE_KIB = 8192
+_CACHE_KIB = 2048
 
 
 class ResultsJson:

@@ -127,11 +127,12 @@ def _size_in_header(path: Path) -> tuple[int, int]:
     """(height, width) of the upright picture, without decoding it."""
     try:
         with Image.open(path) as image:
-            lies_on_side = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            # Pillow would decode a whole PNG to look for this mark.
+            mark = image.getexif().get(ExifTags.Base.Orientation, 1) if image.format in ('JPEG', 'MPO') else 1
             width, height = image.size
     except (OSError, UnidentifiedImageError) as error:
         raise ValueError(f'{path} is not an image, or it is damaged; replace or remove it') from error
-    return (width, height) if lies_on_side else (height, width)
+    return (width, height) if mark >= 5 else (height, width)
 
 
 def _read_image(path: Path) -> Picture:

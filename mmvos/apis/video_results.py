@@ -119,7 +119,7 @@ class VideoResults:
             lines = _lines(self._folder)
             missing = [video_id for video_id in video_ids if video_id not in lines]
             if missing:
-                raise ValueError(f'{self._folder}: {len(missing)} of {len(video_ids)} videos have no result yet, '
+                raise ValueError(f'{self._folder}: {len(missing)} of {len(video_ids)} videos have no result, '
                                  f'the first is video {missing[0]}; start the test again, it continues there')
             write_results([entry for video_id in video_ids for entry in _entries(lines[video_id])], self.out)
             shutil.rmtree(self._folder)

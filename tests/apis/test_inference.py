@@ -1,0 +1,161 @@
+"""From a source to results: one result per frame as frames come, files that agree, memory that stays."""
+from __future__ import annotations
+
+import gc
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmcv.transforms import Compose
+from PIL import Image
+
+from mmvos.apis import VideoInferencer, init_model, open_source
+from mmvos.structures import VideoTracks, rle
+
+from .bright_spots import NTSC, bright_spots_config, picture, write_mp4
+
+
+def test_results_of_a_video_file(tmp_path, model):
+    pictures = [picture(index) for index in range(6)]
+    results = list(VideoInferencer(model).infer(write_mp4(tmp_path / 'clip.mp4', pictures)))
+    assert [result.frame_index for result in results] == list(range(6))
+    assert [[item.id for item in result.objects] for result in results] == [[1, 2], [1]] * 3
+    for image, result in zip(pictures, results, strict=True):
+        np.testing.assert_array_equal(rle.decode(result.objects[0].mask), image[..., 2] > 128)
+
+
+def test_files_agree_with_the_results(tmp_path, model):
+    video = write_mp4(tmp_path / 'clip.mp4', [picture(index) for index in range(5)])
+    out = tmp_path / 'out'
+    tracks = VideoTracks(5)
+    for result in VideoInferencer(model).infer(video, out_dir=out, score_thr=0.3):
+        tracks.add(result)
+    red, green = json.loads((out / 'results.json').read_text())
+    assert (red['category_id'], red['score']) == (7, pytest.approx(0.9))
+    assert (green['category_id'], green['score']) == (3, pytest.approx(0.2))
+    assert [red['segmentations'], green['segmentations']] == [list(track.masks) for track in tracks.tracks()]
+    for index in range(5):  # the green bar's score is below the threshold
+        labels = np.asarray(Image.open(out / 'masks' / f'{index:05d}.png'))
+        np.testing.assert_array_equal(labels, picture(index)[..., 2] > 128)
+    overlay = open_source(out / 'overlay.mp4')
+    assert (overlay.fps, overlay.length) == (NTSC, 5)
+    assert {path.name for path in out.iterdir()} == {'results.json', 'masks', 'overlay.mp4'}
+
+
+def test_only_the_files_that_are_asked_for(tmp_path, model):
+    list(VideoInferencer(model).infer([picture(0)], out_dir=tmp_path / 'out', png=False, video=False))
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['results.json']
+
+
+@pytest.mark.parametrize('fps, expected', [(None, Fraction(25)), (12.5, Fraction(25, 2)), (NTSC, NTSC)])
+def test_frame_rate_of_frames_without_one(tmp_path, model, fps, expected):
+    list(VideoInferencer(model).infer([picture(0), picture(1)], out_dir=tmp_path, fps=fps))
+    assert open_source(tmp_path / 'overlay.mp4').fps == expected
+
+
+def test_frame_names_are_kept(tmp_path, model):
+    for name, index in (('shot_2', 1), ('shot_10', 0)):
+        Image.fromarray(picture(index)[..., ::-1]).save(tmp_path / f'{name}.png')
+    list(VideoInferencer(model).infer(tmp_path, out_dir=tmp_path / 'out', video=False))
+    assert sorted(path.name for path in (tmp_path / 'out/masks').iterdir()) == ['shot_10.png', 'shot_2.png']
+    np.testing.assert_array_equal(Image.open(tmp_path / 'out/masks/shot_10.png'), picture(0)[..., 2] > 128)
+
+
+def test_a_result_comes_before_the_next_frame_is_taken(model):
+    taken = []
+
+    def camera():
+        for index in range(3):
+            taken.append(index)
+            yield picture(index)
+
+    results = VideoInferencer(model).infer(camera())
+    for index in range(3):
+        assert next(results).frame_index == index and taken == list(range(index + 1))
+
+
+def test_stopping_early_leaves_files_of_the_frames_so_far(tmp_path, model):
+    video = write_mp4(tmp_path / 'clip.mp4', [picture(index) for index in range(9)])
+    results = VideoInferencer(model).infer(video, out_dir=tmp_path / 'out')
+    next(results)
+    next(results)
+    results.close()
+    assert len(json.loads((tmp_path / 'out/results.json').read_text())[0]['segmentations']) == 2
+    assert len(list(open_source(tmp_path / 'out/overlay.mp4'))) == 2
+
+
+def test_an_unread_iterator_leaves_nothing_behind(tmp_path, model):
+    VideoInferencer(model).infer([picture(0)], out_dir=tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_bad_frames_stop_with_the_file_and_keep_the_earlier_ones(tmp_path, model):
+    for index in range(3):
+        Image.fromarray(picture(index)[..., ::-1]).save(tmp_path / f'{index}.png')
+    (tmp_path / '2.png').write_bytes((tmp_path / '2.png').read_bytes()[:-60])
+    with pytest.raises(ValueError, match=r'2\.png is damaged and cannot be decoded'):
+        list(VideoInferencer(model).infer(tmp_path, out_dir=tmp_path / 'out'))
+    assert len(json.loads((tmp_path / 'out/results.json').read_text())[0]['segmentations']) == 2
+
+
+def test_a_writer_that_fails_stops_the_run(tmp_path, model):
+    (tmp_path / 'masks').mkdir()
+    (tmp_path / 'masks/00001.png').mkdir()
+    with pytest.raises(IsADirectoryError, match=r'00001\.png'):
+        list(VideoInferencer(model).infer([picture(index) for index in range(20)], out_dir=tmp_path))
+
+
+def test_a_missing_source_is_said_at_once(model):
+    with pytest.raises(FileNotFoundError, match=r'none\.mp4 does not exist'):
+        VideoInferencer(model).infer('none.mp4')
+
+
+def _resident_bytes() -> int:
+    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096
+
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')  # pytest would keep one for each frame
+@pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='resident memory is read from /proc')
+def test_memory_does_not_grow_with_the_video(tmp_path, model):
+    results = VideoInferencer(model).infer((picture(index) for index in range(3000)), out_dir=tmp_path)
+    objects, resident = {}, {}
+    for index, _ in enumerate(results):
+        if index in (500, 2999):
+            gc.collect()
+            objects[index], resident[index] = len(gc.get_objects()), _resident_bytes()
+    assert objects[2999] - objects[500] < 500  # of 2,500 frames
+    assert resident[2999] - resident[500] < 8_000_000  # 2,500 pictures would be 23 MB
+    assert len(json.loads((tmp_path / 'results.json').read_text())[0]['segmentations']) == 3000
+
+
+def test_the_pipeline_is_built_once(monkeypatch, model):
+    built = []
+    monkeypatch.setattr('mmvos.apis.inference.Compose', lambda steps: built.append(steps) or Compose(steps))
+    list(VideoInferencer(model).infer([picture(0), picture(1)]))
+    assert len(built) == 1
+    assert built[0][0]['transforms'][0]['type'] == 'mmdet.LoadImageFromNDArray'
+
+
+def test_init_model_takes_classes_from_the_checkpoint(tmp_path):
+    config = bright_spots_config()
+    assert init_model(config, device='cpu').dataset_meta['category_ids'] == [7, 3]
+    weights = {'spot': torch.zeros(1)}
+    torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': ('dog',)}}}, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='1 weights do not belong to the model'):
+        init_model(config, tmp_path / 'a.pth')
+
+
+def test_config_options_reach_the_model():
+    options = {'model.data_preprocessor.pad_size_divisor': 16}
+    model = init_model(bright_spots_config(), device='cpu', cfg_options=options)
+    assert model.data_preprocessor.pad_size_divisor == 16 and not model.training
+
+
+def test_a_config_without_test_pipeline_is_said():
+    config = bright_spots_config()
+    config.pop('test_dataloader')
+    with pytest.raises(ValueError, match='has no test_dataloader'):
+        VideoInferencer(init_model(config, device='cpu'))

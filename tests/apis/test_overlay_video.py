@@ -1,0 +1,100 @@
+"""Overlay video: frame rate, count, size, colors."""
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from mmvos.apis.overlay_video import OverlayVideo, color_of, draw_overlay
+from mmvos.apis.sources import open_source
+from mmvos.structures import FrameResult, TrackedObject, rle
+
+from .bright_spots import NTSC
+
+
+def _square(object_id: int, left: int, score: float = 0.9) -> TrackedObject:
+    mask = np.zeros((120, 160), bool)
+    mask[50:90, left:left + 40] = True
+    code = rle.encode(mask)
+    return TrackedObject(object_id, object_id - 1, score, rle.bounding_box(code), code)
+
+
+def _gray(height: int = 120, width: int = 160) -> np.ndarray:
+    return np.full((height, width, 3), 100, np.uint8)
+
+
+@pytest.mark.parametrize('fps', [NTSC, Fraction(25), Fraction(24000, 1001), Fraction(6), Fraction(2997, 100)])
+def test_rate_and_count_survive_encoding(tmp_path, fps):
+    with OverlayVideo(tmp_path / 'o.mp4', fps) as writer:
+        for index in range(50):
+            writer.write('', _gray(), FrameResult(index, (120, 160), ()))
+    source = open_source(tmp_path / 'o.mp4')
+    assert (source.fps, source.length) == (fps, 50)
+    assert len(list(source)) == 50
+
+
+def test_h264_that_players_show(tmp_path):
+    with OverlayVideo(tmp_path / 'o.mp4', NTSC) as writer:
+        writer.write('', _gray(), FrameResult(0, (120, 160), ()))
+    with av.open(str(tmp_path / 'o.mp4')) as container:
+        assert container.streams.video[0].codec_context.name == 'h264'
+        assert container.streams.video[0].codec_context.pix_fmt == 'yuv420p'
+
+
+def test_odd_sizes_grow_by_one_pixel(tmp_path):
+    image = _gray(121, 161)
+    image[:, -1] = 250
+    with OverlayVideo(tmp_path / 'o.mp4', NTSC) as writer:
+        writer.write('', image, FrameResult(0, (121, 161), ()))
+    (_, frame), = open_source(tmp_path / 'o.mp4')
+    assert frame.shape == (122, 162, 3)
+    assert frame[:, -1].mean() > 200  # the last column is repeated, not black
+
+
+def test_no_frame_writes_no_file(tmp_path):
+    with OverlayVideo(tmp_path / 'o.mp4', NTSC):
+        pass
+    assert not (tmp_path / 'o.mp4').exists()
+
+
+def test_an_error_leaves_a_playable_video(tmp_path):
+    with pytest.raises(RuntimeError), OverlayVideo(tmp_path / 'o.mp4', NTSC) as writer:
+        for index in range(3):
+            writer.write('', _gray(), FrameResult(index, (120, 160), ()))
+        raise RuntimeError
+    assert len(list(open_source(tmp_path / 'o.mp4'))) == 3
+
+
+def test_an_object_is_tinted_in_its_color_and_the_rest_is_untouched():
+    drawn = draw_overlay(_gray(), FrameResult(0, (120, 160), (_square(1, 20), _square(7, 100))))
+    for object_id, left in ((1, 20), (7, 100)):
+        expected = 0.55 * 100 + 0.45 * np.array(color_of(object_id))
+        np.testing.assert_allclose(drawn[75, left + 20], expected, atol=1)
+        np.testing.assert_allclose(drawn[89, left + 20], color_of(object_id), atol=20)  # the smoothed contour
+    assert (drawn[95:] == 100).all() and (drawn[:20] == 100).all()
+
+
+def test_where_masks_overlap_the_higher_score_is_seen():
+    low, high = _square(1, 20, score=0.4), _square(2, 40, score=0.8)
+    drawn = draw_overlay(_gray(), FrameResult(0, (120, 160), (high, low)))
+    np.testing.assert_allclose(drawn[75, 50], 0.55 * 100 + 0.45 * np.array(color_of(2)), atol=1)
+
+
+def test_names_stay_inside_the_frame_and_names_differ():
+    for left in (0, 120):
+        result = FrameResult(0, (120, 160), (_square(2, left),))
+        with_id = draw_overlay(_gray(), result)
+        with_name = draw_overlay(_gray(), result, ('person', 'tennis_racket'))
+        changed = np.nonzero((with_name != with_id).any(axis=(0, 2)))[0]
+        assert changed.max() - changed.min() > 60  # 13 letters of about 7 pixels, none cut off
+
+
+def test_colors_of_ids_differ():
+    colors = np.array([[color_of(object_id) for object_id in range(1, 13)]], np.uint8)
+    seen = cv2.cvtColor(colors, cv2.COLOR_BGR2LAB)[0].astype(int)
+    assert min(np.abs(a - b).max() for a, b in combinations(seen, 2)) > 15
+    assert color_of(3) == color_of(3)

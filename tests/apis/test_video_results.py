@@ -1,0 +1,113 @@
+"""The store of a test run: survives kill -9, and gives the same bytes for any number of processes."""
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from mmvos.apis import video_results
+from mmvos.apis.video_results import VideoResults, fingerprint
+from mmvos.structures import rle
+
+VIDEOS = (30, 10, 20, 5)  # ids in the order of the data set
+
+
+def entries(video_id: int) -> list[dict]:
+    mask = rle.encode(np.arange(12).reshape(3, 4) % (video_id % 7 + 2) == 0)
+    entry = {'video_id': video_id, 'category_id': 2, 'score': video_id / 7, 'segmentations': [None, mask]}
+    return [entry] * (video_id // 5 % 3)
+
+
+def _run(out, by_rank: dict[int, list[int]], monkeypatch, run: str = 'a') -> bytes:
+    """Appends the videos of each rank, and merges."""
+    for rank, video_ids in by_rank.items():
+        monkeypatch.setattr(video_results, 'get_rank', lambda rank=rank: rank)
+        with VideoResults(out, run) as store:
+            for video_id in video_ids:
+                store.append(video_id, entries(video_id))
+    monkeypatch.setattr(video_results, 'get_rank', lambda: 0)
+    json_path, zip_path = VideoResults(out, run).merge(VIDEOS)
+    assert zipfile.ZipFile(zip_path).namelist() == ['results.json']
+    assert zipfile.ZipFile(zip_path).read('results.json') == json_path.read_bytes()
+    return json_path.read_bytes() + zip_path.read_bytes()
+
+
+def test_any_number_of_processes_gives_the_same_bytes(tmp_path, monkeypatch):
+    one = _run(tmp_path / 'one', {0: [30, 10, 20, 5]}, monkeypatch)
+    two = _run(tmp_path / 'two', {0: [5, 10], 1: [20, 30]}, monkeypatch)
+    overlapping = _run(tmp_path / 'three', {0: [10], 1: [20, 10], 2: [5, 30, 20]}, monkeypatch)
+    assert one == two == overlapping
+    expected = [entry for video_id in VIDEOS for entry in entries(video_id)]
+    assert json.loads((tmp_path / 'one.json').read_text()) == expected
+    assert not (tmp_path / 'one.partial').exists()
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = sys.argv[2:]
+from mmvos.apis.video_results import VideoResults
+from tests.apis.test_video_results import entries
+store = VideoResults(sys.argv[1], 'a')
+store.append(30, entries(30))
+store.append(10, entries(10))
+store._shard.write(b'{"video_id":20,"entries":[{"vid')  # as a kill in the middle of a write leaves it
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_continues_where_it_stopped(tmp_path, monkeypatch, request):
+    out = tmp_path / 'out'
+    command = [sys.executable, '-c', KILLED, str(out), str(request.config.rootpath)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == -9, ended.stderr
+    assert (tmp_path / 'out.partial/rank0.jsonl').read_bytes().endswith(b'{"vid')
+    with VideoResults(out, 'a') as store:
+        assert store.finished == {30, 10}
+        assert store.read(10) == entries(10)
+        for video_id in (20, 5):
+            store.append(video_id, entries(video_id))
+        store.merge(VIDEOS)
+    whole = _run(tmp_path / 'whole', {0: list(VIDEOS)}, monkeypatch)
+    assert (tmp_path / 'out.json').read_bytes() + (tmp_path / 'out.zip').read_bytes() == whole
+
+
+def test_zeros_after_a_power_cut_are_dropped(tmp_path):
+    with VideoResults(tmp_path / 'out', 'a') as store:
+        store.append(30, entries(30))
+    with open(tmp_path / 'out.partial/rank0.jsonl', 'ab') as stream:
+        stream.write(bytes(100) + b'\n')
+    assert VideoResults(tmp_path / 'out', 'a').finished == {30}
+
+
+def test_results_of_another_run_are_not_used(tmp_path):
+    with VideoResults(tmp_path / 'out', 'a') as store:
+        store.append(30, entries(30))
+    assert VideoResults(tmp_path / 'out', 'b').finished == frozenset()
+    assert VideoResults(tmp_path / 'out', 'a').finished == frozenset()
+
+
+def test_a_merge_without_all_videos_names_the_first_missing(tmp_path):
+    with VideoResults(tmp_path / 'out', 'a') as store:
+        store.append(30, entries(30))
+        with pytest.raises(ValueError, match=r'3 of 4 videos have no result, the first is video 10'):
+            store.merge(VIDEOS)
+    assert VideoResults(tmp_path / 'out', 'a').finished == {30}
+
+
+def test_a_score_that_is_no_number_is_refused(tmp_path):
+    with VideoResults(tmp_path / 'out', 'a') as store, pytest.raises(ValueError, match='not JSON compliant'):
+        store.append(1, [{'video_id': 1, 'category_id': 1, 'score': float('nan'), 'segmentations': []}])
+
+
+def test_fingerprint_tells_settings_and_files_apart(tmp_path):
+    weights, other = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    weights.write_bytes(b'weights')
+    other.write_bytes(b'weights')
+    assert fingerprint({'a': 1, 'b': (2,)}, weights) == fingerprint({'b': (2,), 'a': 1}, other)
+    assert fingerprint({'a': 1}, weights) != fingerprint({'a': 2}, weights)
+    other.write_bytes(b'Weights')
+    assert fingerprint({'a': 1}, weights) != fingerprint({'a': 1}, other)
