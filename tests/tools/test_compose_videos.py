@@ -249,10 +249,20 @@ def test_bad_input_is_named(davis: Path, composer: object, spoil: object, messag
         composer.read_sequences(davis, None)
 
 
-def test_size_mismatch_stops_the_program_with_one_sentence(davis: Path, tmp_path: Path) -> None:
-    for path in (davis / 'Annotations/480p/bear').iterdir():
-        cv2.imwrite(str(path), np.full((HEIGHT // 2, WIDTH // 2), 255, np.uint8))
-    run = compose(davis, tmp_path / 'out', '--seed', '0')
-    assert run.returncode == 1 and 'Traceback' not in run.stderr
-    assert 'error: sequence bear, frame 0000' in run.stderr and 'must be of one size' in run.stderr
+def test_size_mismatch_names_sequence_and_frame(davis: Path, composer: object) -> None:
+    path = davis / 'Annotations/480p/bear/00003.png'
+    cv2.imwrite(str(path), np.full((HEIGHT // 2, WIDTH // 2), 255, np.uint8))
+    bear = composer.read_sequences(davis, None)['train'][0]
+    bear.frame(2)
+    message = r'sequence bear, frame 00003: the mask is \(48, 80\), the picture \(96, 160\)'
+    with pytest.raises(ValueError, match=message):
+        bear.frame(3)
+
+
+def test_the_program_stops_with_one_sentence(davis: Path, tmp_path: Path, composer: object,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    empty_masks(davis)
+    monkeypatch.setattr(sys, 'argv', ['compose_videos.py', str(davis), str(tmp_path / 'out'), '--seed', '0'])
+    with pytest.raises(SystemExit, match=r'^error: sequence goat: no mask in'):
+        composer.main()
     assert not (tmp_path / 'out').exists()
