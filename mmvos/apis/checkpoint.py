@@ -79,8 +79,8 @@ def _load(source: str) -> Any:
     except UnpicklingError as error:
         refused = re.search(r'(?:Unsupported global:|unsupported) (?:GLOBAL )?(\S+)', str(error))
         if refused:
-            raise ValueError(f'{source} holds objects other than weights ({refused[1]}), which could run code '
-                             f'and are not loaded; if you trust the file, allow them with '
+            raise ValueError(f'{source} holds objects other than weights ({refused[1]}), which could run '
+                             f'code and are not loaded; if you trust the file, allow them with '
                              f'torch.serialization.add_safe_globals') from error
         raise ValueError(_damaged(source, error)) from error
     except (RuntimeError, EOFError, KeyError, ValueError) as error:
@@ -102,7 +102,7 @@ def _allow_types_of_mm_checkpoints() -> None:
     torch.serialization.add_safe_globals(allowed)
 
 
-def _statistics_method(owner: object, name: str) -> Any:
+def _statistics_method(owner: Any, name: str) -> Any:
     """``HistoryBuffer.min`` and its like, which pickle writes down as a call of ``getattr``.
 
     Raises:

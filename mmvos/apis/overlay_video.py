@@ -21,6 +21,7 @@ from mmvos.structures import FrameResult, TrackedObject, rle
 
 _CODECS: tuple[tuple[str, dict[str, str]], ...] = (  # the first that PyAV has, with its settings
     ('libx264', {'crf': '20', 'preset': 'veryfast'}), ('libopenh264', {}), ('mpeg4', {'qscale': '4'}))
+Plate = tuple[int, int, int, int]  # left, top, width, height of what stands behind a name, in pixels
 _OPACITY = 0.45
 _GOLDEN = 0.6180339887498949  # steps of this size spread evenly over the hue circle, however many there are
 
@@ -52,9 +53,10 @@ def draw_overlay(image: NDArray[np.uint8], result: FrameResult,
     labels = result.label_map()
     for item in result.objects:
         _tint(drawn, labels, item)
+    taken: list[Plate] = []
     for item in result.objects:
         text = f'{item.id} {classes[item.label]}' if 0 <= item.label < len(classes) else str(item.id)
-        _name(drawn, text, item)
+        _name(drawn, text, item, taken)
     return drawn
 
 
@@ -76,21 +78,32 @@ def _stroke(image: NDArray[np.uint8]) -> int:
     return max(1, round(min(image.shape[:2]) / 300))
 
 
-def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject) -> None:
-    """Writes a text on a dark plate above the object's mask, inside the frame."""
+def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject, taken: list[Plate]) -> None:
+    """Writes a text on a dark plate at the object, inside the frame, beside the plates that are there."""
     height, width = drawn.shape[:2]
     size = max(0.4, min(height, width) / 800)
     (w, h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-    x1, y1, x2, _ = rle.bounding_box(item.mask)
+    x1, y1, x2, y2 = rle.bounding_box(item.mask)
     if x2 <= x1:
         return
-    left = int(min(max(x1, 0), max(width - w - 6, 0)))
-    top = int(min(max(y1 - h - below - 4, 0), max(height - h - below - 4, 0)))
-    plate = drawn[top:top + h + below + 4, left:left + w + 6]
-    plate[:] = (plate * 0.25).astype(np.uint8)
-    plate[:, :3] = color_of(item.id)
+    plate_height, plate_width = min(h + below + 4, height), min(w + 6, width)
+    left = int(min(max(x1, 0), width - plate_width))
+    tops = [y1 - plate_height, y2, *np.arange(y1, y2, plate_height)]  # above, below, then down inside
+    inside = [int(min(max(top, 0), height - plate_height)) for top in tops]
+    plates = [(left, top, plate_width, plate_height) for top in inside]
+    plate = next((one for one in plates if not any(_overlap(one, other) for other in taken)), plates[0])
+    taken.append(plate)
+    top = plate[1]
+    pixels = drawn[top:top + plate_height, left:left + plate_width]
+    pixels[:] = (pixels * 0.25).astype(np.uint8)
+    pixels[:, :3] = color_of(item.id)
     white = (255, 255, 255)
     cv2.putText(drawn, text, (left + 5, top + h + 2), cv2.FONT_HERSHEY_SIMPLEX, size, white, 1, cv2.LINE_AA)
+
+
+def _overlap(one: Plate, other: Plate) -> bool:
+    return (one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
+            and one[1] < other[1] + other[3] and other[1] < one[1] + one[3])
 
 
 class OverlayVideo:

@@ -125,8 +125,8 @@ def test_other_classes_are_said_and_nothing_is_loaded(tmp_path):
     model = _model(3)
     before = model.conv.weight.clone()
     with pytest.raises(ValueError, match=re.escape(
-            '2 weights have another shape (cls.weight (5, 4) instead of (3, 4), cls.bias (5,) instead of (3,)); '
-            'it was trained for 5 classes; give the config it was trained with')):
+            '2 weights have another shape (cls.weight (5, 4) instead of (3, 4), cls.bias (5,) instead of '
+            '(3,)); it was trained for 5 classes; give the config it was trained with')):
         load_weights(model, read_checkpoint(path))
     assert torch.equal(model.conv.weight, before)
 

@@ -93,6 +93,16 @@ def test_names_stay_inside_the_frame_and_names_differ():
         assert changed.max() - changed.min() > 60  # 13 letters of about 7 pixels, none cut off
 
 
+def test_names_of_near_objects_do_not_cover_each_other():
+    both = FrameResult(0, (120, 160), (_square(1, 60), _square(2, 64)))
+    drawn = draw_overlay(_gray(), both, ('cat', 'dog'))
+    plates = []  # rows outside the masks with the colored edge of a plate, which is three pixels wide
+    for object_id in (1, 2):
+        rows = np.nonzero((drawn == color_of(object_id)).all(axis=2).sum(axis=1) >= 3)[0]
+        plates.append(set(rows[(rows < 50) | (rows >= 90)]))
+    assert all(len(rows) > 8 for rows in plates) and not plates[0] & plates[1]
+
+
 def test_colors_of_ids_differ():
     colors = np.array([[color_of(object_id) for object_id in range(1, 13)]], np.uint8)
     seen = cv2.cvtColor(colors, cv2.COLOR_BGR2LAB)[0].astype(int)
