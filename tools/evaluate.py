@@ -146,6 +146,9 @@ def write_csv(report: Report, path: Path) -> None:
 
 def main() -> None:
     args = parse_args()
+    for path in (args.out, args.csv):
+        if path:
+            path.unlink(missing_ok=True)  # numbers of an earlier run must not outlive a failure of this one
     try:
         report = args.evaluate(args)
     except EvaluationInputError as error:

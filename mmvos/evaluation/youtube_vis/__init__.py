@@ -29,14 +29,14 @@ def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) ->
     scores = evaluate_youtube_vis(truth, tracks)
     annotated = {track.video_id for track in truth.tracks}
     silent = annotated - {track.video_id for track in tracks}
-    notes = [
-        f'{len(silent)} of {len(annotated)} annotated videos have no prediction, the first is video {min(silent)}; '
-        'their objects count as missed.'
-    ] if silent else []
     undefined = [name for name, value in scores.per_class.items() if value == -1]
-    if undefined:
+    notes = []
+    if silent:
         notes.append(
-            f'{len(undefined)} classes have no object in the ground truth and do not count: {", ".join(undefined)}.'
-        )
+            f'{len(silent)} of {len(annotated)} annotated videos have no prediction, the first is video '
+            f'{min(silent)}; their objects count as missed.')
+    if undefined:
+        notes.append(f'{len(undefined)} classes have no object in the ground truth and do not count: '
+                     f'{", ".join(undefined)}.')
     rows = [{'class': name, 'AP': value} for name, value in scores.per_class.items()]
     return Report(scores.metrics(), {'per_class': rows}, tuple(notes))

@@ -142,21 +142,13 @@ def check_masks(masks: Any, video: Video,
     if not seen:
         return (None,) * video.length, areas
     try:
-        sizes = measure_run_lengths(strings)
+        areas[seen] = measure_run_lengths(strings, video.height, video.width)
     except RunLengthError as error:
         raise EvaluationInputError(
             f'{where}, frame {seen[error.index]}: the RLE {error}; write the file again.') from None
-    wrong = np.flatnonzero(sizes.pixels != video.height * video.width)
-    if wrong.size:
-        raise EvaluationInputError(
-            f'{where}, frame {seen[wrong[0]]}: the RLE covers {sizes.pixels[wrong[0]]} pixels instead of '
-            f'{video.height} x {video.width}; write masks at the size of the video.')
-    areas[seen] = sizes.area
-    size = [video.height, video.width]
     checked: list[dict[str, Any] | None] = [None] * video.length
-    for frame, string, canonical in zip(seen, strings, sizes.canonical, strict=True):
-        rle = {'size': size, 'counts': string}
-        checked[frame] = rle if canonical else coco_mask.encode(coco_mask.decode(rle))
+    for frame, string in zip(seen, strings, strict=True):
+        checked[frame] = {'size': [video.height, video.width], 'counts': string}
     return tuple(checked), areas
 
 

@@ -132,7 +132,7 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
     (broken(segmentations=[None, {
         'size': [2, 2],
         'counts': '05'
-    }]), 'frame 1: the RLE covers 5 pixels instead of 2 x 2'),
+    }]), 'frame 1: the RLE does not cover the 2 x 2 pixels'),
     (broken(segmentations=[None, {
         'size': [2, 2],
         'counts': '0T'
@@ -144,11 +144,11 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
     (broken(segmentations=[None, {
         'size': [2, 2],
         'counts': '5O'
-    }]), 'negative run length'),
+    }]), 'does not cover'),
     (broken(segmentations=[None, {
         'size': [2, 2],
         'counts': ''
-    }]), 'covers 0 pixels'),
+    }]), 'ends in the middle'),
     (broken(segmentations=['04', None]), 'neither RLE'),
     (broken(segmentations=[[[0, 0, 1e12, 0, 1, 1]], None]), 'polygon'),
 ])
