@@ -5,6 +5,7 @@ This file puts the room together: sources, checkpoint and writers do not know ea
 """
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
@@ -69,6 +70,8 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     if loaded is not None:
         load_weights(model, loaded)
         meta = dict(loaded.dataset_meta) if loaded.dataset_meta.get('classes') else meta
+        if not meta.get('classes'):
+            warnings.warn(f'{checkpoint} does not say its classes: no names, category id is label + 1')
     meta.setdefault('classes', ())
     meta.setdefault('category_ids', tuple(range(1, len(meta['classes']) + 1)))
     model.cfg, model.dataset_meta = cfg, meta

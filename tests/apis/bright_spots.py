@@ -6,7 +6,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+import torch
 from mmengine.config import Config
+from torch import nn
 
 from mmvos.models import VideoModel
 from mmvos.registry import MODELS
@@ -18,7 +20,11 @@ NTSC = Fraction(30000, 1001)
 
 @MODELS.register_module(force=True)
 class BrightSpots(VideoModel):
-    """Object 1 is the red above 128, object 2 the green; labels 0 and 1. The state counts the frames."""
+    """Object 1 is the red above its only weight, object 2 the green; labels 0, 1. The state counts frames."""
+
+    def __init__(self, data_preprocessor):
+        super().__init__(data_preprocessor)
+        self.threshold = nn.Parameter(torch.tensor(128.0))
 
     def init_state(self) -> int:
         return 0
@@ -28,7 +34,7 @@ class BrightSpots(VideoModel):
         height, width = frame.meta.original_shape
         objects = []
         for label, score in ((0, 0.9), (1, 0.2)):
-            mask = (frame.image[0, 2 - label, :height, :width] > 128).numpy()
+            mask = (frame.image[0, 2 - label, :height, :width] > self.threshold).numpy()
             if mask.any():
                 code = rle.encode(mask)
                 objects.append(TrackedObject(label + 1, label, score, rle.bounding_box(code), code))

@@ -139,13 +139,20 @@ def test_the_pipeline_is_built_once(monkeypatch, model):
     assert built[0][0]['transforms'][0]['type'] == 'mmdet.LoadImageFromNDArray'
 
 
-def test_init_model_takes_classes_from_the_checkpoint(tmp_path):
+def test_init_model_takes_weights_and_classes_from_the_checkpoint(tmp_path):
     config = bright_spots_config()
     assert init_model(config, device='cpu').dataset_meta['category_ids'] == [7, 3]
-    weights = {'spot': torch.zeros(1)}
-    torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': ('dog',)}}}, tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match='1 weights do not belong to the model'):
-        init_model(config, tmp_path / 'a.pth')
+    weights = {'threshold': torch.tensor(50.0)}
+    meta = {'dataset_meta': {'classes': ('cat', 'dog')}}
+    torch.save({'state_dict': weights, 'meta': meta}, tmp_path / 'a.pth')
+    model = init_model(config, tmp_path / 'a.pth', 'cpu')
+    assert model.threshold == 50 and model.dataset_meta == {'classes': ('cat', 'dog'), 'category_ids': (1, 2)}
+    torch.save(weights, tmp_path / 'b.pth')  # says nothing of classes: those of the config
+    assert init_model(config, tmp_path / 'b.pth', 'cpu').dataset_meta['classes'] == ('red', 'green')
+    del config.test_dataloader.dataset['metainfo']
+    with pytest.warns(UserWarning, match=r'b\.pth does not say its classes'):
+        model = init_model(config, tmp_path / 'b.pth', 'cpu')
+    assert model.dataset_meta == {'classes': (), 'category_ids': ()}
 
 
 def test_config_options_reach_the_model():

@@ -1,0 +1,73 @@
+"""The command that segments one video, run as a user runs it."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmvos.apis import open_source
+from tests.apis.bright_spots import bright_spots_config, picture, write_mp4
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def model_files(tmp_path) -> list[str]:
+    """Config and checkpoint of a model that segments the red and the green."""
+    config = bright_spots_config()
+    config.custom_imports = {'imports': ['mmvos', 'tests.apis.bright_spots'], 'allow_failed_imports': False}
+    config.dump(tmp_path / 'bright_spots.py')
+    meta = {'dataset_meta': {'classes': ('red', 'green')}}
+    torch.save({'state_dict': {'threshold': torch.tensor(128.0)}, 'meta': meta}, tmp_path / 'spots.pth')
+    return [str(tmp_path / 'bright_spots.py'), str(tmp_path / 'spots.pth')]
+
+
+def segment_video(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
+    return subprocess.run([sys.executable, str(ROOT / 'tools/segment_video.py'), *arguments, '--device', 'cpu'],
+                          cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_an_mp4_becomes_masks_results_and_overlay(tmp_path, model_files):
+    write_mp4(tmp_path / 'clip.mp4', [picture(index) for index in range(5)])
+    done = segment_video(tmp_path, *model_files, 'clip.mp4', '--out', 'out', '--score-thr', '0.1')
+    assert done.returncode == 0, done.stderr
+    assert 'clip: 5 frames, 29.970 frames per second' in done.stdout
+    assert '  out/results.json\n  out/masks\n  out/overlay.mp4\n' in done.stdout
+    assert [item['category_id'] for item in json.loads((tmp_path / 'out/results.json').read_text())] == [1, 2]
+    labels = np.asarray(Image.open(tmp_path / 'out/masks/00002.png'))
+    np.testing.assert_array_equal(np.unique(labels), [0, 1, 2])
+    np.testing.assert_array_equal(labels == 2, picture(2)[..., 1] > 128)
+    overlay = open_source(tmp_path / 'out/overlay.mp4')
+    assert (overlay.fps, overlay.length) == (Fraction(30000, 1001), 5)
+
+
+def test_a_glob_without_images_and_video(tmp_path, model_files):
+    for name in ('a10.png', 'a9.png'):
+        Image.fromarray(picture(0)).save(tmp_path / name)
+    done = segment_video(tmp_path, *model_files, '*.png', '--out', 'out', '--no-png', '--no-video')
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['results.json']
+    assert '2 frames, frame rate unknown' in done.stdout and 'overlay' not in done.stdout
+
+
+def test_a_mistake_is_one_sentence_and_not_a_traceback(tmp_path, model_files):
+    config, checkpoint = model_files
+    write_mp4(tmp_path / 'clip.mp4', [picture(0)])
+    for arguments, sentence in [
+            ([config, checkpoint, 'none.mp4'],
+             'none.mp4 does not exist; give a video file, a folder of images or a glob'),
+            ([config, 'none.pth', 'clip.mp4'],
+             'the checkpoint none.pth does not exist; give the path of a .pth file')]:
+        done = segment_video(tmp_path, *arguments, '--out', 'out')
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1] == f'segment_video: {sentence}'
+        assert 'Traceback' not in done.stderr and not (tmp_path / 'out').exists()
