@@ -1,6 +1,6 @@
-"""Trains a model: ``python tools/train.py CONFIG [--work-dir DIR] [--amp] [--auto-scale-lr] [--resume [CKPT]] [--cfg-options k=v]``.
+"""Trains a model: ``python tools/train.py CONFIG [--work-dir DIR] [--amp] [--resume [CKPT]] [--cfg-options k=v ...]``.
 
-Validation with AP runs during training on the split that the config names; the checkpoint with the best AP is kept beside the last.
+Validation with AP runs during training on the split that the config names; the checkpoint with the best AP is kept.
 Several processes: ``tools/dist_train.sh CONFIG GPUS`` or ``tools/slurm_train.sh``.
 """
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
 
-import torch  # noqa: E402
-from mmengine.config import Config, DictAction  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -24,7 +24,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<name of the config>')
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
-    parser.add_argument('--resume', nargs='?', const='auto', help='go on from a checkpoint; without a path from the last one in the work dir')
+    parser.add_argument('--resume', nargs='?', const='auto',
+                        help='go on from a checkpoint; without a path from the last one in the work dir')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

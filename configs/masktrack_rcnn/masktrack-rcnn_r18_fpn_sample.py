@@ -6,18 +6,19 @@ _base_ = [
 
 data_root = 'data/sample/'
 num_classes = 5
-epochs = 8
+epochs = 5
 
 model = dict(
     detector=dict(
         backbone=dict(depth=18, frozen_stages=-1, norm_eval=False),
-        neck=dict(in_channels=[64, 128, 256, 512], out_channels=128),
+        neck=dict(in_channels=[64, 128, 256, 512], out_channels=128, norm_cfg=dict(type='BN')),
         rpn_head=dict(in_channels=128, feat_channels=128),
         roi_head=dict(
             bbox_roi_extractor=dict(out_channels=128),
             bbox_head=dict(in_channels=128, fc_out_channels=256, num_classes=num_classes),
             mask_roi_extractor=dict(out_channels=128),
-            mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128, num_classes=num_classes))),
+            mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128, num_classes=num_classes)),
+        train_cfg=dict(rcnn=dict(sampler=dict(num=64)))),
     track_head=dict(in_channels=128, fc_out_channels=256))
 
 train_pipeline = [
@@ -61,14 +62,14 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'valid/instances.json')
 test_evaluator = val_evaluator
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=2)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=1)
 optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
     dtype='auto',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
-    clip_grad=dict(max_norm=35, norm_type=2))
+    optimizer=dict(type='AdamW', lr=4e-4, weight_decay=0.05),
+    clip_grad=dict(max_norm=10, norm_type=2))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, eta_min=1e-5, convert_to_iter_based=True),
 ]
 default_hooks = dict(logger=dict(interval=20))

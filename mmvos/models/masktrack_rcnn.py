@@ -38,7 +38,8 @@ class MaskTrackRCNN(VideoModel):
     """
 
     def __init__(self, detector: dict[str, Any], track_head: dict[str, Any], memory: dict[str, Any],
-                 data_preprocessor: dict[str, Any], channels_last: bool = False, init_cfg: dict[str, Any] | None = None) -> None:
+                 data_preprocessor: dict[str, Any], channels_last: bool = False,
+                 init_cfg: dict[str, Any] | None = None) -> None:
         super().__init__(data_preprocessor, channels_last, init_cfg)
         self.detector = MODELS.build(detector)
         self.track_head = MODELS.build(track_head)

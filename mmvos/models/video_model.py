@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from mmcv.cnn import fuse_conv_bn
@@ -96,7 +97,7 @@ class VideoModel(BaseModel):
         assert data_samples is not None
         return self.loss(inputs, data_samples)
 
-    def accelerate(self, dtype: torch.dtype = torch.float32) -> 'VideoModel':
+    def accelerate(self, dtype: torch.dtype = torch.float32) -> VideoModel:
         """Makes the model faster for evaluation, for good: batch norms folded, channels-last weights, ``dtype`` arithmetic.
 
         Args:
@@ -113,4 +114,5 @@ class VideoModel(BaseModel):
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context in which ``step`` computes: ``compute_dtype``, or what surrounds the model where that is float32."""
         reduced = self.compute_dtype != torch.float32
-        return torch.autocast(device.type, self.compute_dtype if reduced else None, enabled=reduced or torch.is_autocast_enabled(device.type))
+        enabled = reduced or torch.is_autocast_enabled(device.type)
+        return torch.autocast(device.type, self.compute_dtype if reduced else None, enabled=enabled)

@@ -4,8 +4,9 @@ H, W: the padded network size; h, w: the valid part of it; "original" pixels are
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 from torch import Tensor
 

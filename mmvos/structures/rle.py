@@ -50,7 +50,6 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
 
 def _switches(crop: NDArray[np.bool_], top: int, left: int, height: int) -> NDArray[np.int64]:
     """Positions, in column-major order of the full frame, where the mask changes its value."""
-    h, w = crop.shape
     columns = np.ascontiguousarray(crop.T, dtype=np.int8)  # (w, h)
     steps = np.diff(columns, axis=1, prepend=0, append=0)  # (w, h + 1), +1 a run begins, -1 it ended
     column, row = np.nonzero(steps)
@@ -60,7 +59,8 @@ def _switches(crop: NDArray[np.bool_], top: int, left: int, height: int) -> NDAr
     keep = np.ones(len(positions), dtype=bool)
     keep[1:] &= ~joined
     keep[:-1] &= ~joined
-    return positions[keep].astype(np.int64)
+    switches: NDArray[np.int64] = positions[keep].astype(np.int64)
+    return switches
 
 
 def decode(rle: RLE) -> NDArray[np.bool_]:

@@ -34,7 +34,7 @@ model = dict(
         roi_head=dict(
             type='StandardRoIHead',
             bbox_roi_extractor=dict(
-                type='SingleRoIExtractor',
+                type='mmvos.PyramidRoIExtractor',
                 roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),
                 out_channels=256,
                 featmap_strides=[4, 8, 16, 32]),
@@ -50,7 +50,7 @@ model = dict(
                 loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
                 loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=1.0)),
             mask_roi_extractor=dict(
-                type='SingleRoIExtractor',
+                type='mmvos.PyramidRoIExtractor',
                 roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=2),
                 out_channels=256,
                 featmap_strides=[4, 8, 16, 32]),
