@@ -32,8 +32,8 @@ def model_files(tmp_path) -> list[str]:
 
 def segment_video(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    return subprocess.run([sys.executable, str(ROOT / 'tools/segment_video.py'), *arguments, '--device', 'cpu'],
-                          cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(ROOT / 'tools/segment_video.py'), *arguments, '--device', 'cpu']
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_an_mp4_becomes_masks_results_and_overlay(tmp_path, model_files):
