@@ -6,11 +6,11 @@ from ..report import Report
 from ..workers import map_in_processes
 from .metric import DAVISMetric
 from .scores import SequenceScores, score_files, score_objects, score_proposals, summarize
-from .sequences import Protocol, SequenceFiles, find_sequences
+from .sequences import Protocol, SequenceFiles, find_ground_truth, find_sequences
 
 __all__ = [
-    'DAVISMetric', 'Protocol', 'SequenceFiles', 'SequenceScores', 'evaluate_davis', 'find_sequences',
-    'score_files', 'score_objects', 'score_proposals', 'summarize'
+    'DAVISMetric', 'Protocol', 'SequenceFiles', 'SequenceScores', 'evaluate_davis', 'find_ground_truth',
+    'find_sequences', 'score_files', 'score_objects', 'score_proposals', 'summarize'
 ]
 
 DAVIS_2017 = Protocol(2017, 'semi-supervised')
