@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import av
 import cv2
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+# Tags in other encodings must not matter; from version 19 on they never do.
+_OPEN_OPTIONS: dict[str, Any] = {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
 Picture: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = str | Path | Iterable[Picture]
 
@@ -79,14 +81,14 @@ def open_source(source: Source) -> VideoSource:
         return VideoSource('video', None, length, lambda: _read_arrays(source), live=True)
     path = Path(source).expanduser()
     if path.is_dir():
-        return _open_images(path.name, str(source), [item for item in path.iterdir() if item.is_file()])
+        return _open_images(path.resolve().name, str(source), [item for item in path.iterdir() if item.is_file()])
     if path.is_file():
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return _open_images(path.stem, str(source), [path])
         return _open_video(path)
     if glob.has_magic(str(path)):
         matches = [Path(item) for item in glob.glob(str(path), recursive=True)]
-        return _open_images('video', str(source), matches)
+        return _open_images('video', str(source), [item for item in matches if item.is_file()])
     raise FileNotFoundError(f'{source} does not exist; give a video file, a folder of images or a glob')
 
 
@@ -186,7 +188,7 @@ def _open_video(path: Path) -> VideoSource:
 
 def _container(path: Path) -> av.container.InputContainer:
     try:
-        return av.open(str(path), metadata_errors='replace')
+        return av.open(str(path), **_OPEN_OPTIONS)
     except av.FFmpegError as error:
         raise ValueError(f'{path} is not a video file, or it is damaged ({error.strerror})') from error
 
