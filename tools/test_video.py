@@ -2,7 +2,8 @@
 
 Writes OUT.json (the official results schema, with the data set's video and category ids) and OUT.zip (results.json inside).
 With ``--eval segm`` the results are scored where the config's annotation file has ground truth. Finished videos are kept in
-OUT.partial, so a killed run started again with the same arguments goes on where it stopped. Several processes: ``tools/dist_test.sh``.
+OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In several processes:
+``tools/dist_test.sh``.
 """
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ _base_ = [
 
 data_root = 'data/sample/'
 num_classes = 5
-epochs = 5
+epochs = 2
 
 model = dict(
     detector=dict(
@@ -66,7 +66,7 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=1)
 optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
     dtype='auto',
-    optimizer=dict(type='AdamW', lr=4e-4, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=6e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=10, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),

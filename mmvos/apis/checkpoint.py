@@ -88,6 +88,7 @@ def _load(source: str) -> Any:
 
 
 def _allow_types_of_mm_checkpoints() -> None:
+    HistoryBuffer()  # it names its methods when the first one is made
     numpy: Any = np  # the stubs know only one of the two places
     modern = digit_version(np.__version__) >= digit_version('2.0.0')
     multiarray = numpy._core.multiarray if modern else numpy.core.multiarray
