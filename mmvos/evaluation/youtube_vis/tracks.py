@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 from ..input_error import EvaluationInputError
 from .run_lengths import RunLengthError, measure_run_lengths
 
-LARGEST_SIDE = 1 << 15
+LARGEST_SIDE = 1 << 14  # pycocotools writes past its buffer for runs of 2**29 pixels
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,8 @@ def _check_videos(entries: list[Any], source: str) -> dict[int, Video]:
         names = entry.get('file_names')
         frames = len(names) if isinstance(names, list) else None
         length = entry.get('length', frames)
-        if not isinstance(length, int) or isinstance(length,
-                                                     bool) or length < 1 or frames not in (None, length):
+        counted = isinstance(length, int) and not isinstance(length, bool) and length > 0
+        if not counted or frames not in (None, length):
             raise EvaluationInputError(
                 f'{where} has the length {length!r} and {frames} file names; write the number of frames.')
         if number in videos:
@@ -235,9 +235,10 @@ def _compressed(mask: Any, video: Video, where: str) -> bytes:
             f'{where}: the RLE has the size {list(size)} but video {video.id} is {video.height} x '
             f'{video.width} (height x width); write masks at the size of the video.')
     if isinstance(counts, list):
-        if not all(type(run) is int and 0 <= run < 1 << 31 for run in counts):
-            raise EvaluationInputError(
-                f'{where}: "counts" holds something other than numbers of pixels; write the file again.')
+        pixels = video.height * video.width
+        if not all(type(run) is int and 0 <= run <= pixels for run in counts) or sum(counts) != pixels:
+            raise EvaluationInputError(f'{where}: "counts" is no list of run lengths that cover the {video.height} x '
+                                       f'{video.width} pixels of the frame; write the file again.')
         return bytes(coco_mask.frPyObjects({'size': list(size), 'counts': counts}, *size)['counts'])
     return counts if isinstance(counts, bytes) else counts.encode('utf-8', 'replace')
 
