@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # One file of a room that its neighbors may import.
 SHARED_IN_ROOM = {'models': 'mmvos.models.video_model', 'structures': 'mmvos.structures.rle'}
 # One file of a room that puts its neighbors together.
-COMPOSES_ROOM = {'apis': 'mmvos/apis/inference.py'}
+COMPOSES_ROOM = {'apis': 'mmvos/apis/inference.py', 'datasets': 'mmvos/datasets/youtube_vis.py'}
 # A metric is a small package: its parts, and the error that all of them raise, import each other.
 ROOMS_OF_SIBLINGS = ('evaluation',)
 FORBIDDEN_LIBRARIES = {'structures': ('mmdet',), 'ops': ('mmdet',)}

@@ -1,25 +1,33 @@
 """YouTube-VIS data set: video instance segmentation ground truth in its native JSON (2019, 2021, OVIS, own classes).
 
 One item is one frame. In training an item is a key frame together with a reference frame of the same video (Yang et al., Video
-Instance Segmentation, ICCV 2019); at test time it is a single frame, in video order and then frame order. Masks stay run lengths
-or polygons until a pipeline decodes them, and every frame's record is kept as pickled bytes that the loader's workers share.
+Instance Segmentation, ICCV 2019); at test time it is a single frame, in video order and then frame order. The file and its frames
+are checked when the data set is opened. Masks stay run lengths or polygons until a pipeline decodes them, and every frame's
+record is kept as pickled bytes that the loader's workers share.
 """
 from __future__ import annotations
 
-import gc
-import json
+import logging
+import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from mmdet.visualization.palette import get_palette
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from pycocotools import mask as coco_mask
 
 from mmvos.registry import DATASETS
+
+from .frame_files import damaged_images, missing_frames
+from .youtube_vis_checks import annotation_problems, check_categories, read_youtube_vis, video_problems
+
+_SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True)
@@ -65,16 +73,24 @@ class YouTubeVISDataset(BaseDataset):
             order, by default.
         ground_truth_in_test: ``instances`` are given in ``test_mode`` too.
         drop_single_frame_videos: leave out videos with one usable frame in training.
+        on_error: 'raise' stops at bad input; 'skip' leaves bad videos and annotations out and logs their number.
+        check_images: also look at the first and last bytes of every JPEG and PNG frame when the file is opened, to find those
+            that are cut off or of another size. Missing frames are always found.
         lazy_init: read the file at first use.
     """
 
     def __init__(self, ann_file: str, data_root: str = '', data_prefix: dict[str, str] | None = None,
                  pipeline: Sequence[Any] = (), test_mode: bool = False, metainfo: dict[str, Any] | None = None,
-                 ground_truth_in_test: bool = False, drop_single_frame_videos: bool = False, lazy_init: bool = False) -> None:
+                 ground_truth_in_test: bool = False, drop_single_frame_videos: bool = False, on_error: str = 'raise',
+                 check_images: bool = True, lazy_init: bool = False) -> None:
+        if on_error not in ('raise', 'skip'):
+            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+        self.on_error = on_error
+        self.check_images = check_images
         self.with_ground_truth = ground_truth_in_test or not test_mode
         self.drop_single_frame_videos = drop_single_frame_videos
         self._videos: list[Video] = []
-        self._starts = np.zeros(1, dtype=np.int64)  # (V + 1,) item index of each video's first item
+        self._starts: np.ndarray = np.zeros(1, dtype=np.int64)  # (V + 1,) item index of each video's first item
         super().__init__(ann_file, metainfo, data_root, data_prefix or dict(img_path=''), pipeline=list(pipeline),
                          test_mode=test_mode, lazy_init=lazy_init)
 
@@ -105,14 +121,15 @@ class YouTubeVISDataset(BaseDataset):
         Raises:
             ValueError: the file is not usable; the message says where and why.
         """
-        content = _read_json(Path(self.ann_file))
+        content = read_youtube_vis(self.ann_file)
+        if self.with_ground_truth and content['annotations'] is None:
+            raise ValueError(f'{self.ann_file} has no annotations, as a test split; it can only be used with test_mode=True')
+        check_categories(self.ann_file, content['categories'])
         label_of = self._set_metainfo(content['categories'])
+        self._leave_out_bad(content)
         by_video: dict[int, list[dict[str, Any]]] = {}
-        if self.with_ground_truth:
-            if content.get('annotations') is None:
-                raise ValueError(f'{self.ann_file} has no annotations, as a test split; it can only be used with test_mode=True')
-            for annotation in content['annotations']:
-                by_video.setdefault(annotation['video_id'], []).append(annotation)
+        for annotation in content['annotations'] if self.with_ground_truth else ():
+            by_video.setdefault(annotation['video_id'], []).append(annotation)
         records: list[dict[str, Any]] = []
         starts, first_image = [0], 0
         for video in content['videos']:
@@ -125,6 +142,9 @@ class YouTubeVISDataset(BaseDataset):
         self._starts = np.asarray(starts)
         if not records:
             raise ValueError(f'{self.ann_file} has no frame' + (' with a usable object' if not self.test_mode else ''))
+        use = 'frames' if self.test_mode else 'key frames'
+        print_log(f'{self.ann_file}: {len(records)} of {first_image} frames in {len(self._videos)} of {len(content["videos"])} '
+                  f'videos are {use}, {len(label_of)} classes', logger='current')
         return records
 
     def prepare_data(self, idx: int) -> Any:
@@ -145,7 +165,7 @@ class YouTubeVISDataset(BaseDataset):
         items = self.frame_range(video_index)
         if len(items) == 1:
             return key
-        drawn = items.start + int(np.random.randint(len(items) - 1))
+        drawn = items.start + random.randrange(len(items) - 1)
         return drawn + (drawn >= key)
 
     def _set_metainfo(self, categories: Sequence[dict[str, Any]]) -> dict[int, int]:
@@ -160,6 +180,28 @@ class YouTubeVISDataset(BaseDataset):
         self._metainfo.setdefault('palette', palette)
         return {id_of[name]: label for label, name in enumerate(classes)}
 
+    def _leave_out_bad(self, content: dict[str, Any]) -> None:
+        """Takes bad videos and annotations out of the JSON's content, or raises ValueError."""
+        videos, annotations = content['videos'], content['annotations'] or []
+        folder = self.data_prefix['img_path']
+        bad_videos = dict(video_problems(videos))
+        bad_videos |= missing_frames(_without(videos, bad_videos), folder)
+        if self.check_images:
+            bad_videos |= damaged_images(_without(videos, bad_videos), folder)
+        bad_annotations = dict(annotation_problems(annotations, videos, content['categories']))
+        problems = [*bad_videos.values(), *bad_annotations.values()]
+        if not problems:
+            return
+        shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
+        more = f'\n  and {len(problems) - _SHOWN_PROBLEMS} more' if len(problems) > _SHOWN_PROBLEMS else ''
+        if self.on_error == 'raise':
+            raise ValueError(f"{self.ann_file} or its frames need repair (on_error='skip' in the data set's config leaves bad "
+                             f'videos and annotations out):\n  {shown}{more}')
+        print_log(f'{self.ann_file}: skipped {len(bad_videos)} of {len(videos)} videos and {len(bad_annotations)} of '
+                  f'{len(annotations)} annotations:\n  {shown}{more}', logger='current', level=logging.WARNING)
+        content['videos'] = [video for video in _without(videos, bad_videos) if video]
+        content['annotations'] = [annotation for annotation in _without(annotations, bad_annotations) if annotation]
+
     def _frames(self, video: dict[str, Any], annotations: Sequence[dict[str, Any]], label_of: dict[int, int],
                 first_image: int) -> list[dict[str, Any]]:
         """The records of a video's items."""
@@ -167,7 +209,7 @@ class YouTubeVISDataset(BaseDataset):
         length = len(video['file_names'])
         frames = []
         for t, file_name in enumerate(video['file_names']):
-            frame = dict(img_path=str(Path(folder, file_name)), img_id=first_image + t, frame_id=t, video_id=video['id'],
+            frame = dict(img_path=os.path.join(folder, file_name), img_id=first_image + t, frame_id=t, video_id=video['id'],
                          video_length=length, height=video['height'], width=video['width'])
             if self.with_ground_truth:
                 frame['instances'] = list(_instances(annotations, t, label_of))
@@ -177,14 +219,9 @@ class YouTubeVISDataset(BaseDataset):
         return [] if drop else frames
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    enabled = gc.isenabled()
-    gc.disable()  # millions of small lists; collecting while they are made takes longer than reading them
-    try:
-        return json.loads(path.read_bytes())
-    finally:
-        if enabled:
-            gc.enable()
+def _without(rows: Sequence[dict[str, Any]], bad: Mapping[int, str]) -> list[dict[str, Any] | None]:
+    """The rows, None in place of the bad ones."""
+    return [None if position in bad else row for position, row in enumerate(rows)]
 
 
 def _video(video: dict[str, Any]) -> Video:
@@ -201,8 +238,16 @@ def _instances(annotations: Sequence[dict[str, Any]], t: int, label_of: dict[int
         x, y, w, h = box
         if w < 1 or h < 1 or ('areas' in annotation and not annotation['areas'][t]):
             continue
-        yield dict(bbox=[x, y, x + w, y + h], bbox_label=label_of[annotation['category_id']], mask=mask,
+        yield dict(bbox=[x, y, x + w, y + h], bbox_label=label_of[annotation['category_id']], mask=_stored(mask),
                    instance_id=annotation['id'], ignore_flag=0)
+
+
+def _stored(mask: Any) -> Any:
+    """A mask as mmdet's loader takes it, run lengths in their compressed form, which is a tenth of the size."""
+    if isinstance(mask, list) or isinstance(mask['counts'], str):
+        return mask
+    height, width = mask['size']
+    return dict(mask, counts=coco_mask.frPyObjects(mask, height, width)['counts'].decode('ascii'))
 
 
 def _collate(frames: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:

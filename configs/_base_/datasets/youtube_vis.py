@@ -2,7 +2,7 @@
 #
 # data/youtube_vis_2019/
 #   train.json valid.json                     as published
-#   train_split.json val_split.json           the videos of train.json in two parts, so that AP can be computed locally
+#   train_sub.json valid_sub.json              the videos of train.json in two parts, so that AP can be computed locally
 #   train/JPEGImages/VIDEO/FRAME.jpg valid/JPEGImages/VIDEO/FRAME.jpg
 #
 # For the number of the server train on train.json: train_dataloader.dataset.ann_file='train.json'.
@@ -42,7 +42,7 @@ train_dataloader = dict(
     dataset=dict(
         type='mmvos.YouTubeVISDataset',
         data_root=data_root,
-        ann_file='train_split.json',
+        ann_file='train_sub.json',
         data_prefix=dict(img_path='train/JPEGImages'),
         pipeline=train_pipeline))
 val_dataloader = dict(
@@ -53,7 +53,7 @@ val_dataloader = dict(
     dataset=dict(
         type='mmvos.YouTubeVISDataset',
         data_root=data_root,
-        ann_file='val_split.json',
+        ann_file='valid_sub.json',
         data_prefix=dict(img_path='train/JPEGImages'),
         pipeline=test_pipeline,
         test_mode=True))
@@ -69,5 +69,5 @@ test_dataloader = dict(
         pipeline=test_pipeline,
         test_mode=True))
 
-val_evaluator = dict(type='mmvos.YouTubeVISMetric', ann_file=data_root + 'val_split.json')
+val_evaluator = dict(type='mmvos.YouTubeVISMetric', ann_file=data_root + 'valid_sub.json')
 test_evaluator = dict(type='mmvos.YouTubeVISMetric', ann_file=data_root + 'valid.json')

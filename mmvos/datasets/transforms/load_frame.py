@@ -26,6 +26,7 @@ class LoadFrame(BaseTransform):
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Adds the picture to the results of one frame; see the class."""
         place = f'{results["img_path"]} (video {results.get("video_id")}, frame {results.get("frame_id")})'
         try:
             content = Path(results['img_path']).read_bytes()
