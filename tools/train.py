@@ -14,7 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
+
+from mmvos.apis.checkpoint import read_checkpoint
+from mmvos.apis.initial_weights import match_initial_weights
+from mmvos.registry import MODELS
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -53,6 +59,22 @@ def scale_learning_rate(config: Config) -> None:
     config.auto_scale_lr.enable = True
 
 
+def use_initial_weights(config: Config) -> None:
+    """Turns ``load_from`` (a checkpoint of the model, of a COCO detector, or of a backbone) into a file that fits the model."""
+    checkpoint = read_checkpoint(config.load_from)
+    import_modules_from_strings(**config.custom_imports)
+    init_default_scope(config.default_scope)
+    initial = match_initial_weights(MODELS.build(config.model), checkpoint)
+    path = Path(config.work_dir, 'initial_weights.pth')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f'.{os.getpid()}')  # several processes may do this at once
+    torch.save(dict(initial.weights), partial)
+    partial.replace(path)
+    print(f'initial weights: {len(initial.weights)} tensors of the {initial.source} from {config.load_from}, '
+          f'{len(initial.random)} at random')
+    config.load_from = str(path)
+
+
 def main() -> None:
     """Reads the config, applies the arguments and trains."""
     arguments = parse_arguments()
@@ -70,7 +92,14 @@ def main() -> None:
     if arguments.resume:
         config.resume = True
         config.load_from = None if arguments.resume == 'auto' else arguments.resume
-    Runner.from_cfg(config).train()
+    try:
+        if config.load_from and not config.resume:
+            use_initial_weights(config)
+        Runner.from_cfg(config).train()
+    except (FileNotFoundError, ValueError, FloatingPointError) as error:
+        if os.environ.get('MMVOS_TRACEBACK'):
+            raise
+        sys.exit(f'train: {error} (MMVOS_TRACEBACK=1 shows where)')
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ default_hooks = dict(
 custom_hooks = [
     dict(type='mmvos.NonFiniteLossHook', action='stop'),
     dict(type='mmvos.IterationSeedHook'),
+    dict(type='NumClassCheckHook'),  # the heads' number of classes against the data set's
 ]
 
 val_cfg = dict(type='mmvos.VideoValLoop')
