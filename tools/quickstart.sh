@@ -26,19 +26,22 @@ cd "$ROOT"
 
 suffix=$([ "$SEED" -eq 0 ] || echo "-seed$SEED")
 DATA=data/sample$suffix
-WORK=${WORK:-work_dirs/quickstart$suffix}
+WORK=${WORK:-$ROOT/work_dirs/quickstart$suffix}
 CONFIG=configs/masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py
 OPTIONS=(randomness.seed="$SEED"
     {train,val,test}_dataloader.dataset.data_root="$DATA/" {val,test}_evaluator.ann_file="$DATA/valid/instances.json")
 mkdir -p "$WORK"
 NUMBER=0
+# Out of mmengine's log, whose start lists the config, the hooks and the machine.
+PROGRESS='Epoch\((train|val|test)\)|Error:|mmengine - ERROR'
 
-run_step() {  # run_step NAME LOG COMMAND...: shows the output and keeps it
-    local name=$1 log=$2 start=$SECONDS
-    shift 2
+run_step() {  # run_step NAME LOG PATTERN COMMAND...: keeps the output, shows its lines with the pattern
+    local name=$1 log=$2 pattern=$3 start=$SECONDS
+    shift 3
     NUMBER=$((NUMBER + 1))
     printf '\n== %d/4 %s\n' "$NUMBER" "$name"
-    if ! "$@" 2>&1 | tee "$log"; then
+    if ! "$@" 2>&1 | tee "$log" | { grep --line-buffered -E "$pattern" || true; } | sed -u 's/^.* - mmengine - [A-Z]* - //'; then
+        tail -n 20 "$log" >&2
         printf '\nquickstart: FAILED: %s\n        the whole output is in %s; run the same command again to go on\n' \
             "$name" "$log" >&2
         exit 1
@@ -47,47 +50,48 @@ run_step() {  # run_step NAME LOG COMMAND...: shows the output and keeps it
 }
 
 if [ ! -e "$DATA/made" ]; then
-    run_step "make sample videos in $DATA (seed $SEED)" "$WORK/data.log" \
+    run_step "make sample videos in $DATA (seed $SEED)" "$WORK/data.log" . \
         "$PY" tools/dataset_converters/make_sample_videos.py "$DATA" --seed "$SEED" --overwrite
     touch "$DATA/made"
 fi
 
 NUMBER=1
 if [ ! -s "$WORK/trained" ]; then
-    rm -f "$WORK/results.json" "$WORK/results.zip" "$WORK/results.log"
-    run_step 'train MaskTrack R-CNN (about ten minutes on two cores)' "$WORK/train.log" \
+    rm -rf "$WORK"/results.* "$WORK/ap.txt" "$WORK/overlay"
+    run_step 'train MaskTrack R-CNN (about ten minutes on two cores)' "$WORK/train.log" "$PROGRESS" \
         "$PY" tools/train.py "$CONFIG" --work-dir "$WORK" --resume --cfg-options "${OPTIONS[@]}"
-    cp "$WORK/last_checkpoint" "$WORK/trained"
+    basename "$(cat "$WORK/last_checkpoint")" >"$WORK/trained"
 fi
-CHECKPOINT=$(cat "$WORK/trained")
+CHECKPOINT=$WORK/$(cat "$WORK/trained")
 if [ ! -f "$CHECKPOINT" ]; then
-    echo "quickstart: FAILED: the trained weights $CHECKPOINT are gone; remove $ROOT/$WORK and run again" >&2
+    echo "quickstart: FAILED: the trained weights $CHECKPOINT are gone; remove $WORK and run again" >&2
     exit 1
 fi
 
 NUMBER=2
-if [ -s "$WORK/results.json" ] && [ -s "$WORK/results.zip" ] && [ -s "$WORK/results.log" ]; then
-    printf '\n== 3/4 test: done before\n'
-    cat "$WORK/results.log"
-else
-    run_step 'test on the videos held back' "$WORK/test.log" \
-        "$PY" tools/test_video.py "$CONFIG" "$CHECKPOINT" --out "$WORK/results" --eval segm --cfg-options "${OPTIONS[@]}"
-    mv "$WORK/test.log" "$WORK/results.log"
+TEST=("$PY" tools/test_video.py "$CONFIG" "$CHECKPOINT" --out "$WORK/results" --eval segm)
+if [ ! -s "$WORK/results.json" ] || [ ! -s "$WORK/results.zip" ] || [ ! -s "$WORK/ap.txt" ]; then
+    run_step 'test on the videos held back' "$WORK/test.log" "$PROGRESS" \
+        "${TEST[@]}" --cfg-options "${OPTIONS[@]}"
+    "${TEST[@]}" --load-result --cfg-options "${OPTIONS[@]}" >"$WORK/ap.tmp" 2>"$WORK/ap.log" ||
+        { cat "$WORK/ap.log" >&2; exit 1; }
+    mv "$WORK/ap.tmp" "$WORK/ap.txt"
 fi
 
 NUMBER=3
 if [ ! -s "$WORK/overlay/overlay.mp4" ]; then
     video=$(find "$DATA/valid/JPEGImages" -mindepth 1 -maxdepth 1 -type d | sort | head -n 1)
-    run_step "segment the video $video" "$WORK/overlay.log" \
+    run_step "segment the video $video" "$WORK/overlay.log" . \
         "$PY" tools/segment_video.py "$CONFIG" "$CHECKPOINT" "$video" --out "$WORK/overlay"
 fi
 
-case "$WORK" in /*) place=$WORK ;; *) place=$ROOT/$WORK ;; esac
+echo
+cat "$WORK/ap.txt"
 cat <<END
 
 quickstart: done
-  weights     $(cd "$(dirname "$CHECKPOINT")" && pwd)/$(basename "$CHECKPOINT")
-  results     $place/results.json
-  submission  $place/results.zip
-  overlay     $place/overlay/overlay.mp4
+  weights     $CHECKPOINT
+  results     $WORK/results.json
+  submission  $WORK/results.zip
+  overlay     $WORK/overlay/overlay.mp4
 END
