@@ -69,7 +69,7 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, checkpoint)
     model.accelerate(getattr(torch, arguments.precision))
-    loop = runner.build_test_loop(config.test_cfg)
+    loop = runner.test_loop
     dataset = loop.dataloader.dataset
     settings = dict(model=config.model.to_dict(), data=config.test_dataloader.to_dict(), precision=arguments.precision)
     weights = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
@@ -79,7 +79,7 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
             runner.logger.info(f'{len(store.finished)} of {len(dataset.videos)} videos were finished before; going on')
         loop.store = store
         loop.dataloader.sampler.skip_videos = store.finished
-        loop.run()
+        runner.test()
         paths = store.merge([video.id for video in dataset.videos])
     runner.logger.info(f'Results are in {paths[0]} and {paths[1]}.')
 
