@@ -49,8 +49,7 @@ def outcome(work: Callable[[], Any]) -> str:
     try:
         work()
     except EvaluationInputError as error:
-        assert len(str(error)) > 20 and '\n' not in str(error) and 'Error' not in str(error).split(
-            ':')[0], str(error)
+        assert len(str(error)) > 20 and '\n' not in str(error) and str(error).endswith('.'), str(error)
         return 'refused'
     return 'scored'
 
@@ -101,7 +100,7 @@ def mutate(data: Any, rng: random.Random) -> Any:
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
         path = rng.choice(list(places(data)) or [()])
         if not path:
-            return rng.choice(_SPARE)
+            return copy.deepcopy(rng.choice(_SPARE))
         holder = data
         for key in path[:-1]:
             holder = holder[key]
@@ -113,7 +112,7 @@ def mutate(data: Any, rng: random.Random) -> Any:
             holder[path[-1]] = value[:at] + chr(rng.randrange(30, 130)) * rng.choice([0, 1, 2]) + value[at +
                                                                                                         1:]
         else:
-            holder[path[-1]] = rng.choice(_SPARE)
+            holder[path[-1]] = copy.deepcopy(rng.choice(_SPARE))
     return data
 
 
@@ -123,9 +122,9 @@ def test_the_unharmed_inputs_are_perfect() -> None:
 
 def test_mutated_json_of_youtube_vis() -> None:
     rng = random.Random(0)
-    kinds = [outcome(lambda: evaluate_youtube_vis(truth(), mutate(results(), rng))) for _ in range(2000)]
-    kinds += [outcome(lambda: evaluate_youtube_vis(mutate(truth(), rng), results())) for _ in range(2000)]
-    assert 100 < kinds.count('scored') < 3900
+    kinds = [outcome(lambda: evaluate_youtube_vis(truth(), mutate(results(), rng))) for _ in range(1200)]
+    kinds += [outcome(lambda: evaluate_youtube_vis(mutate(truth(), rng), results())) for _ in range(1200)]
+    assert 100 < kinds.count('scored') < 2300
 
 
 def spoiled(data: bytes, rng: random.Random) -> bytes:
