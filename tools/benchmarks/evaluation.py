@@ -95,7 +95,8 @@ def measure_youtube_vis(folder: Path, videos: int) -> None:
     """Two objects per video; of the ten predictions six have the class of an object."""
     rng = np.random.default_rng(0)
     pool = [[encode(np.roll(shape, (4 * i, 6 * i), (0, 1))) for i in range(8)]
-            for shape in (blob(rng, _VIS_FRAME, share) for share in rng.uniform(.01, .2, 40))]
+            for shape in (blob(rng, _VIS_FRAME, share)
+                          for share in rng.uniform(.01, .2, min(40, 2 * videos)))]
     truth: dict[str, Any] = {'videos': [], 'annotations': [],
                              'categories': [{'id': i, 'name': f'class {i}'} for i in range(1, _CLASSES + 1)]}
     results = []
