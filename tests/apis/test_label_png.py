@@ -1,6 +1,8 @@
 """Label images: pixel value = id, DAVIS colors, 16 bits where 255 is not enough."""
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,3 +56,10 @@ def test_images_of_an_earlier_run_are_told(tmp_path):
     _write(tmp_path, '0', _result(1))
     with pytest.warns(UserWarning, match=r'still holds 1 label images .*, e\.g\. 0\.png'):
         _write(tmp_path, '1', _result(1))
+
+
+def test_writing_the_same_frames_again_is_no_reason_to_warn(tmp_path):
+    _write(tmp_path, '0', _result(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', UserWarning)
+        _write(tmp_path, '0', _result(2))

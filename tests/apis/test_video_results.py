@@ -75,6 +75,12 @@ def test_a_killed_run_continues_where_it_stopped(tmp_path, monkeypatch, request)
     assert (tmp_path / 'out.json').read_bytes() + (tmp_path / 'out.zip').read_bytes() == whole
 
 
+def test_a_video_is_with_the_system_when_append_returns(tmp_path):
+    with VideoResults(tmp_path / 'out', 'a') as store:
+        store.append(30, entries(30))
+        assert VideoResults(tmp_path / 'out', 'a').finished == {30}
+
+
 def test_zeros_after_a_power_cut_are_dropped(tmp_path):
     with VideoResults(tmp_path / 'out', 'a') as store:
         store.append(30, entries(30))
