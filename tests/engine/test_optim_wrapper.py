@@ -1,0 +1,63 @@
+"""The optimizer wrapper that leaves out steps on gradients that are not finite."""
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmvos.engine import GuardedOptimWrapper
+
+
+def wrapped(dtype: str = 'float32', **kwargs) -> tuple[torch.nn.Linear, GuardedOptimWrapper]:
+    model = torch.nn.Linear(2, 1, bias=False)
+    torch.nn.init.ones_(model.weight)
+    return model, GuardedOptimWrapper(dtype, optimizer=torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9), **kwargs)
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_step_is_left_out_and_the_next_one_counts(bad):
+    model, wrapper = wrapped(clip_grad=dict(max_norm=10))
+    wrapper.update_params(model(torch.tensor([[bad, 1.0]])).sum())
+    assert model.weight.tolist() == [[1.0, 1.0]] and wrapper.left_out == 1
+    wrapper.update_params(model(torch.tensor([[2.0, 0.0]])).sum())
+    assert model.weight.tolist() == [[0.0, 1.0]] and wrapper.left_out == 1  # 1 - 0.5 * 2; no trace of the bad step
+
+
+def test_gradients_are_clipped_and_accumulated_as_by_mmengine():
+    model, wrapper = wrapped(clip_grad=dict(max_norm=1.0))
+    wrapper.update_params(model(torch.tensor([[3.0, 4.0]])).sum())
+    torch.testing.assert_close(model.weight.data, torch.tensor([[1 - 0.3, 1 - 0.4]]))
+    model, wrapper = wrapped(accumulative_counts=2)
+    wrapper.initialize_count_status(model, 0, 4)
+    wrapper.update_params(model(torch.tensor([[2.0, 0.0]])).sum())
+    assert model.weight.tolist() == [[1.0, 1.0]]
+    wrapper.update_params(model(torch.tensor([[0.0, 2.0]])).sum())
+    torch.testing.assert_close(model.weight.data, torch.tensor([[0.5, 0.5]]))
+
+
+@pytest.mark.parametrize('dtype, expected', [('float32', torch.float32), ('bfloat16', torch.bfloat16)])
+def test_precision_of_the_forward_pass(dtype, expected):
+    model, wrapper = wrapped(dtype)
+    with wrapper.optim_context(model):
+        assert model(torch.ones(1, 2)).dtype == expected
+    assert model(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_auto_depends_on_the_machine(monkeypatch):
+    for fast, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda fast=fast: fast, raising=False)
+        model, wrapper = wrapped('auto')
+        with wrapper.optim_context(model):
+            assert model(torch.ones(1, 2)).dtype == expected
+
+
+def test_auto_works_where_torch_cannot_tell(monkeypatch):
+    """torch 2.4 has no _is_amx_tile_supported."""
+    monkeypatch.delattr(torch.cpu, '_is_amx_tile_supported', raising=False)
+    model, wrapper = wrapped('auto')
+    with wrapper.optim_context(model):
+        assert model(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_float16_is_left_to_mmengine():
+    with pytest.raises(ValueError, match='AmpOptimWrapper'):
+        wrapped('float16')

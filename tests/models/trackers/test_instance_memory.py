@@ -1,0 +1,109 @@
+"""The memory of instances: sequences worked out by hand."""
+from __future__ import annotations
+
+import torch
+
+from mmvos.models import InstanceMemory
+from mmvos.models.trackers.instance_memory import MemoryState
+
+A, B, C = [8.0, 0.0, 0.0], [0.0, 8.0, 0.0], [0.0, 0.0, 8.0]  # the same embedding gives the logit 64, another 0
+LEFT, RIGHT, BELOW = [0.0, 0.0, 10.0, 10.0], [50.0, 0.0, 60.0, 10.0], [0.0, 50.0, 10.0, 60.0]
+
+
+def see(state: MemoryState, *detections: tuple) -> tuple[MemoryState, list[int]]:
+    """One frame of detections (embedding, box, label, score)."""
+    columns = list(zip(*detections)) if detections else [[], [], [], []]
+    state, ids = InstanceMemory().match(
+        state, torch.tensor(columns[0]).reshape(-1, 3), torch.tensor(columns[1]).reshape(-1, 4),
+        torch.tensor(columns[2], dtype=torch.long), torch.tensor(columns[3]))
+    return state, ids.tolist()
+
+
+def empty() -> MemoryState:
+    return InstanceMemory.start(3, 'cpu')
+
+
+def test_ids_count_from_one_in_the_order_of_first_sight():
+    state, ids = see(empty(), (A, LEFT, 0, .9), (B, RIGHT, 1, .8))
+    assert ids == [1, 2]
+    state, ids = see(state, (B, RIGHT, 1, .8), (C, BELOW, 2, .7), (A, LEFT, 0, .9))
+    assert ids == [2, 3, 1]
+    state, ids = see(state, (A, LEFT, 0, .9))
+    assert ids == [1]
+
+
+def test_an_object_that_was_away_for_long_comes_back_and_ids_go_on():
+    state, _ = see(empty(), (A, LEFT, 0, .9), (B, RIGHT, 1, .8))
+    for _ in range(50):
+        state, ids = see(state, (B, RIGHT, 1, .8))
+        assert ids == [2]
+    state, ids = see(state, (A, BELOW, 0, .5), (C, LEFT, 3, .9))
+    assert ids == [1, 3]
+
+
+def test_frames_without_detections_change_nothing():
+    state, ids = see(empty())
+    assert ids == [] and len(state.labels) == 0
+    state, ids = see(state, (A, LEFT, 0, .9))  # late: the first object of the video, in its second frame
+    assert ids == [1]
+    after, ids = see(state)
+    assert ids == []
+    for name in ('embeddings', 'boxes', 'labels'):
+        torch.testing.assert_close(getattr(after, name), getattr(state, name))
+    assert see(after, (A, LEFT, 0, .9))[1] == [1]
+
+
+def test_the_label_is_the_first_one_for_ever():
+    """V6: an object of label 5 is seen once as 7 and matched; its label in the memory stays 5, so 5 agrees and 7 does not."""
+    state, _ = see(empty(), (A, LEFT, 5, .9))
+    state, ids = see(state, (A, LEFT, 7, .9))
+    assert ids == [1] and state.labels.tolist() == [5]
+    zero = [0.0, 0.0, 0.0]  # the logit of any match is 0, so overlap and label decide
+    assert see(state, (zero, LEFT, 5, .9))[1] == [1]  # 2 + 10 > 10
+    assert see(state, (zero, LEFT, 7, .9))[1] == [2]  # 2 + 0 < 10
+
+
+def test_embedding_and_box_are_those_of_the_last_sight():
+    state, _ = see(empty(), (A, LEFT, 0, .9))
+    moved = [6.0, 3.0, 0.0]
+    state, ids = see(state, (moved, RIGHT, 0, .9))
+    assert ids == [1] and state.embeddings.tolist() == [moved] and state.boxes.tolist() == [RIGHT]
+
+
+def test_duplicates_vanish_and_the_best_one_refreshes_the_memory():
+    state, _ = see(empty(), (A, LEFT, 0, .9))
+    near = [1.0, 0.0, 10.0, 10.0]
+    for first, second, ids in ((.3, .9, [0, 1]), (.9, .3, [1, 0]), (.9, .9, [1, 0])):
+        after, seen = see(state, (A, near, 0, first), (A, near, 0, second))
+        assert seen == ids and len(after.labels) == 1
+    after, seen = see(state, (A, near, 0, .4), (A, LEFT, 0, .4))
+    assert seen == [0, 1] and after.boxes.tolist() == [LEFT]  # the same score: the larger overlap wins
+
+
+def test_a_new_object_is_not_matched_within_its_own_frame():
+    assert see(empty(), (A, LEFT, 0, .9), (A, LEFT, 0, .9))[1] == [1, 2]
+
+
+def test_matching_does_not_change_the_state_it_is_given():
+    state, _ = see(empty(), (A, LEFT, 0, .9), (B, RIGHT, 1, .8))
+    before = [tensor.clone() for tensor in (state.embeddings, state.boxes, state.labels)]
+    frame = ((B, BELOW, 1, .8), (C, LEFT, 2, .7), (A, RIGHT, 4, .6))
+    first, second = see(state, *frame), see(state, *frame)
+    assert first[1] == second[1]
+    for name, old in zip(('embeddings', 'boxes', 'labels'), before):
+        assert torch.equal(getattr(state, name), old) and torch.equal(getattr(first[0], name), getattr(second[0], name))
+
+
+def test_the_order_of_detections_changes_only_the_order_of_ids():
+    state, _ = see(empty(), (A, LEFT, 0, .9), (B, RIGHT, 1, .8))
+    frame = [(B, RIGHT, 1, .8), (A, LEFT, 0, .7), (A, BELOW, 0, .6)]
+    assert see(state, *frame)[1] == [2, 1, 0] and see(state, *frame[::-1])[1] == [0, 1, 2]
+
+
+def test_the_weights_decide():
+    """Without weight on the label, a box in place of the old one with another label and logit 0 is the old object."""
+    state, _ = see(empty(), (A, LEFT, 0, .9))
+    embedding = torch.zeros(1, 3)
+    arguments = (state, embedding, torch.tensor([LEFT]), torch.tensor([1]), torch.tensor([.9]))
+    assert InstanceMemory((1.0, 2.0, 0.0)).match(*arguments)[1].tolist() == [1]
+    assert InstanceMemory((1.0, 2.0, 10.0)).match(*arguments)[1].tolist() == [2]
