@@ -36,7 +36,8 @@ class GuardedOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """The context of one forward pass."""
         device = next(model.parameters()).device.type
-        fast_on_cpu = device == 'cpu' and torch.cpu._is_amx_tile_supported()
+        has_amx = getattr(torch.cpu, '_is_amx_tile_supported', bool)  # bool() is False: torch 2.4 cannot tell
+        fast_on_cpu = device == 'cpu' and has_amx()
         reduced = self.dtype == 'bfloat16' or (self.dtype == 'auto' and fast_on_cpu)
         with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=reduced):
             yield
@@ -44,7 +45,7 @@ class GuardedOptimWrapper(OptimWrapper):
     def step(self, **kwargs: Any) -> None:
         """Steps the optimizer, unless a gradient is not finite."""
         gradients = [p.grad for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
-        if torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+        if torch.stack([gradient.norm() for gradient in gradients]).isfinite().all():
             super().step(**kwargs)
         else:
             self.left_out += 1

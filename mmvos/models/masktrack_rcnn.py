@@ -12,12 +12,16 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.bbox import bbox2roi
 from mmengine.structures import InstanceData
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmvos.ops.masks import paste_in_box
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import RLE, encode_crop
 
+from .backbones.fused_resnet import fuse_resnet
+from .heads.rpn_head import RPNHead
+from .necks.top_down import TopDown, can_stream
 from .trackers.instance_memory import MemoryState
 from .video_model import VideoModel
 
@@ -49,8 +53,8 @@ class MaskTrackRCNN(VideoModel):
 
     def init_state(self) -> MemoryState:
         """An empty memory."""
-        weight = self.track_head.fcs[-1].weight
-        return self.memory.start(weight.shape[0], weight.device)
+        last = self.track_head.fcs[-1]
+        return self.memory.start(last.out_features, last.bias.device)
 
     def step(self, frame: Frame, state: MemoryState, prompts: Prompts | None = None) -> tuple[MemoryState, FrameResult]:
         """Finds the objects of a frame and names them; see ``VideoModel.step``.
@@ -59,7 +63,7 @@ class MaskTrackRCNN(VideoModel):
             ValueError: a prompt is given; this model finds its objects itself.
         """
         if prompts is not None:
-            raise ValueError(f'frame {frame.meta.index} has a prompt, but MaskTrack R-CNN finds its objects itself and takes none')
+            raise ValueError(f'frame {frame.meta.index} has a prompt, but MaskTrack R-CNN takes none: it finds its objects')
         with self.autocast(frame.image.device):
             features = frame.features('fpn', self.extract_features)
             found = self._detect(features, frame)
@@ -80,7 +84,7 @@ class MaskTrackRCNN(VideoModel):
         Returns:
             ``loss_rpn_cls``, ``loss_rpn_bbox``, ``loss_cls``, ``loss_bbox``, ``loss_mask``, ``loss_match`` and accuracies.
         """
-        assert inputs.dim() == 5 and inputs.shape[1] == 2, f'one key and one reference frame per sample, got {tuple(inputs.shape)}'
+        assert inputs.dim() == 5 and inputs.shape[1] == 2, f'a key and a reference frame per sample, got {tuple(inputs.shape)}'
         key_index = torch.tensor([sample.key_frames_inds[0] for sample in data_samples])
         images = torch.arange(len(inputs))
         both = torch.cat([inputs[images, key_index], inputs[images, 1 - key_index]])  # (2B, 3, H, W)
@@ -97,6 +101,16 @@ class MaskTrackRCNN(VideoModel):
         losses.update(self.detector.roi_head.mask_loss(key, sampled, box['bbox_feats'], instances)['loss_mask'])
         losses.update(self._track_loss(box['bbox_feats'], sampled, key_samples, reference, reference_samples))
         return losses
+
+    def accelerate(self, dtype: torch.dtype = torch.float32) -> MaskTrackRCNN:
+        """See ``VideoModel``; on a CPU also convolutions with packed weights, in which rectifiers and sums are done."""
+        super().accelerate(dtype)
+        fuse_resnet(self.detector.backbone)
+        if can_stream(self.detector.neck):
+            self.detector.neck = TopDown(self.detector.neck)
+        if isinstance(self.detector.rpn_head, RPNHead):
+            self.detector.rpn_head.pack()
+        return self
 
     def extract_features(self, images: Tensor) -> Features:
         """FPN levels P2 to P6, float32, of (B, 3, H, W) images."""
@@ -185,5 +199,4 @@ def _paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: float) 
 def _same_object(key_ids: Tensor, reference_ids: Tensor) -> Tensor:
     """For each object of the key frame 1 + its place among the reference frame's objects, 0 where it is absent."""
     same = key_ids[:, None] == reference_ids[None, :]
-    found = same.any(dim=1)
-    return torch.where(found, same.to(torch.uint8).argmax(dim=1) + 1, torch.zeros_like(found, dtype=torch.long))
+    return F.pad(same.to(torch.uint8), (1, 0)).argmax(dim=1)  # the first of equal values: 0 where nothing is the same
