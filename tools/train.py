@@ -64,7 +64,7 @@ def use_initial_weights(config: Config) -> None:
     checkpoint = read_checkpoint(config.load_from)
     import_modules_from_strings(**config.custom_imports)
     init_default_scope(config.default_scope)
-    initial = match_initial_weights(MODELS.build(config.model), checkpoint)
+    initial = match_initial_weights(MODELS.build(config.model), checkpoint.weights, checkpoint.source)
     path = Path(config.work_dir, 'initial_weights.pth')
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f'.{os.getpid()}')  # several processes may do this at once

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from .checkpoint import Checkpoint
-
 _BY_CLASS = ('fc_cls', 'fc_reg', 'conv_logits')  # layers whose size is the number of classes
 _NOT_OURS = ('fc.weight', 'fc.bias')  # an ImageNet classifier
 
@@ -31,26 +29,27 @@ class InitialWeights:
     random: tuple[str, ...]
 
 
-def match_initial_weights(model: nn.Module, checkpoint: Checkpoint) -> InitialWeights:
+def match_initial_weights(model: nn.Module, given: Mapping[str, Tensor], source: str) -> InitialWeights:
     """Says which weights of a model a checkpoint gives; changes neither.
 
     Args:
         model: a model with ``detector.backbone``.
-        checkpoint: of the model, of an mmdet detector, or of a backbone (torchvision's names).
+        given: name -> tensor, of the model, of an mmdet detector, or of a backbone (torchvision's names).
+        source: the file they come from, for messages.
 
     Raises:
         ValueError: no kind fits, a weight has another shape for another reason than the number of classes, or the file has
             weights that the model does not know.
     """
     own = {name: value for name, value in model.state_dict().items() if not name.startswith('data_preprocessor')}
-    given = {name: value for name, value in checkpoint.weights.items() if name not in _NOT_OURS}
-    kind, prefix = _kind(own, given, checkpoint.source)
+    given = {name: value for name, value in given.items() if name not in _NOT_OURS}
+    kind, prefix = _kind(own, given, source)
     named = {prefix + name: value for name, value in given.items()}
     unknown = [name for name in named if name not in own and not name.endswith('num_batches_tracked')]
     misfit = [name for name in named if name in own and named[name].shape != own[name].shape and not _by_class(name)]
     for names, fault in ((unknown, 'is unknown to the model'), (misfit, 'has another shape in the model')):
         if names:
-            raise ValueError(f'{checkpoint.source}: {names[0]} {fault} ({len(names)} weights); it belongs to another backbone, '
+            raise ValueError(f'{source}: {names[0]} {fault} ({len(names)} weights); it belongs to another backbone, '
                              f'neck or head than the config names')
     weights = {name: value.to(own[name].dtype) for name, value in named.items()
                if name in own and value.shape == own[name].shape}

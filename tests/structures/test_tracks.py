@@ -9,7 +9,8 @@ MASK = encode(np.ones((2, 3), dtype=bool))
 
 
 def result(frame_index, *objects):
-    return FrameResult(frame_index, (2, 3), tuple(TrackedObject(i, label, score, (0, 0, 3, 2), MASK) for i, label, score in objects))
+    found = tuple(TrackedObject(i, label, score, (0, 0, 3, 2), MASK) for i, label, score in objects)
+    return FrameResult(frame_index, (2, 3), found)
 
 
 def test_score_is_the_mean_and_label_the_most_frequent():

@@ -1,5 +1,5 @@
-# mmdet's MaskTrackRCNN on the data, initial weights and schedule of configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py,
-# with the settings of mmdet's own config; boxes per frame and their lowest score as ours.
+"""mmdet's MaskTrackRCNN on the data, initial weights and schedule of configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py,
+with the settings of mmdet's own config; boxes per frame and their lowest score as ours."""
 _base_ = '../../../configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py'
 
 custom_imports = dict(imports=['mmvos', 'benchmarks.mmdet_masktrack'], allow_failed_imports=False)
