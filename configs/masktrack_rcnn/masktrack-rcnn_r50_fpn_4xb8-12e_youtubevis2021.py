@@ -11,6 +11,7 @@ load_from = 'checkpoints/mask_rcnn_r50_fpn_1x_coco.pth'
 
 train_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=dict(img_path='train/JPEGImages')))
 val_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=dict(img_path='train/JPEGImages')))
-test_dataloader = dict(dataset=dict(data_root=data_root, ann_file='valid/instances.json', data_prefix=dict(img_path='valid/JPEGImages')))
+test_dataloader = dict(
+    dataset=dict(data_root=data_root, ann_file='valid/instances.json', data_prefix=dict(img_path='valid/JPEGImages')))
 val_evaluator = dict(ann_file=data_root + 'valid_sub.json')
 test_evaluator = dict(ann_file=data_root + 'valid/instances.json')
