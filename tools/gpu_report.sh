@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Everything that wants a GPU, in one go: bash tools/gpu_report.sh OUT [SEEDS]
+# Builds mmcv's CUDA ops where they are missing, runs the GPU tests and the benchmarks, trains MaskTrack R-CNN on the sample videos
+# (and, where COMPOSED and WEIGHTS name data and a ResNet-50, ours and mmdet's on composed videos), and leaves tables, logs and
+# checkpoints in OUT. A step that fails is reported and the others go on.
+# Environment: PYTHON (default: the checkout's .venv, else python3), COMPOSED (folder made by compose_videos.py), WEIGHTS (a ResNet-50).
+set -uo pipefail
+[ $# -ge 1 ] || { echo "usage: bash $0 OUT [SEEDS, default '0 1 2']" >&2; exit 2; }
+mkdir -p "$1"
+OUT=$(cd "$1" && pwd -P)
+SEEDS=${2:-0 1 2}
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 MPLCONFIGDIR="$OUT/matplotlib"
+FAILED=()
+
+step() {  # step NAME COMMAND...: the output goes to OUT/NAME.log
+    local name=$1 start=$SECONDS
+    shift
+    echo "== $name"
+    if "$@" >"$OUT/$name.log" 2>&1; then
+        echo "   done in $((SECONDS - start)) s"
+    else
+        echo "   FAILED, see $OUT/$name.log"
+        tail -n 5 "$OUT/$name.log"
+        FAILED+=("$name")
+    fi
+}
+
+if ! "$PYTHON" -c 'import torch, mmcv.ops; assert torch.cuda.is_available(); mmcv.ops.nms' 2>/dev/null; then
+    step build_mmcv env FORCE_CUDA=1 MAX_JOBS="${MAX_JOBS:-$(nproc)}" CFLAGS=-g0 \
+        "$PYTHON" -m pip install --no-build-isolation --no-deps onedl-mmcv
+fi
+step check_env "$PYTHON" -m mmvos.check_env
+step gpu_tests "$PYTHON" -m pytest -q -m gpu tests
+step benchmark_vis "$PYTHON" tools/benchmark.py vis
+
+CONFIG=configs/masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py
+for seed in $SEEDS; do
+    data=$OUT/data/sample$seed
+    [ -d "$data/valid" ] || step "data_sample$seed" "$PYTHON" tools/dataset_converters/make_sample_videos.py "$data" --seed "$seed"
+    options=(randomness.seed="$seed" {train,val,test}_dataloader.dataset.data_root="$data/"
+        {val,test}_evaluator.ann_file="$data/valid/instances.json")
+    step "train_sample$seed" "$PYTHON" tools/train.py "$CONFIG" --work-dir "$OUT/sample$seed" --cfg-options "${options[@]}"
+    step "test_sample$seed" "$PYTHON" tools/test_video.py "$CONFIG" "$(cat "$OUT/sample$seed/last_checkpoint" 2>/dev/null)" \
+        --out "$OUT/sample$seed/results" --eval segm --cfg-options "${options[@]}"
+done
+
+if [ -n "${COMPOSED:-}" ] && [ -n "${WEIGHTS:-}" ]; then
+    for seed in $SEEDS; do
+        for config in configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py \
+            tools/benchmarks/configs/mmdet-masktrack_r50_fpn_composed.py; do
+            name=$(basename "$config" .py)-$seed
+            options=(randomness.seed="$seed" load_from="$WEIGHTS" {train,val,test}_dataloader.dataset.data_root="$COMPOSED/"
+                {val,test}_evaluator.ann_file="$COMPOSED/valid/instances.json")
+            step "train_$name" "$PYTHON" tools/train.py "$config" --work-dir "$OUT/$name" --cfg-options "${options[@]}"
+            step "test_$name" "$PYTHON" tools/test_video.py "$config" "$(cat "$OUT/$name/last_checkpoint" 2>/dev/null)" \
+                --out "$OUT/$name/results" --eval segm --cfg-options "${options[@]}"
+        done
+    done
+fi
+
+{
+    echo "device: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null || echo none)"
+    for log in "$OUT"/benchmark_*.log; do printf '\n%s\n' "$(basename "$log" .log)"; cat "$log"; done
+    for log in "$OUT"/test_*.log; do printf '\n%s\n' "$(basename "$log" .log)"; grep -E '^(AP|AR)' "$log"; done
+} >"$OUT/report.txt" 2>/dev/null
+echo "report: $OUT/report.txt${FAILED[*]:+; failed: ${FAILED[*]}}"
+[ ${#FAILED[@]} -eq 0 ]
