@@ -13,6 +13,7 @@ mask_extractor = dict(extractor, roi_layer=dict(type='RoIAlign', output_size=14,
 l1 = dict(type='L1Loss', loss_weight=1.0)
 
 detector = _base_.model.detector
+detector.rpn_head.type = 'RPNHead'
 detector.rpn_head.loss_bbox = l1
 detector.roi_head.bbox_head.loss_bbox = l1
 detector.roi_head.bbox_roi_extractor = extractor
