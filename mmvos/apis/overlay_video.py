@@ -63,14 +63,14 @@ def draw_overlay(image: NDArray[np.uint8], result: FrameResult,
 def _tint(drawn: NDArray[np.uint8], labels: NDArray[np.int32], item: TrackedObject) -> None:
     """Colors the visible pixels of one object and draws its contour."""
     x1, y1, x2, y2 = (int(value) for value in rle.bounding_box(item.mask))
-    mask = labels[y1:y2, x1:x2] == item.id  # (h, w)
+    mask = (labels[y1:y2, x1:x2] == item.id).astype(np.uint8)  # (h, w)
     if not mask.any():
         return
-    window = drawn[y1:y2, x1:x2]
-    tint = np.array(color_of(item.id), np.float32)
-    window[mask] = np.round((1 - _OPACITY) * window[mask] + _OPACITY * tint).astype(np.uint8)
-    pixels = mask.astype(np.uint8)
-    contours, _ = cv2.findContours(pixels, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x1, y1))
+    window = np.ascontiguousarray(drawn[y1:y2, x1:x2])
+    tint = np.full_like(window, color_of(item.id))
+    cv2.copyTo(cv2.addWeighted(window, 1 - _OPACITY, tint, _OPACITY, 0), mask, window)
+    drawn[y1:y2, x1:x2] = window
+    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x1, y1))
     cv2.drawContours(drawn, contours, -1, color_of(item.id), _stroke(drawn), cv2.LINE_AA)
 
 
