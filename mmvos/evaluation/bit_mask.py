@@ -50,9 +50,9 @@ def pack(mask: NDArray[np.bool_], margin: int) -> BitMask:
 
 
 def contour(mask: BitMask) -> BitMask:
-    """Pixels that differ from their right, lower or lower right neighbour, in the same cut.
+    """Pixels that differ from their right, lower or lower right neighbor, in the same cut.
 
-    What is outside the frame is no neighbour: a mask that fills the frame has no contour.
+    What is outside the frame is no neighbor: a mask that fills the frame has no contour.
     """
     words = mask.words
     lower = np.zeros_like(words)

@@ -75,7 +75,7 @@ def read_labels(path: Path, shape: tuple[int, int] | None = None, binary: bool =
     Returns:
         (H, W) uint8 ids.
     Raises:
-        EvaluationInputError: no PNG, colours instead of ids, another size, or a soft mask.
+        EvaluationInputError: no PNG, colors instead of ids, another size, or a soft mask.
     """
     try:
         with warnings.catch_warnings():
@@ -134,8 +134,8 @@ def _check_image(image: Image.Image, path: Path, shape: tuple[int, int] | None) 
             f'{path} is a {image.format} image; label images are PNG, which loses nothing.')
     if image.mode not in ('P', 'L', '1'):
         raise EvaluationInputError(
-            f'{path} is a {image.mode} image, so its pixels are colours and no ids; write an indexed '
-            '(palette) or gray PNG whose pixel values are the object ids.')
+            f'{path} is a {image.mode} image (colors, or more than 8 bits) and so no label image; write '
+            'an indexed (palette) or gray PNG whose pixel values are the object ids.')
     if shape is not None and (image.height, image.width) != shape:
         raise EvaluationInputError(
             f'{path} is {image.height} x {image.width} but the ground truth is {shape[0]} x {shape[1]} '

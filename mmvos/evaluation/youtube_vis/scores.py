@@ -57,7 +57,7 @@ def evaluate_youtube_vis(ground_truth: dict[str, Any] | GroundTruth,
     tracks = results if isinstance(results, tuple) else check_results(results, truth)
     truths, detections = _group(truth.tracks), _group(tracks)
     matches: dict[int, list[Matches]] = defaultdict(list)
-    for key in tqdm(sorted(truths.keys() | detections.keys()), desc='matching tracks', delay=2, leave=False):
+    for key in tqdm(sorted(truths.keys() | detections.keys()), 'matching tracks', delay=2, leave=False):
         matches[key[1]].append(_match(detections[key][:MAX_DETECTIONS], truths[key]))
     return _summarize(matches, truth.categories)
 

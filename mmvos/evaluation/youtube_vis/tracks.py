@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
+from tqdm import tqdm
 
 from ..input_error import EvaluationInputError
 from .run_lengths import RunLengthError, measure_run_lengths
@@ -106,7 +107,7 @@ def check_results(results: Any, ground_truth: GroundTruth, source: str = 'the re
         raise EvaluationInputError(
             f'{source} is no list; results are a list with one entry per predicted object.')
     tracks = []
-    for place, entry in enumerate(results):
+    for place, entry in enumerate(tqdm(results, 'checking results', delay=2, leave=False)):
         where = f'{source}: entry {place}'
         video, category = _video_and_category(entry, ground_truth.videos, ground_truth.categories, where)
         score = _field(entry, 'score', (int, float), where)
@@ -237,8 +238,9 @@ def _compressed(mask: Any, video: Video, where: str) -> bytes:
     if isinstance(counts, list):
         pixels = video.height * video.width
         if not all(type(run) is int and 0 <= run <= pixels for run in counts) or sum(counts) != pixels:
-            raise EvaluationInputError(f'{where}: "counts" is no list of run lengths that cover the {video.height} x '
-                                       f'{video.width} pixels of the frame; write the file again.')
+            raise EvaluationInputError(
+                f'{where}: "counts" is no list of run lengths that cover the {video.height} x '
+                f'{video.width} pixels of the frame; write the file again.')
         return bytes(coco_mask.frPyObjects({'size': list(size), 'counts': counts}, *size)['counts'])
     return counts if isinstance(counts, bytes) else counts.encode('utf-8', 'replace')
 

@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from mmvos.evaluation import EvaluationInputError, evaluate_davis
@@ -102,6 +105,33 @@ def test_permuted_ground_truth_is_perfect_only_unsupervised(tmp_path: Path) -> N
     found = evaluate_davis(truth, swapped, UNSUPERVISED).metrics
     assert (found['J_mean'], found['J_recall'], found['J_decay']) == (1, 1, 0)
     assert evaluate_davis(truth, swapped).metrics['J_mean'] == 0
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 999), task=st.sampled_from(['semi-supervised', 'unsupervised']))
+def test_names_of_objects_and_order_of_files_change_nothing(seed: int, task: str) -> None:
+    rng = np.random.default_rng(seed)
+    truth = {name: [np.roll(GOOD[0], rng.integers(-5, 5, 2), (0, 1)) for _ in range(4)] for name in 'ab'}
+    results = {
+        name: [np.roll(frame, rng.integers(-4, 4, 2), (0, 1)) for frame in truth[name]]
+        for name in 'ab'
+    }
+    renamed = np.array([0, 5, 3], np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        scores = []
+        for number, table in enumerate((np.arange(3, dtype=np.uint8), renamed)):
+            roots = []
+            for kind, videos in (('gt', truth), ('r', results)):
+                root = Path(folder) / f'{kind}{number}'
+                for name in list(videos)[::-1 if number else 1]:
+                    write(root, {name: [table[frame] for frame in videos[name]]})
+                roots.append(root)
+            report = evaluate_davis(*roots, Protocol(2017, task))
+            rows = report.tables['per_object']
+            scores.append(
+                (report.metrics, sorted((row['sequence'], row['J_mean'], row['F_decay']) for row in rows)))
+    assert scores[0][1] == scores[1][1]
+    assert scores[0][0] == pytest.approx(scores[1][0], abs=1e-12)
 
 
 def test_processes_change_nothing(tmp_path: Path) -> None:
