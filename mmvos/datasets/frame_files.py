@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-_THREADS = 8
 _HEAD = 4096  # bytes; holds the size of most JPEGs
 _TAIL = 1024  # bytes; some cameras write padding behind the end of a JPEG
 
@@ -50,20 +48,15 @@ def damaged_images(videos: Sequence[Mapping[str, Any] | None], folder: str | Pat
         videos: entries of the JSON, None for one that is not to be looked at.
         folder: what the file names are relative to.
     """
-    def fault_of(video: Mapping[str, Any] | None) -> str | None:
+    for position, video in enumerate(videos):
         if video is None:
-            return None
+            continue
         for t, name in enumerate(video['file_names']):
             path = os.path.join(folder, name)
             fault = image_fault(path, video['height'], video['width'])
             if fault is not None:
-                return f'video {video["id"]}, frame {t}: {path} {fault}'
-        return None
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for position, fault in enumerate(pool.map(fault_of, videos)):
-            if fault is not None:
-                yield position, fault
+                yield position, f'video {video["id"]}, frame {t}: {path} {fault}'
+                break
 
 
 def image_fault(path: str | Path, height: int, width: int) -> str | None:
