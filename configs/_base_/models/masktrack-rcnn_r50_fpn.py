@@ -22,7 +22,7 @@ model = dict(
             style='pytorch'),
         neck=dict(type='FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=5),
         rpn_head=dict(
-            type='RPNHead',
+            type='mmvos.RPNHead',
             in_channels=256,
             feat_channels=256,
             anchor_generator=dict(

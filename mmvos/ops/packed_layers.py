@@ -1,0 +1,59 @@
+"""Convolutions for inference on CPUs: weights kept in oneDNN's own order, rectifier and residual sum done inside the convolution.
+
+torch brings the weights into that order at every call, which for small feature maps takes longer than the arithmetic,
+and goes over its output once more for each rectifier and sum. The operators are those that torch's inductor uses; where a torch
+does not have them, ``can_pack`` says so. B images, C channels in, K channels out.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+
+def can_pack(layer: object) -> TypeGuard[nn.Conv2d]:
+    """Whether ``PackedConv2d`` can stand for a layer: an ordinary convolution on a CPU with oneDNN, in float32 or bfloat16."""
+    return (isinstance(layer, nn.Conv2d) and layer.padding_mode == 'zeros' and not isinstance(layer.padding, str)
+            and layer.weight.device.type == 'cpu' and layer.weight.dtype in (torch.float32, torch.bfloat16)
+            and torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, '_convolution_pointwise')
+            and hasattr(torch._C._nn, 'mkldnn_reorder_conv2d_weight'))
+
+
+class PackedConv2d(nn.Module):
+    """A convolution that computes ``relu(conv(x) + residual)``, sum and rectifier being optional; for inference only.
+
+    The best order of a weight depends on the input's size, so it is chosen at the first call; other sizes give the same numbers,
+    perhaps slower.
+
+    Args:
+        layer: the convolution; ``can_pack(layer)`` holds. Its weight is copied.
+        relu: whether a rectifier follows.
+    """
+
+    bias: Tensor
+
+    def __init__(self, layer: nn.Conv2d, relu: bool) -> None:
+        super().__init__()
+        assert can_pack(layer)
+        self.relu = relu
+        self._geometry = list(layer.padding), list(layer.stride), list(layer.dilation), layer.groups
+        bias = layer.bias if layer.bias is not None else layer.weight.new_zeros(layer.out_channels)
+        self.register_buffer('bias', bias.detach(), persistent=False)
+        self._weight = layer.weight.detach()
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, K, H', W') in the weight's type; ``residual`` has the shape of the result."""
+        x = x.to(self.bias.dtype)
+        if not self._weight.is_mkldnn:
+            weight = self._weight.contiguous(memory_format=torch.channels_last).to_mkldnn()
+            reorder: Callable[..., Tensor] = torch._C._nn.mkldnn_reorder_conv2d_weight
+            self._weight = reorder(weight, *self._geometry, list(x.shape))
+        unary = 'relu' if self.relu else 'none'
+        operator = torch.ops.mkldnn._convolution_pointwise
+        if residual is None:
+            result: Tensor = operator(x, self._weight, self.bias, *self._geometry, unary, [], '')
+        else:
+            result = operator.binary(x, residual, self._weight, self.bias, *self._geometry, 'add', 1.0, unary, [], '')
+        return result
