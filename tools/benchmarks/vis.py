@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--batch-size', type=int, default=2, help='pairs of frames of a training iteration (default 2)')
     parser.add_argument('--memory-frames', type=int, default=5000, help='frames of the long video (default 5000)')
     parser.add_argument('--device', default='cpu', help='for peak and memory; inference is measured on both')
+    parser.add_argument('--threads', type=int, help='of torch (default: cores)')
+    parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall',
+                        help='cpu: CPU seconds instead of seconds; with --threads 1 what else the machine does hardly matters')
     parser.add_argument('--only', choices=_CONTENDERS, help=argparse.SUPPRESS)  # for the part `peak`
 
 
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
     """Measure and print."""
     MMLogger.get_instance('benchmark', log_level='ERROR')
     MMLogger.get_current_instance().setLevel('ERROR')
+    torch.set_num_threads(args.threads or torch.get_num_threads())
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
         if args.only is not None:
             _one_contender(args, config, source)
             return
-        print(f'{Path(args.config).name}, {torch.get_num_threads()} threads, torch {torch.__version__}')
+        print(f'{Path(args.config).name}, {torch.get_num_threads()} threads, {args.clock} time, torch {torch.__version__}')
         print('| what | device | mmdet | ours | ratio |\n|---|---|---|---|---|')
         for part in args.parts:
             measure = {'inference': _inference, 'peak': _peak, 'training': _training, 'data': _data, 'memory': _memory}[part]
@@ -117,7 +121,9 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
         here = argparse.Namespace(**{**vars(args), 'device': device})
         names = _CONTENDERS[:3] if device == 'cpu' else (_CONTENDERS[0], _CONTENDERS[1], _CONTENDERS[3], _CONTENDERS[4])
         contenders = [_contender(name, here, config, records) for name in names]
-        take_turns(contenders, records, per_turn=4, seconds=args.seconds)
+        for contender in contenders:
+            contender.clock = time.process_time if args.clock == 'cpu' else time.perf_counter
+        take_turns(contenders, records, per_turn=2, seconds=args.seconds)
         for ours in (item for item in contenders if item.name.startswith('ours')):
             rival = contenders[2] if ours.name == 'ours-amp' else contenders[0]
             _speed_rows(rival, ours, device)

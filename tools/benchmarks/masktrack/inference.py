@@ -41,6 +41,7 @@ class Contender:
         step: preprocessed input -> result of the frame, carrying the video's state along.
         encode: result -> number of objects, all encoded.
         synchronize: waits for the device.
+        clock: seconds; ``time.process_time`` measures one thread's work on a machine that others use too.
         loading, modelling, encoding: seconds per frame, so far.
         objects: number of objects per frame, so far.
     """
@@ -50,6 +51,7 @@ class Contender:
     step: Callable[[Any], Any]
     encode: Callable[[Any], int]
     synchronize: Callable[[], None]
+    clock: Callable[[], float] = time.perf_counter
     loading: list[float] = field(default_factory=list)
     modelling: list[float] = field(default_factory=list)
     encoding: list[float] = field(default_factory=list)
@@ -58,14 +60,14 @@ class Contender:
     def go(self, records: Sequence[Record], keep: bool = True) -> None:
         """Takes the next frames of the video."""
         for record in records:
-            start = time.perf_counter()
+            start = self.clock()
             item = self.load(record)
-            loaded = time.perf_counter()
+            loaded = self.clock()
             result = self.step(item)
             self.synchronize()
-            done = time.perf_counter()
+            done = self.clock()
             count = self.encode(result)
-            end = time.perf_counter()
+            end = self.clock()
             if keep:
                 self.loading.append(loaded - start)
                 self.modelling.append(done - loaded)

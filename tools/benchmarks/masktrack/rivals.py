@@ -90,7 +90,8 @@ def make_detections_realistic(model: VideoModel, frames: Sequence[Frame]) -> Non
     """Rescales an untrained box classifier so that a frame has about as many detections as one of a trained model.
 
     The class logits get a spread of 1.5 over the proposals, and the background's bias is set so that ``SCORES_ABOVE`` pairs of
-    proposal and class pass the score threshold: about ten boxes are left to be tracked and segmented.
+    proposal and class pass the score threshold: about ten boxes are left to be tracked and segmented. The embeddings become zero,
+    so that boxes and labels decide about identities; random ones would call all detections one object.
     """
     layer: nn.Linear = model.detector.roi_head.bbox_head.fc_cls
     inputs: list[Tensor] = []
@@ -111,3 +112,6 @@ def make_detections_realistic(model: VideoModel, frames: Sequence[Frame]) -> Non
         above = (shifted.softmax(dim=1)[:, :-1] > threshold).sum().item() / len(frames)
         low, high = (middle, high) if above > SCORES_ABOVE else (low, middle)
     layer.bias[-1] += low
+    last: nn.Linear = model.track_head.fcs[-1]
+    last.weight.zero_()
+    last.bias.zero_()
