@@ -251,3 +251,17 @@ def test_sdist_has_what_building_a_wheel_reads(build: Callable[[str], Path]) -> 
     files = {'setup.py', 'pyproject.toml', 'LICENSE', 'requirements/runtime.txt', 'tools/setup_env.sh'}
     assert files <= names
     assert any(name.startswith('configs/masktrack_rcnn/') for name in names)
+
+
+def test_model_index_names_configs_that_exist() -> None:
+    yaml = pytest.importorskip('yaml')
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    metafiles = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml'))
+    assert sorted(index['Import']) == metafiles
+    for name in metafiles:
+        content = yaml.safe_load((ROOT / name).read_text())
+        collections = {collection['Name'] for collection in content['Collections']}
+        assert content['Models']
+        for model in content['Models']:
+            assert (ROOT / model['Config']).stem == model['Name']
+            assert (ROOT / model['Config']).is_file() and model['In Collection'] in collections
