@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +104,14 @@ def annotation_problems(annotations: Sequence[Mapping[str, Any]], videos: Sequen
     seen: set[int] = set()
     for position, annotation in enumerate(annotations):
         fault = _annotation_fault(annotation, seen, known_videos, category_ids)
-        video = video_of.get(annotation['video_id']) if fault is None else None
+        video_id = annotation.get('video_id')
+        video = video_of.get(video_id) if isinstance(video_id, int) else None
         if fault is None:
             seen.add(annotation['id'])
             fault = _lists_fault(annotation, video) if video is not None else None
         if fault is not None:
-            place = f'{_name(video)}, ' if video else f'video {annotation.get("video_id")}, '
-            yield position, f'{place}annotation {annotation.get("id")}: {fault}'
+            place = _name(video) if video else f'video {video_id}'
+            yield position, f'{place}, annotation {annotation.get("id")}: {fault}'
 
 
 def mask_fault(mask: Any, height: int, width: int) -> str | None:
@@ -164,8 +165,7 @@ def _video_fault(video: Mapping[str, Any], seen: set[int]) -> str | None:
     return None
 
 
-def _annotation_fault(annotation: Mapping[str, Any], seen: set[int], videos: Iterable[int], categories: Iterable[int]
-                      ) -> str | None:
+def _annotation_fault(annotation: Mapping[str, Any], seen: set[int], videos: set[int], categories: set[int]) -> str | None:
     missing = [key for key in ('id', 'video_id', 'category_id', 'segmentations', 'bboxes') if key not in annotation]
     if missing:
         return f'it has no {missing[0]!r}'
@@ -173,10 +173,9 @@ def _annotation_fault(annotation: Mapping[str, Any], seen: set[int], videos: Ite
         return 'its id must be an int above 0 (evaluation counts an object of id 0 as never found); number them from 1'
     if annotation['id'] in seen:
         return 'another annotation has the same id'
-    if annotation['video_id'] not in videos:
-        return f'there is no video {annotation["video_id"]}'
-    if annotation['category_id'] not in categories:
-        return f'there is no category {annotation["category_id"]}'
+    for key, known in (('video_id', videos), ('category_id', categories)):
+        if not isinstance(annotation[key], int) or annotation[key] not in known:
+            return f'there is no {key.removesuffix("_id")} {annotation[key]}'
     return None
 
 
