@@ -133,6 +133,7 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
         'size': [2, 2],
         'counts': '05'
     }]), 'frame 1: the RLE does not cover the 2 x 2 pixels'),
+    (broken(segmentations=[None, {'size': [2, 2], 'counts': '03'}]), 'frame 1: the RLE does not cover'),
     (broken(segmentations=[None, {
         'size': [2, 2],
         'counts': '0T'
