@@ -16,9 +16,11 @@ from mmvos.registry import HOOKS
 class NonFiniteLossHook(Hook):
     """Stops at, or skips, a batch whose loss is not finite, and names the batch.
 
+    A batch with finite losses whose step ``GuardedOptimWrapper`` left out, because a gradient was not finite, is always skipped.
+
     Args:
         action: 'stop' raises; 'skip' goes on (the optimizer wrapper has left the step out) and counts.
-        max_skips: with 'skip', more batches than this in a row stop the training all the same.
+        max_skips: more skipped batches than this in a row stop the training all the same.
     """
 
     def __init__(self, action: str = 'stop', max_skips: int = 100) -> None:
@@ -27,22 +29,28 @@ class NonFiniteLossHook(Hook):
         self.action = action
         self.max_skips = max_skips
         self.in_a_row = 0
+        self.left_out = 0
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None,
                          outputs: dict[str, Any] | None = None) -> None:
         """Looks at the losses of the iteration.
 
         Raises:
-            FloatingPointError: a loss is not finite and ``action`` is 'stop', or too many were skipped in a row.
+            FloatingPointError: a loss is not finite and ``action`` is 'stop', or too many batches in a row were skipped.
         """
         bad = [name for name, value in (outputs or {}).items() if not torch.isfinite(torch.as_tensor(value)).all()]
+        stops = bool(bad) and self.action == 'stop'
+        left_out = getattr(runner.optim_wrapper, 'left_out', 0)
+        if left_out > self.left_out and not bad:
+            bad = ['a gradient']
+        self.left_out = left_out
         if not bad:
             self.in_a_row = 0
             return
         self.in_a_row += 1
         message = (f'iteration {runner.iter + 1} (rank {get_rank()}): {", ".join(bad)} is not finite for the batch '
                    f'{"; ".join(_names(data_batch))}')
-        if self.action == 'stop' or self.in_a_row > self.max_skips:
+        if stops or self.in_a_row > self.max_skips:
             raise FloatingPointError(message + '; lower the learning rate or look at these frames')
         runner.logger.warning(f'{message}; the step is skipped')
 

@@ -40,6 +40,19 @@ def test_skip_goes_on_and_counts_batches_in_a_row(caplog):
         hook.after_train_iter(runner(), 0, batch(two_objects()), NAN)
 
 
+def test_steps_that_were_left_out_do_not_go_unseen(caplog):
+    """Finite losses, but a gradient that is not: the step did nothing, which is said, and not for ever."""
+    hook = NonFiniteLossHook(action='stop', max_skips=1)
+    training = runner()
+    with caplog.at_level('WARNING'):
+        for training.optim_wrapper.left_out in (0, 1, 1, 2):
+            hook.after_train_iter(training, 0, batch(two_objects()), FINE)
+    assert len(caplog.records) == 2 and 'a gradient is not finite' in caplog.text
+    training.optim_wrapper.left_out = 3
+    with pytest.raises(FloatingPointError, match='a gradient'):
+        hook.after_train_iter(training, 0, batch(two_objects()), FINE)
+
+
 def test_an_unknown_action_is_refused():
     with pytest.raises(ValueError, match="'stop' or 'skip'"):
         NonFiniteLossHook(action='ignore')

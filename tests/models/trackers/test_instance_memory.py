@@ -105,5 +105,5 @@ def test_the_weights_decide():
     state, _ = see(empty(), (A, LEFT, 0, .9))
     embedding = torch.zeros(1, 3)
     arguments = (state, embedding, torch.tensor([LEFT]), torch.tensor([1]), torch.tensor([.9]))
-    assert InstanceMemory((1.0, 2.0, 0.0)).match(*arguments)[1].tolist() == [1]
+    assert InstanceMemory(match_weights=(1.0, 2.0, 0.0)).match(*arguments)[1].tolist() == [1]
     assert InstanceMemory((1.0, 2.0, 10.0)).match(*arguments)[1].tolist() == [2]
