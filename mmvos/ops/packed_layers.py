@@ -16,9 +16,15 @@ from torch import Tensor, nn
 def can_pack(layer: object) -> TypeGuard[nn.Conv2d]:
     """Whether ``PackedConv2d`` can stand for a layer: an ordinary convolution on a CPU with oneDNN, in float32 or bfloat16."""
     return (isinstance(layer, nn.Conv2d) and layer.padding_mode == 'zeros' and not isinstance(layer.padding, str)
-            and layer.weight.device.type == 'cpu' and layer.weight.dtype in (torch.float32, torch.bfloat16)
-            and torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, '_convolution_pointwise')
-            and hasattr(torch._C._nn, 'mkldnn_reorder_conv2d_weight'))
+            and layer.weight.device.type == 'cpu' and _has_operators(layer.weight.dtype))
+
+
+def _has_operators(dtype: torch.dtype) -> bool:
+    """Whether this torch has the operators, and this CPU arithmetic of the type (bfloat16 needs AVX-512)."""
+    if not (torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, '_convolution_pointwise')
+            and hasattr(torch._C._nn, 'mkldnn_reorder_conv2d_weight')):
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
 class PackedConv2d(nn.Module):
@@ -50,10 +56,10 @@ class PackedConv2d(nn.Module):
             weight = self._weight.contiguous(memory_format=torch.channels_last).to_mkldnn()
             reorder: Callable[..., Tensor] = torch._C._nn.mkldnn_reorder_conv2d_weight
             self._weight = reorder(weight, *self._geometry, list(x.shape))
-        unary = 'relu' if self.relu else 'none'
         operator = torch.ops.mkldnn._convolution_pointwise
         if residual is None:
-            result: Tensor = operator(x, self._weight, self.bias, *self._geometry, unary, [], '')
+            result: Tensor = operator(x, self._weight, self.bias, *self._geometry, 'relu' if self.relu else 'none', [], '')
         else:
+            unary = 'relu' if self.relu else None
             result = operator.binary(x, residual, self._weight, self.bias, *self._geometry, 'add', 1.0, unary, [], '')
         return result
