@@ -22,6 +22,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvos.apis.checkpoint import load_weights, read_checkpoint
+from mmvos.apis.processes import join_processes
 from mmvos.apis.video_results import VideoResults, fingerprint
 from mmvos.evaluation import EvaluationInputError, evaluate_youtube_vis_files
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
@@ -55,14 +56,13 @@ def read_config(arguments: argparse.Namespace) -> Config:
         config.merge_from_dict(arguments.cfg_options)
     config.work_dir = arguments.work_dir or str(Path(arguments.out).parent)
     config.load_from, config.resume = None, False
-    if not torch.cuda.is_available():
-        config.env_cfg.dist_cfg.backend = 'gloo'
     return config
 
 
 def test(config: Config, arguments: argparse.Namespace) -> None:
     """Runs the model over the data set and writes OUT.json and OUT.zip."""
     checkpoint = read_checkpoint(arguments.checkpoint)
+    join_processes(config)
     annotations = config.test_evaluator.ann_file
     config.test_evaluator = []
     runner = Runner.from_cfg(config)
@@ -95,9 +95,9 @@ def score(ground_truth: str, results: str) -> None:
 def main() -> None:
     """Tests, then scores."""
     arguments = parse_arguments()
-    config = read_config(arguments)
-    ground_truth = config.test_evaluator.ann_file
     try:
+        config = read_config(arguments)
+        ground_truth = config.test_evaluator.ann_file
         if not arguments.load_result:
             test(config, arguments)
         if arguments.eval and is_main_process():

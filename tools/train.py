@@ -15,11 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.utils import import_modules_from_strings
 
 from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.initial_weights import match_initial_weights
+from mmvos.apis.processes import join_processes
 from mmvos.registry import MODELS
 
 
@@ -75,9 +76,8 @@ def use_initial_weights(config: Config) -> None:
     config.load_from = str(path)
 
 
-def main() -> None:
-    """Reads the config, applies the arguments and trains."""
-    arguments = parse_arguments()
+def read_config(arguments: argparse.Namespace) -> Config:
+    """The config with the arguments applied."""
     config = Config.fromfile(arguments.config)
     config.launcher = arguments.launcher
     if arguments.cfg_options:
@@ -87,12 +87,18 @@ def main() -> None:
         use_mixed_precision(config)
     if arguments.auto_scale_lr:
         scale_learning_rate(config)
-    if not torch.cuda.is_available():
-        config.env_cfg.dist_cfg.backend = 'gloo'
-    if arguments.resume:
-        config.resume = True
-        config.load_from = None if arguments.resume == 'auto' else arguments.resume
+    resumed = find_latest_checkpoint(config.work_dir) if arguments.resume == 'auto' else arguments.resume
+    if resumed:  # else a first start, from the config's load_from
+        config.resume, config.load_from = True, resumed
+    return config
+
+
+def main() -> None:
+    """Reads the config, applies the arguments and trains."""
+    arguments = parse_arguments()
     try:
+        config = read_config(arguments)
+        join_processes(config)
         if config.load_from and not config.resume:
             use_initial_weights(config)
         Runner.from_cfg(config).train()

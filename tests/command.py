@@ -1,0 +1,60 @@
+"""Runs a command of tools/ in a process of its own, but without paying for the imports each time.
+
+The processes are forked from a clean server that has torch and mmdet loaded (multiprocessing's forkserver); the script runs as
+``__main__`` with its own arguments, environment, output and exit status, and can be killed.
+"""
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / 'tests'
+ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(ROOT), str(TESTS)])}
+_PRELOADED = ['torch', 'mmcv.ops', 'mmengine.runner', 'mmdet.models', 'mmdet.datasets', 'mmdet.evaluation']
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended: exit status (negative: killed by that signal) and what it printed, errors included."""
+
+    status: int
+    output: str
+
+
+def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str, str]) -> None:
+    os.chdir(folder)
+    os.environ.update(environment)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    sys.argv = arguments
+    sys.path.insert(0, str(TESTS))
+    runpy.run_path(arguments[0], run_name='__main__')
+
+
+def run_tool(name: str, *arguments: object, folder: Path, environment: Mapping[str, str] | None = None,
+             timeout: float = 600) -> Finished:
+    """Runs tools/NAME in ``folder``.
+
+    Raises:
+        TimeoutError: it is not done after ``timeout`` seconds; it is then killed.
+    """
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # the server takes over the environment of its start
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(_PRELOADED)
+    log = folder / f'{name}.log'
+    process = context.Process(target=_serve, args=(
+        [str(ROOT / 'tools' / name), *map(str, arguments)], str(folder), str(log), {**ENVIRONMENT, **(environment or {})}))
+    process.start()
+    process.join(timeout)
+    if process.exitcode is None:
+        process.kill()
+        printed = log.read_text()[-2000:] if log.exists() else ''
+        raise TimeoutError(f'{name} {arguments} is not done after {timeout} s:\n{printed}')
+    return Finished(process.exitcode, log.read_text())
