@@ -22,3 +22,4 @@ test_evaluator = dict(ann_file=data_root + 'valid_sub.json')
 
 # One GPU with 8 pairs instead of four: a quarter of the learning rate.
 optim_wrapper = dict(optimizer=dict(lr=0.00125))
+auto_scale_lr = dict(base_batch_size=8)  # what this learning rate is for; --auto-scale-lr fits it to another batch
