@@ -123,39 +123,26 @@ def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
     """All measures of a set of sequences; several repetitions of a sequence are averaged."""
     every = [run for repetitions in runs.values() for run in repetitions]
     frames = {name: len(repetitions[0].codes) for name, repetitions in runs.items()}
-    lost = {
-        name: float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
-        for name, repetitions in runs.items()
-    }
-    by_name = {name: _mean_of_defined(np.concatenate([accuracy_frames(run) for run in repetitions]))
-               for name, repetitions in runs.items()}
-    scored = [name for name in runs if by_name[name] != UNDEFINED]
-    total = sum(frames.values())
+    lost = {name: float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
+            for name, repetitions in runs.items()}
+    accuracy = {name: _mean_of_defined(np.concatenate([accuracy_frames(run) for run in repetitions]))
+                for name, repetitions in runs.items()}
+    scored = {name: frames[name] for name in runs if accuracy[name] != UNDEFINED}
+
+    def weighted(values: dict[str, float], lengths: dict[str, int]) -> float:
+        return sum(values[name] * lengths[name] for name in lengths) / sum(lengths.values()) if lengths else UNDEFINED
+
     metrics = {
-        'EAO':
-        expected_overlap(every, interval.plain),
-        'accuracy':
-        _mean_of_defined(np.concatenate([accuracy_frames(run) for run in every])),
-        'robustness':
-        100 * sum(lost.values()) / total,
-        'lost_number':
-        sum(lost.values()),
-        'toolkit_EAO':
-        toolkit_expected_overlap(every, interval.toolkit),
-        'toolkit_accuracy':
-        float(np.average([by_name[name]
-                          for name in scored], weights=[frames[name]
-                                                        for name in scored])) if scored else UNDEFINED,
-        'toolkit_robustness':
-        float(np.average([lost[name] for name in runs], weights=[frames[name] for name in runs])),
+        'EAO': expected_overlap(every, interval.plain),
+        'accuracy': _mean_of_defined(np.concatenate([accuracy_frames(run) for run in every])),
+        'robustness': 100 * sum(lost.values()) / sum(frames.values()),
+        'lost_number': sum(lost.values()),
+        'toolkit_EAO': toolkit_expected_overlap(every, interval.toolkit),
+        'toolkit_accuracy': weighted(accuracy, scored),
+        'toolkit_robustness': weighted(lost, frames),
     }
-    rows: list[dict[str, Any]] = [{
-        'sequence': name,
-        'object': 1,
-        'frames': frames[name],
-        'accuracy': by_name[name],
-        'lost_number': lost[name]
-    } for name in sorted(runs)]
+    rows: list[dict[str, Any]] = [{'sequence': name, 'object': 1, 'frames': frames[name],
+                                   'accuracy': accuracy[name], 'lost_number': lost[name]} for name in sorted(runs)]
     (low, high), (toolkit_low, toolkit_high) = interval.plain, interval.toolkit
     note = (f'EAO averages sequence lengths {low} to {high}, toolkit_EAO {toolkit_low} to {toolkit_high}; '
             f'the longest sequence has {max(frames.values())} frames.')

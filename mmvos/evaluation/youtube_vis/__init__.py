@@ -3,9 +3,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..json_file import read_json
 from ..report import Report
 from .metric import YouTubeVISMetric
-from .results_file import read_json, read_results, result_entries, write_results
+from .results_file import read_results, result_entries, write_results
 from .scores import YouTubeVISScores, evaluate_youtube_vis, track_overlaps
 from .tracks import GroundTruth, Track, Video, check_ground_truth, check_masks, check_results, has_annotations
 

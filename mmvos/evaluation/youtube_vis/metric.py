@@ -12,7 +12,8 @@ from mmengine.logging import MMLogger
 
 from mmvos.registry import METRICS
 
-from .results_file import read_json, write_results
+from ..json_file import read_json
+from .results_file import write_results
 from .scores import evaluate_youtube_vis
 from .tracks import check_ground_truth, check_results, has_annotations
 

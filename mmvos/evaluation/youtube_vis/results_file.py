@@ -10,6 +10,7 @@ from typing import Any
 from mmvos.structures import Track
 
 from ..input_error import EvaluationInputError
+from ..json_file import read_json
 
 _MEMBER = 'results.json'  # the name that servers ask for, at the top of the zip
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
@@ -64,21 +65,6 @@ def write_results(entries: list[dict[str, Any]], prefix: str | Path) -> tuple[Pa
     with zipfile.ZipFile(zip_path, 'w') as archive:
         archive.writestr(member, text)
     return json_path, zip_path
-
-
-def read_json(path: str | Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        EvaluationInputError: the file is missing or no JSON.
-    """
-    try:
-        return json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise EvaluationInputError(f'{path} cannot be read: {error.strerror or error}.') from None
-    except (ValueError, RecursionError) as error:
-        raise EvaluationInputError(
-            f'{path} is no JSON ({_first_line(error)}); write the file again.') from None
 
 
 def read_results(path: str | Path) -> Any:

@@ -71,10 +71,8 @@ def track_overlaps(detections: Sequence[Track], truths: Sequence[Track]) -> NDAr
         d = [i for i, track in enumerate(detections) if track.areas[frame]]
         g = [i for i, track in enumerate(truths) if track.areas[frame]]
         if d and g:
-            pair = [[tracks[i].masks[frame] for i in chosen]
-                    for tracks, chosen in ((detections, d), (truths, g))]
-            part = coco_mask.iou(*pair,
-                                 [1] * len(g))  # with "crowd" set: intersection / area of the detection
+            pair = [[tracks[i].masks[frame] for i in chosen] for tracks, chosen in ((detections, d), (truths, g))]
+            part = coco_mask.iou(*pair, [1] * len(g))  # "crowd" makes it intersection / area of the detection
             area = np.array([[detections[i].areas[frame]] for i in d])
             shared[np.ix_(d, g)] += np.rint(part * area)
     area_d, area_g = (np.array([track.areas.sum() for track in tracks], float)
@@ -103,8 +101,7 @@ def _summarize(matches: dict[int, list[Matches]], categories: dict[int, str]) ->
     def over_categories(area: str, limit: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         index = list(AREA_RANGES).index(area)
         pairs = [average(matches[category], index, limit) for category in categories]
-        return np.array([pair[0] for pair in pairs]), np.array([pair[1]
-                                                                for pair in pairs])  # (categories, T) each
+        return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])  # (classes, T) each
 
     def mean(values: NDArray[np.float64]) -> float:
         return float(values[values > -1].mean()) if (values > -1).any() else -1.

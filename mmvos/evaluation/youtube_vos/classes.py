@@ -3,11 +3,11 @@ training.
 """
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ..input_error import EvaluationInputError
+from ..json_file import read_json
 
 Classes = dict[str, dict[int, str]]  # video -> object id -> class
 
@@ -18,7 +18,7 @@ def read_classes(path: Path) -> Classes:
     Raises:
         EvaluationInputError: no such file, or another layout.
     """
-    data = _read_json(path)
+    data = read_json(path)
     videos = data.get('videos') if isinstance(data, dict) else None
     if not isinstance(videos, dict):
         raise EvaluationInputError(f'{path} has no object "videos"; give the meta.json of YouTube-VOS.')
@@ -47,17 +47,6 @@ def read_seen(path: Path) -> frozenset[str]:
     if not names:
         raise EvaluationInputError(f'{path} names no class; write one class per line.')
     return names
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise EvaluationInputError(
-            f'{path} cannot be read ({error.strerror}); it says which class an object has.') from None
-    except (ValueError, RecursionError) as error:
-        raise EvaluationInputError(
-            f'{path} is no JSON ({str(error).splitlines()[0]}); get it again.') from None
 
 
 def _number(text: str, path: Path, video: str) -> int:
