@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmvos.ops.matching import assign_instances, match_scores, with_new_object
+from mmvos.ops.matching import assign_instances, match_scores, similarity, with_new_object
 
 WEIGHTS = (1.0, 2.0, 10.0)
 
@@ -65,3 +65,11 @@ def test_nothing_detected_and_nothing_remembered():
     torch.testing.assert_close(scores, torch.tensor([[10 - 0.6931], [10 - 2.3026]]), atol=1e-4, rtol=0)
     assert assign_instances(scores).tolist() == [0, 0]
     assert with_new_object(torch.ones(2, 3)).tolist() == [[0, 1, 1, 1]] * 2
+
+
+def test_similarity_is_the_plain_dot_product_also_under_autocast():
+    first, second = torch.tensor([[3.0, 4.0], [100.25, 0.0]]), torch.tensor([[1.0, 2.0], [-1.0, 0.0]])
+    expected = [[11.0, -3.0], [100.25, -100.25]]
+    assert similarity(first, second).tolist() == expected
+    with torch.autocast('cpu', torch.bfloat16):
+        assert similarity(first, second).tolist() == expected

@@ -10,7 +10,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvos.ops.matching import with_new_object
+from mmvos.ops.matching import similarity, with_new_object
 from mmvos.registry import MODELS
 
 
@@ -41,11 +41,6 @@ class TrackHead(BaseModule):
         x = self.fcs[1](x).float()
         return F.relu(x) if self.relu_after_last else x
 
-    @staticmethod
-    def similarity(key: Tensor, reference: Tensor) -> Tensor:
-        """Dot products (N, D), (M, D) -> (N, M)."""
-        return key @ reference.T
-
     def loss(self, key_embeddings: list[Tensor], reference_embeddings: list[Tensor], targets: list[Tensor]) -> dict[str, Tensor]:
         """Cross entropy over "a new object" and the M reference boxes, averaged per image, then over the images.
 
@@ -63,7 +58,7 @@ class TrackHead(BaseModule):
         assert len(key_embeddings) == len(reference_embeddings) == len(targets) > 0
         losses, hits = [], []
         for key, reference, target in zip(key_embeddings, reference_embeddings, targets):
-            logits = with_new_object(self.similarity(key, reference))  # (N, M + 1)
+            logits = with_new_object(similarity(key, reference))  # (N, M + 1)
             total = F.cross_entropy(logits, target, reduction='sum') if len(target) else logits.sum() + reference.sum() * 0
             losses.append(total / max(len(target), 1))
             hits.append(logits.detach().argmax(dim=1) == target)

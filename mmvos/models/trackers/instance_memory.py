@@ -11,7 +11,7 @@ import torch
 from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor, nn
 
-from mmvos.ops.matching import assign_instances, match_scores
+from mmvos.ops.matching import assign_instances, match_scores, similarity
 from mmvos.registry import MODELS
 
 
@@ -63,7 +63,7 @@ class InstanceMemory(nn.Module):
             The memory after the frame, and (N,) int64 ids, 0 for detections that are dropped.
         """
         assert len(embeddings) == len(boxes) == len(labels) == len(scores)
-        table = match_scores(embeddings @ state.embeddings.T, scores, bbox_overlaps(boxes, state.boxes),
+        table = match_scores(similarity(embeddings, state.embeddings), scores, bbox_overlaps(boxes, state.boxes),
                              labels[:, None] == state.labels[None, :], self.match_weights)
         column = assign_instances(table)
         is_new, is_match = column == 0, column > 0

@@ -76,7 +76,10 @@ def test_the_size_and_start_of_the_head():
     assert head.fcs[0].weight.std().item() == pytest.approx(0.01, rel=0.02) and head.fcs[1].bias.abs().max() == 0
 
 
-def test_similarity_is_the_plain_dot_product():
-    key, reference = torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, 2.0], [-1.0, 0.0]])
-    assert TrackHead.similarity(key, reference).tolist() == [[11.0, -3.0]]
-    assert not math.isclose(11.0, 11 / (5 * math.sqrt(5)))  # not the cosine
+def test_the_loss_is_computed_in_float32_under_autocast():
+    """The raw dot products may be large: 2000.5 against 2001 must not become the same number."""
+    key, reference = embeddings_with([[2000.5, 2001.0]])
+    expected = HEAD.loss([key], [reference], [torch.tensor([1])])['loss_match']
+    with torch.autocast('cpu', torch.bfloat16):
+        found = HEAD.loss([key], [reference], [torch.tensor([1])])['loss_match']
+    assert expected.item() == pytest.approx(math.log(1 + math.exp(0.5))) and torch.equal(found, expected)
