@@ -71,6 +71,10 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     model.accelerate(getattr(torch, arguments.precision))
     loop = runner.test_loop
     dataset = loop.dataloader.dataset
+    trained, tested = (tuple(meta.get('classes') or ()) for meta in (checkpoint.dataset_meta, dataset.metainfo))
+    if trained and trained != tested:
+        runner.logger.warning(f'{checkpoint.source} was trained for other classes ({", ".join(trained)}) than those of '
+                              f'{annotations} ({", ".join(tested)}); the categories of the results will be wrong')
     settings = dict(model=config.model.to_dict(), data=config.test_dataloader.to_dict(), precision=arguments.precision)
     weights = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
     settings['checkpoint'] = arguments.checkpoint

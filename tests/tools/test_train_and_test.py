@@ -105,7 +105,7 @@ def test_two_processes_train_as_one_with_the_same_global_batch(annotations, tmp_
     config = write_config(tmp_path, annotations, **{
         'model.detector.backbone.norm_eval': True,
         'model.detector.neck.norm_cfg': None,
-        'model.detector.rpn_head.anchor_generator.ratios': [1.0],  # a third of the RoIs
+        'model.detector.rpn_head.anchor_generator.ratios': [0.5, 2.0],  # fewer RoIs
         'model.detector.train_cfg.rpn.sampler': take_all | dict(add_gt_as_proposals=False),
         'model.detector.train_cfg.rcnn.sampler': take_all | dict(add_gt_as_proposals=True),
         'model.detector.train_cfg.rpn.assigner': rpn_assigner,
@@ -204,6 +204,18 @@ def test_a_split_without_annotations_is_tested_but_not_scored(annotations, train
     assert done.status == 0, done.output
     assert f'{bare} has no annotations' in done.output and 'AP50' not in done.output
     assert (tmp_path / 'out.json').read_bytes() == (tested / 'whole.json').read_bytes()
+
+
+@pytest.mark.slow
+def test_classes_in_another_order_are_noticed(annotations, trained, tmp_path):
+    """As a checkpoint of YouTube-VIS 2019 tested with the list of 2021: next to no AP, and no error."""
+    content = json.loads(annotations.read_text())
+    content['categories'].reverse()
+    swapped = annotations.with_name('swapped.json')
+    swapped.write_text(json.dumps(content))
+    options = ['--cfg-options', f'test_dataloader.dataset.ann_file={swapped.name}', f'test_evaluator.ann_file={swapped}']
+    done = test_video(tmp_path, 'out', *options, trained=trained)
+    assert done.status == 0 and 'epoch_3.pth was trained for other classes (square, bar,' in done.output, done.output
 
 
 # Mistakes
