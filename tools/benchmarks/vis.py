@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -81,6 +82,10 @@ def _make_videos(folder: Path) -> Path:
     return folder / 'videos'
 
 
+def _clock(args: argparse.Namespace) -> Callable[[], float]:
+    return time.process_time if args.clock == 'cpu' else time.perf_counter
+
+
 def _row(what: str, device: str, rival: str, ours: str, ratio: float | None = None) -> None:
     print(f'| {what} | {device} | {rival} | {ours} | {"" if ratio is None else f"{ratio:.2f}"} |', flush=True)
 
@@ -122,7 +127,7 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
         names = _CONTENDERS[:3] if device == 'cpu' else (_CONTENDERS[0], _CONTENDERS[1], _CONTENDERS[3], _CONTENDERS[4])
         contenders = [_contender(name, here, config, records) for name in names]
         for contender in contenders:
-            contender.clock = time.process_time if args.clock == 'cpu' else time.perf_counter
+            contender.clock = _clock(args)
         take_turns(contenders, records, per_turn=2, seconds=args.seconds)
         for ours in (item for item in contenders if item.name.startswith('ours')):
             rival = contenders[2] if ours.name == 'ours-amp' else contenders[0]
@@ -175,7 +180,7 @@ def _training(args: argparse.Namespace, config: Config, source: Path) -> None:
     """Iterations per second on the CPU."""
     dataset = data.our_dataset(config, source / 'train' / 'instances.json')
     model = build_ours(config, args.checkpoint, args.backbone, 'cpu')
-    seconds = iteration_seconds(model, config, dataset, args.batch_size, rounds=12, limit=args.seconds)
+    seconds = iteration_seconds(model, config, dataset, args.batch_size, rounds=12, limit=args.seconds, clock=_clock(args))
     rival = seconds['mmdet float32']
     for precision in ('float32', 'bfloat16'):
         ours = seconds[f'ours {precision}']

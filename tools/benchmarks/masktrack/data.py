@@ -44,11 +44,21 @@ def write_coco_vid(native: Path, target: Path) -> Path:
 
 
 def write_large_set(sample: Path, target: Path, videos: int = 2238, objects: int = 3774) -> Path:
-    """A file as large as YouTube-VIS 2019's training split: the objects of a small file over and over, 27 frames each."""
+    """A set as large as YouTube-VIS 2019's training split: the objects of a small one over and over, 27 frames each.
+
+    The frames are there, because ours looks at them when it is opened (all are the same file).
+    """
     content = json.loads(sample.read_text())
     shape = dict(height=content['videos'][0]['height'], width=content['videos'][0]['width'])
     clips = [dict(shape, id=v, length=_FRAMES, file_names=[f'{v:05}/{t:05}.jpg' for t in range(_FRAMES)])
              for v in range(1, videos + 1)]
+    picture = next((sample.parent / 'JPEGImages').rglob('*.jpg')).read_bytes()
+    for clip in clips:
+        paths = [target.parent / 'JPEGImages' / name for name in clip['file_names']]
+        paths[0].parent.mkdir(parents=True)
+        paths[0].write_bytes(picture)
+        for path in paths[1:]:
+            path.hardlink_to(paths[0])
     annotations = []
     for number, item in enumerate(islice(cycle(content['annotations']), objects)):
         lists = {key: list(islice(cycle(item[key]), _FRAMES)) for key in ('segmentations', 'bboxes', 'areas')}
