@@ -158,8 +158,8 @@ class VideoWriter:
             rows = [row.get(number) for row in self._rows]
             if not any(rows):
                 raise ValueError(f'video {self.name}: object {number} is visible in no frame; leave it out')
-            objects.append(ObjectRecord(number, category_id, *(
-                tuple(None if row is None else row[part] for row in rows) for part in range(3))))
+            masks, boxes, areas = zip(*(row if row else (None, None, None) for row in rows))
+            objects.append(ObjectRecord(number, category_id, masks, boxes, areas))
         names = tuple(f'{self.name}/{index:05d}.jpg' for index in range(len(self._rows)))
         return VideoRecord(self.name, *self._shape, names, tuple(objects))
 
