@@ -85,9 +85,18 @@ def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Tra
 
 def _read_sequence(folder: Path) -> VOTSequence:
     truth = read_regions(folder / 'groundtruth.txt')
-    images = folder / 'color' if (folder / 'color').is_dir() else folder
-    frames = tuple(sorted(path for pattern in _FRAMES for path in images.glob(pattern)))
+    frames = _find_frames(folder)
     if frames and len(frames) != len(truth):
-        raise EvaluationInputError(
-            f'{folder} has {len(frames)} frames but {len(truth)} lines in groundtruth.txt; get it again.')
+        raise EvaluationInputError(f'{frames[0].parent} has {len(frames)} frames but groundtruth.txt {len(truth)} lines; '
+                                   'get the sequence again.')
     return VOTSequence(folder.name, truth, frames)
+
+
+def _find_frames(folder: Path) -> tuple[Path, ...]:
+    """Frames in color/ (VOT 2018 on), in the folder itself (before), or in another folder in it."""
+    others = sorted(path for path in folder.iterdir() if path.is_dir())
+    for place in (folder / 'color', folder, *others):
+        frames = sorted(path for pattern in _FRAMES for path in place.glob(pattern))
+        if frames:
+            return tuple(frames)
+    return ()

@@ -151,6 +151,20 @@ def test_run_files_scores_metric_and_export(tmp_path: Path, numbers: int) -> Non
         export_workspace(tmp_path / 'r', root, tmp_path / 'ws', '../x')
 
 
+@pytest.mark.parametrize('place', ['color', 'imgs', '.'])
+def test_frames_are_found_where_they_are(tmp_path: Path, place: str) -> None:
+    root = write_dataset(tmp_path / 'data', frames=3)
+    (root / 'a' / place).mkdir(exist_ok=True)
+    for path in list((root / 'a').glob('*.jpg')):
+        path.rename(root / 'a' / place / path.name)
+    sequence, = read_sequences(root)
+    assert [path.stem for path in sequence.frames] == ['00000001', '00000002', '00000003']
+    assert sequence.size() == (80, 60)
+    sequence.frames[0].unlink()
+    with pytest.raises(EvaluationInputError, match=r'has 2 frames but groundtruth\.txt 3 lines'):
+        read_sequences(root)
+
+
 def test_short_sequences_leave_eao_undefined(tmp_path: Path) -> None:
     root = write_dataset(tmp_path / 'data', pictures=False)
     (tmp_path / 'r' / 'a').mkdir(parents=True)
@@ -195,6 +209,7 @@ def test_copying_the_start_on_a_real_sequence(tmp_path: Path) -> None:
     """
     sequences = read_sequences(BAG)
     assert sequences[0].truth.shape == (196, 8)
+    assert len(sequences[0].frames) == 196
     still = measure(trajectory([1] + [sequences[0].truth[0]] * 195), sequences[0].truth, sequences[0].size())
     assert 0 < np.nanmean(still.overlaps) < .6
     perfect = measure(trajectory([1, *sequences[0].truth[1:]]), sequences[0].truth, sequences[0].size())
