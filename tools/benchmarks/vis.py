@@ -39,7 +39,8 @@ _CONTENDERS = ('mmdet-float32', 'ours-float32', 'ours-bfloat16', 'mmdet-amp', 'o
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     parser.add_argument('--parts', nargs='+', choices=_PARTS, default=_PARTS, help='what to measure (default: all)')
-    parser.add_argument('--config', default=str(_ROOT / 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019.py'))
+    config = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019.py'
+    parser.add_argument('--config', default=str(_ROOT / config), help='a MaskTrack R-CNN config (default: R50, YouTube-VIS 2019)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
     parser.add_argument('--checkpoint', help='trained weights for the config')
     parser.add_argument('--backbone', help='weights of the backbone alone, where there is no checkpoint')
