@@ -27,6 +27,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 SAMPLE = CONFIGS / 'masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py'
 SIZE = 64
 TINY_OPTIONS = {
+    'model.both_frames_as_key': False,
     'model.detector.neck.out_channels': 16,
     'model.detector.rpn_head.in_channels': 16,
     'model.detector.rpn_head.feat_channels': 16,

@@ -6,9 +6,10 @@ _base_ = [
 
 data_root = 'data/sample/'
 num_classes = 5
-epochs = 2
+epochs = 1
 
 model = dict(
+    both_frames_as_key=True,
     detector=dict(
         backbone=dict(depth=18, frozen_stages=-1, norm_eval=False),
         neck=dict(in_channels=[64, 128, 256, 512], out_channels=128, norm_cfg=dict(type='BN')),

@@ -38,16 +38,19 @@ class MaskTrackRCNN(VideoModel):
         memory: config of the instance memory.
         data_preprocessor: config of mmdet's ``TrackDataPreprocessor``.
         channels_last: see ``VideoModel``.
+        both_frames_as_key: in training each frame of a pair is also the other's key frame, so that one pass of the backbone gives
+            twice the detection losses; the paper has them on one frame only.
         init_cfg: mmengine's weight initialisation.
     """
 
     def __init__(self, detector: dict[str, Any], track_head: dict[str, Any], memory: dict[str, Any],
                  data_preprocessor: dict[str, Any], channels_last: bool = False,
-                 init_cfg: dict[str, Any] | None = None) -> None:
+                 both_frames_as_key: bool = False, init_cfg: dict[str, Any] | None = None) -> None:
         super().__init__(data_preprocessor, channels_last, init_cfg)
         self.detector = MODELS.build(detector)
         self.track_head = MODELS.build(track_head)
         self.memory = MODELS.build(memory)
+        self.both_frames_as_key = both_frames_as_key
         if channels_last:
             self.to(memory_format=torch.channels_last)
 
@@ -75,7 +78,7 @@ class MaskTrackRCNN(VideoModel):
         return state, self._result(frame, found, ids, masks)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Detection losses on the key frames and the track loss between key and reference frames.
+        """Detection losses on the key frames, and the track loss between key and reference frames.
 
         Args:
             inputs: (B, 2, 3, H, W) normalised.
@@ -89,17 +92,17 @@ class MaskTrackRCNN(VideoModel):
         images = torch.arange(len(inputs))
         both = torch.cat([inputs[images, key_index], inputs[images, 1 - key_index]])  # (2B, 3, H, W)
         features = self.extract_features(both)
-        key, reference = zip(*(level.chunk(2) for level in features))
-        key_samples = [sample.get_key_frames()[0] for sample in data_samples]
-        reference_samples = [sample.get_ref_frames()[0] for sample in data_samples]
+        samples = [s.get_key_frames()[0] for s in data_samples] + [s.get_ref_frames()[0] for s in data_samples]
+        keys = samples if self.both_frames_as_key else samples[:len(data_samples)]
+        key = tuple(level[:len(keys)] for level in features)
 
-        losses, proposals = self._rpn_loss(key, key_samples)
-        sampled = self._sample(proposals, key_samples)
+        losses, proposals = self._rpn_loss(key, keys)
+        sampled = self._sample(proposals, keys)
         box = self.detector.roi_head.bbox_loss(key, sampled)
         losses.update(box['loss_bbox'])
-        instances = [sample.gt_instances for sample in key_samples]
+        instances = [sample.gt_instances for sample in keys]
         losses.update(self.detector.roi_head.mask_loss(key, sampled, box['bbox_feats'], instances)['loss_mask'])
-        losses.update(self._track_loss(box['bbox_feats'], sampled, key_samples, reference, reference_samples))
+        losses.update(self._track_loss(box['bbox_feats'], sampled, samples, features))
         return losses
 
     def accelerate(self, dtype: torch.dtype = torch.float32) -> MaskTrackRCNN:
@@ -143,18 +146,22 @@ class MaskTrackRCNN(VideoModel):
             sampled.append(head.bbox_sampler.sample(assigned, priors, sample.gt_instances))
         return sampled
 
-    def _track_loss(self, roi_features: Tensor, sampled: list[Any], key_samples: list[DetDataSample], reference: Features,
-                    reference_samples: list[DetDataSample]) -> dict[str, Tensor]:
-        """Track loss of the positive RoIs of the key frames against the ground-truth boxes of the reference frames."""
+    def _track_loss(self, roi_features: Tensor, sampled: list[Any], samples: list[DetDataSample],
+                    features: Features) -> dict[str, Tensor]:
+        """Track loss of the positive RoIs of the key frames against the ground-truth boxes of the frames they are paired with.
+
+        ``samples`` and ``features`` are of 2B frames, of which i and i + B are a pair; ``sampled`` of the first B or of all.
+        """
         counts = [len(s.pos_priors) for s in sampled]
         starts = torch.tensor([0] + [len(s.pos_priors) + len(s.neg_priors) for s in sampled]).cumsum(0).tolist()
         positive = torch.cat([roi_features[start:start + count] for start, count in zip(starts, counts)])
         key = self.track_head.embed(positive).split(counts)
-        boxes = [sample.gt_instances.bboxes for sample in reference_samples]
-        others = self._embed(reference, boxes).split([len(b) for b in boxes])
-        targets = [_same_object(sample.gt_instances.instances_ids, other.gt_instances.instances_ids)[s.pos_assigned_gt_inds]
-                   for sample, other, s in zip(key_samples, reference_samples, sampled)]
-        return self.track_head.loss(list(key), list(others), targets)
+        partner = [(i + len(samples) // 2) % len(samples) for i in range(len(sampled))]
+        boxes = [s.gt_instances.bboxes[:None if i in partner else 0] for i, s in enumerate(samples)]
+        embedded = self._embed(features, boxes).split([len(b) for b in boxes])
+        targets = [_same_object(samples[i].gt_instances.instances_ids, samples[j].gt_instances.instances_ids)
+                   [s.pos_assigned_gt_inds] for i, (j, s) in enumerate(zip(partner, sampled))]
+        return self.track_head.loss(list(key), [embedded[j] for j in partner], targets)
 
     def _embed(self, features: Features, boxes: list[Tensor]) -> Tensor:
         """Embeddings of the boxes of each image: (sum of their numbers, D)."""

@@ -88,6 +88,28 @@ def test_detection_losses_look_at_the_key_frame_only(training):
     assert key > 0 and reference == 0
 
 
+def test_both_frames_may_be_key(training, monkeypatch):
+    monkeypatch.setattr(training, 'both_frames_as_key', True)
+    data = training.data_preprocessor(batch(two_objects()), True)
+    inputs = data['inputs'].requires_grad_()
+    losses = training.loss(inputs, data['data_samples'])
+    assert set(losses) == LOSSES
+    sum(scalar(value) for name, value in losses.items() if 'loss' in name and name != 'loss_match').backward()
+    assert (inputs.grad[0].abs().sum(dim=(1, 2, 3)) > 0).all()
+
+
+def test_with_both_frames_as_key_the_track_loss_is_the_mean_of_both_directions(training, monkeypatch):
+    there = pair(instances([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]), instances([[8, 6, 34, 32]], [3], [1]))
+    back = pair(instances([[8, 6, 34, 32]], [3], [1]), instances([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]))
+    back['inputs'] = there['inputs'].flip(0)
+    for cfg in (training.detector.roi_head.bbox_assigner,):  # only the ground truth is positive, so nothing is random
+        monkeypatch.setattr(cfg, 'pos_iou_thr', 0.999)
+        monkeypatch.setattr(cfg, 'match_low_quality', False)
+    one, other = (losses_of(training, item)['loss_match'] for item in (there, back))
+    monkeypatch.setattr(training, 'both_frames_as_key', True)
+    torch.testing.assert_close(losses_of(training, there)['loss_match'], (one + other) / 2)
+
+
 def test_the_key_frame_may_come_second(training):
     first = two_objects()
     second = two_objects()

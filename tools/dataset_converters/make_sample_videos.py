@@ -122,7 +122,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
     parser.add_argument('out', type=Path, help='folder to write to')
     parser.add_argument('--seed', type=int, required=True, help='the same seed makes the same files')
-    parser.add_argument('--train-videos', type=int, default=160)
+    parser.add_argument('--train-videos', type=int, default=200)
     parser.add_argument('--val-videos', type=int, default=16)
     parser.add_argument('--frames', type=int, default=12, help='frames per video')
     parser.add_argument('--size', type=picture_size, default='320x180', help='WIDTHxHEIGHT in pixels')
