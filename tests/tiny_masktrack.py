@@ -102,4 +102,4 @@ def batch(*pairs: dict[str, Any]) -> dict[str, list[Any]]:
 
 def two_objects(seed: int = 0) -> dict[str, Any]:
     """A pair in which object 1 is in both frames and object 2 only in the key frame."""
-    return pair(instances([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]), instances([[8, 6, 34, 32]], [3], [1]), seed)
+    return pair(instances([[4, 4, 30, 30], [34, 30, 60, 62]], [1, 0], [1, 2]), instances([[8, 6, 34, 32]], [1], [1]), seed)

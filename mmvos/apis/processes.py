@@ -29,3 +29,6 @@ def join_processes(config: Config) -> None:
         if (seconds := config.env_cfg.dist_cfg.get('timeout')) is not None:
             settings['timeout'] = timedelta(seconds=seconds)
         torch.distributed.init_process_group(**settings)
+        # By default the runner names a CUDA device here too.
+        config.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+                                        find_unused_parameters=config.get('find_unused_parameters', False))
