@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / 'tests'
 ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(ROOT), str(TESTS)])}
@@ -34,6 +36,8 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.argv = arguments
+    # The server may have started with other threads; sums of another number of threads differ in their last bits.
+    torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
     sys.path.insert(0, str(TESTS))
     runpy.run_path(arguments[0], run_name='__main__')
 

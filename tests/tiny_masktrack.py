@@ -34,6 +34,10 @@ TINY_OPTIONS = {
     'model.detector.roi_head.bbox_roi_extractor.out_channels': 16,
     'model.detector.roi_head.mask_roi_extractor.out_channels': 16,
     'model.detector.roi_head.bbox_head.in_channels': 16,
+    'model.detector.roi_head.bbox_head.num_shared_convs': 0,
+    'model.detector.roi_head.bbox_head.num_shared_fcs': 2,
+    'model.detector.roi_head.bbox_head.norm_cfg': None,  # batch statistics of RoIs would differ between processes
+    'model.detector.roi_head.bbox_head.loss_cls.loss_weight': 1.0,
     'model.detector.roi_head.bbox_head.fc_out_channels': 32,
     'model.detector.roi_head.mask_head.in_channels': 16,
     'model.detector.roi_head.mask_head.conv_out_channels': 16,

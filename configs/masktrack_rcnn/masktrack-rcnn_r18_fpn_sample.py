@@ -16,7 +16,16 @@ model = dict(
         rpn_head=dict(in_channels=128, feat_channels=128),
         roi_head=dict(
             bbox_roi_extractor=dict(out_channels=128),
-            bbox_head=dict(in_channels=128, fc_out_channels=256, num_classes=num_classes),
+            bbox_head=dict(
+                type='ConvFCBBoxHead',  # textures are learned faster by convolutions than by fully connected layers
+                num_shared_convs=2,
+                num_shared_fcs=1,
+                in_channels=128,
+                conv_out_channels=128,
+                fc_out_channels=256,
+                norm_cfg=dict(type='BN'),
+                num_classes=num_classes,
+                loss_cls=dict(loss_weight=2.0)),
             mask_roi_extractor=dict(out_channels=128),
             mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128, num_classes=num_classes)),
         train_cfg=dict(rcnn=dict(sampler=dict(num=64)))),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_masktrack import frame, tiny_config, tiny_model
@@ -29,11 +30,11 @@ def test_memory_stays_flat_over_a_long_video(tmp_path: Path) -> None:
 
 
 def test_a_leak_would_be_seen(tmp_path: Path) -> None:
-    kept: list[Frame] = []
+    kept: list[np.ndarray] = []
 
     def leaking() -> Iterator[Frame]:
         for item in memory.looped([frame(t, size=SIZE) for t in range(4)], 120):
-            kept.append(item)
+            kept.append(np.ones(1 << 17))  # 1 MiB, which no free memory of earlier tests can hold
             yield item
 
     growth = memory.measure(tiny_model(), leaking(), tmp_path / 'results.json', collect=False, settle=20)

@@ -44,6 +44,8 @@ def rival_config(ours: Config) -> dict[str, Any]:
     for name in ('backbone', 'neck'):
         detector[name] = source['detector'][name]
     _take(detector['rpn_head'], source['detector']['rpn_head'])
+    if source['detector']['roi_head']['bbox_head']['type'] != detector['roi_head']['bbox_head']['type']:
+        detector['roi_head']['bbox_head'] = source['detector']['roi_head']['bbox_head']  # another structure, taken whole
     for name in ('bbox_roi_extractor', 'bbox_head', 'mask_roi_extractor', 'mask_head'):
         _take(detector['roi_head'][name], source['detector']['roi_head'][name])
     detector['test_cfg'] = source['detector']['test_cfg']
