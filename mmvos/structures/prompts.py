@@ -4,10 +4,12 @@ K objects; H, W are the frame's size in original pixels.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Prompts:
 
     ids: tuple[int, ...]
     masks: tuple[NDArray[np.bool_] | None, ...]
-    boxes: tuple[tuple[float, float, float, float] | None, ...]
+    boxes: tuple[Box | None, ...]
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) != len(self.ids) or any(i < 1 for i in self.ids):
@@ -40,3 +42,25 @@ class Prompts:
                 raise ValueError(f'the mask prompt of object {object_id} is empty')
             if box is not None and not (box[2] > box[0] and box[3] > box[1]):
                 raise ValueError(f'the box prompt of object {object_id} has no area: {box}')
+
+
+def fit_prompts(prompts: Prompts, height: int, width: int) -> Prompts:
+    """The prompts with their boxes clipped to a frame of ``height`` x ``width`` original pixels.
+
+    Raises:
+        ValueError: a mask has another size than the frame, or a box lies wholly outside it.
+    """
+    for object_id, mask in zip(prompts.ids, prompts.masks):
+        if mask is not None and mask.shape != (height, width):
+            shown = 'x'.join(str(side) for side in reversed(mask.shape))
+            raise ValueError(f'the mask prompt of object {object_id} is {shown} but the frame is {width}x{height}; give a mask '
+                             f"of the frame's size")
+    boxes = tuple(box and _clipped(box, object_id, height, width) for object_id, box in zip(prompts.ids, prompts.boxes))
+    return replace(prompts, boxes=boxes)
+
+
+def _clipped(box: Box, object_id: int, height: int, width: int) -> Box:
+    x1, y1, x2, y2 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
+    if not (x2 > x1 and y2 > y1):
+        raise ValueError(f'the box prompt of object {object_id} lies outside the frame of {width}x{height}: {tuple(box)}')
+    return x1, y1, x2, y2
