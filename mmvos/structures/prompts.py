@@ -43,20 +43,19 @@ class Prompts:
             if box is not None and not (box[2] > box[0] and box[3] > box[1]):
                 raise ValueError(f'the box prompt of object {object_id} has no area: {box}')
 
+    def fitted(self, height: int, width: int) -> Prompts:
+        """The prompts with their boxes clipped to a frame of ``height`` x ``width`` original pixels.
 
-def fit_prompts(prompts: Prompts, height: int, width: int) -> Prompts:
-    """The prompts with their boxes clipped to a frame of ``height`` x ``width`` original pixels.
-
-    Raises:
-        ValueError: a mask has another size than the frame, or a box lies wholly outside it.
-    """
-    for object_id, mask in zip(prompts.ids, prompts.masks):
-        if mask is not None and mask.shape != (height, width):
-            shown = 'x'.join(str(side) for side in reversed(mask.shape))
-            raise ValueError(f'the mask prompt of object {object_id} is {shown} but the frame is {width}x{height}; give a mask '
-                             f"of the frame's size")
-    boxes = tuple(box and _clipped(box, object_id, height, width) for object_id, box in zip(prompts.ids, prompts.boxes))
-    return replace(prompts, boxes=boxes)
+        Raises:
+            ValueError: a mask has another size than the frame, or a box lies wholly outside it.
+        """
+        for object_id, mask in zip(self.ids, self.masks):
+            if mask is not None and mask.shape != (height, width):
+                shown = 'x'.join(str(side) for side in reversed(mask.shape))
+                raise ValueError(f'the mask prompt of object {object_id} is {shown} but the frame is {width}x{height}; give a '
+                                 f"mask of the frame's size")
+        boxes = tuple(box and _clipped(box, object_id, height, width) for object_id, box in zip(self.ids, self.boxes))
+        return replace(self, boxes=boxes)
 
 
 def _clipped(box: Box, object_id: int, height: int, width: int) -> Box:

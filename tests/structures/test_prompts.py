@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from mmvos.structures import Prompts, fit_prompts
+from mmvos.structures import Prompts
 
 
 def mask(height, width, y, x):
@@ -18,7 +18,7 @@ def boxes(*given):
 
 def test_a_box_partly_outside_is_clipped_and_all_else_stays():
     given = Prompts((7, 2, 3), (mask(40, 60, 3, 5), None, None), (None, (-5.5, 10, 20.25, 50), (1, 2, 3, 4)))
-    fitted = fit_prompts(given, 40, 60)
+    fitted = given.fitted(40, 60)
     assert fitted.ids == (7, 2, 3) and fitted.masks[0] is given.masks[0]
     assert fitted.boxes == (None, (0, 10, 20.25, 40), (1, 2, 3, 4))
     assert given.boxes[1] == (-5.5, 10, 20.25, 50)
@@ -27,12 +27,12 @@ def test_a_box_partly_outside_is_clipped_and_all_else_stays():
 @pytest.mark.parametrize('box', [(60, 0, 70, 10), (-9, 0, 0, 10), (0, 40, 10, 41), (5, -8, 10, -1)])
 def test_a_box_outside_the_frame_is_refused(box):
     with pytest.raises(ValueError, match=r'box prompt of object 2 lies outside the frame of 60x40'):
-        fit_prompts(boxes((0, 0, 1, 1), box), 40, 60)
+        boxes((0, 0, 1, 1), box).fitted(40, 60)
 
 
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r'mask prompt of object 4 is 40x60 but the frame is 60x40'):
-        fit_prompts(Prompts((4,), (mask(60, 40, 0, 0),), (None,)), 40, 60)
+        Prompts((4,), (mask(60, 40, 0, 0),), (None,)).fitted(40, 60)
 
 
 @pytest.mark.parametrize('ids, masks, given, message', [
