@@ -1,7 +1,8 @@
 """Initial weights of a training: a checkpoint of the same model, of a plain mmdet detector (COCO), or of a backbone.
 
-A detector's weights go to ``model.detector``, a backbone's to ``model.detector.backbone``. What has another number of classes
-(``fc_cls``, ``fc_reg``, ``conv_logits``) and what the file does not have starts at random; everything else must fit.
+A detector's weights go to ``model.detector``, a backbone's to ``model.detector.backbone`` or ``model.tracker.backbone``. What has
+another number of classes (``fc_cls``, ``fc_reg``, ``conv_logits``) and what the file does not have starts at random; stages of a
+backbone that the model's does without (``layer4``) are left out; everything else must fit.
 """
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def match_initial_weights(model: nn.Module, given: Mapping[str, Tensor], source:
     """Says which weights of a model a checkpoint gives; changes neither.
 
     Args:
-        model: a model with ``detector.backbone``.
+        model: a model with ``detector.backbone`` or ``tracker.backbone``.
         given: name -> tensor, of the model, of an mmdet detector, or of a backbone (torchvision's names).
         source: the file they come from, for messages.
 
@@ -44,6 +45,9 @@ def match_initial_weights(model: nn.Module, given: Mapping[str, Tensor], source:
     own = {name: value for name, value in model.state_dict().items() if not name.startswith('data_preprocessor')}
     given = {name: value for name, value in given.items() if name not in _NOT_OURS}
     kind, prefix = _kind(own, given, source)
+    if kind == 'backbone':
+        stages = {name.split('.')[0] for name in given} - {name.removeprefix(prefix).split('.')[0] for name in own}
+        given = {name: value for name, value in given.items() if name.split('.')[0] not in stages or name[:5] != 'layer'}
     named = {prefix + name: value for name, value in given.items()}
     unknown = [name for name in named if name not in own and not name.endswith('num_batches_tracked')]
     misfit = [name for name in named if name in own and named[name].shape != own[name].shape and not _by_class(name)]
@@ -59,13 +63,12 @@ def match_initial_weights(model: nn.Module, given: Mapping[str, Tensor], source:
 
 def _kind(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> tuple[str, str]:
     """The kind of file and the prefix of its names in the model: the one under which most names are known."""
-    prefixes = {'model': '', 'detector': 'detector.', 'backbone': 'detector.backbone.'}
-    known = {kind: sum(prefix + name in own for name in given) for kind, prefix in prefixes.items()}
-    kind = max(known, key=lambda item: known[item])
-    if known[kind] == 0:
+    prefixes = [('model', ''), ('detector', 'detector.'), ('backbone', 'detector.backbone.'), ('backbone', 'tracker.backbone.')]
+    known = [sum(prefix + name in own for name in given) for _, prefix in prefixes]
+    if max(known) == 0:
         raise ValueError(f'{source} holds no weight that the model knows (the first: {next(iter(given))}); expected a checkpoint '
                          f'of this model, of an mmdet Mask R-CNN, or of its ResNet')
-    return kind, prefixes[kind]
+    return prefixes[known.index(max(known))]
 
 
 def _by_class(name: str) -> bool:

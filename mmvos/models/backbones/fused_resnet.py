@@ -36,8 +36,8 @@ class FusedBlock(nn.Module):
         return fused
 
 
-def fuse_resnet(backbone: nn.Module) -> None:
-    """Replaces, in place, the stem and the blocks of an mmdet ``ResNet`` as far as they are ordinary ones."""
+def fuse_resnet(backbone: nn.Module, stem: bool = True) -> None:
+    """Replaces, in place, the blocks of an mmdet ``ResNet`` as far as they are ordinary ones, and its stem if ``stem``."""
     if not isinstance(backbone, ResNet):
         return
     for name in backbone.res_layers:
@@ -45,7 +45,7 @@ def fuse_resnet(backbone: nn.Module) -> None:
         for position, block in enumerate(stage):
             if _is_ordinary(block):
                 stage[position] = FusedBlock(block)
-    if not backbone.deep_stem and can_pack(backbone.conv1) and isinstance(backbone.norm1, nn.Identity):
+    if stem and not backbone.deep_stem and can_pack(backbone.conv1) and isinstance(backbone.norm1, nn.Identity):
         backbone.conv1 = PackedConv2d(backbone.conv1, relu=True)
         backbone.relu = nn.Identity()
 

@@ -1,0 +1,169 @@
+"""PromptedSegmenter: follows the objects that it is told, and gives their masks.
+
+The tracker says how (``MaskPropagator``: MaskTrack and MaskTrack-Box); this class merges the objects, adds prompts, and makes
+results. K objects, H x W the network's frame; prompts and results are in original pixels.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.structures import TrackDataSample
+from mmengine.model import BaseModule
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmvos.ops.merge import hard_merge, soft_aggregate
+from mmvos.registry import MODELS
+from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
+from mmvos.structures.rle import encode_crop
+from mmvos.structures.tracks import UNKNOWN_LABEL
+
+from .backbones.fused_resnet import fuse_resnet
+from .backbones.guided_resnet import GuidedResNet
+from .video_model import VideoModel
+
+
+@MODELS.register_module()
+class PromptedSegmenter(VideoModel):
+    """Video object segmentation from prompts.
+
+    Args:
+        tracker: config of the tracker; it has the weights.
+        data_preprocessor: config of mmdet's ``TrackDataPreprocessor``.
+        merge: 'soft' (odds normalised over the objects) or 'hard' (the most certain object takes the pixel).
+        channels_last: see ``VideoModel``.
+        init_cfg: mmengine's weight initialisation.
+    """
+
+    def __init__(self, tracker: dict[str, Any], data_preprocessor: dict[str, Any], merge: str = 'soft',
+                 channels_last: bool = True, init_cfg: dict[str, Any] | None = None) -> None:
+        super().__init__(data_preprocessor, channels_last, init_cfg)
+        if merge not in ('soft', 'hard'):
+            raise ValueError(f"merge must be 'soft' or 'hard', not {merge!r}")
+        self.tracker = MODELS.build(tracker)
+        self.merge = merge
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
+
+    def init_state(self) -> tuple[Any, ...]:
+        """No object yet."""
+        return ()
+
+    def step(self, frame: Frame, state: tuple[Any, ...], prompts: Prompts | None = None) -> tuple[tuple[Any, ...], FrameResult]:
+        """Finds the known objects in a frame, then adds those of a prompt, whose pixels win; see ``VideoModel.step``.
+
+        A prompt for an id that is known starts that object anew.
+
+        Raises:
+            ValueError: the prompt does not fit the frame.
+        """
+        if prompts is not None:
+            prompts = prompts.fitted(*frame.meta.original_shape)
+            state = tuple(item for item in state if item.id not in prompts.ids)
+        with self.autocast(frame.image.device):
+            probabilities, state = self.tracker.propagate(frame, state)
+            merged = self._merged(probabilities.float())
+            if prompts is not None:
+                guides, exact = _guides(prompts, frame)
+                given, started = self.tracker.start(frame, prompts.ids, guides, exact)
+                merged = _add_given(merged, given.float(), exact)
+                order = sorted(range(len(merged)), key=lambda k: (*state, *started)[k].id)
+                state, merged = tuple((*state, *started)[k] for k in order), merged[order]
+            state = self.tracker.commit(state, merged)
+        return state, _result(frame, [item.id for item in state], merged)
+
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of clips.
+
+        Args:
+            inputs: (B, T, 3, H, W) normalised.
+            data_samples: B clips of T frames with ``masks``, ``guides`` and ``guide_kinds`` of the same objects.
+        """
+        index = [b for b, sample in enumerate(data_samples) for _ in range(len(sample[0].gt_instances))]
+        size = tuple(inputs.shape[-2:])
+        masks, guides, kinds = [], [], []
+        for sample in data_samples:
+            instances = [sample[t].gt_instances for t in range(len(sample))]
+            masks.append(torch.stack([_padded(i.masks.to_tensor(torch.uint8, inputs.device), size) for i in instances], dim=1))
+            guides.append(torch.stack([_padded(i.guides, size) for i in instances], dim=1))
+            kinds.append(torch.stack([i.guide_kinds for i in instances], dim=1))
+        losses: dict[str, Tensor] = self.tracker.loss(inputs, index, torch.cat(masks), torch.cat(guides), torch.cat(kinds))
+        return losses
+
+    def accelerate(self, dtype: torch.dtype = torch.float32) -> 'PromptedSegmenter':
+        """See ``VideoModel``; on a CPU also convolutions with packed weights."""
+        backbones = [module for module in self.modules() if isinstance(module, GuidedResNet)]
+        for backbone in backbones:
+            backbone.fold_guide()
+        super().accelerate(dtype)
+        for backbone in backbones:
+            fuse_resnet(backbone, stem=False)  # the guide comes between the stem's convolution and its rectifier
+        return self
+
+    def _merged(self, probabilities: Tensor) -> Tensor:
+        """What is left of each object beside the others: (K, H, W)."""
+        if self.merge == 'hard':
+            return hard_merge(probabilities)
+        return soft_aggregate(probabilities)[0]
+
+
+def _padded(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    """(K, h, w) maps padded with 0 to a batch's size."""
+    return F.pad(maps, (0, size[1] - maps.shape[2], 0, size[0] - maps.shape[1]))
+
+
+def _guides(prompts: Prompts, frame: Frame) -> tuple[Tensor, list[bool]]:
+    """Guides (K, H, W) of prompts in the network's pixels, 0 in the padding, and of each whether it is a mask."""
+    height, width = frame.meta.original_shape
+    maps = []
+    for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
+        if mask is None:
+            assert box is not None
+            x1, y1, x2, y2 = (round(value) for value in box)
+            mask = np.zeros((height, width), dtype=bool)
+            mask[y1:max(y2, y1 + 1), x1:max(x2, x1 + 1)] = True
+        maps.append(torch.from_numpy(mask))
+    given = torch.stack(maps)[:, None].to(frame.image.device, torch.float32)
+    if frame.meta.network_shape != (height, width):
+        given = F.interpolate(given, size=frame.meta.network_shape, mode='bilinear', align_corners=False, antialias=True)
+    return _padded(2 * given[:, 0] - 1, tuple(frame.image.shape[2:])), [mask is not None for mask in prompts.masks]
+
+
+def _add_given(merged: Tensor, given: Tensor, exact: Sequence[bool]) -> Tensor:
+    """Puts new objects (N, H, W) beside known ones (K, H, W); the pixels of a given mask belong to nobody else."""
+    fixed = given[[k for k, is_mask in enumerate(exact) if is_mask]] if any(exact) else given[:0]
+    taken = fixed.amax(dim=0) if len(fixed) else torch.zeros_like(given[0])
+    boxed = torch.tensor([not is_mask for is_mask in exact], device=given.device)[:, None, None]
+    found = torch.cat([merged, given * boxed])
+    found = soft_aggregate(found)[0] if bool(boxed.any()) else found
+    found = found * (1 - taken)
+    return torch.cat([found[:len(merged)], torch.where(boxed, found[len(merged):], given)])
+
+
+def _result(frame: Frame, ids: Sequence[int], merged: Tensor) -> FrameResult:
+    """The result in original pixels: the most probable object of each pixel, or the background."""
+    meta = frame.meta
+    height, width = meta.original_shape
+    merged = merged[:, :meta.network_shape[0], :meta.network_shape[1]]
+    if tuple(merged.shape[1:]) != (height, width) and len(merged):
+        merged = F.interpolate(merged[None], size=(height, width), mode='bilinear', align_corners=False, antialias=True)[0]
+    if not len(merged):
+        return FrameResult(meta.index, meta.original_shape, ())
+    best, winner = merged.max(dim=0)
+    winner = torch.where(best > 1 - merged.sum(dim=0), winner, -1).cpu()  # the background's share is the rest
+    objects = []
+    for k, object_id in enumerate(ids):
+        mask = (winner == k).numpy()
+        rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+        box, score = (0.0, 0.0, 0.0, 0.0), 0.0
+        top = bottom = left = right = 0
+        if len(rows):
+            top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+            box = (float(left), float(top), float(right), float(bottom))
+            score = float(merged[k].cpu().numpy()[mask].mean())
+        rle = encode_crop(mask[top:bottom, left:right], int(top), int(left), height, width)
+        objects.append(TrackedObject(object_id, UNKNOWN_LABEL, score, box, rle))
+    return FrameResult(meta.index, meta.original_shape, tuple(objects))

@@ -1,0 +1,246 @@
+"""MaskPropagator: carries the masks of given objects from frame to frame.
+
+Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the mask of frame t-1 guides a network
+that segments frame t. Each object is seen in a square around its guide, all objects in one batch: in mode 'crop' the square is cut
+out of the image, and the guide enters the backbone's stem; in mode 'roi' it is cut out of features of the whole frame, which the
+objects share. K objects, H x W the network's frame, S x S the size of a square; probabilities in [0, 1], guides in [-1, 1].
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvos.ops.crop import crop_features, crop_squares, paste_squares, squares_around
+from mmvos.ops.guides import grow_box, guide_boxes
+from mmvos.ops.memory import join_memories
+from mmvos.registry import MODELS
+from mmvos.structures import Frame
+
+Levels = tuple[Tensor, ...]
+Memory = tuple[Tensor, Tensor]
+EXACT, DEFORMED, BOX, AWAY = range(4)  # kinds of guides in training
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """What is known of one object between two frames.
+
+    Attributes:
+        id: its name.
+        guide: (H, W), 0 = unknown.
+        box: (4,) xyxy, where it is looked for.
+        lost: for how many frames nothing of it has been seen.
+        first, last: keys and values of the frame in which it was given and of the last one; None where the head reads no memory.
+        top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the square (3,) they are of.
+    """
+
+    id: int
+    guide: Tensor
+    box: Tensor
+    lost: int = 0
+    first: Memory | None = None
+    last: Memory | None = None
+    top: Tensor | None = None
+    square: Tensor | None = None
+
+
+States = tuple[ObjectState, ...]
+
+
+@MODELS.register_module()
+class MaskPropagator(BaseModule):
+    """Mask propagation with a guided backbone and a propagation head.
+
+    Args:
+        backbone: config of a ``GuidedResNet``.
+        head: config of a ``PropagationHead``.
+        neck: config of an FPN over the backbone's last levels; without one the head takes the backbone's levels.
+        strides: of the levels that the head takes.
+        mode: 'crop' (best for small objects) or 'roi' (one pass of the backbone for all objects).
+        size: S, a multiple of the coarsest stride.
+        context: side of a square over the longer side of the guide's box.
+        train_size, train_context: S in training, and the bounds between which the context is drawn.
+        rollout: in training, how probably a frame is guided by what was predicted for the frame before.
+        roi_ratio: share of the training iterations in mode 'roi'.
+        box_passes: how often the net goes over the frame of a box prompt, each time guided by its last answer.
+    """
+
+    def __init__(self, backbone: dict[str, Any], head: dict[str, Any], neck: dict[str, Any] | None = None,
+                 strides: Sequence[int] = (2, 4, 8, 16), mode: str = 'crop', size: int = 320, context: float = 1.8,
+                 train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3), rollout: float = 0.6,
+                 roi_ratio: float = 0.0, box_passes: int = 1) -> None:
+        super().__init__()
+        if mode not in ('crop', 'roi'):
+            raise ValueError(f"mode must be 'crop' or 'roi', not {mode!r}")
+        self.backbone = MODELS.build(backbone)
+        self.neck = MODELS.build(neck) if neck else None
+        self.head = MODELS.build(head)
+        self.strides = tuple(strides)
+        self.mode, self.size, self.context, self.box_passes = mode, size, context, box_passes
+        self.train_size, self.train_context = train_size, train_context
+        self.rollout, self.roi_ratio = rollout, roi_ratio
+
+    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool]) -> tuple[Tensor, States]:
+        """Begins with the objects of a prompt.
+
+        Args:
+            frame: the frame they are given in.
+            ids: K ids.
+            guides: (K, H, W), of masks or of filled boxes.
+            exact: of each whether it is a mask, which then is the answer; a box is segmented on its own frame.
+
+        Returns:
+            Probabilities (K, H, W) and the states, to be committed.
+        """
+        boxed = torch.tensor([k for k, is_mask in enumerate(exact) if not is_mask], dtype=torch.long, device=guides.device)
+        for _ in range(self.box_passes if len(boxed) else 0):
+            answer, _, _ = self._segment(frame, guides[boxed], guide_boxes(guides[boxed]), None)
+            guides = guides.index_copy(0, boxed, 2 * answer - 1)
+        boxes = guide_boxes(guides)
+        squares = self._squares(frame, boxes)
+        levels, _ = self._encode(frame.image, self._shared(frame), [0] * len(boxes), squares, guides, self.size)
+        states = tuple(ObjectState(int(i), guide, box, top=top, square=square)
+                       for i, guide, box, top, square in zip(ids, guides, boxes, levels[-1], squares, strict=True))
+        return (guides + 1) / 2, states
+
+    def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
+        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the states, to be committed."""
+        if not states:
+            return frame.image.new_zeros(0, *frame.image.shape[2:]), states
+        memory = None
+        if self.head.reference:
+            memory = join_memories([_stack([s.first for s in states]), _stack([s.last for s in states])])
+        guides, boxes = torch.stack([s.guide for s in states]), torch.stack([s.box for s in states])
+        answer, levels, squares = self._segment(frame, guides, boxes, memory)
+        return answer, tuple(replace(s, top=top, square=square) for s, top, square in zip(states, levels[-1], squares, strict=True))
+
+    def commit(self, states: States, merged: Tensor) -> States:
+        """Takes over what was decided about a frame.
+
+        An object of which nothing is left keeps its last guide, which fades towards unknown; it is looked for where it was, in a
+        square that grows.
+
+        Args:
+            states: from ``start`` and ``propagate``, together.
+            merged: (K, H, W) probabilities after merging.
+        """
+        if not states:
+            return states
+        height, width = merged.shape[1:]
+        crops = crop_squares(merged[:, None], range(len(merged)), torch.stack([s.square for s in states]), self.size)
+        memory = self.head.remember([torch.stack([s.top for s in states])], crops)
+        boxes = guide_boxes(2 * merged - 1)
+        seen = ((merged > 0.5).flatten(1).sum(dim=1) >= 1e-4 * height * width).tolist()
+        committed = []
+        for k, state in enumerate(states):
+            now = None if memory is None else (memory[0][k], memory[1][k])
+            state = replace(state, top=None, square=None, first=state.first or now, last=now if seen[k] else state.last or now)
+            if seen[k]:
+                state = replace(state, guide=2 * merged[k] - 1, box=boxes[k], lost=0)
+            else:
+                state = replace(state, guide=state.guide / 2, box=grow_box(state.box, 1.2, height, width), lost=state.lost + 1)
+            committed.append(state)
+        return tuple(committed)
+
+    def loss(self, inputs: Tensor, index: Sequence[int], masks: Tensor, guides: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+        """Losses over clips, each frame guided by the given guide or by what was predicted for the frame before.
+
+        Args:
+            inputs: (B, T, 3, H, W) normalised.
+            index: of each of the K objects its clip.
+            masks: (K, T, H, W) in {0, 1}.
+            guides: (K, T, H, W).
+            kinds: (K, T): ``EXACT`` (nothing to learn, the frame is only remembered), ``DEFORMED``, ``BOX``, ``AWAY`` (the object
+                is not where the guide is, and the target is empty).
+        """
+        shared_features = bool(torch.rand(()) < self.roi_ratio)
+        learned, whole = (kinds != EXACT).float(), (kinds != AWAY).float()
+        memories, results = [], []
+        answer = masks[:, 0].float()
+        for t in range(inputs.shape[1]):
+            known = (learned * whole)[:, t - 1] * whole[:, t] if t else torch.zeros_like(whole[:, 0])
+            own = known * (torch.rand(len(masks), device=masks.device) < self.rollout)
+            guide = torch.where(own[:, None, None] > 0, 2 * answer - 1, guides[:, t])
+            squares = self._draw_squares(guide)
+            stages = self._levels(inputs[:, t], None) if shared_features else None
+            levels, crops = self._encode(inputs[:, t], stages, index, squares, guide, self.train_size)
+            target = self._crop(masks[:, t], squares) * whole[:, t, None, None, None]
+            logits = self.head(levels, crops, join_memories([memories[0], memories[-1]]) if memories else None)
+            results.append((logits, target, learned[:, t]))
+            answer = self._paste(logits.detach(), squares, *inputs.shape[-2:])
+            if self.head.reference:
+                mask = target if t == 0 else torch.where(learned[:, t, None, None, None] > 0, self._crop(answer, squares), target)
+                memories.append(self.head.remember(levels, mask))
+        losses: dict[str, Tensor] = self.head.loss(*(torch.cat(items) for items in zip(*results, strict=True)))
+        return losses
+
+    def _segment(self, frame: Frame, guides: Tensor, boxes: Tensor, memory: Memory | None) -> tuple[Tensor, Levels, Tensor]:
+        """Probabilities (K, H, W), the features they come from, and the squares."""
+        squares = self._squares(frame, boxes)
+        levels, crops = self._encode(frame.image, self._shared(frame), [0] * len(boxes), squares, guides, self.size)
+        logits = self.head(levels, crops, memory)
+        return self._paste(logits, squares, *frame.image.shape[2:]), levels, squares
+
+    def _squares(self, frame: Frame, boxes: Tensor) -> Tensor:
+        return squares_around(boxes, self.context, 32, round(1.2 * max(frame.meta.network_shape)))
+
+    def _draw_squares(self, guides: Tensor) -> Tensor:
+        """Squares of a training frame, of random context and a little off the centre."""
+        boxes = guide_boxes(guides)
+        low, high = self.train_context
+        context = low + (high - low) * torch.rand(len(boxes), device=boxes.device)
+        size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
+        shift = (torch.rand(len(boxes), 2, device=boxes.device) - 0.5) * 0.3 * size
+        return squares_around(boxes + shift.repeat(1, 2), context, 32, round(1.2 * max(guides.shape[1:])))
+
+    def _shared(self, frame: Frame) -> Levels | None:
+        """Features of the whole frame, in mode 'roi'."""
+        if self.mode == 'crop':
+            return None
+        levels: Levels = frame.features('propagation', lambda image: self._levels(image, None))
+        return levels
+
+    def _encode(self, images: Tensor, shared: Levels | None, index: Sequence[int], squares: Tensor, guides: Tensor,
+                size: int) -> tuple[Levels, Tensor]:
+        """Features of squares and their guides (K, 1, S, S).
+
+        Args:
+            images: (B, 3, H, W).
+            shared: features of the images to cut from; where there are none, the images are cut and guided at the stem.
+            index: of each square its image.
+            squares: (K, 3).
+            guides: (K, H, W).
+            size: S.
+        """
+        crops = crop_squares(guides[:, None], range(len(guides)), squares, size)
+        if shared is None:
+            return self._levels(crop_squares(images, index, squares, size), crops), crops
+        return tuple(crop_features(level.float(), index, squares, size // stride, stride)
+                     for level, stride in zip(shared, self.strides, strict=True)), crops
+
+    def _levels(self, images: Tensor, guides: Tensor | None) -> Levels:
+        """The levels that the head takes, of (B, 3, H, W) images."""
+        levels: Levels = self.backbone(images.contiguous(memory_format=torch.channels_last), guides)
+        if self.neck is None:
+            return levels
+        count = len(self.neck.in_channels)
+        return (*levels[:-count], *self.neck(levels[-count:]))
+
+    def _crop(self, masks: Tensor, squares: Tensor) -> Tensor:
+        """(K, H, W) masks in training squares: (K, 1, S, S)."""
+        return crop_squares(masks[:, None], range(len(masks)), squares, self.train_size)
+
+    @staticmethod
+    def _paste(logits: Tensor, squares: Tensor, height: int, width: int) -> Tensor:
+        """(K, 1, h, w) logits to probabilities (K, H, W), 0 outside the squares."""
+        return paste_squares(logits[:, 0].float().sigmoid(), squares, height, width)
+
+
+def _stack(memories: Sequence[Any]) -> Memory:
+    keys, values = zip(*memories, strict=True)
+    return torch.stack(keys), torch.stack(values)
