@@ -98,6 +98,7 @@ def test_no_place_of_one_machine_is_named() -> None:
     ('mmvos/models/masktrack_rcnn.py', 'def f():\n    import mmvos.datasets.youtube_vis'),
     ('mmvos/models/masktrack_rcnn.py', 'from mmvos import engine'),
     ('mmvos/datasets/a.py', 'from mmvos.models import x'),
+    ('mmvos/datasets/a.py', 'from .frame_files import x'),
     ('mmvos/evaluation/a.py', 'from mmvos.datasets import x'),
     ('mmvos/engine/a.py', 'from mmvos.apis import x'),
     ('mmvos/apis/a.py', 'from tools import train'),
@@ -118,6 +119,8 @@ def test_import_directions_fails_on(path: str, text: str) -> None:
     ('mmvos/apis/a.py', 'from mmvos.datasets import x\nfrom mmvos.engine import y'),
     ('mmvos/apis/inference.py', 'from .writers import x'),
     ('mmvos/structures/tracks.py', 'from .rle import RLE'),
+    ('mmvos/datasets/a.py', 'from .mask_folders import x'),
+    ('mmvos/datasets/mask_video.py', 'from .frame_files import x'),
 ])
 def test_import_directions_passes(path: str, text: str) -> None:
     assert rules.import_directions(Source(path, text)) == []
