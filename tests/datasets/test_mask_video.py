@@ -1,0 +1,120 @@
+"""MaskVideoDataset: which frames are items, what is said about the objects, which label images the results have."""
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import colored_videos as tiny
+import cv2
+import numpy as np
+import pytest
+from mmengine.registry import DefaultScope, init_default_scope
+
+from mmvos.datasets import MaskVideoDataset, VideoSampler
+
+LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}  # ids with gaps; video a begins with an empty frame
+
+
+@pytest.fixture(autouse=True)
+def mmdet_scope() -> Any:
+    init_default_scope('mmdet')
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+def told(data: MaskVideoDataset, name: str) -> dict[int, tuple[int, ...]]:
+    """Ids by the frame in which they are given."""
+    video = next(video for video in data.videos if video.name == name)
+    return {index: prompts.ids for index, prompts in data.prompts(video).items()}
+
+
+def wanted(data: MaskVideoDataset, name: str) -> list[int]:
+    video = next(video for video in data.videos if video.name == name)
+    return sorted(data.wanted_frames(video, data.prompts(video)))
+
+
+def test_every_frame_is_an_item_and_goes_through_the_pipeline(tmp_path: Path) -> None:
+    root = tiny.write_videos(tmp_path, LATE, folder='480p')
+    tiny.write_split(root, '2016/val', ['b', 'a'])
+    data = MaskVideoDataset(str(root), split='2016/val', pipeline=tiny.PIPELINE)
+    assert [(video.id, video.name, video.length) for video in data.videos] == [(1, 'b', 7), (2, 'a', 5)]
+    assert len(data) == 12 and [data.frame_range(i) for i in (0, 1)] == [range(0, 7), range(7, 12)]
+    assert list(VideoSampler(data)) == list(range(12))
+    item = data[9]
+    sample = item['data_samples'][0]
+    assert tuple(item['inputs'].shape) == (1, 3, 48, 64) and sample.ori_shape == (48, 64)
+    assert (sample.video_id, sample.frame_id, sample.video_length, sample.img_id) == (2, 2, 5, 9)
+    assert sample.img_path.endswith('JPEGImages/480p/a/00002.png')
+    image = item['inputs'][0].numpy().transpose(1, 2, 0)
+    np.testing.assert_array_equal(image, tiny.picture(tiny.label_map(2, {2: 1, 4: 1}, 5)))
+
+
+def test_davis_gives_the_objects_of_the_first_frame(tmp_path: Path) -> None:
+    data = MaskVideoDataset(str(tiny.write_videos(tmp_path, {'b': (7, {1: 0, 3: 0, 2: 2})})))
+    assert told(data, 'b') == {0: (1, 3)} and wanted(data, 'b') == list(range(7))
+    prompts = data.prompts(data.videos[0])[0]
+    labels = tiny.label_map(0, {1: 0, 3: 0}, 7)
+    np.testing.assert_array_equal(prompts.masks[1], labels == 3)
+    assert prompts.boxes == (None, None)
+
+
+def test_davis_2016_makes_one_object_of_all(tmp_path: Path) -> None:
+    data = MaskVideoDataset(str(tiny.write_videos(tmp_path, {'b': (3, {1: 0, 3: 0})})), merge_objects=True)
+    prompts = data.prompts(data.videos[0])[0]
+    assert prompts.ids == (1,)
+    np.testing.assert_array_equal(prompts.masks[0], tiny.label_map(0, {1: 0, 3: 0}, 3) > 0)
+
+
+def test_a_box_is_tight_around_the_mask(tmp_path: Path) -> None:
+    data = MaskVideoDataset(str(tiny.write_videos(tmp_path, {'b': (3, {1: 0, 3: 0})})), prompt='box')
+    prompts = data.prompts(data.videos[0])[0]
+    assert prompts.masks == (None, None)
+    assert prompts.boxes == ((3, 2, 19, 14), (8, 17, 24, 29))  # 16 wide and 12 high, see label_map
+
+
+@pytest.mark.parametrize('every', [1, 5, 0])
+def test_youtube_vos_gives_an_object_in_the_first_frame_that_shows_it(tmp_path: Path, every: int) -> None:
+    data = MaskVideoDataset(str(tiny.write_videos(tmp_path, LATE, every)), layout='youtube-vos')
+    assert told(data, 'b') == {0: (1,), 2: (3,)} and told(data, 'a') == {1: (2, 4)}
+
+
+def test_which_frames_the_results_have(tmp_path: Path) -> None:
+    sparse = MaskVideoDataset(str(tiny.write_videos(tmp_path / 'sparse', LATE, 5)), layout='youtube-vos')
+    assert wanted(sparse, 'b') == [0, 2, 5] and wanted(sparse, 'a') == [0, 1]
+    told_only = MaskVideoDataset(str(tiny.write_videos(tmp_path / 'told', LATE, 0)), layout='youtube-vos')
+    assert wanted(told_only, 'b') == list(range(7)) and wanted(told_only, 'a') == list(range(5))
+    tiny.write_meta(tmp_path / 'told', {'b': {1: ['00000', '00005'], 3: ['00002', '00005']}})
+    listed = MaskVideoDataset(str(tmp_path / 'told'), layout='youtube-vos')
+    assert wanted(listed, 'b') == [0, 2, 5] and wanted(listed, 'a') == list(range(5))
+    assert wanted(MaskVideoDataset(str(tmp_path / 'told')), 'b') == list(range(7))  # DAVIS knows no meta.json
+
+
+def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
+    root = tiny.write_videos(tmp_path, {'b': (3, {1: 0}), 'late': (3, {1: 1})}, 0)
+    data = MaskVideoDataset(str(root))
+    b, late = data.videos
+    with pytest.raises(ValueError, match=r'video late: its first frame .*00000.png has no label image'):
+        data.prompts(late)
+    path = root / 'Annotations/b/00000.png'
+    tiny.write_label_png(path, np.zeros((48, 64), np.uint8))
+    with pytest.raises(ValueError, match=r'video b: no object in .*Annotations/b/00000.png'):
+        data.prompts(b)
+    tiny.write_label_png(path, np.ones((64, 48), np.uint8))
+    with pytest.raises(ValueError, match=r'JPEGImages/b/00000.png is 64x48, but .* 48x64 \(the label image .*Annotations/b'):
+        data.prompts(b)
+    cv2.imwrite(str(path), np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'Annotations/b/00000.png is a RGB image'):
+        data.prompts(b)
+    (root / 'meta.json').write_text('{"videos": []}')
+    with pytest.raises(ValueError, match=r'meta.json is not the meta.json of YouTube-VOS'):
+        MaskVideoDataset(str(root), layout='youtube-vos')
+    shutil.rmtree(root / 'Annotations')
+    with pytest.raises(ValueError, match=r'Annotations is no folder'):
+        MaskVideoDataset(str(root))
+
+
+@pytest.mark.parametrize('wrong', [dict(layout='vos'), dict(prompt='point')])
+def test_unknown_words_are_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r'must be .* or '):
+        MaskVideoDataset(str(tmp_path), **wrong)
