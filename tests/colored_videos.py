@@ -6,7 +6,8 @@ shows. Frames are PNGs, which lose nothing. Object n has the color (40 n, 255, 0
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,34 @@ class ColorOracle(VideoModel):
         return self
 
 
+@dataclass(frozen=True)
+class ColorState:
+    """An object that the tracker knows."""
+
+    id: int
+
+
+@MODELS.register_module(force=True)
+class ColorTracker(nn.Module):
+    """The same oracle as tracker of a ``PromptedSegmenter``: probabilities 0 and 1."""
+
+    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool]) -> tuple[Tensor, Any]:
+        states = tuple(ColorState(int(i)) for i in ids)
+        return self.propagate(frame, states)[0], states
+
+    def propagate(self, frame: Frame, states: Sequence[ColorState]) -> tuple[Tensor, tuple[ColorState, ...]]:
+        masks = [torch.from_numpy(color_mask(frame.image, state.id)) for state in states]
+        maps = torch.stack(masks) if masks else torch.zeros(0, *frame.image.shape[2:])
+        return maps.float(), tuple(states)
+
+    def commit(self, states: tuple[ColorState, ...], merged: Tensor) -> tuple[ColorState, ...]:
+        assert len(states) == len(merged)
+        return states
+
+
+SEGMENTER = dict(type='mmvos.PromptedSegmenter', tracker=dict(type='mmvos.ColorTracker'))
+
+
 def color_mask(image: Tensor, number: int) -> NDArray[np.bool_]:
     """(H, W) bool, where a (1, 3, H, W) BGR image has the color of an object."""
     return ((image[0, 0] == 40 * number) & (image[0, 1] == 255)).numpy()
@@ -137,8 +166,9 @@ def config(dataset: Mapping[str, Any], evaluator: Mapping[str, Any] | None = Non
     """The oracle, tested and validated on a data set."""
     loader = dict(batch_size=1, num_workers=0, sampler=dict(type='mmvos.VideoSampler'),
                   dataset=dict(type='mmvos.MaskVideoDataset', pipeline=PIPELINE, **dataset))
+    preprocessor = dict(type='TrackDataPreprocessor', pad_size_divisor=32)
     return Config(dict(
-        model=dict(type='mmvos.ColorOracle', data_preprocessor=dict(type='TrackDataPreprocessor', pad_size_divisor=32), **model),
+        model=dict(type='mmvos.ColorOracle', data_preprocessor=preprocessor) | model,
         test_dataloader=loader, test_cfg=dict(type='mmvos.VideoTestLoop'), test_evaluator=dict(evaluator or {}) or [],
         val_dataloader=loader, val_cfg=dict(type='mmvos.VideoValLoop'), val_evaluator=dict(evaluator or {}) or [],
         default_scope='mmdet', log_level='INFO', default_hooks=dict(checkpoint=None),

@@ -1,9 +1,9 @@
-"""VideoResults: results of testing on a data set, kept on disk video by video, so that a killed test
-continues.
+"""Results of testing on a data set, kept on disk video by video, so that a killed test continues.
 
 Each process appends one JSON line per finished video to its own file ``OUT.partial/rank<r>.jsonl``; at the
-end the lines of all processes are joined in the order of the videos into ``OUT.json`` and ``OUT.zip``, byte
-for byte the same for any number of processes. A fingerprint of what was tested keeps results of different
+end the lines of all processes are joined in the order of the videos, byte for byte the same for any number of
+processes: tracks (``VideoResults``) into ``OUT.json`` and ``OUT.zip``, label images (``LabelFolders``), which
+stand in ``OUT/VIDEO`` at once, into ``OUT.zip``. A fingerprint of what was tested keeps results of different
 runs apart.
 """
 from __future__ import annotations
@@ -12,16 +12,25 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+import numpy as np
 from mmengine.dist import barrier, get_rank
 
+from mmvos.datasets import PromptedVideo
+from mmvos.datasets.youtube_vis_writer import write_label_png
 from mmvos.evaluation.youtube_vis import write_results
+from mmvos.structures import FrameResult
 
-Entry = dict[str, Any]  # one track: video_id, category_id, score, segmentations
+Entry = Any  # a track: video_id, category_id, score, segmentations; or the name of a label image
+Own = TypeVar('Own', bound='FinishedVideos')
+_LARGEST_ID = 255  # of a palette image
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
 
 
 def fingerprint(settings: Mapping[str, Any], *files: str | Path) -> str:
@@ -49,15 +58,14 @@ class _Line:
     length: int
 
 
-class VideoResults:
-    """The results of one test run; a context manager, because it keeps its shard open.
+class FinishedVideos:
+    """What one test run has finished; a context manager, because it keeps its shard open.
 
-    All processes of a distributed run construct it together (it waits for the others). Results that an
-    earlier run with the same fingerprint left behind are kept, others are deleted.
+    All processes of a distributed run construct it together (it waits for the others). What an earlier run with
+    the same fingerprint left behind is kept, other is deleted.
 
     Args:
-        out: path without suffix; ``out.json``, ``out.zip`` and, until ``merge``, the folder ``out.partial``
-            are its.
+        out: path without suffix; the folder ``out.partial`` holds the shards until ``collect``.
         run: the fingerprint of the run.
 
     Attributes:
@@ -75,7 +83,7 @@ class VideoResults:
         self.finished = frozenset(self._earlier)
         barrier()  # no process may append before all have looked
 
-    def __enter__(self) -> VideoResults:
+    def __enter__(self: Own) -> Own:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -100,15 +108,12 @@ class VideoResults:
             self._shard.close()
             self._shard = None
 
-    def merge(self, video_ids: Sequence[int]) -> tuple[Path, Path]:
-        """Joins the results of all processes into the results file; all processes call it, and wait for each
-        other.
+    def collect(self, video_ids: Sequence[int], use: Callable[[list[list[Entry]]], object]) -> None:
+        """Hands the entries of all videos to ``use`` on the main process, then forgets them; all processes call
+        it, and wait for each other.
 
         Args:
-            video_ids: all videos of the data set; their order is the order of the results.
-
-        Returns:
-            The paths of ``out.json`` and ``out.zip``.
+            video_ids: all videos of the data set; their order is the order of the entries.
 
         Raises:
             ValueError: a video has no result.
@@ -121,10 +126,72 @@ class VideoResults:
             if missing:
                 raise ValueError(f'{self._folder}: {len(missing)} of {len(video_ids)} videos have no result, '
                                  f'the first is video {missing[0]}; start the test again, it continues there')
-            write_results([entry for video_id in video_ids for entry in _entries(lines[video_id])], self.out)
+            use([_entries(lines[video_id]) for video_id in video_ids])
             shutil.rmtree(self._folder)
         barrier()
+
+
+class VideoResults(FinishedVideos):
+    """Tracks: an entry is one track in the YouTube-VIS results schema. See ``FinishedVideos``."""
+
+    def merge(self, video_ids: Sequence[int]) -> tuple[Path, Path]:
+        """Joins the tracks of all videos, see ``collect``; returns the paths of ``out.json`` and ``out.zip``."""
+        self.collect(video_ids, lambda videos: write_results([entry for video in videos for entry in video], self.out))
         return self.out.with_name(self.out.name + '.json'), self.out.with_name(self.out.name + '.zip')
+
+
+class LabelFolders(FinishedVideos):
+    """Label images ``out/VIDEO/FRAME.png`` in DAVIS's palette, whose pixel values are the objects' ids; an entry is
+    the path of one below ``out``. See ``FinishedVideos``.
+    """
+
+    def __init__(self, out: str | Path, run: str) -> None:
+        super().__init__(out, run)
+        self.finished = frozenset(video_id for video_id in self._earlier
+                                  if all((self.out / name).is_file() for name in self.read(video_id)))
+
+    def keep(self, video: PromptedVideo, results: Iterable[FrameResult]) -> None:
+        """Writes the label image of each result as it comes, and keeps the video as finished.
+
+        Raises:
+            ValueError: the folder is that of the ground truth, or an id does not fit into a palette image.
+        """
+        folder = self.out / video.name
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(path is not None and path.parent.samefile(folder) for path in video.files.masks):
+            raise ValueError(f'{folder} holds the given label images, which the results would overwrite; give '
+                             f'another place for the results')
+        names = []
+        for result in results:
+            labels = result.label_map()
+            if labels.max(initial=0) > _LARGEST_ID:
+                raise ValueError(f'video {video.name}: object id {labels.max()} does not fit into a palette image, '
+                                 f'ids are 1 to {_LARGEST_ID}')
+            names.append(f'{video.name}/{video.frame_names[result.frame_index]}.png')
+            write_label_png(self.out / names[-1], labels.astype(np.uint8))
+        surplus = {path.name for path in folder.glob('*.png')} - {Path(name).name for name in names}
+        if surplus:
+            warnings.warn(f'{folder} still holds {len(surplus)} label images that this run did not write, e.g. '
+                          f'{min(surplus)}; remove them before scoring', stacklevel=2)
+        self.append(video.id, names)
+
+    def merge(self, video_ids: Sequence[int], folder: str = '') -> Path:
+        """Packs the label images of all videos, see ``collect``; returns the path of ``out.zip``.
+
+        Args:
+            folder: where the videos stand in the zip, e.g. 'Annotations/'; at the top by default.
+        """
+        path = self.out.with_name(self.out.name + '.zip')
+        self.collect(video_ids, lambda videos: self._pack(path, folder, (name for video in videos for name in video)))
+        return path
+
+    def _pack(self, path: Path, folder: str, names: Iterable[str]) -> None:
+        with zipfile.ZipFile(path, 'w') as archive:  # PNGs do not become smaller
+            for name in names:
+                member = zipfile.ZipInfo(folder + name, _FIXED_TIME)
+                member.create_system = 3  # also on other systems
+                member.external_attr = 0o644 << 16
+                archive.writestr(member, (self.out / name).read_bytes())
 
 
 def _prepare(folder: Path, run: str) -> None:

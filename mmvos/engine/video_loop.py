@@ -1,23 +1,32 @@
 """Loops that test and validate a video model: videos one after the other, frames in order, one result per video.
 
-The dataset gives single frames, so that loading runs ahead in workers and memory does not grow with a video's length.
+The dataset gives single frames, so that loading runs ahead in workers and memory does not grow with a video's length. A data set
+whose objects are told (``MaskVideoDataset``) has ``prompts``, and its results are label maps; the results of others are tracks.
 """
 from __future__ import annotations
 
+import resource
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
+import numpy as np
+import torch
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
+from numpy.typing import NDArray
 
 from mmvos.evaluation.youtube_vis import result_entries
 from mmvos.registry import LOOPS
-from mmvos.structures import VideoTracks
+from mmvos.structures import FrameResult, VideoTracks
 
-VideoSample = dict[str, Any]  # {'video_id': int, 'length': int, 'entries': list in the YouTube-VIS results schema}
+# {'video_id': int, 'length': int, 'entries': list in the YouTube-VIS results schema}, or
+# {'sequence': str, 'frames': list of names, 'labels': sequence of (H, W) uint8}
+VideoSample = dict[str, Any]
+_REPORT_SECONDS = 10
+_MIB = 2**20
 
 
 class ResultStore(Protocol):
@@ -32,6 +41,13 @@ class ResultStore(Protocol):
         """The entries of a finished video."""
 
 
+class LabelStore(Protocol):
+    """Writes label maps to files, frame by frame."""
+
+    def keep(self, video: Any, results: Iterable[FrameResult]) -> None:
+        """Writes the results of one video as they come; it is finished when this returns."""
+
+
 class _Videos:
     """The videos of one process: runs the model over the frames that a dataloader gives.
 
@@ -43,29 +59,80 @@ class _Videos:
     def __init__(self, model: Any, dataloader: Any) -> None:
         self.model = model.module if is_model_wrapper(model) else model
         self.dataloader = dataloader
+        self.frames = 0
+        self.waited = 0.0  # seconds for frames to be loaded
+        self._started = self._reported = time.perf_counter()
 
-    def __iter__(self) -> Iterator[VideoSample]:
-        category_ids = self.dataloader.dataset.metainfo['category_ids']
-        started, reported, frames = time.perf_counter(), time.perf_counter(), 0
-        for video_id, batches in groupby(self.dataloader, key=lambda batch: _meta(batch)['video_id']):
-            tracks = self._tracks(batches)
-            frames += tracks.length
-            now = time.perf_counter()
-            if now - reported > 10:
-                reported = now
-                MMLogger.get_current_instance().info(
-                    f'{frames} of {len(self.dataloader)} frames, {frames / (now - started):.1f} frames/s')
-            yield dict(video_id=video_id, length=tracks.length,
-                       entries=result_entries(video_id, tracks.tracks(), category_ids))
+    def __iter__(self) -> Iterator[tuple[Any, Iterator[FrameResult]]]:
+        """Yields each video of the data set and the results of its frames, which must be used up before the next video."""
+        videos = {video.id: video for video in self.dataloader.dataset.videos}
+        for video_id, batches in groupby(self._batches(), key=lambda batch: _meta(batch)['video_id']):
+            yield videos[video_id], self._results(videos[video_id], batches)
 
-    def _tracks(self, batches: Iterable[dict[str, Any]]) -> VideoTracks:
-        """Runs the model over one video."""
-        first = next(batches := iter(batches))
-        tracks = VideoTracks(_meta(first)['video_length'])
-        frames = (self.model.make_frame(batch) for group in ([first], batches) for batch in group)
-        for result in self.model.run(frames):
+    def sample(self, video: Any, results: Iterable[FrameResult]) -> VideoSample:
+        """What the metrics take for a video."""
+        dataset = self.dataloader.dataset
+        if _is_told(dataset):
+            kept = list(results)
+            frames = [video.frame_names[result.frame_index] for result in kept]
+            return dict(sequence=video.name, frames=frames, labels=_LabelMaps(kept))
+        tracks = VideoTracks(video.length)
+        for result in results:
             tracks.add(result)
-        return tracks
+        entries = result_entries(video.id, tracks.tracks(), dataset.metainfo['category_ids'])
+        return dict(video_id=video.id, length=video.length, entries=entries)
+
+    def report(self) -> str:
+        """Time and memory so far, in words."""
+        seconds = time.perf_counter() - self._started
+        memory = [f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB:.0f} MiB']
+        if torch.cuda.is_available():
+            memory.append(f'{torch.cuda.max_memory_allocated() / _MIB:.0f} MiB of the GPU')
+        each = max(self.frames, 1)
+        return (f'{self.frames} frames in {seconds:.1f} s: {seconds / each:.4f} s per frame, of which {self.waited / each:.4f} s '
+                f'waiting for frames; peak memory {", ".join(memory)}')
+
+    def _results(self, video: Any, batches: Iterable[dict[str, Any]]) -> Iterator[FrameResult]:
+        """Runs the model over one video and yields the results that count."""
+        dataset = self.dataloader.dataset
+        prompts = dataset.prompts(video) if _is_told(dataset) else None
+        wanted = dataset.wanted_frames(video, prompts) if prompts is not None else range(video.length)
+        frames = (self.model.make_frame(batch) for batch in batches)
+        for result in self.model.run(frames, prompts):
+            self.frames += 1
+            now = time.perf_counter()
+            if now - self._reported > _REPORT_SECONDS:
+                self._reported = now
+                rate = self.frames / (now - self._started)
+                MMLogger.get_current_instance().info(f'{self.frames} of {len(self.dataloader)} frames, {rate:.1f} frames/s')
+            if result.frame_index in wanted:
+                yield result
+
+    def _batches(self) -> Iterator[dict[str, Any]]:
+        """The batches; the time that they are waited for is counted."""
+        before = time.perf_counter()
+        for batch in self.dataloader:
+            self.waited += time.perf_counter() - before
+            yield batch
+            before = time.perf_counter()
+
+
+class _LabelMaps(Sequence[NDArray[np.uint8]]):
+    """The label maps of results, made when they are asked for: a video's maps are large, its run lengths are not."""
+
+    def __init__(self, results: Sequence[FrameResult]) -> None:
+        self._results = results
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:  # type: ignore[override]
+        return self._results[index].label_map().astype(np.uint8)
+
+
+def _is_told(dataset: Any) -> bool:
+    """Whether a data set says which objects to follow."""
+    return hasattr(dataset, 'prompts')
 
 
 def _meta(batch: dict[str, Any]) -> dict[str, Any]:
@@ -83,8 +150,9 @@ class VideoValLoop(ValLoop):
         self.runner.call_hook('before_val')
         self.runner.call_hook('before_val_epoch')
         self.runner.model.eval()
-        for sample in _Videos(self.runner.model, self.dataloader):
-            self.evaluator.process(data_samples=[sample])
+        videos = _Videos(self.runner.model, self.dataloader)
+        for video, results in videos:
+            self.evaluator.process(data_samples=[videos.sample(video, results)])
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset.videos))
         self.runner.call_hook('after_val_epoch', metrics=metrics)
         self.runner.call_hook('after_val')
@@ -96,10 +164,12 @@ class VideoTestLoop(TestLoop):
     """Tests a model: every video through the model, then the evaluator.
 
     ``store``, when set before ``run``, keeps each finished video at once; the videos that it has already finished (leave them out
-    of the sampler) are evaluated with the others.
+    of the sampler) are evaluated with the others. ``labels``, when set, writes the label maps of a data set with prompts; they
+    are scored from the files, and the evaluator sees none of them.
     """
 
     store: ResultStore | None = None
+    labels: LabelStore | None = None
 
     def run(self) -> dict[str, float]:
         """Runs the test; returns the metrics on the main process."""
@@ -108,10 +178,16 @@ class VideoTestLoop(TestLoop):
         self.runner.model.eval()
         for sample in self._earlier():
             self.evaluator.process(data_samples=[sample])
-        for sample in _Videos(self.runner.model, self.dataloader):
+        videos = _Videos(self.runner.model, self.dataloader)
+        for video, results in videos:
+            if self.labels is not None:
+                self.labels.keep(video, results)
+                continue
+            sample = videos.sample(video, results)
             if self.store is not None:
                 self.store.append(sample['video_id'], sample['entries'])
             self.evaluator.process(data_samples=[sample])
+        self.runner.logger.info(videos.report())
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset.videos))
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
