@@ -27,6 +27,7 @@ class StaticClipDataset(BaseDataset):
         data_root: root of ``ann_file`` and ``data_prefix``.
         data_prefix: ``img_path`` is the folder that the JSON's file names are relative to.
         min_area: least ``area`` in the JSON, in pixels.
+        samples_per_epoch: number of items, each of a random object; by default one item for each object.
         pipeline: transforms.
         lazy_init: read the file at first use.
 
@@ -35,8 +36,8 @@ class StaticClipDataset(BaseDataset):
     """
 
     def __init__(self, ann_file: str, data_root: str = '', data_prefix: dict[str, str] | None = None, min_area: float = 32 * 32,
-                 pipeline: Sequence[Any] = (), lazy_init: bool = False) -> None:
-        self.min_area = min_area
+                 samples_per_epoch: int | None = None, pipeline: Sequence[Any] = (), lazy_init: bool = False) -> None:
+        self.min_area, self.samples_per_epoch = min_area, samples_per_epoch
         super().__init__(ann_file, data_root=data_root, data_prefix=data_prefix or dict(img_path=''), pipeline=list(pipeline),
                          lazy_init=lazy_init)
 
@@ -58,9 +59,12 @@ class StaticClipDataset(BaseDataset):
         print_log(f'{self.ann_file}: {len(records)} of {len(annotations)} objects are used', logger='current')
         return records
 
+    def __len__(self) -> int:
+        return self.samples_per_epoch or super().__len__()
+
     def prepare_data(self, idx: int) -> Any:
         """One object through the pipeline; None where its mask is empty."""
-        record = self.get_data_info(idx)
+        record = self.get_data_info(np.random.randint(super().__len__()) if self.samples_per_epoch else idx)
         height, width = record['height'], record['width']
         mask = _decoded(record['segmentation'], height, width)
         if not mask.any():

@@ -9,6 +9,8 @@ empty one.
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -17,12 +19,14 @@ from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
 Mask = NDArray[np.bool_]
+Image = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 _STEP = 8  # pixels between two points at which a spline is evaluated
 _POINT_DRAWS = 8  # of which the one with the widest spread is taken
 _STEEPEST = 0.3  # largest offset over the smallest distance between two points
 _PLACE_DRAWS = 30
+_ONLINE_DILATION = 5  # pixels
 
 
 def box_of(mask: Mask) -> Box | None:
@@ -146,6 +150,59 @@ def move_away(guide: Mask, avoid: Mask, rng: np.random.Generator, within: Box, r
         moved[top:top + h, left:left + w] = small > 0
         return moved
     return None
+
+
+def online_set(image: Image, mask: Mask, rng: np.random.Generator) -> Iterator[tuple[Image, Mask, Mask]]:
+    """Training samples from the one annotated frame of a video, for tuning a net to it (MaskTrack, section 3.2).
+
+    The frame as it is and turned by 2, 4, ... 20 degrees to both sides, each also mirrored, makes 42 images; each comes with two
+    guides, one by ``affine_deform`` and one by ``tps_deform`` and a dilation of 5 pixels. Of a turned frame the largest upright
+    rectangle without a gap is shown, at the size of the frame. Another call draws other guides.
+
+    Args:
+        image: (H, W, 3) uint8.
+        mask: (H, W) bool.
+        rng: draws the guides.
+
+    Yields:
+        84 times image, mask and guide, all of size H x W.
+    """
+    affine = affine_deform(mask, rng)
+    bent = dilate_disk(tps_deform(mask, rng), _ONLINE_DILATION)
+    for angle in (0, *(sign * degrees for degrees in range(2, 21, 2) for sign in (1, -1))):
+        turned = _turned(image, angle, cv2.INTER_CUBIC)
+        masks = [_turned(m.view(np.uint8), angle, cv2.INTER_NEAREST).view(np.bool_) for m in (mask, affine, bent)]
+        for step in (1, -1):  # as it is and mirrored
+            target, *guides = (np.ascontiguousarray(m[:, ::step]) for m in masks)
+            picture = np.ascontiguousarray(turned[:, ::step])
+            for guide in guides:
+                yield picture, target, guide
+
+
+def largest_rectangle(width: float, height: float, degrees: float) -> tuple[float, float]:
+    """Width and height of the largest upright rectangle inside a rectangle that is turned by -90 to 90 degrees."""
+    sine, cosine = abs(math.sin(math.radians(degrees))), math.cos(math.radians(degrees))
+    longer, shorter = max(width, height), min(width, height)
+    if shorter <= 2 * sine * cosine * longer or abs(sine - cosine) < 1e-9:
+        half = shorter / 2  # only the longer sides bound it
+        return (half / sine, half / cosine) if width >= height else (half / cosine, half / sine)
+    double = cosine * cosine - sine * sine
+    return (width * cosine - height * sine) / double, (height * cosine - width * sine) / double
+
+
+def _turned(picture: NDArray[np.uint8], degrees: float, interpolation: int) -> NDArray[np.uint8]:
+    """The largest upright part of a turned picture (H, W[, 3]), resized to H x W."""
+    if degrees == 0:
+        return picture
+    height, width = picture.shape[:2]
+    inner_width, inner_height = largest_rectangle(width, height, degrees)
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    center = np.array([width - 1, height - 1]) / 2
+    linear = np.array([[cosine, -sine], [sine, cosine]]) * (inner_width / width, inner_height / height)
+    matrix = np.column_stack([linear, center - linear @ center])
+    turned = cv2.warpAffine(picture, matrix, (width, height), flags=interpolation | cv2.WARP_INVERSE_MAP,
+                            borderMode=cv2.BORDER_REPLICATE)
+    return turned.astype(np.uint8, copy=False)
 
 
 def _warped(mask: Mask, matrix: NDArray[np.float64]) -> Mask:
