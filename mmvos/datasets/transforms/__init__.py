@@ -1,9 +1,12 @@
 """Transforms that mmdet and mmcv do not have."""
 from .color_clip import ColorClip
+from .color_pair import ColorPair
 from .crop_clip import CropClip
+from .crop_pair import CropPair
 from .deform_guides import DeformGuides
 from .load_frame import LoadFrame
 from .pack_clip import PackClip
+from .pack_pair import PackPair
 from .warp_clip import WarpClip
 
-__all__ = ['ColorClip', 'CropClip', 'DeformGuides', 'LoadFrame', 'PackClip', 'WarpClip']
+__all__ = ['ColorClip', 'ColorPair', 'CropClip', 'CropPair', 'DeformGuides', 'LoadFrame', 'PackClip', 'PackPair', 'WarpClip']
