@@ -68,7 +68,7 @@ class PromptedSegmenter(VideoModel):
             merged = self._merged(probabilities.float())
             if prompts is not None:
                 guides, exact = _guides(prompts, frame)
-                given, started = self.tracker.start(frame, prompts.ids, guides, exact)
+                given, started = self.tracker.start(frame, prompts.ids, guides, exact, _boxes(prompts, frame))
                 merged = _add_given(merged, given.float(), exact)
                 order = sorted(range(len(merged)), key=lambda k: (*state, *started)[k].id)
                 state, merged = tuple((*state, *started)[k] for k in order), merged[order]
@@ -101,6 +101,9 @@ class PromptedSegmenter(VideoModel):
         super().accelerate(dtype)
         for backbone in backbones:
             fuse_resnet(backbone, stem=False)  # the guide comes between the stem's convolution and its rectifier
+        for module in self.modules():
+            if module not in backbones:
+                fuse_resnet(module)
         return self
 
     def _merged(self, probabilities: Tensor) -> Tensor:
@@ -132,6 +135,18 @@ def _guides(prompts: Prompts, frame: Frame) -> tuple[Tensor, list[bool]]:
     return _padded(2 * given[:, 0] - 1, tuple(frame.image.shape[2:])), [mask is not None for mask in prompts.masks]
 
 
+def _boxes(prompts: Prompts, frame: Frame) -> list[tuple[float, ...]]:
+    """Boxes xyxy of prompts in the network's pixels: those around the masks, and where there is no mask those given."""
+    found = []
+    for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
+        if mask is not None:
+            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+            box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        assert box is not None
+        found.append(tuple(float(value * frame.meta.scale[i % 2]) for i, value in enumerate(box)))
+    return found
+
+
 def _add_given(merged: Tensor, given: Tensor, exact: Sequence[bool]) -> Tensor:
     """Puts new objects (N, H, W) beside known ones (K, H, W); the pixels of a given mask belong to nobody else."""
     fixed = given[[k for k, is_mask in enumerate(exact) if is_mask]] if any(exact) else given[:0]
@@ -157,7 +172,7 @@ def _result(frame: Frame, ids: Sequence[int], merged: Tensor) -> FrameResult:
     objects = []
     for k, object_id in enumerate(ids):
         mask = (winner == k).numpy()
-        rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box, score = (0.0, 0.0, 0.0, 0.0), 0.0
         top = bottom = left = right = 0
         if len(rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 SPECK = 0.05  # parts smaller than this share of the largest part do not count for the box
@@ -23,7 +24,7 @@ def guide_boxes(guides: Tensor) -> Tensor:
     return torch.tensor(boxes, dtype=torch.float32, device=guides.device).reshape(-1, 4)
 
 
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
+def _box(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     parts = stats[1:]
     if not len(parts):

@@ -23,7 +23,8 @@ def read_memory(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     # -|k - q|^2 without |q|^2, which the softmax over k does not see.
     likeness = 2 * keys.transpose(1, 2) @ query - keys.square().sum(dim=1)[:, :, None]  # (K, N, n)
     weights = (likeness.float() / keys.shape[1] ** 0.5).softmax(dim=1)
-    return values @ weights.to(values.dtype)
+    read: Tensor = values @ weights.to(values.dtype)
+    return read
 
 
 def join_memories(memories: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

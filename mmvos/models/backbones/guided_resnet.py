@@ -42,7 +42,8 @@ class GuidedResNet(ResNet):
         """To be called before ``fuse_conv_bn``: the first batch norm's scale goes into the guide's convolution too."""
         norm = self.norm1
         if isinstance(norm, nn.modules.batchnorm._BatchNorm):
-            scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+            assert norm.running_var is not None
+            scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
             self.guide_conv.weight.data.mul_(scale[:, None, None, None])
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> tuple[Tensor, ...]:

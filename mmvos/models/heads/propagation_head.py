@@ -70,8 +70,8 @@ class PropagationHead(BaseModule):
     def init_weights(self) -> None:
         """As torch and mmcv do, but guides start at zero: the first step is that of a net without guide."""
         super().init_weights()
-        for guide in self.guides:
-            nn.init.zeros_(guide.weight)
+        for guide in self.guides.parameters():
+            nn.init.zeros_(guide)
 
     def forward(self, levels: Sequence[Tensor], guide: Tensor, memory: Memory | None = None) -> Tensor:
         """Mask logits.
@@ -86,7 +86,7 @@ class PropagationHead(BaseModule):
         """
         x: Tensor | None = None
         for i in reversed(range(len(levels))):
-            size = levels[i].shape[2:]
+            size = (levels[i].shape[2], levels[i].shape[3])
             y = self.laterals[i](levels[i]) + self.guides[i](F.adaptive_avg_pool2d(guide, size))
             if x is None:
                 y = y if memory is None else y + self.readout(self._read(levels[i], memory))
@@ -101,7 +101,7 @@ class PropagationHead(BaseModule):
         if not self.reference:
             return None
         top = levels[-1]
-        presence = F.adaptive_avg_pool2d(mask, top.shape[2:]).to(top.dtype) * 2 - 1
+        presence = F.adaptive_avg_pool2d(mask, (top.shape[2], top.shape[3])).to(top.dtype) * 2 - 1
         value = self.value(torch.cat([self.laterals[-1](top), presence], dim=1))
         return self.key(top).flatten(2), torch.cat([value, presence.to(value.dtype)], dim=1).flatten(2)
 

@@ -85,7 +85,8 @@ class MaskPropagator(BaseModule):
         self.train_size, self.train_context = train_size, train_context
         self.rollout, self.roi_ratio = rollout, roi_ratio
 
-    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool]) -> tuple[Tensor, States]:
+    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool],
+              boxes: Sequence[Sequence[float]] = ()) -> tuple[Tensor, States]:
         """Begins with the objects of a prompt.
 
         Args:
@@ -93,6 +94,7 @@ class MaskPropagator(BaseModule):
             ids: K ids.
             guides: (K, H, W), of masks or of filled boxes.
             exact: of each whether it is a mask, which then is the answer; a box is segmented on its own frame.
+            boxes: K boxes xyxy; not needed here, the guides say the same.
 
         Returns:
             Probabilities (K, H, W) and the states, to be committed.
@@ -101,11 +103,11 @@ class MaskPropagator(BaseModule):
         for _ in range(self.box_passes if len(boxed) else 0):
             answer, _, _ = self._segment(frame, guides[boxed], guide_boxes(guides[boxed]), None)
             guides = guides.index_copy(0, boxed, 2 * answer - 1)
-        boxes = guide_boxes(guides)
-        squares = self._squares(frame, boxes)
-        levels, _ = self._encode(frame.image, self._shared(frame), [0] * len(boxes), squares, guides, self.size)
+        around = guide_boxes(guides)
+        squares = self._squares(frame, around)
+        levels, _ = self._encode(frame.image, self._shared(frame), [0] * len(around), squares, guides, self.size)
         states = tuple(ObjectState(int(i), guide, box, top=top, square=square)
-                       for i, guide, box, top, square in zip(ids, guides, boxes, levels[-1], squares, strict=True))
+                       for i, guide, box, top, square in zip(ids, guides, around.unbind(), levels[-1], squares, strict=True))
         return (guides + 1) / 2, states
 
     def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
@@ -132,8 +134,9 @@ class MaskPropagator(BaseModule):
         if not states:
             return states
         height, width = merged.shape[1:]
-        crops = crop_squares(merged[:, None], range(len(merged)), torch.stack([s.square for s in states]), self.size)
-        memory = self.head.remember([torch.stack([s.top for s in states])], crops)
+        squares = torch.stack([s.square for s in states if s.square is not None])
+        crops = crop_squares(merged[:, None], range(len(merged)), squares, self.size)
+        memory = self.head.remember([torch.stack([s.top for s in states if s.top is not None])], crops)
         boxes = guide_boxes(2 * merged - 1)
         seen = ((merged > 0.5).flatten(1).sum(dim=1) >= 1e-4 * height * width).tolist()
         committed = []
@@ -160,7 +163,8 @@ class MaskPropagator(BaseModule):
         """
         shared_features = bool(torch.rand(()) < self.roi_ratio)
         learned, whole = (kinds != EXACT).float(), (kinds != AWAY).float()
-        memories, results = [], []
+        memories: list[Memory] = []
+        results: list[tuple[Tensor, Tensor, Tensor]] = []
         answer = masks[:, 0].float()
         for t in range(inputs.shape[1]):
             known = (learned * whole)[:, t - 1] * whole[:, t] if t else torch.zeros_like(whole[:, 0])

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from mmvos.models import PropagationHead
+
+
+def make(**settings):
+    torch.manual_seed(0)
+    head = PropagationHead(in_channels=(8, 16), channels=(8, 16), key_channels=4, **settings)
+    head.init_weights()
+    levels = [torch.randn(3, 8, 16, 16), torch.randn(3, 16, 8, 8)]
+    return head.eval(), levels, torch.rand(3, 1, 32, 32) * 2 - 1
+
+
+def test_logits_are_at_the_finest_level():
+    head, levels, guide = make()
+    assert head(levels, guide).shape == (3, 1, 16, 16)
+
+
+def test_a_new_heads_guide_changes_nothing_and_a_trained_ones_does():
+    head, levels, guide = make()
+    assert torch.equal(head(levels, guide), head(levels, torch.zeros_like(guide)))
+    torch.nn.init.normal_(head.guides[0].weight)
+    assert not torch.allclose(head(levels, guide), head(levels, torch.zeros_like(guide)))
+
+
+def test_memory_tells_object_from_background():
+    head, levels, guide = make()
+    first, second = (head.remember(levels, torch.full((3, 1, 32, 32), p)) for p in (0.0, 1.0))
+    assert first[0].shape == (3, 4, 64) and first[1].shape == (3, 17, 64)
+    assert torch.equal(first[0], second[0]) and not torch.allclose(head(levels, guide, first), head(levels, guide, second))
+
+
+def test_without_reference_nothing_is_remembered():
+    head, levels, guide = make(reference=False)
+    assert head.remember(levels, guide) is None and not any('readout' in name for name, _ in head.named_parameters())
+
+
+def test_objects_do_not_see_each_other():
+    head, levels, guide = make()
+    memory = head.remember(levels, (guide + 1) / 2)
+    together = head(levels, guide, memory)
+    alone = head([level[1:2] for level in levels], guide[1:2], tuple(item[1:2] for item in memory))
+    torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_loss_numbers_and_weights():
+    head, _, _ = make()
+    logits = torch.zeros(2, 1, 4, 4)
+    targets = torch.ones(2, 1, 8, 8)
+    loss = head.loss(logits, targets, torch.tensor([1.0, 0.0]))
+    assert loss['loss_mask'].item() == pytest.approx(0.693147, abs=1e-6)
+    assert loss['loss_dice'].item() == pytest.approx(1 - 65 / 97, abs=1e-6)  # p = .5 at 64 pixels of an object of 64
+    logits[1] = 1e3  # the weightless object
+    assert all(torch.equal(value, loss[name]) for name, value in head.loss(logits, targets, torch.tensor([1.0, 0.0])).items())
+
+
+def test_loss_without_any_object_is_zero_with_a_graph():
+    head, _, _ = make()
+    logits = torch.zeros(2, 1, 4, 4, requires_grad=True)
+    loss = sum(head.loss(logits, torch.ones(2, 1, 8, 8), torch.zeros(2)).values())
+    loss.backward()
+    assert loss.item() == 0 and not logits.grad.any()

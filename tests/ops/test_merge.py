@@ -1,0 +1,45 @@
+"""The merge table of the specification (case 13)."""
+import pytest
+import torch
+
+from mmvos.ops.merge import hard_merge, soft_aggregate
+
+
+def probability(background: float, foreground: float) -> float:
+    return float(torch.tensor(foreground - background, dtype=torch.float64).sigmoid())
+
+
+@pytest.mark.parametrize(('logits', 'hard', 'soft'), [
+    (((2, 1), (2, 1)), 0, 0),
+    (((-1, 3), (5, 1)), 1, 1),
+    (((-9, 2), (2.4, 2.5)), 1, 1),
+    (((1.5, 1.5), (7, 0)), 1, None),
+    (((0, 4), (0, 4)), 2, None),
+])
+def test_winner_of_a_pixel(logits, hard, soft):
+    p = torch.tensor([probability(*pair) for pair in logits]).reshape(2, 1, 1)
+    merged = hard_merge(p)
+    assert merged.flatten().tolist() == [float(hard == 1), float(hard == 2)]
+    if soft is not None:
+        objects, background = soft_aggregate(p)
+        assert int(torch.cat([background[None], objects]).argmax()) == soft
+
+
+def test_soft_aggregation_numbers():
+    p = torch.tensor([0.8, 0.6]).reshape(2, 1, 1)
+    objects, background = soft_aggregate(p, torch.full((1, 1), 0.3))
+    assert [background.item(), *objects.flatten().tolist()] == pytest.approx([.072289, .674699, .253012], abs=1e-6)
+    objects, background = soft_aggregate(p)
+    assert [background.item(), *objects.flatten().tolist()] == pytest.approx([.015564, .715953, .268482], abs=1e-6)
+
+
+def test_guides_after_merging_stay_between_minus_one_and_one():
+    p = torch.rand(4, 6, 6)
+    for merged in (hard_merge(p), soft_aggregate(p)[0]):
+        guide = 2 * merged - 1
+        assert guide.min() >= -1 and guide.max() <= 1 and merged.sum(dim=0).max() <= 1 + 1e-6
+    assert set(hard_merge(p).unique().tolist()) <= {0.0, 1.0}
+
+
+def test_no_objects():
+    assert hard_merge(torch.zeros(0, 3, 4)).shape == soft_aggregate(torch.zeros(0, 3, 4))[0].shape == (0, 3, 4)
