@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -93,7 +92,7 @@ class PromptedSegmenter(VideoModel):
         losses: dict[str, Tensor] = self.tracker.loss(inputs, index, torch.cat(masks), torch.cat(guides), torch.cat(kinds))
         return losses
 
-    def accelerate(self, dtype: torch.dtype = torch.float32) -> 'PromptedSegmenter':
+    def accelerate(self, dtype: torch.dtype = torch.float32) -> PromptedSegmenter:
         """See ``VideoModel``; on a CPU also convolutions with packed weights."""
         backbones = [module for module in self.modules() if isinstance(module, GuidedResNet)]
         for backbone in backbones:

@@ -8,6 +8,7 @@ K objects in S x S squares; level i has C_i channels and S / stride_i cells a si
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from mmcv.cnn import ConvModule
@@ -54,7 +55,7 @@ class PropagationHead(BaseModule):
             ConvModule(c_in, c, 1, norm_cfg=dict(type='GN', num_groups=8), act_cfg=None)
             for c_in, c in zip(in_channels, channels))
         self.guides = nn.ModuleList(nn.Conv2d(1, c, 3, padding=1, bias=False) for c in channels)
-        self.reductions = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(channels, channels[1:]))
+        self.reductions = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels))
         self.blocks = nn.ModuleList(
             nn.Sequential(*(_Residual(c) for _ in range(num_blocks if c is channels[-1] else 1))) for c in channels)
         self.predictor = ConvModule(channels[0], 1, 3, padding=1, norm_cfg=dict(type='GN', num_groups=8),

@@ -1,9 +1,9 @@
 """MaskPropagator: carries the masks of given objects from frame to frame.
 
-Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the mask of frame t-1 guides a network
-that segments frame t. Each object is seen in a square around its guide, all objects in one batch: in mode 'crop' the square is cut
-out of the image, and the guide enters the backbone's stem; in mode 'roi' it is cut out of features of the whole frame, which the
-objects share. K objects, H x W the network's frame, S x S the size of a square; probabilities in [0, 1], guides in [-1, 1].
+Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the mask of frame t-1 guides a
+network that segments frame t. Each object is seen in a square around its guide, all objects in one batch: in mode 'crop' the
+square is cut out of the image, and the guide enters the backbone's stem; in mode 'roi' it is cut out of features of the whole
+frame, which the objects share. K objects, H x W the network's frame, S x S the size of a square; probabilities in [0, 1], guides in [-1, 1].
 """
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ class MaskPropagator(BaseModule):
             memory = join_memories([_stack([s.first for s in states]), _stack([s.last for s in states])])
         guides, boxes = torch.stack([s.guide for s in states]), torch.stack([s.box for s in states])
         answer, levels, squares = self._segment(frame, guides, boxes, memory)
-        return answer, tuple(replace(s, top=top, square=square) for s, top, square in zip(states, levels[-1], squares, strict=True))
+        waiting = zip(states, levels[-1], squares, strict=True)
+        return answer, tuple(replace(state, top=top, square=square) for state, top, square in waiting)
 
     def commit(self, states: States, merged: Tensor) -> States:
         """Takes over what was decided about a frame.
