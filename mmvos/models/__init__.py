@@ -1,16 +1,23 @@
 """Video models and their parts."""
+from .backbones.crop_features import CropFeatures
 from .backbones.guided_resnet import GuidedResNet
+from .backbones.siamese_resnet import SiameseResNet
 from .heads.propagation_head import PropagationHead
 from .heads.roi_extractor import PyramidRoIExtractor
 from .heads.rpn_head import RPNHead
+from .heads.siamese_head import MaskRefiner, SiameseHead
 from .heads.track_head import TrackHead
 from .masktrack_rcnn import MaskTrackRCNN
+from .necks.siamese_adjust import SiameseAdjust
+from .necks.siamese_correlation import SiameseCorrelation
 from .prompted_segmenter import PromptedSegmenter
 from .trackers.instance_memory import InstanceMemory
 from .trackers.mask_propagator import MaskPropagator
+from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
 
 __all__ = [
-    'GuidedResNet', 'InstanceMemory', 'MaskPropagator', 'MaskTrackRCNN', 'PromptedSegmenter', 'PropagationHead',
-    'PyramidRoIExtractor', 'RPNHead', 'TrackHead', 'VideoModel'
+    'CropFeatures', 'GuidedResNet', 'InstanceMemory', 'MaskPropagator', 'MaskRefiner', 'MaskTrackRCNN', 'PromptedSegmenter',
+    'PropagationHead', 'PyramidRoIExtractor', 'RPNHead', 'SiameseAdjust', 'SiameseCorrelation', 'SiameseHead', 'SiameseResNet',
+    'SiameseTracker', 'TrackHead', 'VideoModel'
 ]

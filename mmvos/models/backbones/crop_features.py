@@ -1,0 +1,91 @@
+"""CropFeatures: a siamese tracker's features, of windows cut out of the image (Wang et al., SiamMask, CVPR 2019).
+
+One backbone pass over the windows of all objects as a batch. K windows of S x S pixels, n x n cells.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.model import BaseModule
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmvos.ops.crop import BORDER_CELLS, Window, cut_cells, cut_window
+from mmvos.registry import MODELS
+from mmvos.structures import Frame
+
+Levels = tuple[Tensor, ...]
+Color = tuple[int, int, int]
+PATCHES = ((61, 4), (31, 2), (15, 1))  # cells of a mask's patch in stem, stage 1, stage 2, and how many per cell of stage 2
+_WHOLE = 20  # stage 2 cells from which on a search window is a whole one, at whose border patches reach outside
+
+
+@MODELS.register_module()
+class CropFeatures(BaseModule):
+    """Backbone and adjusting layer, on windows.
+
+    Args:
+        backbone: config of a ``SiameseResNet``.
+        adjust: config of a ``SiameseAdjust``.
+    """
+
+    def __init__(self, backbone: dict[str, Any], adjust: dict[str, Any]) -> None:
+        super().__init__()
+        self.backbone = MODELS.build(backbone)
+        self.adjust = MODELS.build(adjust)
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, Levels]:
+        """Features of windows (K, 3, S, S), BGR from 0 to 255.
+
+        Returns:
+            (K, C, n, n) adjusted, and stem, stage 1 and stage 2, from which masks are refined. S = 127, 143, 255 give n = 7, 9,
+            31.
+        """
+        stem, first, second, third = self.backbone(windows.contiguous(memory_format=torch.channels_last))
+        return self.adjust(third), (stem, first, second)
+
+    def look(self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], size: int) -> tuple[Tensor, Levels]:
+        """Features of windows of a frame.
+
+        Args:
+            frame: BGR from 0 to 255, not normalised.
+            windows: K of them.
+            colors: of each what is seen outside the frame.
+            size: S.
+        """
+        image = frame.features('pixels', lambda _: _pixels(frame))
+        cut = np.stack([cut_window(image, window, color, size) for window, color in zip(windows, colors, strict=True)])
+        return self(torch.from_numpy(cut).to(frame.image.device).permute(0, 3, 1, 2).float())
+
+    @staticmethod
+    def patches(levels: Levels, index: Tensor) -> Levels:
+        """What the mask of each cell is refined from.
+
+        Args:
+            levels: from ``forward`` or ``look``.
+            index: (P, 3) int64 rows (window, row, column).
+
+        Returns:
+            (P, 64, 61, 61), (P, 256, 31, 31), (P, 512, 15, 15).
+        """
+        margin = BORDER_CELLS if levels[2].shape[3] >= _WHOLE else 0
+        windows, corners = index[:, 0].tolist(), (index[:, 1:] - margin).tolist()
+        return tuple(cut_cells(level, windows, [(row * cells, column * cells) for row, column in corners], size)
+                     for level, (size, cells) in zip(levels, PATCHES, strict=True))
+
+    @staticmethod
+    def color(frame: Frame) -> Color:
+        """The mean colour of a frame, truncated, with which the surroundings of an object that starts in it are filled."""
+        image = frame.features('pixels', lambda _: _pixels(frame))
+        blue, green, red = (image.sum(axis=(0, 1), dtype=np.int64) // (image.shape[0] * image.shape[1])).tolist()
+        return blue, green, red
+
+
+def _pixels(frame: Frame) -> NDArray[np.uint8]:
+    """(H, W, 3) of the frame's valid part."""
+    height, width = frame.meta.network_shape
+    image = frame.image[0, :, :height, :width].permute(1, 2, 0)
+    return np.ascontiguousarray(image.round().clamp(0, 255).to(torch.uint8).cpu().numpy())

@@ -1,0 +1,231 @@
+"""SiameseTracker: follows objects by comparing a search window with a template of the object's first frame.
+
+Wang et al., Fast Online Object Tracking and Segmentation (SiamMask), CVPR 2019; the steps of its published code, whose weights
+give here what they give there, except that all objects are one batch and that the template's kernels are made once. Of all
+anchors in a search window the best gives the object's new place, and the mask at its cell. K objects, H x W the network's
+frame, n x n cells, N anchors, S x S pixels of a mask; boxes are centre and size in frame pixels, probabilities in [0, 1].
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.model import BaseModule
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmvos.ops.anchors import STRIDE, anchor_grid, change_penalty, cosine_window, decode_boxes
+from mmvos.ops.crop import TEMPLATE, mask_area, paste_mask, search_side, template_side, window_around
+from mmvos.ops.masks import center_probabilities
+from mmvos.ops.polygons import Polygon, box_polygon, mask_polygon
+from mmvos.registry import MODELS
+from mmvos.structures import Frame
+
+SMALLEST = 10.0  # frame pixels, of the box that is followed
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """What is known of one object between two frames.
+
+    Attributes:
+        id: its name.
+        center, size: (x, y) and (width, height) of the upright box that is followed, in frame pixels.
+        kernels: (3, C, a, a), the template in the frame where it was given.
+        color: what is put around that frame's edges, and those of all later ones.
+        score: of the anchor chosen in the last frame, 1 in the first.
+        polygon: four corners: the rotated box of the last mask, or the upright one where that mask is too small.
+    """
+
+    id: int
+    center: Point
+    size: Point
+    kernels: Tensor
+    color: tuple[int, int, int]
+    score: float
+    polygon: Polygon
+
+
+States = tuple[ObjectState, ...]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the anchors of K search windows say.
+
+    Attributes:
+        boxes: (K, N, 4) centre from the window's middle, and size, in pixels of the search window; float64.
+        scores: (K, N) probabilities that it is the object.
+        penalties: (K, N) in (0, 1], for changes of size and shape.
+        best: (K,) the anchor with the highest score after penalties and distance from the middle.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    penalties: Tensor
+    best: Tensor
+
+
+@MODELS.register_module()
+class SiameseTracker(BaseModule):
+    """Tracking and segmentation with a siamese network.
+
+    Args:
+        features: config of ``CropFeatures`` or ``PyramidFeatures``.
+        neck: config of a ``SiameseCorrelation``.
+        head: config of a ``SiameseHead``.
+        search_size: pixels of the search window.
+        mask_threshold: probability above which a pixel is the object's.
+        penalty: strength of the penalty for changes of size and shape.
+        window_influence: share of the nearness to the window's middle in the choice of the anchor, against the score.
+        size_rate: how much of a change of size is taken over where the score is 1.
+    """
+
+    def __init__(self, features: dict[str, Any], neck: dict[str, Any], head: dict[str, Any], search_size: int = 255,
+                 mask_threshold: float = 0.35, penalty: float = 0.04, window_influence: float = 0.4,
+                 size_rate: float = 1.0) -> None:
+        super().__init__()
+        self.features = MODELS.build(features)
+        self.neck = MODELS.build(neck)
+        self.head = MODELS.build(head)
+        self.search_size, self.mask_threshold = search_size, mask_threshold
+        self.penalty, self.window_influence, self.size_rate = penalty, window_influence, size_rate
+        self.cells = (search_size - TEMPLATE) // STRIDE + 9  # n
+
+    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool],
+              boxes: Sequence[Sequence[float]]) -> tuple[Tensor, States]:
+        """Begins with the objects of a prompt.
+
+        Args:
+            frame: the frame they are given in.
+            ids: K ids.
+            guides: (K, H, W) in [-1, 1], of masks or of filled boxes.
+            exact: of each whether it is a mask, which then is the answer; a box is segmented on its own frame.
+            boxes: K boxes xyxy, given or around the masks.
+
+        Returns:
+            Probabilities (K, H, W) and the states, to be committed.
+        """
+        color = self.features.color(frame)
+        places = [(((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1)) for x1, y1, x2, y2 in boxes]
+        windows = [window_around(center, template_side(*size)) for center, size in places]
+        template, _ = self.features.look(frame, windows, [color] * len(windows), TEMPLATE)
+        kernels = self.neck.encode_template(template)
+        states = tuple(ObjectState(int(i), center, size, kernel, color, 1.0, box_polygon(center, size))
+                       for i, (center, size), kernel in zip(ids, places, kernels, strict=True))
+        probabilities = (guides + 1) / 2
+        boxed = [k for k, is_mask in enumerate(exact) if not is_mask]
+        if boxed:
+            found, _ = self.propagate(frame, tuple(states[k] for k in boxed))
+            probabilities = probabilities.index_copy(0, torch.tensor(boxed, device=found.device), found)
+        return probabilities, states
+
+    def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
+        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the states, to be committed.
+
+        A probability is above .5 where the mask's own is above ``mask_threshold``.
+        """
+        if not states:
+            return frame.image.new_zeros(0, *frame.image.shape[2:]), states
+        scales = [TEMPLATE / template_side(*s.size) for s in states]
+        windows = [window_around(s.center, search_side(TEMPLATE / scale, self.search_size))
+                   for s, scale in zip(states, scales, strict=True)]
+        search, levels = self.features.look(frame, windows, [s.color for s in states], self.search_size)
+        kernels = torch.stack([s.kernels for s in states])
+        candidates = self._candidates(kernels, search, states, scales)
+        cells = [divmod(anchor % self.cells ** 2, self.cells) for anchor in candidates.best.tolist()]
+        masks = self._masks(kernels, search, levels, cells).float().sigmoid().cpu().numpy()
+        pasted = [paste_mask(mask, mask_area(s.center, window[2], cell, self.search_size), *frame.meta.network_shape)
+                  for mask, s, window, cell in zip(masks, states, windows, cells, strict=True)]
+        moved = self._moved(states, candidates, scales, pasted, *frame.meta.network_shape)
+        return self._probabilities(frame, pasted), moved
+
+    @staticmethod
+    def commit(states: States, merged: Tensor) -> States:
+        """The states: where an object is looked for follows from its own box, not from what the others leave of its mask.
+
+        Args:
+            states: from ``start`` and ``propagate``, together.
+            merged: (K, H, W) probabilities after merging.
+        """
+        assert len(states) == len(merged)
+        return states
+
+    def compare(self, templates: Tensor, searches: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
+        """The network on cut windows, for training.
+
+        Args:
+            templates: (B, 3, 127, 127).
+            searches: (B, 3, S, S); 255 pixels give n = 25, 143 give n = 3.
+
+        Returns:
+            Logits (B, 10, n, n), deltas (B, 20, n, n), the mask branch (B, C, n, n), and the features that ``mask_logits`` takes.
+        """
+        template, _ = self.features(templates)
+        search, levels = self.features(searches)
+        kernels = self.neck.encode_template(template)
+        answers = [self.neck.correlate(kernels, search, branch) for branch in ('score', 'box', 'mask')]
+        return *self.head(*answers[:2]), answers[2], levels
+
+    def mask_logits(self, mask_map: Tensor, levels: Any, index: Tensor) -> Tensor:
+        """Mask logits (P, S, S) of cells, for training.
+
+        Args:
+            mask_map, levels: from ``compare``.
+            index: (P, 3) int64 rows (pair, row, column).
+        """
+        if self.head.refine is None:
+            logits: Tensor = self.head.base_masks_of(mask_map, index)
+        else:
+            pair, row, column = index.unbind(dim=1)
+            logits = self.head.refine(mask_map[pair, :, row, column], self.features.patches(levels, index))
+        return logits
+
+    def _candidates(self, kernels: Tensor, search: Tensor, states: States, scales: Sequence[float]) -> Candidates:
+        """The anchors' scores and boxes, and which is best."""
+        answers = [self.neck.correlate(kernels, search, branch) for branch in ('score', 'box')]
+        scores, deltas = (item.double() for item in self.head.flatten(*self.head(*answers)))
+        anchors, window = (item.to(scores.device) for item in (anchor_grid(self.cells), cosine_window(self.cells)))
+        boxes = decode_boxes(deltas, anchors)
+        sizes = boxes.new_tensor([[side * scale for side in s.size] for s, scale in zip(states, scales, strict=True)])
+        penalties = change_penalty(boxes, sizes, self.penalty)
+        ranks = penalties * scores * (1 - self.window_influence) + window * self.window_influence
+        return Candidates(boxes, scores, penalties, ranks.argmax(dim=1))
+
+    def _masks(self, kernels: Tensor, search: Tensor, levels: Any, cells: list[tuple[int, int]]) -> Tensor:
+        """Mask logits (K, S, S), each at one cell (row, column)."""
+        features = self.neck.correlate_at(kernels, search, cells)
+        if self.head.refine is None:
+            logits: Tensor = self.head.base_masks(features)
+        else:
+            index = torch.tensor([(k, *cell) for k, cell in enumerate(cells)])
+            logits = self.head.refine(features, self.features.patches(levels, index))
+        return logits
+
+    def _moved(self, states: States, candidates: Candidates, scales: Sequence[float], masks: Sequence[NDArray[np.float32]],
+               height: int, width: int) -> States:
+        """The states after the frame, from the best candidates and the masks in the frame."""
+        objects = torch.arange(len(states), device=candidates.best.device)
+        boxes, scores, penalties = (item[objects, candidates.best].tolist()
+                                    for item in (candidates.boxes, candidates.scores, candidates.penalties))
+        moved = []
+        for state, scale, mask, (dx, dy, w, h), score, penalty in zip(states, scales, masks, boxes, scores, penalties):
+            rate = penalty * score * self.size_rate
+            center = (state.center[0] + dx / scale, state.center[1] + dy / scale)
+            size = (state.size[0] * (1 - rate) + w / scale * rate, state.size[1] * (1 - rate) + h / scale * rate)
+            polygon = mask_polygon(mask > self.mask_threshold) or box_polygon(center, size)
+            center = min(max(center[0], 0.0), width), min(max(center[1], 0.0), height)
+            size = max(min(size[0], width), SMALLEST), max(min(size[1], height), SMALLEST)
+            moved.append(replace(state, center=center, size=size, score=score, polygon=polygon))
+        return tuple(moved)
+
+    def _probabilities(self, frame: Frame, masks: Sequence[NDArray[np.float32]]) -> Tensor:
+        """(K, H, W) of masks in the frame's valid part, the threshold moved to .5."""
+        height, width = frame.meta.network_shape
+        found = frame.image.new_zeros(len(masks), *frame.image.shape[2:])
+        found[:, :height, :width] = torch.from_numpy(np.stack(masks)).to(found)
+        return center_probabilities(found, self.mask_threshold)

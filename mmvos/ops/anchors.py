@@ -1,0 +1,71 @@
+"""Anchors of a siamese tracker, and how it chooses among them (Li et al., SiamRPN, CVPR 2018, sections 3.2 and 4.3).
+
+A search image has n x n cells of 8 pixels with A = 5 anchors each, N = A n n in all; the flat index is anchor * n * n + row * n +
+column. Boxes are (centre x, centre y, width, height) in pixels of the search image. K objects.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+STRIDE = 8
+SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))  # width, height: ratios .33 .5 1 2 3 of an area of 64 cells
+COUNT = len(SIZES)
+_LONGEST = 16.0  # the logarithm of a side is cut here, so that untrained weights give finite boxes
+
+
+def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
+    """All anchors of a search image.
+
+    Args:
+        cells: n.
+        center: where the middle cell lies in x and in y; 0 gives boxes relative to the middle of the search image.
+
+    Returns:
+        (N, 4) float64.
+    """
+    position = (torch.arange(cells, dtype=torch.float64) - cells // 2) * STRIDE + center
+    y, x = torch.meshgrid(position, position, indexing='ij')  # (n, n)
+    places = torch.stack([x, y], dim=-1).reshape(1, -1, 2).expand(COUNT, -1, -1)
+    sizes = torch.tensor(SIZES, dtype=torch.float64)[:, None].expand_as(places)
+    return torch.cat([places, sizes], dim=-1).reshape(-1, 4)
+
+
+def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
+    """Boxes (..., N, 4) of the deltas (..., 4, N): centre offsets in anchor sizes, logarithms of the size ratios."""
+    dx, dy, dw, dh = deltas.unbind(dim=-2)
+    x, y, width, height = anchors.unbind(dim=-1)
+    return torch.stack([dx * width + x, dy * height + y, dw.clamp(max=_LONGEST).exp() * width,
+                        dh.clamp(max=_LONGEST).exp() * height], dim=-1)
+
+
+def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
+    """What a candidate loses because its size or shape differs from the object's.
+
+    Args:
+        boxes: (K, N, 4).
+        sizes: (K, 2), width and height of the objects in pixels of the search image.
+        strength: 0 for no penalty.
+
+    Returns:
+        (K, N) in (0, 1]; 1 where size and shape are the object's.
+    """
+    width, height = boxes[..., 2], boxes[..., 3]
+    size_change = _change(_padded_side(width, height) / _padded_side(*sizes.unbind(dim=1))[:, None])
+    shape_change = _change((sizes[:, 0] / sizes[:, 1])[:, None] / (width / height))
+    return torch.exp(-(size_change * shape_change - 1) * strength)
+
+
+def _padded_side(width: Tensor, height: Tensor) -> Tensor:
+    padding = (width + height) / 2
+    return ((width + padding) * (height + padding)).sqrt()
+
+
+def _change(ratio: Tensor) -> Tensor:
+    return torch.maximum(ratio, 1 / ratio)
+
+
+def cosine_window(cells: int) -> Tensor:
+    """(N,) float64: for all anchors of a cell the same weight, 1 in the middle of the search image and 0 at its edge."""
+    line = torch.hann_window(cells, periodic=False, dtype=torch.float64)
+    return torch.outer(line, line).flatten().repeat(COUNT)
