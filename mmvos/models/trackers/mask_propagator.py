@@ -3,7 +3,8 @@
 Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the mask of frame t-1 guides a
 network that segments frame t. Each object is seen in a square around its guide, all objects in one batch: in mode 'crop' the
 square is cut out of the image, and the guide enters the backbone's stem; in mode 'roi' it is cut out of features of the whole
-frame, which the objects share. K objects, H x W the network's frame, S x S the size of a square; probabilities in [0, 1], guides in [-1, 1].
+frame, which the objects share. K objects, H x W the network's frame, S x S the size of a square; probabilities are in [0, 1],
+guides in [-1, 1].
 """
 from __future__ import annotations
 
