@@ -24,7 +24,7 @@ Box = tuple[int, int, int, int]
 
 _STEP = 8  # pixels between two points at which a spline is evaluated
 _POINT_DRAWS = 8  # of which the one with the widest spread is taken
-_STEEPEST = 0.3  # largest offset over the smallest distance between two points
+_STEEPEST = 0.3  # largest offset over the spread of the points
 _PLACE_DRAWS = 30
 _ONLINE_DILATION = 5  # pixels
 
@@ -66,8 +66,8 @@ def affine_deform(mask: Mask, rng: np.random.Generator, scale: float = 0.05, shi
 def tps_deform(mask: Mask, rng: np.random.Generator, points: int = 5, shift: float = 0.1) -> Mask:
     """The object bent so that ``points`` random points of its boundary move by up to ``shift`` of w in x, of h in y.
 
-    The boundary is the ring of pixels just outside the object. Points close together move less, so that the plane does not
-    fold. Where the ring has no ``points`` pixels, or the points drawn lie on a line, the mask is returned as it is.
+    The boundary is the ring of pixels just outside the object. Points that lie close together or nearly on a line move less, so
+    that the plane does not fold. A mask whose ring has fewer than ``points`` pixels, or is a line, is returned as it is.
     """
     box = box_of(mask)
     if box is None:
@@ -78,9 +78,12 @@ def tps_deform(mask: Mask, rng: np.random.Generator, points: int = 5, shift: flo
     if len(ring_x) < points:
         return mask.copy()
     ring = np.stack([ring_x, ring_y], axis=1) + np.maximum((x1 - 1, y1 - 1), 0)
-    source = max((ring[rng.choice(len(ring), points, replace=False)] for _ in range(_POINT_DRAWS)), key=_spread)
-    offsets = rng.uniform(-shift, shift, source.shape) * (w, h)
-    target = source + offsets * min(1, _STEEPEST * _spread(source) / max(float(np.abs(offsets).max()), 1e-6))
+    draws = [ring[rng.choice(len(ring), points, replace=False)] for _ in range(_POINT_DRAWS)]
+    spreads = [_spread(drawn / (w, h)) for drawn in draws]
+    best = int(np.argmax(spreads))
+    source, offsets = draws[best], rng.uniform(-shift, shift, (points, 2))
+    offsets *= min(1, _STEEPEST * spreads[best] / max(float(np.abs(offsets).max()), 1e-6))
+    target = source + offsets * (w, h)
     return _moved_by_spline(mask, source, target, box)
 
 
@@ -222,10 +225,11 @@ def _ring(mask: Mask, box: Box) -> Mask:
     return cv2.dilate(inside.view(np.uint8), disk(1)).view(np.bool_) & ~inside
 
 
-def _spread(points: NDArray[np.int64]) -> float:
-    """Smallest distance between two of the points."""
+def _spread(points: NDArray[np.float64]) -> float:
+    """Smallest distance between two of the points, or twice their root mean square distance to a line."""
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
-    return float(distances[np.triu_indices(len(points), 1)].min())
+    thickness = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[-1] / math.sqrt(len(points))
+    return min(float(distances[np.triu_indices(len(points), 1)].min()), 2 * float(thickness))
 
 
 def _moved_by_spline(mask: Mask, source: NDArray[np.int64], target: NDArray[np.float64], box: Box) -> Mask:
