@@ -10,6 +10,7 @@ from mmdet.registry import LOOPS as MMDET_LOOPS
 from mmdet.registry import METRICS as MMDET_METRICS
 from mmdet.registry import MODELS as MMDET_MODELS
 from mmdet.registry import OPTIM_WRAPPERS as MMDET_OPTIM_WRAPPERS
+from mmdet.registry import TASK_UTILS as MMDET_TASK_UTILS
 from mmdet.registry import TRANSFORMS as MMDET_TRANSFORMS
 from mmdet.registry import WEIGHT_INITIALIZERS as MMDET_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
@@ -26,5 +27,6 @@ TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'mmvos.datasets')
 DATA_SAMPLERS = _child('data sampler', MMDET_DATA_SAMPLERS, 'mmvos.datasets')
 METRICS = _child('metric', MMDET_METRICS, 'mmvos.evaluation')
 LOOPS = _child('loop', MMDET_LOOPS, 'mmvos.engine')
+TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'mmvos.engine')
 HOOKS = _child('hook', MMDET_HOOKS, 'mmvos.engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', MMDET_OPTIM_WRAPPERS, 'mmvos.engine')

@@ -1,6 +1,8 @@
 """Training and testing beside what mmengine has."""
+from .freeze_hook import FreezeHook
 from .hooks import IterationSeedHook, NonFiniteLossHook
+from .online_fine_tuner import OnlineFineTuner
 from .optim_wrapper import GuardedOptimWrapper
 from .video_loop import VideoTestLoop, VideoValLoop
 
-__all__ = ['GuardedOptimWrapper', 'IterationSeedHook', 'NonFiniteLossHook', 'VideoTestLoop', 'VideoValLoop']
+__all__ = ['FreezeHook', 'GuardedOptimWrapper', 'IterationSeedHook', 'NonFiniteLossHook', 'OnlineFineTuner', 'VideoTestLoop', 'VideoValLoop']
