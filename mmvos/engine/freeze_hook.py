@@ -1,0 +1,68 @@
+"""Freezing parts of a model for a part of the training, as SiamMask's staged training needs it."""
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmvos.registry import HOOKS
+
+
+@HOOKS.register_module()
+class FreezeHook(Hook):
+    """Keeps modules untrained, their batch norms in evaluation mode, until a share of the training is over.
+
+    The optimizer is made before the first iteration, with all parameters of the config and their learning rates
+    (``paramwise_cfg``); a frozen parameter gets no gradient, so no optimizer touches it, and starts without momentum when its
+    time has come. What the model itself freezes stays frozen. With several processes ``find_unused_parameters=True`` is needed.
+
+    Args:
+        modules: regular expressions; a module whose whole name matches one of them is frozen with all that is in it.
+        until: share of the iterations, in [0, 1]; 1 for the whole training.
+
+    Raises:
+        ValueError: ``until`` is out of range, or (at the start of the training) an expression matches no module.
+    """
+
+    priority = 'HIGH'
+
+    def __init__(self, modules: Sequence[str], until: float = 1.0) -> None:
+        if not 0 <= until <= 1:
+            raise ValueError(f'until is a share of the training between 0 and 1, not {until}')
+        self.modules, self.until = tuple(modules), until
+        self._chosen: list[nn.Module] = []
+        self._own: list[nn.Parameter] = []  # what the hook froze
+        self._modes: dict[nn.Module, bool] = {}  # whether the model itself trains a module
+
+    def before_train(self, runner: Runner) -> None:
+        """Finds the modules and their trained parameters."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        named = dict(model.named_modules())
+        self._chosen = []
+        for pattern in self.modules:
+            found = [module for name, module in named.items() if re.fullmatch(pattern, name)]
+            if not found:
+                raise ValueError(f'FreezeHook: the model has no module {pattern!r}')
+            self._chosen += found
+        parameters = {id(p): p for module in self._chosen for p in module.parameters() if p.requires_grad}
+        self._own, self._modes = list(parameters.values()), {}
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
+        """Freezes or thaws; before every iteration, because the loops put the model into training mode in between."""
+        if not self._own:
+            return
+        if not self._modes:
+            self._modes = {part: part.training for module in self._chosen for part in module.modules()}
+        trained = runner.iter >= self.until * runner.max_iters
+        for parameter in self._own:
+            parameter.requires_grad_(trained)
+        for part, mode in self._modes.items():
+            part.training = mode and trained
+        if trained:
+            runner.logger.info(f'iteration {runner.iter}: {", ".join(self.modules)} are trained from now on')
+            self._own = []

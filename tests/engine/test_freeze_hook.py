@@ -1,0 +1,119 @@
+"""Freezing for a part of the training, and the learning rates of the two stages of SiamMask."""
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
+from torch import nn
+
+from mmvos.engine import FreezeHook
+
+SCHEDULES = Path(__file__).resolve().parents[2] / 'configs/_base_/schedules'
+
+
+class Stages(nn.Module):
+    """Two stages with a batch norm; ``first`` keeps its norm in evaluation mode, as mmdet's ResNet does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+        self.last = nn.Sequential(nn.Linear(3, 1), nn.BatchNorm1d(1))
+        self.last[1].bias.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Stages:
+        super().train(mode)
+        self.first[1].eval()
+        return self
+
+
+def trained(model: nn.Module) -> list[str]:
+    return [name for name, p in model.named_parameters() if p.requires_grad]
+
+
+def run(hook: FreezeHook, model: Stages, iterations: int, optimizer: torch.optim.Optimizer, start: int = 0) -> list[list[str]]:
+    """A loop as mmengine's, with four iterations an epoch; returns what changed in each."""
+    runner = SimpleNamespace(model=model, iter=start, max_iters=8, logger=logging.getLogger('test'))
+    hook.before_train(runner)
+    changes = []
+    for runner.iter in range(start, start + iterations):
+        if runner.iter % 4 == 0 or runner.iter == start:
+            model.train()
+        hook.before_train_iter(runner, runner.iter)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        optimizer.zero_grad()
+        x = model.last(model.first(torch.randn(5, 2)))
+        ((x - 3) ** 3).sum().backward()
+        optimizer.step()
+        changes.append([name for name, value in model.state_dict().items() if not torch.equal(value, before[name])])
+    return changes
+
+
+@pytest.mark.parametrize('start', [0, 2])
+def test_a_stage_is_frozen_for_the_first_half_and_then_trained(start):
+    torch.manual_seed(0)
+    model = Stages()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    changes = run(FreezeHook(['last'], until=0.75), model, 8 - start, optimizer, start)
+    for t, names in enumerate(changes, start):
+        assert 'first.0.weight' in names
+        assert any(name.startswith('last') for name in names) == (t >= 6)
+    assert {'last.0.weight', 'last.1.weight', 'last.1.running_mean'} <= set(changes[-1])
+    assert 'last.1.bias' not in changes[-1]  # the model froze it
+    assert 'first.1.running_mean' not in changes[-1]
+
+
+def test_a_thawed_norm_keeps_the_mode_that_the_model_gives_it():
+    torch.manual_seed(0)
+    model = Stages()
+    changes = run(FreezeHook([r'fir.t'], until=0.25), model, 8, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert all('first.0.weight' not in names for names in changes[:2]) and 'first.0.weight' in changes[2]
+    assert all('first.1.running_mean' not in names for names in changes)
+
+
+def test_frozen_for_good_by_default():
+    model = Stages()
+    run(FreezeHook(['first']), model, 8, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert trained(model) == ['last.0.weight', 'last.0.bias', 'last.1.weight']
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match=r'between 0 and 1, not 1\.5'):
+        FreezeHook(['a'], until=1.5)
+    with pytest.raises(ValueError, match="no module 'firs'"):
+        FreezeHook(['firs']).before_train(SimpleNamespace(model=Stages()))
+
+
+def rates(schedule: str) -> list[list[float]]:
+    """The learning rates of the 20 epochs, of an ordinary parameter and of one of the backbone."""
+    init_default_scope('mmdet')
+    config = Config.fromfile(SCHEDULES / f'{schedule}.py')
+    model = nn.ModuleDict({'head': nn.Linear(1, 1), 'features': nn.ModuleDict({'backbone': nn.Linear(1, 1)})})
+    optimizer = build_optim_wrapper(model, config.optim_wrapper.to_dict()).optimizer
+    schedulers = [PARAM_SCHEDULERS.build(dict(item, optimizer=optimizer)) for item in config.param_scheduler]
+    found = []
+    for _ in range(config.train_cfg.max_epochs):
+        found.append([optimizer.param_groups[0]['lr'], optimizer.param_groups[-1]['lr']])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return found
+
+
+def test_learning_rates_of_the_base_stage():
+    head, backbone = zip(*rates('siammask_base'))
+    known = {0: .001, 1: .00137973, 2: .00190365, 3: .00262653, 4: .0036239, 5: .005, 6: .00475848, 18: .00262689, 19: .0025}
+    for epoch, value in known.items():
+        assert head[epoch] == pytest.approx(value, rel=2e-5)
+        assert backbone[epoch] == pytest.approx(value / 10, rel=2e-5)
+
+
+def test_learning_rates_of_the_refine_stage():
+    head, _ = zip(*rates('siammask_refine'))
+    for epoch, value in {0: .01, 1: .00929635, 18: .00268923, 19: .0025}.items():
+        assert head[epoch] == pytest.approx(value, rel=2e-5)
