@@ -226,10 +226,10 @@ def _ring(mask: Mask, box: Box) -> Mask:
 
 
 def _spread(points: NDArray[np.float64]) -> float:
-    """Smallest distance between two of the points, or twice their root mean square distance to a line."""
+    """Smallest distance between two of the points, or their root mean square distance to a line, the smaller."""
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
     thickness = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[-1] / math.sqrt(len(points))
-    return min(float(distances[np.triu_indices(len(points), 1)].min()), 2 * float(thickness))
+    return min(float(distances[np.triu_indices(len(points), 1)].min()), float(thickness))
 
 
 def _moved_by_spline(mask: Mask, source: NDArray[np.int64], target: NDArray[np.float64], box: Box) -> Mask:

@@ -95,7 +95,7 @@ def test_slender_object_does_not_fold() -> None:
     pole = cv2.line(np.zeros((200, 300), np.uint8), (60, 20), (220, 180), 1, 3).view(bool)
     rng = np.random.default_rng(0)
     areas = [tps_deform(pole, rng).sum() / pole.sum() for _ in range(100)]
-    assert min(areas) > 0.7 and max(areas) < 1.4
+    assert 0.9 < np.median(areas) < 1.1 and min(areas) > 0.6 and np.percentile(areas, 95) < 1.6  # unlimited: 6.1 and 21
 
 
 def test_bending_by_nothing_changes_nothing() -> None:

@@ -1,0 +1,115 @@
+"""StaticClipDataset: which objects are used, their masks, and what errors say."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.registry import DefaultScope, init_default_scope
+from youtube_vis_files import rectangle_runs
+
+from mmvos.datasets import StaticClipDataset
+from mmvos.registry import DATASETS
+
+LOAD = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
+SAMPLE = [LOAD, dict(type='mmvos.WarpClip', clip_length=4), dict(type='mmvos.CropClip', size=48), dict(type='mmvos.DeformGuides'),
+          dict(type='mmvos.PackClip')]
+HEIGHT, WIDTH = 60, 80
+COCO = Path(__file__).parents[3] / 'shared/data/coco128'
+
+
+@pytest.fixture(autouse=True)
+def mmdet_scope() -> Any:
+    init_default_scope('mmdet')
+    np.random.seed(0)
+    yield
+    DefaultScope._instance_dict.clear()
+
+
+def square(number: int, side: float, image_id: int = 7, **more: Any) -> dict[str, Any]:
+    """A square whose upper left corner is (10, 8)."""
+    polygon = [10, 8, 10 + side, 8, 10 + side, 8 + side, 10, 8 + side]
+    return dict(id=number, image_id=image_id, category_id=1, iscrowd=0, area=side * side, bbox=[10, 8, side, side],
+                segmentation=[polygon]) | more
+
+
+def write(root: Path, annotations: list[dict[str, Any]]) -> str:
+    (root / 'images').mkdir(parents=True, exist_ok=True)
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    cv2.imwrite(str(root / 'images/x.jpg'), image)
+    images = [dict(id=7, file_name='x.jpg', height=HEIGHT, width=WIDTH)]
+    (root / 'a.json').write_text(json.dumps(dict(images=images, annotations=annotations, categories=[dict(id=1, name='thing')])))
+    return str(root)
+
+
+def opened(root: str, **more: Any) -> StaticClipDataset:
+    return StaticClipDataset('a.json', root, dict(img_path='images'), **more)
+
+
+def test_small_and_crowd_objects_are_left_out(tmp_path: Path) -> None:
+    crowd, no_mask = square(3, 40, iscrowd=1), square(5, 40, segmentation=[])
+    root = write(tmp_path, [square(1, 31), square(2, 32), crowd, square(4, 40), no_mask])
+    data = opened(root)
+    assert [data.prepare_data(i)['gt_masks'][0].masks.sum() for i in range(len(data))] == [32 * 32, 40 * 40]
+    assert len(opened(root, min_area=500)) == 3 and len(opened(root, min_area=1100)) == 1
+
+
+def test_polygons_and_run_lengths_give_the_same_mask(tmp_path: Path) -> None:
+    runs = rectangle_runs(10, 8, 40, 40, HEIGHT, WIDTH)
+    parts = [[10, 8, 30, 8, 30, 48, 10, 48], [30, 8, 50, 8, 50, 48, 30, 48]]
+    data = opened(write(tmp_path, [square(1, 40), square(2, 40, segmentation=runs), square(3, 40, segmentation=parts)]))
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[8:48, 10:50] = 1
+    for i in range(3):
+        item = data.prepare_data(i)
+        assert (item['gt_masks'][0].masks == expected[None]).all()
+        assert item['gt_instances_ids'][0].tolist() == [1] and item['height'] == [HEIGHT] and item['width'] == [WIDTH]
+        assert {key: len(values) for key, values in item.items()} == dict.fromkeys(item, 1)
+
+
+def test_becomes_a_clip(tmp_path: Path) -> None:
+    config = dict(type='mmvos.StaticClipDataset', ann_file='a.json', data_root=write(tmp_path, [square(1, 40)]),
+                  data_prefix=dict(img_path='images'), pipeline=SAMPLE)
+    sample = DATASETS.build(config)[0]
+    assert sample['inputs'].shape == (4, 3, 48, 48)
+    frames = sample['data_samples'].video_data_samples
+    assert [frame.frame_id for frame in frames] == [0, 1, 2, 3]
+    masks = [frame.gt_instances.masks.masks[0] for frame in frames]
+    assert all((masks[0] != mask).any() for mask in masks[1:])
+
+
+def test_length_of_an_epoch(tmp_path: Path) -> None:
+    data = opened(write(tmp_path, [square(1, 40), square(2, 34)]), samples_per_epoch=30)
+    assert len(data) == 30 and {int(data[i]['gt_masks'][0].masks.sum()) for i in range(30)} == {1600, 1156}
+
+
+def test_empty_mask_gives_another_item(tmp_path: Path) -> None:
+    outside = [100, 100, 140, 100, 140, 140]
+    data = opened(write(tmp_path, [square(1, 40, segmentation=[outside]), square(2, 40)]))
+    assert data.prepare_data(0) is None and data[0]['gt_masks'][0].masks.sum() == 1600
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'a\.json cannot be read: No such file'):
+        opened(str(tmp_path / 'nowhere'))
+    root = write(tmp_path, [square(1, 40, image_id=9)])
+    with pytest.raises(ValueError, match=r'a\.json: annotation 1 has no image 9'):
+        opened(root)
+    with pytest.raises(ValueError, match=r'a\.json has no object of at least 1024 pixels'):
+        opened(write(tmp_path, [square(1, 20)]))
+    (tmp_path / 'a.json').write_text('[]')
+    with pytest.raises(ValueError, match=r'a\.json is no COCO JSON file'):
+        opened(root)
+    data = opened(write(tmp_path, [square(1, 40)]), pipeline=SAMPLE)
+    (tmp_path / 'images/x.jpg').unlink()
+    with pytest.raises(ValueError, match=r'images/x\.jpg .* cannot be read'):
+        data[0]
+
+
+@pytest.mark.skipif(not COCO.is_dir(), reason='needs ../shared/data/coco128')
+def test_coco() -> None:
+    data = StaticClipDataset('instances.json', str(COCO), dict(img_path='images'), pipeline=SAMPLE)
+    assert len(data) > 400 and data[0]['inputs'].shape == (4, 3, 48, 48)
