@@ -5,4 +5,5 @@ from .online_fine_tuner import OnlineFineTuner
 from .optim_wrapper import GuardedOptimWrapper
 from .video_loop import VideoTestLoop, VideoValLoop
 
-__all__ = ['FreezeHook', 'GuardedOptimWrapper', 'IterationSeedHook', 'NonFiniteLossHook', 'OnlineFineTuner', 'VideoTestLoop', 'VideoValLoop']
+__all__ = ['FreezeHook', 'GuardedOptimWrapper', 'IterationSeedHook', 'NonFiniteLossHook', 'OnlineFineTuner', 'VideoTestLoop',
+           'VideoValLoop']
