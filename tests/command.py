@@ -38,7 +38,7 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
     sys.argv = arguments
     # The server may have started with other threads; sums of another number of threads differ in their last bits.
     torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
-    sys.path.insert(0, str(TESTS))
+    sys.path[:0] = [str(Path(arguments[0]).parent), str(TESTS)]  # the script's folder, as Python puts it there
     runpy.run_path(arguments[0], run_name='__main__')
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from mmvos.apis.video_results import VideoResults
+from mmvos.apis.video_results import FinishedVideos
 from mmvos.models import VideoModel
 from mmvos.registry import HOOKS
 
@@ -32,10 +32,10 @@ class KillHook(Hook):
 
 def watch_tests() -> None:
     """Logs every frame that a test runs, and kills it after the chosen number of finished videos."""
-    append, make_frame = VideoResults.append, VideoModel.make_frame
+    append, make_frame = FinishedVideos.append, VideoModel.make_frame
     done: list[int] = []
 
-    def append_then_kill(self: VideoResults, video_id: int, entries: Any) -> None:
+    def append_then_kill(self: FinishedVideos, video_id: int, entries: Any) -> None:
         append(self, video_id, entries)
         done.append(video_id)
         if len(done) == int(os.environ.get('KILL_AFTER_VIDEOS', -1)):
@@ -49,7 +49,7 @@ def watch_tests() -> None:
                 stream.write(f'{meta["video_id"]}/{meta["frame_id"]}\n')
         return frame
 
-    VideoResults.append, VideoModel.make_frame = append_then_kill, make_frame_and_log
+    FinishedVideos.append, VideoModel.make_frame = append_then_kill, make_frame_and_log
 
 
 watch_tests()

@@ -1,16 +1,19 @@
-"""Tests a model on a data set: ``python tools/test_video.py CONFIG CHECKPOINT --out OUT [--eval segm]``.
+"""Tests a model on a data set: ``python tools/test_video.py CONFIG CHECKPOINT --out OUT [--eval segm|davis|youtube-vos]``.
 
-Writes OUT.json (the official results schema, with the data set's video and category ids) and OUT.zip (results.json inside).
-With ``--eval segm`` the results are scored where the config's annotation file has ground truth. Finished videos are kept in
-OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In several processes:
-``tools/dist_test.sh``.
+Video instance segmentation: writes OUT.json (the official results schema, with the data set's video and category ids) and OUT.zip
+(results.json inside). Objects that are given (DAVIS, YouTube-VOS): writes OUT/VIDEO/FRAME.png (palette, pixel value = object id)
+and OUT.zip, in the layout that the benchmark's server takes. With ``--eval`` the written files are scored where there is ground
+truth. Finished videos are kept in OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In
+several processes: ``tools/dist_test.sh``.
 """
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
 
@@ -21,22 +24,34 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmvos.apis.checkpoint import load_weights, read_checkpoint
+from mmvos.apis.checkpoint import Checkpoint, load_weights, read_checkpoint
 from mmvos.apis.processes import join_processes
-from mmvos.apis.video_results import VideoResults, fingerprint
-from mmvos.evaluation import EvaluationInputError, evaluate_youtube_vis_files
+from mmvos.apis.video_results import LabelFolders, VideoResults, fingerprint
+from mmvos.datasets import MaskVideoDataset, PromptedVideo
+from mmvos.evaluation import (
+    EvaluationInputError,
+    Report,
+    evaluate_davis,
+    evaluate_youtube_vis_files,
+    evaluate_youtube_vos,
+)
+from mmvos.evaluation.davis import Protocol
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
+
+# The test_evaluator that --eval needs in the config.
+_METRICS = {'segm': 'YouTubeVISMetric', 'davis': 'DAVISMetric', 'youtube-vos': 'YouTubeVOSMetric'}
+_FOLDER_IN_ZIP = {'davis': '', 'youtube-vos': 'Annotations/'}  # by the data set's layout
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description='Tests a model on a data set of videos.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='weights: a .pth file or a URL')
-    parser.add_argument('--out', required=True, help='results go to OUT.json and OUT.zip')
-    parser.add_argument('--eval', nargs='+', choices=['segm'], default=[],
-                        help='segm: AP of the masks, where there is ground truth')
-    parser.add_argument('--load_result', '--load-result', action='store_true', help='score an OUT.json that is there already')
+    parser.add_argument('checkpoint', help='weights: a .pth or .safetensors file, or a URL')
+    parser.add_argument('--out', required=True, help='results go to OUT.json, or to the folder OUT, and to OUT.zip')
+    parser.add_argument('--eval', nargs='+', choices=list(_METRICS), default=[],
+                        help='segm: AP of the masks; davis, youtube-vos: J and F; where there is ground truth')
+    parser.add_argument('--load_result', '--load-result', action='store_true', help='score results that are there already')
     parser.add_argument('--precision', choices=['float32', 'bfloat16', 'float16'], default='float32',
                         help='arithmetic of the network')
     parser.add_argument('--work-dir', help='folder for logs; default: the folder of OUT')
@@ -49,51 +64,109 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def read_config(arguments: argparse.Namespace) -> Config:
-    """The config with the arguments applied; nothing is evaluated inside the loop, because results are scored from the file."""
-    config = Config.fromfile(arguments.config)
+    """The config with the arguments applied.
+
+    Raises:
+        ValueError: the config's data is scored in another way than ``--eval`` says.
+    """
+    # Without its name the runner's copy cannot overwrite a config that lies beside the results.
+    config = Config(Config.fromfile(arguments.config).to_dict())
     config.launcher = arguments.launcher
     if arguments.cfg_options:
         config.merge_from_dict(arguments.cfg_options)
     config.work_dir = arguments.work_dir or str(Path(arguments.out).parent)
     config.load_from, config.resume = None, False
+    metric = config.test_evaluator.type.split('.')[-1]
+    wrong = [name for name in arguments.eval if _METRICS[name] != metric]
+    if wrong:
+        raise ValueError(f'--eval {wrong[0]} needs a test_evaluator of type mmvos.{_METRICS[wrong[0]]}, but that of '
+                         f'{arguments.config} is {config.test_evaluator.type}')
     return config
 
 
 def test(config: Config, arguments: argparse.Namespace) -> None:
-    """Runs the model over the data set and writes OUT.json and OUT.zip."""
+    """Runs the model over the data set and writes the results."""
     checkpoint = read_checkpoint(arguments.checkpoint)
     join_processes(config)
-    annotations = config.test_evaluator.ann_file
-    config.test_evaluator = []
+    evaluator, config.test_evaluator = config.test_evaluator, []  # results are scored from the files
     runner = Runner.from_cfg(config)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, checkpoint)
     model.accelerate(getattr(torch, arguments.precision))
-    loop = runner.test_loop
-    dataset = loop.dataloader.dataset
-    trained, tested = (tuple(meta.get('classes') or ()) for meta in (checkpoint.dataset_meta, dataset.metainfo))
-    if trained and trained != tested:
-        runner.logger.warning(f'{checkpoint.source} was trained for other classes ({", ".join(trained)}) than those of '
-                              f'{annotations} ({", ".join(tested)}); the categories of the results will be wrong')
-    settings = dict(model=config.model.to_dict(), data=config.test_dataloader.to_dict(), precision=arguments.precision)
-    weights = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
-    settings['checkpoint'] = arguments.checkpoint
-    with VideoResults(arguments.out, fingerprint(settings, annotations, *weights)) as store:
-        if store.finished:
-            runner.logger.info(f'{len(store.finished)} of {len(dataset.videos)} videos were finished before; going on')
-        loop.store = store
-        loop.dataloader.sampler.skip_videos = store.finished
-        runner.test()
-        paths = store.merge([video.id for video in dataset.videos])
+    settings = dict(model=config.model.to_dict(), data=config.test_dataloader.to_dict(), precision=arguments.precision,
+                    checkpoint=arguments.checkpoint)
+    files = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
+    dataset = runner.test_loop.dataloader.dataset
+    if isinstance(dataset, MaskVideoDataset):
+        settings['label_images'] = _label_images(dataset.videos)
+        test_labels(runner, LabelFolders(arguments.out, fingerprint(settings, *files)))
+    else:
+        _compare_classes(runner, checkpoint, evaluator.ann_file)
+        test_tracks(runner, VideoResults(arguments.out, fingerprint(settings, evaluator.ann_file, *files)))
+
+
+def test_tracks(runner: Runner, results: VideoResults) -> None:
+    """Writes OUT.json and OUT.zip."""
+    with results as store:
+        runner.test_loop.store = store
+        _run(runner, store.finished)
+        paths = store.merge([video.id for video in runner.test_loop.dataloader.dataset.videos])
     runner.logger.info(f'Results are in {paths[0]} and {paths[1]}.')
 
 
-def score(ground_truth: str, results: str) -> None:
-    """Prints the scores of a results file, or that there is nothing to score against."""
-    if has_annotations(read_json(ground_truth)):
-        print_report(evaluate_youtube_vis_files(ground_truth, results))
+def test_labels(runner: Runner, folders: LabelFolders) -> None:
+    """Writes OUT/VIDEO/FRAME.png and OUT.zip."""
+    dataset = runner.test_loop.dataloader.dataset
+    with folders as labels:
+        runner.test_loop.labels = labels
+        _run(runner, labels.finished)
+        packed = labels.merge([video.id for video in dataset.videos], _FOLDER_IN_ZIP[dataset.layout])
+    runner.logger.info(f'Results are in {labels.out} and {packed}.')
+
+
+def _run(runner: Runner, finished: frozenset[int]) -> None:
+    loop = runner.test_loop
+    if finished:
+        runner.logger.info(f'{len(finished)} of {len(loop.dataloader.dataset.videos)} videos were finished before; going on')
+    loop.dataloader.sampler.skip_videos = finished
+    runner.test()
+
+
+def _label_images(videos: Sequence[PromptedVideo]) -> list[Any]:
+    """Path, size and time of every label image: a run does not go on with results from other prompts."""
+    paths = [path for video in videos for path in video.files.masks if path is not None]
+    return [(str(path), (state := path.stat()).st_size, state.st_mtime_ns) for path in paths]
+
+
+def _compare_classes(runner: Runner, checkpoint: Checkpoint, annotations: str) -> None:
+    """Warns where a checkpoint was trained for other classes than those of the data set."""
+    metas = checkpoint.dataset_meta, runner.test_loop.dataloader.dataset.metainfo
+    trained, tested = (tuple(meta.get('classes') or ()) for meta in metas)
+    if trained and trained != tested:
+        runner.logger.warning(f'{checkpoint.source} was trained for other classes ({", ".join(trained)}) than those of '
+                              f'{annotations} ({", ".join(tested)}); the categories of the results will be wrong')
+
+
+def score(name: str, evaluator: Any, out: str) -> None:
+    """Prints the scores of results files, or that there is nothing to score against.
+
+    Args:
+        name: of ``--eval``.
+        evaluator: the config's ``test_evaluator``, which says where the ground truth is.
+        out: ``--out``.
+    """
+    processes = os.cpu_count() or 1
+    if name == 'davis':
+        protocol = Protocol(evaluator.get('year', 2017), evaluator.get('task', 'semi-supervised'))
+        places = {key: evaluator[key] for key in ('split', 'resolution') if key in evaluator}
+        print_report(evaluate_davis(evaluator.ground_truth, out, protocol, processes=processes, **places))
+    elif name == 'youtube-vos':
+        print_report(evaluate_youtube_vos(evaluator.ground_truth, out, evaluator.get('seen'), processes))
+    elif has_annotations(read_json(evaluator.ann_file)):
+        report: Report = evaluate_youtube_vis_files(evaluator.ann_file, f'{out}.json')
+        print_report(report)
     else:
-        print(f'{ground_truth} has no annotations, so there is no score; the results are in {results}.')
+        print(f'{evaluator.ann_file} has no annotations, so there is no score; the results are in {out}.json.')
 
 
 def main() -> None:
@@ -101,11 +174,12 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         config = read_config(arguments)
-        ground_truth = config.test_evaluator.ann_file
+        evaluator = config.test_evaluator
         if not arguments.load_result:
             test(config, arguments)
-        if arguments.eval and is_main_process():
-            score(ground_truth, f'{arguments.out}.json')
+        if is_main_process():
+            for name in arguments.eval:
+                score(name, evaluator, arguments.out)
     except (FileNotFoundError, ValueError, EvaluationInputError) as error:
         sys.exit(f'test_video: {error}')
 
