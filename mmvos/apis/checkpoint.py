@@ -1,7 +1,8 @@
 """Reads checkpoints without running code from them, and puts their weights into a model.
 
 Checkpoints of mm projects hold more than tensors (the log as ``HistoryBuffer``, numpy numbers); exactly these
-types are allowed in addition to torch's own list, everything else is refused.
+types are allowed in addition to torch's own list, everything else is refused. A safetensors file holds tensors
+only.
 """
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 _SHOWN = 3  # names of weights in a message
@@ -39,10 +42,11 @@ class Checkpoint:
 
 
 def read_checkpoint(source: str | Path) -> Checkpoint:
-    """Reads a checkpoint of mmengine, or a plain state dict.
+    """Reads a checkpoint of mmengine, or a plain state dict, also as a safetensors file.
 
     Args:
-        source: a file, or a URL that starts with http(s); a download is kept in torch's cache.
+        source: a file, or a URL that starts with http(s); a download is kept in torch's cache. Numbers of a
+            ``.safetensors`` file, which may be float16 to be small, become float32.
 
     Raises:
         FileNotFoundError: no such file, or the URL does not answer.
@@ -66,6 +70,9 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
 def _load(source: str) -> Any:
     _allow_types_of_mm_checkpoints()
     if source.startswith(('http://', 'https://')):
+        if source.endswith('.safetensors'):
+            raise ValueError(f'{source} is a safetensors file, which is read from the disk; download it and '
+                             f'give its path')
         try:
             return torch.hub.load_state_dict_from_url(source, map_location='cpu', weights_only=True)
         except (URLError, OSError) as error:
@@ -73,7 +80,14 @@ def _load(source: str) -> Any:
                                     f'gone, get the file elsewhere and give its path') from error
     path = Path(source).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f'the checkpoint {source} does not exist; give the path of a .pth file')
+        raise FileNotFoundError(f'the checkpoint {source} does not exist; give the path of a .pth or '
+                                f'.safetensors file')
+    if path.suffix == '.safetensors':
+        try:
+            tensors = load_file(path)
+        except SafetensorError as error:
+            raise ValueError(_damaged(source, error)) from error
+        return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except UnpicklingError as error:

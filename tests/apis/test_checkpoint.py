@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
+from safetensors.torch import save_file
 from torch import nn
 
 from mmvos.apis.checkpoint import load_weights, read_checkpoint
@@ -137,3 +138,25 @@ def test_weights_of_another_model_are_said(tmp_path):
             '8 weights are missing (conv.weight, conv.bias, bn.weight, ...), 2 weights do not belong to the '
             'model (head.weight, head.bias)')):
         load_weights(_model(), read_checkpoint(path))
+
+
+def test_a_safetensors_file_of_half_floats(tmp_path):
+    model = _model()
+    half = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    save_file(half, tmp_path / 'a.safetensors', metadata={'license': 'Apache-2.0'})
+    checkpoint = read_checkpoint(tmp_path / 'a.safetensors')
+    assert checkpoint.dataset_meta == {}
+    assert {value.dtype for value in checkpoint.weights.values()} == {torch.float32, torch.int64}
+    other = _model()
+    load_weights(other, checkpoint)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, rtol=2 ** -11, atol=1e-7)
+
+
+def test_what_is_no_safetensors_file_is_said(tmp_path):
+    path = tmp_path / 'a.safetensors'
+    path.write_bytes(b'version https://git-lfs.github.com/spec/v1')
+    with pytest.raises(ValueError, match=r'a.safetensors is not a checkpoint, or it is damaged'):
+        read_checkpoint(path)
+    with pytest.raises(ValueError, match=r'https://x.y/a.safetensors is a safetensors file, .* download it'):
+        read_checkpoint('https://x.y/a.safetensors')
