@@ -122,7 +122,7 @@ def search_side(side: float, search_size: int) -> float:
 
 def window_around(center: tuple[float, float], side: float) -> Window:
     """The window around a point, in whole frame pixels; halves are rounded to even, as the published code does."""
-    size = round(side)
+    size = max(round(side), 1)
     return round(center[0] - (size + 1) / 2), round(center[1] - (size + 1) / 2), size
 
 

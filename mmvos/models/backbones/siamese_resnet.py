@@ -29,9 +29,9 @@ class SiameseResNet(ResNet):
         self.conv1.padding = (0, 0)
         strided, dilated = self.layer2[0], self.layer3[0]
         strided.conv2.padding = (0, 0)
-        strided.downsample[0] = nn.Conv2d(256, 512, 3, stride=2, bias=False)
+        strided.downsample[0] = _wide(strided.downsample[0], stride=2, padding=0)
         dilated.conv2.padding = dilated.conv2.dilation = (1, 1)  # the first block of a stage is not dilated
-        dilated.downsample[0] = nn.Conv2d(512, 1024, 3, padding=1, bias=False)
+        dilated.downsample[0] = _wide(dilated.downsample[0], stride=1, padding=1)
         self._freeze_stages()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -43,3 +43,8 @@ class SiameseResNet(ResNet):
         first = self.layer1(self.maxpool(stem))
         second = self.layer2(first)
         return stem, first, second, self.layer3(second)
+
+
+def _wide(shortcut: nn.Conv2d, stride: int, padding: int) -> nn.Conv2d:
+    """A 3x3 shortcut instead of a 1x1 one."""
+    return nn.Conv2d(shortcut.in_channels, shortcut.out_channels, 3, stride=stride, padding=padding, bias=False)

@@ -69,22 +69,23 @@ class MaskRefiner(BaseModule):
 
     Args:
         in_channels: of the backbone's features, fine to coarse.
+        channels: C.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (64, 256, 512)) -> None:
+    def __init__(self, in_channels: Sequence[int] = (64, 256, 512), channels: int = 256) -> None:
         super().__init__(init_cfg=dict(type='Kaiming', layer='Conv2d', a=1, mode='fan_in', nonlinearity='leaky_relu',
                                        distribution='uniform'))
         fine, middle, coarse = in_channels
         self.v0, self.v1, self.v2 = _pair(fine, 16, 4), _pair(middle, 64, 16), _pair(coarse, 128, 32)
         self.h2, self.h1, self.h0 = _pair(32, 32, 32), _pair(16, 16, 16), _pair(4, 4, 4)
-        self.deconv = nn.ConvTranspose2d(256, 32, 15, stride=15)
+        self.deconv = nn.ConvTranspose2d(channels, 32, 15, stride=15)
         self.post0, self.post1, self.post2 = (nn.Conv2d(i, o, 3, padding=1) for i, o in ((32, 16), (16, 4), (4, 1)))
 
     def forward(self, features: Tensor, patches: Sequence[Tensor]) -> Tensor:
         """Logits (P, 127, 127).
 
         Args:
-            features: (P, 256), the mask branch at single cells.
+            features: (P, C), the mask branch at single cells.
             patches: (P, 64, 61, 61), (P, 256, 31, 31), (P, 512, 15, 15).
         """
         fine, middle, coarse = patches

@@ -1,0 +1,64 @@
+"""A SiamMask so narrow that a step takes hundredths of a second: the shipped model with few channels; and its frames."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmvos.models import PromptedSegmenter
+from mmvos.registry import MODELS
+from mmvos.structures import Frame, FrameMeta
+
+MODEL = Path(__file__).resolve().parents[1] / 'configs/_base_/models/siammask_r50.py'
+HEIGHT, WIDTH = 72, 96
+CHANNELS = 8
+TINY_OPTIONS = {
+    'model.tracker.features.backbone.base_channels': 4,
+    'model.tracker.features.backbone.stem_channels': 4,
+    'model.tracker.features.adjust.in_channels': 64,
+    'model.tracker.features.adjust.out_channels': CHANNELS,
+    'model.tracker.neck.channels': CHANNELS,
+    'model.tracker.head.channels': CHANNELS,
+    'model.tracker.head.refine.in_channels': (4, 16, 32),
+    'model.tracker.head.refine.channels': CHANNELS,
+}
+
+
+def tiny_config(refine: bool = True, **tracker: Any) -> Config:
+    """The model's config with few channels; ``tracker`` overrides the tracker's arguments."""
+    config = Config.fromfile(MODEL)
+    config.merge_from_dict(TINY_OPTIONS | {f'model.tracker.{name}': value for name, value in tracker.items()})
+    if not refine:
+        config.model.tracker.head.refine = None
+    return config
+
+
+def tiny_siamese(seed: int = 0, refine: bool = True, **tracker: Any) -> PromptedSegmenter:
+    """The model with random weights and such statistics that scores and boxes are neither all alike nor without bounds."""
+    init_default_scope('mmdet')
+    torch.manual_seed(seed)
+    model = MODELS.build(tiny_config(refine, **tracker).model).eval()
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    with torch.no_grad():
+        model.tracker.compare(*(torch.from_numpy(np.stack([picture(i, 256, 256)[:size, :size] for i in range(4)]))
+                                .permute(0, 3, 1, 2).float() for size in (127, 255)))
+    return model.eval()
+
+
+def picture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """(H, W, 3) uint8, blurred noise."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    return np.kron(noise, np.ones((8, 8, 1), dtype=np.uint8))
+
+
+def frame(index: int, seed: int | None = None, height: int = HEIGHT, width: int = WIDTH) -> Frame:
+    """A frame as the model's preprocessor gives it: BGR from 0 to 255."""
+    image = torch.from_numpy(picture(index if seed is None else seed, height, width)).permute(2, 0, 1)[None].float()
+    return Frame(image, FrameMeta(index, (height, width), (height, width), (1.0, 1.0)))
