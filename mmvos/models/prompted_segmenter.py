@@ -75,21 +75,13 @@ class PromptedSegmenter(VideoModel):
         return state, _result(frame, [item.id for item in state], merged)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of clips.
+        """Losses of B clips of T frames; what the samples hold is said by the tracker's ``loss``.
 
         Args:
             inputs: (B, T, 3, H, W) normalised.
-            data_samples: B clips of T frames with ``masks``, ``guides`` and ``guide_kinds`` of the same objects.
+            data_samples: B of them.
         """
-        index = [b for b, sample in enumerate(data_samples) for _ in range(len(sample[0].gt_instances))]
-        size = tuple(inputs.shape[-2:])
-        masks, guides, kinds = [], [], []
-        for sample in data_samples:
-            instances = [sample[t].gt_instances for t in range(len(sample))]
-            masks.append(torch.stack([_padded(i.masks.to_tensor(torch.uint8, inputs.device), size) for i in instances], dim=1))
-            guides.append(torch.stack([_padded(i.guides, size) for i in instances], dim=1))
-            kinds.append(torch.stack([i.guide_kinds for i in instances], dim=1))
-        losses: dict[str, Tensor] = self.tracker.loss(inputs, index, torch.cat(masks), torch.cat(guides), torch.cat(kinds))
+        losses: dict[str, Tensor] = self.tracker.loss(inputs, data_samples)
         return losses
 
     def accelerate(self, dtype: torch.dtype = torch.float32) -> PromptedSegmenter:

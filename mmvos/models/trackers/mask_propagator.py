@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from mmdet.structures import TrackDataSample
 from mmengine.model import BaseModule
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmvos.ops.crop import crop_features, crop_squares, paste_squares, squares_around
 from mmvos.ops.guides import grow_box, guide_boxes
@@ -152,8 +154,25 @@ class MaskPropagator(BaseModule):
             committed.append(state)
         return tuple(committed)
 
-    def loss(self, inputs: Tensor, index: Sequence[int], masks: Tensor, guides: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Losses over clips, each frame guided by the given guide or by what was predicted for the frame before.
+
+        Args:
+            inputs: (B, T, 3, H, W) normalised.
+            data_samples: B clips of T frames with ``masks``, ``guides`` and ``guide_kinds`` of the same objects.
+        """
+        index = [b for b, sample in enumerate(data_samples) for _ in range(len(sample[0].gt_instances))]
+        size = tuple(inputs.shape[-2:])
+        masks, guides, kinds = [], [], []
+        for sample in data_samples:
+            instances = [sample[t].gt_instances for t in range(len(sample))]
+            masks.append(torch.stack([_padded(i.masks.to_tensor(torch.uint8, inputs.device), size) for i in instances], dim=1))
+            guides.append(torch.stack([_padded(i.guides, size) for i in instances], dim=1))
+            kinds.append(torch.stack([i.guide_kinds for i in instances], dim=1))
+        return self._clip_loss(inputs, index, torch.cat(masks), torch.cat(guides), torch.cat(kinds))
+
+    def _clip_loss(self, inputs: Tensor, index: Sequence[int], masks: Tensor, guides: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+        """Losses of K objects.
 
         Args:
             inputs: (B, T, 3, H, W) normalised.
@@ -245,6 +264,11 @@ class MaskPropagator(BaseModule):
     def _paste(logits: Tensor, squares: Tensor, height: int, width: int) -> Tensor:
         """(K, 1, h, w) logits to probabilities (K, H, W), 0 outside the squares."""
         return paste_squares(logits[:, 0].float().sigmoid(), squares, height, width)
+
+
+def _padded(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    """(K, h, w) maps padded with 0 to a batch's size."""
+    return F.pad(maps, (0, size[1] - maps.shape[2], 0, size[0] - maps.shape[1]))
 
 
 def _stack(memories: Sequence[Any]) -> Memory:

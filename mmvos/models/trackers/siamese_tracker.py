@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.structures import TrackDataSample
 from mmengine.model import BaseModule
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmvos.ops.anchor_targets import anchor_targets
 from mmvos.ops.anchors import STRIDE, anchor_grid, change_penalty, cosine_window, decode_boxes
 from mmvos.ops.crop import TEMPLATE, mask_area, paste_mask, search_side, template_side, window_around
 from mmvos.ops.masks import center_probabilities
 from mmvos.ops.polygons import Polygon, box_polygon, mask_polygon
+from mmvos.ops.siamese_losses import WINDOW, box_loss, mask_loss, mask_overlap, mask_windows, positive_cells, score_loss
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
@@ -83,17 +86,19 @@ class SiameseTracker(BaseModule):
         penalty: strength of the penalty for changes of size and shape.
         window_influence: share of the nearness to the window's middle in the choice of the anchor, against the score.
         size_rate: how much of a change of size is taken over where the score is 1.
+        loss_weights: of score, box and mask; (0, 0, 36) where only the mask is trained.
     """
 
     def __init__(self, features: dict[str, Any], neck: dict[str, Any], head: dict[str, Any], search_size: int = 255,
                  mask_threshold: float = 0.35, penalty: float = 0.04, window_influence: float = 0.4,
-                 size_rate: float = 1.0) -> None:
+                 size_rate: float = 1.0, loss_weights: tuple[float, float, float] = (1.0, 1.2, 36.0)) -> None:
         super().__init__()
         self.features = MODELS.build(features)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
         self.search_size, self.mask_threshold = search_size, mask_threshold
         self.penalty, self.window_influence, self.size_rate = penalty, window_influence, size_rate
+        self.loss_weights = loss_weights
         self.cells = (search_size - TEMPLATE) // STRIDE + 9  # n
 
     def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool],
@@ -184,6 +189,30 @@ class SiameseTracker(BaseModule):
             pair, row, column = index.unbind(dim=1)
             logits = self.head.refine(mask_map[pair, :, row, column], self.features.patches(levels, index))
         return logits
+
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Losses of B pairs, and the mean overlap of the masks learned.
+
+        Args:
+            inputs: (B, 2, 3, S, S), templates in the upper left corner, and search windows.
+            data_samples: B pairs, packed by ``PackPair``.
+        """
+        searches = inputs[:, 1]
+        scores, deltas, mask_map, levels = self.compare(inputs[:, 0, :, :TEMPLATE, :TEMPLATE], searches)
+        size, cells = searches.shape[-1], scores.shape[-1]
+        found = [sample[1] for sample in data_samples]
+        boxes = torch.cat([item.gt_instances.bboxes for item in found])
+        masks = torch.cat([item.gt_instances.masks.to_tensor(torch.uint8, boxes.device) for item in found])
+        negative, has_mask = (torch.tensor([item.metainfo[key] for item in found], device=boxes.device)
+                              for key in ('negative', 'has_mask'))
+        targets = anchor_targets(anchor_grid(cells, size // 2).to(boxes), boxes, negative, cells)
+        index = positive_cells(targets.labels, has_mask)
+        windows = mask_windows(masks, index, ((cells - 1) * STRIDE + WINDOW - size) // 2)
+        logits = self.mask_logits(mask_map, levels, index) if len(index) else mask_map[:0, 0]
+        score_weight, box_weight, mask_weight = self.loss_weights
+        return dict(loss_score=score_weight * score_loss(scores, targets.labels),
+                    loss_box=box_weight * box_loss(deltas, targets.deltas, targets.weights),
+                    loss_mask=mask_weight * mask_loss(logits, windows), mask_overlap=mask_overlap(logits, windows))
 
     def _candidates(self, kernels: Tensor, search: Tensor, states: States, scales: Sequence[float]) -> Candidates:
         """The anchors' scores and boxes, and which is best."""
