@@ -9,10 +9,13 @@ import colored_videos as tiny
 import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
 from mmvos.datasets import MaskVideoDataset, VideoSampler
+from mmvos.registry import DATASETS, METRICS
 
+BASES = Path(__file__).resolve().parents[2] / 'configs/_base_/datasets'
 LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}  # ids with gaps; video a begins with an empty frame
 
 
@@ -118,3 +121,19 @@ def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
 def test_unknown_words_are_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r'must be .* or '):
         MaskVideoDataset(str(tmp_path), **wrong)
+
+
+@pytest.mark.parametrize('name, size, network', [
+    ('davis', (480, 854), (480, 854)), ('youtube_vos', (720, 1280), (480, 853)), ('youtube_vos', (1280, 720), (853, 480))])
+def test_the_shipped_data_sets(tmp_path: Path, name: str, size: tuple[int, int], network: tuple[int, int]) -> None:
+    config = Config.fromfile(BASES / f'{name}.py')
+    settings = dict(config.test_dataloader.dataset, data_root=str(tmp_path))
+    for kind, suffix in (('JPEGImages', 'jpg'), ('Annotations', 'png')):
+        (tmp_path / kind / 'v').mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / f'{kind}/v/00000.{suffix}'), np.full(size, 1, np.uint8))
+    tiny.write_split(tmp_path, '2016/val', ['v'])
+    data = DATASETS.build(settings)
+    sample = data[0]['data_samples'][0]
+    assert (sample.ori_shape, sample.img_shape) == (size, network)
+    assert told(data, 'v') == {0: (1,)}
+    assert METRICS.get(config.test_evaluator.type) is not None and config.val_evaluator.type == config.test_evaluator.type

@@ -1,0 +1,135 @@
+"""Prompts that a user gives for one video: a label image, boxes, or a JSON file.
+
+prompts.json is a list with one entry per object and frame, ``{"frame": 0, "id": 1, "box": [x1, y1, x2, y2]}`` or
+``{"frame": 12, "id": 2, "mask": "cat.png"}``: frames count from 0; boxes are continuous pixels of the frames; masks are label
+images, with paths relative to the file.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmvos.datasets.mask_folders import object_ids, read_label_map
+from mmvos.structures import Prompts
+
+Box = tuple[float, float, float, float]
+Said = NDArray[np.bool_] | Box  # about one object
+_LARGEST_ID = 255  # what a palette image holds
+_MOST_GRAY_IDS = 20  # a gray image with more values is a soft mask, not ids
+_KEYS = {'frame', 'id', 'box', 'mask'}
+
+
+def read_mask_prompts(path: str | Path) -> Prompts:
+    """The objects of a label image: its ids, or object 1 where it is black and white.
+
+    Raises:
+        ValueError: the file is no label image, see ``read_label_map``, or shows no object.
+    """
+    labels, ids = _read_labels(Path(path))
+    return Prompts(tuple(ids), tuple(labels == object_id for object_id in ids), (None,) * len(ids))
+
+
+def box_prompts(texts: Sequence[str]) -> Prompts:
+    """Objects 1, 2, ... given by boxes.
+
+    Args:
+        texts: of the form 'x1,y1,x2,y2', continuous pixels.
+
+    Raises:
+        ValueError: a text is not of this form, or a box has no area.
+    """
+    boxes = [_box(text.split(','), f'the box {text!r}') for text in texts]
+    return Prompts(tuple(range(1, len(boxes) + 1)), (None,) * len(boxes), tuple(boxes))
+
+
+def read_prompts(path: str | Path) -> dict[int, Prompts]:
+    """The prompts of a JSON file by frame index; see the head of this file.
+
+    Raises:
+        ValueError: the file or one of its masks cannot be read, or an entry is not as described; the message names the entry.
+    """
+    path = Path(path)
+    try:
+        entries = json.loads(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read: {error.strerror}') from error
+    except ValueError as error:
+        raise ValueError(f'{path} is not a JSON file: {error}') from error
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f'{path} must hold a list of prompts, e.g. [{{"frame": 0, "id": 1, "box": [10, 20, 110, 220]}}]')
+    by_frame: dict[int, dict[int, Said]] = {}
+    for number, entry in enumerate(entries):
+        place = f'{path}, entry {number}'
+        frame, object_id = _frame_and_id(entry, place)
+        said = by_frame.setdefault(frame, {})
+        if object_id in said:
+            raise ValueError(f'{place}: a second prompt for object {object_id} in frame {frame}; give one')
+        if 'mask' in entry:
+            said[object_id] = _mask(path.parent / str(entry['mask']), object_id)
+        else:
+            said[object_id] = _box(entry['box'], f'{place}: the box')
+    return {frame: _join(said) for frame, said in sorted(by_frame.items())}
+
+
+def _frame_and_id(entry: Any, place: str) -> tuple[int, int]:
+    """The frame and the object of an entry that is complete."""
+    if not isinstance(entry, Mapping):
+        raise ValueError(f'{place} is no object with frame, id, and box or mask')
+    if 'point' in entry or 'points' in entry:
+        raise ValueError(f'{place}: points are not supported; give a box or a mask')
+    unknown = sorted(entry.keys() - _KEYS)
+    if unknown:
+        raise ValueError(f'{place} has {unknown[0]!r}, which says nothing here; an entry has frame, id, and box or mask')
+    if ('box' in entry) == ('mask' in entry):
+        raise ValueError(f'{place} must have either a box or a mask')
+    for key, least, most in (('frame', 0, None), ('id', 1, _LARGEST_ID)):
+        value = entry.get(key)
+        if type(value) is not int or value < least or (most is not None and value > most):
+            bounds = f'from {least} to {most}' if most is not None else f'from {least} on'
+            raise ValueError(f'{place}: {key} must be a whole number {bounds}, it is {value!r}')
+    return entry['frame'], entry['id']
+
+
+def _box(numbers: Any, name: str) -> Box:
+    try:
+        x1, y1, x2, y2 = (float(number) for number in numbers)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{name} must be four numbers x1, y1, x2, y2, it is {numbers!r}') from error
+    if not (x2 > x1 and y2 > y1):
+        raise ValueError(f'{name} has no area: {x1:g}, {y1:g}, {x2:g}, {y2:g}; the numbers are left, top, right, bottom')
+    return x1, y1, x2, y2
+
+
+def _mask(path: Path, object_id: int) -> NDArray[np.bool_]:
+    """The pixels of one object in a label image: those of its id, or all where the image shows a single object."""
+    labels, ids = _read_labels(path)
+    if object_id not in ids and len(ids) > 1:
+        raise ValueError(f'{path} shows the objects {", ".join(map(str, ids))}, not object {object_id}')
+    mask: NDArray[np.bool_] = labels == (object_id if object_id in ids else ids[0])
+    return mask
+
+
+def _read_labels(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
+    """A label image and its ids, at least one."""
+    labels = read_label_map(path)
+    ids = object_ids(labels)
+    if not ids:
+        raise ValueError(f'{path} shows no object: all its pixels are background')
+    with Image.open(path) as image:
+        soft = image.mode == 'L' and (image.format == 'JPEG' or len(ids) > _MOST_GRAY_IDS or bool((labels == _LARGEST_ID).any()))
+    if soft:
+        raise ValueError(f'{path} is a gray image with values between 0 and 255, so it seems to be a soft mask; write a PNG of 0 '
+                         f'and 255, or of object ids')
+    return labels, ids
+
+
+def _join(said: Mapping[int, Said]) -> Prompts:
+    masks = tuple(value if isinstance(value, np.ndarray) else None for value in said.values())
+    boxes = tuple(None if isinstance(value, np.ndarray) else value for value in said.values())
+    return Prompts(tuple(said), masks, boxes)
