@@ -41,18 +41,19 @@ class Checkpoint:
     dataset_meta: Mapping[str, Any]
 
 
-def read_checkpoint(source: str | Path) -> Checkpoint:
+def read_checkpoint(source: str | Path, trust: bool = False) -> Checkpoint:
     """Reads a checkpoint of mmengine, or a plain state dict, also as a safetensors file.
 
     Args:
         source: a file, or a URL that starts with http(s); a download is kept in torch's cache. Numbers of a
             ``.safetensors`` file, which may be float16 to be small, become float32.
+        trust: also read objects other than weights, which can run any code.
 
     Raises:
         FileNotFoundError: no such file, or the URL does not answer.
         ValueError: the file is damaged, holds other objects than weights, or no weights.
     """
-    content = _load(str(source))
+    content = _load(str(source), not trust)
     if not isinstance(content, Mapping):
         raise ValueError(f'{source} holds a {type(content).__name__}, not the weights of a model')
     weights = content.get('state_dict', content)
@@ -67,14 +68,14 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
     return Checkpoint(str(source), weights, dataset_meta)
 
 
-def _load(source: str) -> Any:
+def _load(source: str, weights_only: bool) -> Any:
     _allow_types_of_mm_checkpoints()
     if source.startswith(('http://', 'https://')):
         if source.endswith('.safetensors'):
             raise ValueError(f'{source} is a safetensors file, which is read from the disk; download it and '
                              f'give its path')
         try:
-            return torch.hub.load_state_dict_from_url(source, map_location='cpu', weights_only=True)
+            return torch.hub.load_state_dict_from_url(source, map_location='cpu', weights_only=weights_only)
         except (URLError, OSError) as error:
             raise FileNotFoundError(f'cannot download the checkpoint {source} ({error}); if the host is '
                                     f'gone, get the file elsewhere and give its path') from error
@@ -89,13 +90,13 @@ def _load(source: str) -> Any:
             raise ValueError(_damaged(source, error)) from error
         return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        return torch.load(path, map_location='cpu', weights_only=weights_only)
     except UnpicklingError as error:
         refused = re.search(r'(?:Unsupported global:|unsupported) (?:GLOBAL )?(\S+)', str(error))
         if refused:
             raise ValueError(f'{source} holds objects other than weights ({refused[1]}), which could run '
-                             f'code and are not loaded; if you trust the file, allow them with '
-                             f'torch.serialization.add_safe_globals') from error
+                             f'code and are not loaded; if you trust the file, tools/convert_checkpoint.py '
+                             f'--trust reads it, or allow them with torch.serialization.add_safe_globals') from error
         raise ValueError(_damaged(source, error)) from error
     except (RuntimeError, EOFError, KeyError, ValueError) as error:
         raise ValueError(_damaged(source, error)) from error
