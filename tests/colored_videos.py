@@ -140,7 +140,7 @@ class ColorState:
 class ColorTracker(nn.Module):
     """The same oracle as tracker of a ``PromptedSegmenter``: probabilities 0 and 1."""
 
-    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool]) -> tuple[Tensor, Any]:
+    def start(self, frame: Frame, ids: Sequence[int], *prompts: Any) -> tuple[Tensor, Any]:
         states = tuple(ColorState(int(i)) for i in ids)
         return self.propagate(frame, states)[0], states
 

@@ -23,7 +23,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
-from mmvos.models import VideoModel
+from mmvos.models import PromptedSegmenter, VideoModel
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts
 
@@ -70,7 +70,7 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     if loaded is not None:
         load_weights(model, loaded)
         meta = dict(loaded.dataset_meta) if loaded.dataset_meta.get('classes') else meta
-        if not meta.get('classes'):
+        if not meta.get('classes') and not isinstance(model, PromptedSegmenter):  # which knows no classes
             warnings.warn(f'{checkpoint} does not say its classes: no names, category id is label + 1')
     meta.setdefault('classes', ())
     meta.setdefault('category_ids', tuple(range(1, len(meta['classes']) + 1)))
@@ -93,10 +93,10 @@ class VideoInferencer:
         if isinstance(model, (str, Path, Config)):
             model = init_model(model, weights, device).accelerate()
         self.model = model
-        self._prepare = _array_pipeline(self.model.cfg)
+        self._prepare = array_pipeline(self.model.cfg)
 
     def infer(self, source: Source | VideoSource, prompts: Mapping[int, Prompts] | None = None,
-              out_dir: str | Path | None = None, *, score_thr: float = 0.3, png: bool = True,
+              out_dir: str | Path | None = None, *, score_thr: float | None = None, png: bool = True,
               video: bool = True, fps: Fraction | float | None = None) -> Iterator[FrameResult]:
         """Segments one video and yields the result of each frame as soon as it is there.
 
@@ -109,7 +109,8 @@ class VideoInferencer:
             prompts: by frame index, for models that are told their objects.
             out_dir: where to write ``results.json`` (all objects, YouTube-VIS schema, video id 1),
                 ``masks/<frame>.png`` and ``overlay.mp4``; nothing is written without it.
-            score_thr: objects with a lower score in a frame are left out of its label image and overlay.
+            score_thr: objects with a lower score in a frame are left out of its label image and overlay; by
+                default 0.3, but 0 with prompts: what is told is there.
             png, video: whether to write label images and the overlay.
             fps: frame rate of the overlay; the source's by default, 25 for images and arrays.
 
@@ -118,15 +119,16 @@ class VideoInferencer:
                 iterating.
         """
         opened = source if isinstance(source, VideoSource) else open_source(source)
+        least = score_thr if score_thr is not None else 0.0 if prompts else 0.3
         writers: list[tuple[Writer, float]] = []  # with the least score of what they write
         if out_dir is not None:
             out, meta = Path(out_dir), self.model.dataset_meta
             writers.append((ResultsJson(out / RESULTS_JSON, meta['category_ids']), 0.0))
             if png:
-                writers.append((LabelPngs(out / MASKS), score_thr))
+                writers.append((LabelPngs(out / MASKS), least))
             if video:
                 rate = Fraction(fps or opened.fps or FPS_OF_IMAGES).limit_denominator(100_000)
-                writers.append((OverlayVideo(out / OVERLAY, rate, meta['classes']), score_thr))
+                writers.append((OverlayVideo(out / OVERLAY, rate, meta['classes']), least))
         return self._run(opened, prompts, writers)
 
     def _run(self, source: VideoSource, prompts: Mapping[int, Prompts] | None,
@@ -159,7 +161,7 @@ def _confident(result: FrameResult, score_thr: float) -> FrameResult:
     return replace(result, objects=tuple(item for item in result.objects if item.score >= score_thr))
 
 
-def _array_pipeline(cfg: Config) -> Callable[[int, Picture], dict[str, Any]]:
+def array_pipeline(cfg: Config) -> Callable[[int, Picture], dict[str, Any]]:
     """The config's test pipeline as a function of frame index and picture; built once, for all frames."""
     if 'test_dataloader' not in cfg:
         raise ValueError(f'{cfg.filename or "the config"} has no test_dataloader, whose pipeline is used')

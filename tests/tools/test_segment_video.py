@@ -66,7 +66,7 @@ def test_a_mistake_is_one_sentence_and_not_a_traceback(tmp_path, model_files):
             ([config, checkpoint, 'none.mp4'],
              'none.mp4 does not exist; give a video file, a folder of images or a glob'),
             ([config, 'none.pth', 'clip.mp4'],
-             'the checkpoint none.pth does not exist; give the path of a .pth file')]:
+             'the checkpoint none.pth does not exist; give the path of a .pth or .safetensors file')]:
         done = segment_video(tmp_path, *arguments, '--out', 'out')
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == f'segment_video: {sentence}'
