@@ -8,10 +8,13 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmvos.apis import video_results
-from mmvos.apis.video_results import VideoResults, fingerprint
-from mmvos.structures import rle
+from mmvos.apis.video_results import LabelFolders, VideoResults, fingerprint
+from mmvos.datasets import PromptedVideo
+from mmvos.datasets.mask_folders import MaskVideo
+from mmvos.structures import FrameResult, TrackedObject, rle
 
 VIDEOS = (30, 10, 20, 5)  # ids in the order of the data set
 
@@ -117,3 +120,70 @@ def test_fingerprint_tells_settings_and_files_apart(tmp_path):
     assert fingerprint({'a': 1}, weights) != fingerprint({'a': 2}, weights)
     other.write_bytes(b'Weights')
     assert fingerprint({'a': 1}, weights) != fingerprint({'a': 1}, other)
+
+
+# Label images
+
+NAMES = ('00000', '00005', '00010')
+
+
+def video(number: int, masks=None) -> PromptedVideo:
+    files = MaskVideo(f'v{number}', (), masks or (None,) * len(NAMES))
+    return PromptedVideo(number, f'v{number}', len(NAMES), NAMES, files)
+
+
+def result(index: int, object_id: int = 3) -> FrameResult:
+    """The object covers columns up to the frame's index."""
+    mask = np.arange(8)[None].repeat(4, axis=0) <= index
+    return FrameResult(index, (4, 8), (TrackedObject(object_id, -1, 1.0, (0, 0, 1, 1), rle.encode(mask)),))
+
+
+def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
+    with LabelFolders(tmp_path / 'out', 'a') as labels:
+        for number in (2, 1):
+            results = []
+
+            def watched(number=number, results=results):
+                for index in (0, 2):
+                    yield result(index)
+                    results.append((tmp_path / f'out/v{number}/{NAMES[index]}.png').is_file())
+
+            labels.keep(video(number), watched())
+            assert results == [True, True]
+        path = labels.merge([1, 2], 'Annotations/')
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [f'Annotations/v{number}/{name}.png' for number in (1, 2) for name in ('00000', '00010')]
+        image = Image.open(archive.open('Annotations/v2/00010.png'))
+        np.testing.assert_array_equal(np.asarray(image), 3 * (np.arange(8)[None].repeat(4, axis=0) <= 2))
+    assert not (tmp_path / 'out.partial').exists()
+
+
+def test_a_video_whose_images_are_gone_is_not_finished(tmp_path):
+    with LabelFolders(tmp_path / 'out', 'a') as labels:
+        for number in (1, 2):
+            labels.keep(video(number), [result(0), result(1)])
+    assert LabelFolders(tmp_path / 'out', 'a').finished == {1, 2}
+    (tmp_path / 'out/v1/00005.png').unlink()
+    assert LabelFolders(tmp_path / 'out', 'a').finished == {2}
+    assert LabelFolders(tmp_path / 'out', 'b').finished == frozenset()
+
+
+def test_an_id_that_no_palette_image_holds_is_refused(tmp_path):
+    with LabelFolders(tmp_path / 'out', 'a') as labels, pytest.raises(ValueError, match='video v1: object id 256 does not fit'):
+        labels.keep(video(1), [result(0, 255), result(1, 256)])
+    assert LabelFolders(tmp_path / 'out', 'a').finished == frozenset()
+
+
+def test_given_label_images_are_never_overwritten(tmp_path):
+    (tmp_path / 'v1').mkdir()
+    masks = tuple(tmp_path / f'v1/{name}.png' for name in NAMES)
+    with LabelFolders(tmp_path, 'a') as labels, pytest.raises(ValueError, match=r'v1 holds the given label images'):
+        labels.keep(video(1, masks), [result(0)])
+    assert not any(path.exists() for path in masks)
+
+
+def test_images_of_an_earlier_run_are_named(tmp_path):
+    (tmp_path / 'out/v1').mkdir(parents=True)
+    (tmp_path / 'out/v1/00099.png').touch()
+    with LabelFolders(tmp_path / 'out', 'a') as labels, pytest.warns(UserWarning, match=r'still holds 1 label images .*00099'):
+        labels.keep(video(1), [result(0)])
