@@ -92,9 +92,13 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     runner = Runner.from_cfg(config)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, checkpoint)
-    model.accelerate(getattr(torch, arguments.precision))
-    settings = dict(model=config.model.to_dict(), data=config.test_dataloader.to_dict(), precision=arguments.precision,
-                    checkpoint=arguments.checkpoint)
+    precision = getattr(torch, arguments.precision)
+    if runner.test_loop.tuner is None:
+        model.accelerate(precision)
+    else:  # it needs a model that can be trained, and accelerates the adapted ones
+        runner.test_loop.tuner.precision = precision
+    settings = dict(model=config.model.to_dict(), data=config.test_dataloader.to_dict(), test=config.test_cfg.to_dict(),
+                    precision=arguments.precision, checkpoint=arguments.checkpoint)
     files = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
     dataset = runner.test_loop.dataloader.dataset
     if isinstance(dataset, MaskVideoDataset):

@@ -19,7 +19,7 @@ from mmengine.runner import TestLoop, ValLoop
 from numpy.typing import NDArray
 
 from mmvos.evaluation.youtube_vis import result_entries
-from mmvos.registry import LOOPS
+from mmvos.registry import LOOPS, TASK_UTILS
 from mmvos.structures import FrameResult, VideoTracks
 
 # {'video_id': int, 'length': int, 'entries': list in the YouTube-VIS results schema}, or
@@ -54,10 +54,12 @@ class _Videos:
     Args:
         model: a ``VideoModel``, possibly wrapped for distributed use.
         dataloader: batches of one frame, the frames of a video contiguous and in order.
+        tuner: adapts the model to each video whose objects are told; None: the model is taken as it is.
     """
 
-    def __init__(self, model: Any, dataloader: Any) -> None:
+    def __init__(self, model: Any, dataloader: Any, tuner: Any = None) -> None:
         self.model = model.module if is_model_wrapper(model) else model
+        self.tuner = tuner
         self.dataloader = dataloader
         self.frames = 0
         self.waited = 0.0  # seconds for frames to be loaded
@@ -89,8 +91,9 @@ class _Videos:
         if torch.cuda.is_available():
             memory.append(f'{torch.cuda.max_memory_allocated() / _MIB:.0f} MiB of the GPU')
         each = max(self.frames, 1)
+        tuning = f' and {self.tuner.seconds / each:.4f} s online fine-tuning' if self.tuner is not None else ''
         return (f'{self.frames} frames in {seconds:.1f} s: {seconds / each:.4f} s per frame, of which {self.waited / each:.4f} s '
-                f'waiting for frames; peak memory {", ".join(memory)}')
+                f'waiting for frames{tuning}; peak memory {", ".join(memory)}')
 
     def _results(self, video: Any, batches: Iterable[dict[str, Any]]) -> Iterator[FrameResult]:
         """Runs the model over one video and yields the results that count."""
@@ -98,7 +101,8 @@ class _Videos:
         prompts = dataset.prompts(video) if _is_told(dataset) else None
         wanted = dataset.wanted_frames(video, prompts) if prompts is not None else range(video.length)
         frames = (self.model.make_frame(batch) for batch in batches)
-        for result in self.model.run(frames, prompts):
+        results = self.model.run(frames, prompts) if self.tuner is None else self.tuner.run(self.model, frames, prompts)
+        for result in results:
             self.frames += 1
             now = time.perf_counter()
             if now - self._reported > _REPORT_SECONDS:
@@ -166,10 +170,23 @@ class VideoTestLoop(TestLoop):
     ``store``, when set before ``run``, keeps each finished video at once; the videos that it has already finished (leave them out
     of the sampler) are evaluated with the others. ``labels``, when set, writes the label maps of a data set with prompts; they
     are scored from the files, and the evaluator sees none of them.
+
+    Args:
+        online: config of an ``OnlineFineTuner``, which adapts the model to each video (the model must not be accelerated then).
+        kwargs: see mmengine's ``TestLoop``.
+
+    Raises:
+        ValueError: online fine-tuning is asked for, but the data set does not tell the objects.
     """
 
     store: ResultStore | None = None
     labels: LabelStore | None = None
+
+    def __init__(self, online: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if online and not _is_told(self.dataloader.dataset):
+            raise ValueError('online fine-tuning learns from prompts, and this data set has none')
+        self.tuner = TASK_UTILS.build(online) if online else None
 
     def run(self) -> dict[str, float]:
         """Runs the test; returns the metrics on the main process."""
@@ -178,7 +195,7 @@ class VideoTestLoop(TestLoop):
         self.runner.model.eval()
         for sample in self._earlier():
             self.evaluator.process(data_samples=[sample])
-        videos = _Videos(self.runner.model, self.dataloader)
+        videos = _Videos(self.runner.model, self.dataloader, self.tuner)
         for video, results in videos:
             if self.labels is not None:
                 self.labels.keep(video, results)

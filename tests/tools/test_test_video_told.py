@@ -19,6 +19,7 @@ import pytest
 import torch
 from command import ENVIRONMENT, ROOT, Finished, run_tool
 from PIL import Image
+from tiny_segmenter import tiny_segmenter, tiny_settings
 
 DAVIS = {'b': (6, {1: 0, 3: 0}), 'a': (4, {5: 0}), 'c': (3, {2: 0})}
 LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}
@@ -122,3 +123,19 @@ def test_mistakes_are_one_sentence(tmp_path, davis):
         assert words in done.output.strip().splitlines()[-1]
     assert list(images(tmp_path / 'DAVIS/Annotations/480p')) == sorted(
         f'{name}/{i:05d}.png' for name, (length, _) in DAVIS.items() for i in range(length))
+
+
+def test_online_fine_tuning_tests_each_video_with_a_model_of_its_own(tmp_path, davis):
+    config = tiny.Config.fromfile(davis[0])
+    config.model = tiny_settings()
+    augment = [dict(type='mmvos.WarpClip', clip_length=2), dict(type='mmvos.CropClip', size=64), dict(type='mmvos.DeformGuides'),
+               dict(type='mmvos.PackClip')]
+    wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1e-3))
+    online = dict(type='mmvos.OnlineFineTuner', steps=2, batch_size=1, optim_wrapper=wrapper, pipeline=augment)
+    config.test_cfg = dict(type='mmvos.VideoTestLoop', online=online)
+    config.dump(davis[0])
+    torch.save({'state_dict': tiny_segmenter().state_dict()}, davis[1])
+    done = run(tmp_path, *davis, '--out', 'tuned', '--eval', 'davis')
+    assert done.status == 0, done.output
+    assert done.output.count('online fine-tuning: step 2 of 2') == 3 and 's online fine-tuning; peak memory' in done.output
+    assert len(images(tmp_path / 'tuned')) == 13

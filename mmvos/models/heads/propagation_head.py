@@ -57,7 +57,8 @@ class PropagationHead(BaseModule):
         self.guides = nn.ModuleList(nn.Conv2d(1, c, 3, padding=1, bias=False) for c in channels)
         self.reductions = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels))
         self.blocks = nn.ModuleList(
-            nn.Sequential(*(_Residual(c) for _ in range(num_blocks if c is channels[-1] else 1))) for c in channels)
+            nn.Sequential(*(_Residual(c) for _ in range(count)))
+            for c, count in zip(channels, [1] * (len(channels) - 1) + [num_blocks]))
         self.predictor = ConvModule(channels[0], 1, 3, padding=1, norm_cfg=dict(type='GN', num_groups=8),
                                     order=('norm', 'act', 'conv'), inplace=False)
         self.reference = reference
