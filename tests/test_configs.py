@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tiny_segmenter as segmenter
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
@@ -17,7 +19,9 @@ from mmengine.registry import init_default_scope
 from tiny_masktrack import CONFIGS, batch, frame, two_objects
 
 from mmvos.models import VideoModel
+from mmvos.registry import METRICS as MMVOS_METRICS
 from mmvos.registry import MODELS
+from mmvos.structures import Prompts
 
 NAMES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 CLASSES_BY_DATA_SET = {'2019': 40, '2021': 40, 'ovis': 25}
@@ -41,7 +45,34 @@ def masktrack_steps(model: VideoModel, wrapper: Any) -> None:
     assert len(result.objects) <= model.detector.test_cfg.rcnn.max_per_img and result.shape == (32, 32)
 
 
-STEPS: dict[str, Callable[[VideoModel, Any], None]] = {'mmvos.MaskTrackRCNN': masktrack_steps}
+def propagation_steps(model: VideoModel, wrapper: Any) -> None:
+    torch.manual_seed(0)
+    model.tracker.size = model.tracker.train_size = 64
+    before = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+    masks = np.stack([segmenter.square_mask(20 + 4 * t, 20) for t in range(2)])[:, None]
+    sample = segmenter.clip_sample(masks, masks * 2.0 - 1, np.array([[2], [1]]))
+    images = torch.randint(0, 255, (2, 3, segmenter.HEIGHT, segmenter.WIDTH), dtype=torch.uint8)
+    losses = model.train_step(dict(inputs=[images], data_samples=[sample]), wrapper)
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    changed = {name for name, value in model.named_parameters() if name in before and not torch.equal(value, before[name])}
+    for part in ('backbone', 'laterals', 'guides', 'predictor'):
+        assert any(part in name for name in changed), part
+    model.eval()
+    prompts = {0: Prompts((1, 2), (masks[0, 0], None), (None, (50.0, 10.0, 80.0, 40.0)))}
+    results = list(model.run([segmenter.frame(t) for t in range(2)], prompts))
+    assert [[item.id for item in result.objects] for result in results] == [[1, 2], [1, 2]]
+
+
+STEPS: dict[str, Callable[[VideoModel, Any], None]] = {
+    'mmvos.MaskTrackRCNN': masktrack_steps,
+    'mmvos.MaskPropagator': propagation_steps,
+}
+WITHOUT_TRAINING = {'optimizer': dict(type='SGD', lr=1e-4), 'type': 'OptimWrapper'}
+
+
+def kind(config: Config) -> str:
+    """What tells the models apart: the video model's type, or that of its tracker."""
+    return config.model.tracker.type if 'tracker' in config.model else config.model.type
 
 
 def test_there_are_configs():
@@ -53,13 +84,13 @@ def test_model_trains_one_step_and_tests_one_frame(name):
     config = load(name)
     torch.manual_seed(0)
     model = MODELS.build(config.model)  # no init_weights: nothing is downloaded
-    settings = config.optim_wrapper.to_dict()
+    settings = config.get('optim_wrapper', Config(WITHOUT_TRAINING)).to_dict()
     settings['optimizer']['lr'] = 1e-4  # without a warm-up
-    STEPS[config.model.type](model.train(), build_optim_wrapper(model, settings))
+    STEPS[kind(config)](model.train(), build_optim_wrapper(model, settings))
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_parts_agree(name):
+@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.MaskTrackRCNN'])
+def test_parts_of_instance_segmentation_agree(name):
     config = load(name)
     for split in ('train', 'val', 'test'):
         data = config[f'{split}_dataloader'].dataset
@@ -75,3 +106,22 @@ def test_parts_agree(name):
     # Validation gives the number that the best checkpoint is chosen by.
     assert config.default_hooks.checkpoint.save_best == 'youtube_vis/AP'
     assert config.train_cfg.val_interval <= config.train_cfg.max_epochs
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.MaskPropagator'])
+def test_parts_of_mask_propagation_agree(name):
+    config = load(name)
+    for split in ('val', 'test'):
+        data, metric = config[f'{split}_dataloader'].dataset, config[f'{split}_evaluator']
+        Compose(data.pipeline)
+        assert Path(metric.ground_truth) == Path(data.data_root) and config[f'{split}_dataloader'].batch_size == 1
+        assert data.get('merge_objects', False) == (metric.get('year') == 2016)
+    if 'online' in config.test_cfg:
+        Compose(config.test_cfg.online.pipeline)
+    if 'train_dataloader' in config:
+        sets = config.train_dataloader.dataset
+        for data in sets.get('datasets', [sets]):
+            Compose(data.pipeline)
+        prefix = MMVOS_METRICS.get(metric.type.split('.')[-1]).default_prefix
+        assert config.default_hooks.checkpoint.save_best.startswith(prefix + '/')
+        assert config.train_cfg.val_interval <= config.train_cfg.max_iters and not config.log_processor.by_epoch

@@ -1,6 +1,9 @@
 # MaskTrack on the sample videos (tools/dataset_converters/make_sample_videos.py): a ResNet-18 to stride 16, trained from scratch
 # within ten minutes on two CPU cores.
-_base_ = ['../_base_/models/masktrack_r50s16.py', '../_base_/datasets/mask_clips.py', '../_base_/default_runtime.py']
+_base_ = [
+    '../_base_/models/masktrack_r50s16.py', '../_base_/datasets/mask_clips.py', '../_base_/datasets/davis.py',
+    '../_base_/default_runtime.py'
+]
 
 data_root = 'data/sample/'
 iterations = 400
@@ -32,6 +35,21 @@ train_dataloader = dict(
             dict(type='mmvos.DeformGuides'),
             dict(type='mmvos.PackClip'),
         ]))
+test_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='mmvos.LoadFrame'),
+            dict(type='Resize', scale=(320, 180), keep_ratio=True),
+        ]),
+    dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
+]
+val_dataloader = dict(
+    dataset=dict(data_root=data_root + 'valid', split=None, merge_objects=False, pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(ground_truth=data_root + 'valid', year=2017)
+test_evaluator = val_evaluator
+
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
@@ -42,3 +60,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
 ]
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=iterations, save_best='davis/J_mean'))
+log_processor = dict(by_epoch=False)

@@ -6,6 +6,7 @@
 # DAVIS-2017, several objects: dataset.split='2017/val', dataset.merge_objects=False, and year=2017 in the evaluators.
 # MaskTrack-Box: dataset.prompt='box'.
 data_root = 'data/DAVIS'
+meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'frame_id', 'video_id', 'video_length')
 
 test_pipeline = [
     dict(
@@ -14,10 +15,7 @@ test_pipeline = [
             dict(type='mmvos.LoadFrame'),
             dict(type='Resize', scale=(2000, 480), keep_ratio=True),  # short edge 480, the size of DAVIS
         ]),
-    dict(
-        type='PackTrackInputs',
-        default_meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'frame_id', 'video_id',
-                           'video_length')),
+    dict(type='PackTrackInputs', default_meta_keys=meta_keys),
 ]
 val_dataloader = dict(
     batch_size=1,

@@ -12,7 +12,7 @@ param_scheduler = [
     dict(type='ExponentialLR', gamma=5**(1 / 5), by_epoch=True, begin=0, end=6),
     dict(type='ExponentialLR', gamma=0.5**(1 / 14), by_epoch=True, begin=5, end=20),
 ]
-custom_hooks = [
+stage_hooks = [  # custom_hooks = {{_base_.stage_hooks}} in a config, as the runtime has some of its own
     dict(type='mmvos.FreezeHook', modules=[r'tracker\.features\.backbone\.layer[23]'], until=0.5),
     dict(type='mmvos.NonFiniteLossHook', action='skip'),
     dict(type='mmvos.IterationSeedHook'),

@@ -8,7 +8,7 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001),
     clip_grad=dict(max_norm=10, norm_type=2))
 param_scheduler = [dict(type='ExponentialLR', gamma=0.25**(1 / 19), by_epoch=True, begin=0, end=20)]
-custom_hooks = [
+stage_hooks = [  # custom_hooks = {{_base_.stage_hooks}} in a config, as the runtime has some of its own
     dict(
         type='mmvos.FreezeHook',
         modules=[r'tracker\.features', r'tracker\.neck\.(kernel|search)\.(score|box)', r'tracker\.head\.(score|box)']),
