@@ -45,9 +45,10 @@ test_pipeline = [
     dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
 ]
 val_dataloader = dict(
-    dataset=dict(data_root=data_root + 'valid', split=None, merge_objects=False, pipeline=test_pipeline))
+    dataset=dict(
+        data_root=data_root + 'valid', split=None, layout='youtube-vos', merge_objects=False, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(ground_truth=data_root + 'valid', year=2017)
+val_evaluator = dict(_delete_=True, type='mmvos.YouTubeVOSMetric', ground_truth=data_root + 'valid')
 test_evaluator = val_evaluator
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
@@ -60,5 +61,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
 ]
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=iterations, save_best='davis/J_mean'))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=iterations, save_best='youtube_vos/J&F_mean'))
 log_processor = dict(by_epoch=False)
