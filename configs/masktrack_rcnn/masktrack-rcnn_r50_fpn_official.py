@@ -1,11 +1,11 @@
-# The published MaskTrack R-CNN weights, converted by tools/convert_checkpoint.py, with the numerics they were trained with (mmdet 0.5):
-# legacy anchors, box coding, RoIAlign and suppression. For testing; training it would keep these conventions.
+# The published MaskTrack R-CNN weights, converted by tools/convert_checkpoint.py, with the numerics they were trained with
+# (mmdet 0.5): legacy anchors, box coding, RoIAlign and suppression. For testing.
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py', '../_base_/datasets/youtube_vis.py',
     '../_base_/schedules/masktrack-rcnn_12e.py', '../_base_/default_runtime.py'
 ]
 
-box_coder = dict(type='LegacyDeltaXYWHBBoxCoder', target_means=[0., 0., 0., 0.])
+box_coder = dict(type='mmvos.LegacyBoxCoder', target_means=[0., 0., 0., 0.])
 model = dict(
     detector=dict(
         rpn_head=dict(

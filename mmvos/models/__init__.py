@@ -1,8 +1,9 @@
 """Video models and their parts."""
 from .backbones.crop_features import CropFeatures
 from .backbones.guided_resnet import GuidedResNet
+from .backbones.pyramid_features import PyramidFeatures
 from .backbones.siamese_resnet import SiameseResNet
-from .heads.legacy_numerics import LegacyBBoxHead, LegacyRoIExtractor
+from .heads.legacy_numerics import LegacyBBoxHead, LegacyBoxCoder, LegacyRoIExtractor
 from .heads.propagation_head import PropagationHead
 from .heads.roi_extractor import PyramidRoIExtractor
 from .heads.rpn_head import RPNHead
@@ -18,7 +19,8 @@ from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
 
 __all__ = [
-    'CropFeatures', 'GuidedResNet', 'InstanceMemory', 'LegacyBBoxHead', 'LegacyRoIExtractor', 'MaskPropagator', 'MaskRefiner',
-    'MaskTrackRCNN', 'PromptedSegmenter', 'PropagationHead', 'PyramidRoIExtractor', 'RPNHead', 'SiameseAdjust',
-    'SiameseCorrelation', 'SiameseHead', 'SiameseResNet', 'SiameseTracker', 'TrackHead', 'VideoModel'
+    'CropFeatures', 'GuidedResNet', 'InstanceMemory', 'LegacyBBoxHead', 'LegacyBoxCoder', 'LegacyRoIExtractor',
+    'MaskPropagator', 'MaskRefiner', 'MaskTrackRCNN', 'PromptedSegmenter', 'PropagationHead', 'PyramidFeatures',
+    'PyramidRoIExtractor', 'RPNHead', 'SiameseAdjust', 'SiameseCorrelation', 'SiameseHead', 'SiameseResNet', 'SiameseTracker',
+    'TrackHead', 'VideoModel'
 ]

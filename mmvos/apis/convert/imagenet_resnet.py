@@ -1,7 +1,8 @@
 """A ResNet-50 of ImageNet as the start of a ``SiameseResNet``: SiamMask's own ``resnet.model``, or any with 1x1 shortcuts.
 
-The latter is an approximation: a 1x1 shortcut becomes the middle of a 3x3 one, which then samples the pixels that the main
-path samples. Mean, standard deviation and the order of colours go into the first convolution, which is exact because it has no padding.
+The latter is an approximation: a 1x1 shortcut becomes the middle of a 3x3 one, which then samples the pixels that the main path
+samples. Mean, standard deviation and the order of colours go into the first convolution, which is exact because it has no
+padding.
 """
 from __future__ import annotations
 

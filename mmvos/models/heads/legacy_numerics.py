@@ -1,4 +1,4 @@
-"""RoIs and boxes as mmdet 0.5 computed them, for the published MaskTrack R-CNN only (``masktrack-rcnn_r50_fpn_official.py``).
+"""Boxes, RoIs and suppression as in mmdet 0.5, for the published MaskTrack R-CNN only (``masktrack-rcnn_r50_fpn_official.py``).
 
 A box then ended at the middle of its last pixel, so that its width was x2 - x1 + 1. R regions, S x S the output, C classes.
 """
@@ -10,10 +10,30 @@ import torch
 from mmdet.models.layers import multiclass_nms
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.task_modules.coders import LegacyDeltaXYWHBBoxCoder
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from mmvos.registry import MODELS
+from mmvos.registry import MODELS, TASK_UTILS
+
+
+@TASK_UTILS.register_module()
+class LegacyBoxCoder(LegacyDeltaXYWHBBoxCoder):
+    """mmdet's coder with inclusive decoding: mmdet 3 leaves out the half pixels, as its comment says, so a box grows by one.
+
+    Args:
+        See mmdet's ``LegacyDeltaXYWHBBoxCoder``.
+    """
+
+    def decode(self, bboxes: Tensor, pred_bboxes: Tensor, max_shape: tuple[int, int] | None = None,
+               wh_ratio_clip: float = 16 / 1000) -> Tensor:
+        """Boxes (N, 4) of deltas (N, 4), clipped to the middles of the first and last pixels of ``max_shape`` (height, width)."""
+        boxes: Tensor = super().decode(bboxes, pred_bboxes, None, wh_ratio_clip)
+        boxes = boxes + boxes.new_tensor([0.5, 0.5, -0.5, -0.5])
+        if max_shape is not None:
+            height, width = max_shape[:2]
+            boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width - 1, height - 1, width - 1, height - 1]))
+        return boxes
 
 
 @MODELS.register_module()

@@ -29,7 +29,8 @@ def published() -> dict[str, torch.Tensor]:
                 norms[f'{name}.downsample.1'] = 4 * width
             channels = 4 * width
     for i, channels in enumerate((256, 512, 1024, 2048)):
-        shapes |= {f'neck.lateral_convs.{i}.conv.weight': (256, channels, 1, 1), f'neck.fpn_convs.{i}.conv.weight': (256, 256, 3, 3),
+        shapes |= {f'neck.lateral_convs.{i}.conv.weight': (256, channels, 1, 1),
+                   f'neck.fpn_convs.{i}.conv.weight': (256, 256, 3, 3),
                    f'mask_head.convs.{i}.conv.weight': (256, 256, 3, 3)}
     shapes |= {'rpn_head.rpn_conv.weight': (256, 256, 3, 3), 'rpn_head.rpn_cls.weight': (3, 256, 1, 1),
                'rpn_head.rpn_reg.weight': (12, 256, 1, 1), 'bbox_head.shared_fcs.0.weight': (1024, 12544),

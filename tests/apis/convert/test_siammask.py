@@ -1,4 +1,4 @@
-"""Conversion of SiamMask files: all tensors of every published layout, synthesised with their names and shapes, find their place."""
+"""Conversion of SiamMask files: all tensors of every layout, synthesised with their names and shapes, find their place."""
 from __future__ import annotations
 
 import pytest
@@ -40,7 +40,8 @@ def resnet(prefix: str, wide: int = 3) -> dict[str, tuple[int, ...]]:
 
 def published(pysot: bool = False, refine: bool = True) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a SiamMask file, from the table of its tensors."""
-    prefixes = dict(backbone='backbone.', adjust='neck.', rpn='rpn_head.', mask='mask_head.', refine='refine_head.') if pysot else \
+    prefixes = dict(backbone='backbone.', adjust='neck.', rpn='rpn_head.', mask='mask_head.',
+                    refine='refine_head.') if pysot else \
         dict(backbone='features.features.', adjust='features.', rpn='rpn_model.', mask='mask_model.mask.', refine='refine_model.')
     shapes = resnet(prefixes['backbone'])
     shapes |= {f'{prefixes["adjust"]}downsample.downsample.0.weight': (256, 1024, 1, 1)}
