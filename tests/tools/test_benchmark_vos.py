@@ -1,0 +1,36 @@
+"""The benchmark of video object segmentation: its video, and that it runs to its end. Times are no test."""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import colored_videos as tiny
+import cv2
+import numpy as np
+from command import run_tool
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
+from benchmarks import vos
+
+
+def test_the_video_has_eight_objects_that_stay_in_the_picture_and_apart(tmp_path):
+    video = vos.make_video(tmp_path)
+    assert np.unique(video.labels).tolist() == list(range(9)) and video.labels.shape == (480, 854)
+    areas = np.bincount(video.labels.ravel())[1:]
+    np.testing.assert_allclose(areas, np.pi * 55 * 75, rtol=.02)  # whole ovals: none is cut off, none hides another
+    first, last = (cv2.imread(str(video.pictures[i])).astype(int) for i in (0, -1))
+    assert np.abs(first - last).mean() > 5
+    prompts = video.prompts(3)[0]
+    assert prompts.ids == (1, 2, 3) and prompts.masks[2].sum() == areas[2]
+
+
+def test_it_prints_a_row_per_number_of_objects_and_the_memory(tmp_path):
+    tiny.config(dict(data_root='unused'), **tiny.SEGMENTER).dump(tmp_path / 'segmenter.py')
+    options = ['--modes', '--precisions', 'float32',
+               '--objects', '1', '8', '--devices', 'cpu', '--seconds', '1', '--frames', '30']
+    done = run_tool('benchmark.py', 'vos', '--config', 'segmenter.py', *options, folder=tmp_path)
+    assert done.status == 0, done.output
+    rows = [line.split('|')[1:-1] for line in done.output.splitlines() if line.startswith('| cpu')]
+    assert [row[3].strip() for row in rows] == ['1', '8'] and all(float(row[4]) > 0 for row in rows)
+    assert rows[0][5].strip() == '1.00' and 'random weights' in done.output
+    assert 'cpu: memory over 30 frames, 2 objects' in done.output
