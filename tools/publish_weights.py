@@ -1,4 +1,4 @@
-"""Makes a checkpoint fit to be given away: python tools/publish_weights.py CHECKPOINT OUT.safetensors --license L [--note A=B ...]
+"""Makes a checkpoint fit to be given away: python tools/publish_weights.py CHECKPOINT OUT.safetensors --license L [--note K=V]
 
 Takes the weights alone (no optimizer, no paths, nothing pickled), in float16 by default, with the license and the notes in the
 file's header, and prints size and SHA-256. CHECKPOINT is what training wrote.
