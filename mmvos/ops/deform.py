@@ -118,6 +118,19 @@ def disk(radius: float) -> NDArray[np.uint8]:
     return inside
 
 
+def cut_part(mask: Mask, rng: np.random.Generator, least: float = 0.3, most: float = 0.85) -> Mask:
+    """The part of a mask on one side of a line of random direction; ``least`` to ``most`` of the pixels are left."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return mask.copy()
+    angle = rng.uniform(0, 2 * np.pi)
+    along = np.cos(angle) * columns + np.sin(angle) * rows
+    kept = along <= np.quantile(along, rng.uniform(least, most))
+    part = np.zeros_like(mask)
+    part[rows[kept], columns[kept]] = True
+    return part
+
+
 def move_away(guide: Mask, avoid: Mask, rng: np.random.Generator, within: Box, reach: float = 1.3,
               scale: tuple[float, float] = (0.3, 1.0)) -> Mask | None:
     """The object of ``guide``, smaller and somewhere else, where a square around it has no pixel of ``avoid``.

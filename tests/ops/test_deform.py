@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mmvos.ops.deform import (
     affine_deform,
     box_of,
+    cut_part,
     dilate_disk,
     disk,
     filled_box,
@@ -110,6 +111,23 @@ def test_bending_by_nothing_changes_nothing() -> None:
 def test_what_cannot_be_bent_is_returned_as_it_is(mask: NDArray[np.bool_]) -> None:
     bent = tps_deform(mask, np.random.default_rng(0))
     assert bent is not mask and (bent == mask).all()
+
+
+def test_cut_leaves_one_side_of_a_line() -> None:
+    rng = np.random.default_rng(0)
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[10:30, 10:50] = True
+    for _ in range(30):
+        part = cut_part(mask, rng)
+        share = part.sum() / mask.sum()
+        rest = mask & ~part
+        assert not (part & ~mask).any() and 0.29 < share < 0.9
+        centers = [np.argwhere(side).mean(axis=0) for side in (part, rest)]
+        normal = centers[1] - centers[0]  # all of the part lies before all of the rest in some direction near this one
+        assert np.quantile(np.argwhere(part) @ normal, 0.5) < np.quantile(np.argwhere(rest) @ normal, 0.5)
+        hull = cv2.convexHull(np.argwhere(part).astype(np.int32))
+        assert cv2.pointPolygonTest(hull, tuple(float(v) for v in centers[1]), False) < 0  # convex: no hole was cut
+    assert not cut_part(np.zeros((5, 5), dtype=bool), rng).any()
 
 
 def test_filled_box() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmvos.ops.deform import Box, Mask, affine_deform, dilate_disk, filled_box, move_away, tps_deform
+from mmvos.ops.deform import Box, Mask, affine_deform, cut_part, dilate_disk, filled_box, move_away, tps_deform
 from mmvos.registry import TRANSFORMS
 
 EXACT, DEFORMED, BOX, AWAY = range(4)
@@ -22,17 +22,21 @@ class DeformGuides(BaseTransform):
     The first frame's guide comes from its own mask: exact (kind 0), a filled box (2) or deformed (1). Every other frame's guide
     comes from the last frame before it that shows the object: deformed (1), as it is (1), or moved to where no object is, so
     that nothing is to be found there (3; deformed where there is no room). A deformation is a scaling and shift, a thin-plate
-    spline and a dilation, each with probability ``step``. Draws from numpy's global generator.
+    spline and a dilation, each with probability ``step``. A cut then takes away what lies on one side of a line through the
+    object: such a part is lost when a net mistakes it for background, and can be found again by what the first frame shows.
+    Draws from numpy's global generator.
 
     Args:
         exact, box: probabilities of those kinds in the first frame; its guide is deformed otherwise.
         away: probability of kind 3 in every other frame.
         plain: probability that the mask of the frame before is left as it is.
         step: probability of each step of a deformation.
+        cut: probability of a cut in every frame but the first.
     """
 
-    def __init__(self, exact: float = 0.5, box: float = 0.35, away: float = 0.07, plain: float = 0.2, step: float = 0.8) -> None:
-        self.exact, self.box, self.away, self.plain, self.step = exact, box, away, plain, step
+    def __init__(self, exact: float = 0.5, box: float = 0.35, away: float = 0.07, plain: float = 0.2, step: float = 0.8,
+                 cut: float = 0.3) -> None:
+        self.exact, self.box, self.away, self.plain, self.step, self.cut = exact, box, away, plain, step, cut
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Reads ``gt_masks``, a list over T of BitmapMasks of K masks, none of them empty in the first frame."""
@@ -64,9 +68,8 @@ class DeformGuides(BaseTransform):
             moved = move_away(last, mask, rng, inside)
             if moved is not None:
                 return moved, AWAY
-        elif draw < self.away + self.plain:
-            return last, DEFORMED
-        return self._deformed(last, rng), DEFORMED
+        guide = last if self.away <= draw < self.away + self.plain else self._deformed(last, rng)
+        return (cut_part(guide, rng) if rng.random() < self.cut else guide), DEFORMED
 
     def _deformed(self, mask: Mask, rng: np.random.Generator) -> Mask:
         """A deformation that leaves something in the picture."""
@@ -81,4 +84,4 @@ class DeformGuides(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(exact={self.exact}, box={self.box}, away={self.away}, plain={self.plain}, '
-                f'step={self.step})')
+                f'step={self.step}, cut={self.cut})')

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvos.ops.crop import crop_features, crop_squares, paste_squares, squares_around
-from mmvos.ops.guides import grow_box, guide_boxes
+from mmvos.ops.guides import grow_box, guide_boxes, limit_change
 from mmvos.ops.memory import join_memories
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
@@ -27,6 +27,7 @@ from mmvos.structures import Frame
 Levels = tuple[Tensor, ...]
 Memory = tuple[Tensor, Tensor]
 EXACT, DEFORMED, BOX, AWAY = range(4)  # kinds of guides in training
+TRAIN_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class MaskPropagator(BaseModule):
         mode: 'crop' (best for small objects) or 'roi' (one pass of the backbone for all objects).
         size: S, a multiple of the coarsest stride.
         context: side of a square over the longer side of the guide's box.
+        box_change: by which share the width and the height of an object's box change at most from frame to frame.
         train_size, train_context: S in training, and the bounds between which the context is drawn.
         rollout: in training, how probably a frame is guided by what was predicted for the frame before.
         roi_ratio: share of the training iterations in mode 'roi'.
@@ -75,7 +77,7 @@ class MaskPropagator(BaseModule):
 
     def __init__(self, backbone: dict[str, Any], head: dict[str, Any], neck: dict[str, Any] | None = None,
                  strides: Sequence[int] = (2, 4, 8, 16), mode: str = 'crop', size: int = 320, context: float = 1.8,
-                 train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3), rollout: float = 0.6,
+                 box_change: float = 0.02, train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3), rollout: float = 0.6,
                  roi_ratio: float = 0.0, box_passes: int = 1) -> None:
         super().__init__()
         if mode not in ('crop', 'roi'):
@@ -85,6 +87,7 @@ class MaskPropagator(BaseModule):
         self.head = MODELS.build(head)
         self.strides = tuple(strides)
         self.mode, self.size, self.context, self.box_passes = mode, size, context, box_passes
+        self.box_change = box_change
         self.train_size, self.train_context = train_size, train_context
         self.rollout, self.roi_ratio = rollout, roi_ratio
 
@@ -141,7 +144,7 @@ class MaskPropagator(BaseModule):
         squares = torch.stack([s.square for s in states if s.square is not None])
         crops = crop_squares(merged[:, None], range(len(merged)), squares, self.size)
         memory = self.head.remember([torch.stack([s.top for s in states if s.top is not None])], crops)
-        boxes = guide_boxes(2 * merged - 1)
+        boxes = limit_change(guide_boxes(2 * merged - 1), torch.stack([s.box for s in states]), self.box_change)
         seen = ((merged > 0.5).flatten(1).sum(dim=1) >= 1e-4 * height * width).tolist()
         committed = []
         for k, state in enumerate(states):
@@ -186,12 +189,13 @@ class MaskPropagator(BaseModule):
         learned, whole = (kinds != EXACT).float(), (kinds != AWAY).float()
         memories: list[Memory] = []
         results: list[tuple[Tensor, Tensor, Tensor]] = []
-        answer = masks[:, 0].float()
+        answer, boxes = masks[:, 0].float(), masks.new_zeros(len(masks), 4)
         for t in range(inputs.shape[1]):
             known = (learned * whole)[:, t - 1] * whole[:, t] if t else torch.zeros_like(whole[:, 0])
             own = known * (torch.rand(len(masks), device=masks.device) < self.rollout)
             guide = torch.where(own[:, None, None] > 0, 2 * answer - 1, guides[:, t])
-            squares = self._draw_squares(guide)
+            boxes = limit_change(guide_boxes(guide), boxes, TRAIN_CHANGE) if t else guide_boxes(guide)
+            squares = self._draw_squares(boxes, max(guide.shape[1:]))
             stages = self._levels(inputs[:, t], None) if shared_features else None
             levels, crops = self._encode(inputs[:, t], stages, index, squares, guide, self.train_size)
             target = self._crop(masks[:, t], squares) * whole[:, t, None, None, None]
@@ -214,14 +218,13 @@ class MaskPropagator(BaseModule):
     def _squares(self, frame: Frame, boxes: Tensor) -> Tensor:
         return squares_around(boxes, self.context, 32, round(1.2 * max(frame.meta.network_shape)))
 
-    def _draw_squares(self, guides: Tensor) -> Tensor:
-        """Squares of a training frame, of random context and a little off the centre."""
-        boxes = guide_boxes(guides)
+    def _draw_squares(self, boxes: Tensor, side: int) -> Tensor:
+        """Squares of a training frame whose longer side is given, of random context and a little off the centre."""
         low, high = self.train_context
         context = low + (high - low) * torch.rand(len(boxes), device=boxes.device)
         size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
         shift = (torch.rand(len(boxes), 2, device=boxes.device) - 0.5) * 0.3 * size
-        return squares_around(boxes + shift.repeat(1, 2), context, 32, round(1.2 * max(guides.shape[1:])))
+        return squares_around(boxes + shift.repeat(1, 2), context, 32, round(1.2 * side))
 
     def _shared(self, frame: Frame) -> Levels | None:
         """Features of the whole frame, in mode 'roi'."""

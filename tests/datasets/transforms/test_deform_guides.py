@@ -73,13 +73,22 @@ def test_later_guide_is_the_mask_before() -> None:
 def test_later_guide_is_deformed_so_that_copying_is_wrong() -> None:
     same = 0
     for _ in range(50):
-        guides, _ = guided(disk(60, 60, 30), disk(60, 60, 30), away=0, plain=0, step=1)
+        guides, _ = guided(disk(60, 60, 30), disk(60, 60, 30), away=0, plain=0, step=1, cut=0)
         positive, mask = guides[1][0] > 0, disk(60, 60, 30) > 0
         assert 0.4 < (positive & mask).sum() / (positive | mask).sum() <= 1
         same += int((positive == mask).all())
     assert same == 0
-    guides, kinds = guided(disk(60, 60), disk(60, 60), away=0, plain=0, step=0)  # no step at all
+    guides, kinds = guided(disk(60, 60), disk(60, 60), away=0, plain=0, step=0, cut=0)  # no step at all
     assert ((guides[1][0] > 0) == disk(60, 60)).all() and kinds[1] == [1]
+
+
+def test_later_guide_can_lack_a_part_and_the_first_cannot() -> None:
+    mask = disk(60, 60, 30) > 0
+    for _ in range(20):
+        guides, kinds = guided(mask, mask, exact=1, away=0, plain=1, cut=1)
+        positive = guides[1][0] > 0
+        assert not (positive & ~mask).any() and 0.25 < positive.sum() / mask.sum() < 0.9 and kinds[1] == [1]
+        assert ((guides[0][0] > 0) == mask).all()
 
 
 def test_moved_away_has_nothing_around_it() -> None:
