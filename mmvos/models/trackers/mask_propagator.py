@@ -77,8 +77,8 @@ class MaskPropagator(BaseModule):
 
     def __init__(self, backbone: dict[str, Any], head: dict[str, Any], neck: dict[str, Any] | None = None,
                  strides: Sequence[int] = (2, 4, 8, 16), mode: str = 'crop', size: int = 320, context: float = 1.8,
-                 box_change: float = 0.02, train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3), rollout: float = 0.6,
-                 roi_ratio: float = 0.0, box_passes: int = 1) -> None:
+                 box_change: float = 0.02, train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3),
+                 rollout: float = 0.6, roi_ratio: float = 0.0, box_passes: int = 1) -> None:
         super().__init__()
         if mode not in ('crop', 'roi'):
             raise ValueError(f"mode must be 'crop' or 'roi', not {mode!r}")
