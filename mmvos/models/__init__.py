@@ -9,6 +9,7 @@ from .heads.roi_extractor import PyramidRoIExtractor
 from .heads.rpn_head import RPNHead
 from .heads.siamese_head import MaskRefiner, SiameseHead
 from .heads.track_head import TrackHead
+from .heads.voting_head import VotingMaskHead
 from .masktrack_rcnn import MaskTrackRCNN
 from .necks.siamese_adjust import SiameseAdjust
 from .necks.siamese_correlation import SiameseCorrelation
@@ -22,5 +23,5 @@ __all__ = [
     'CropFeatures', 'GuidedResNet', 'InstanceMemory', 'LegacyBBoxHead', 'LegacyBoxCoder', 'LegacyRoIExtractor',
     'MaskPropagator', 'MaskRefiner', 'MaskTrackRCNN', 'PromptedSegmenter', 'PropagationHead', 'PyramidFeatures',
     'PyramidRoIExtractor', 'RPNHead', 'SiameseAdjust', 'SiameseCorrelation', 'SiameseHead', 'SiameseResNet', 'SiameseTracker',
-    'TrackHead', 'VideoModel'
+    'TrackHead', 'VideoModel', 'VotingMaskHead'
 ]

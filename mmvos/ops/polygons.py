@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Polygon = tuple[tuple[float, float], ...]
-SMALLEST = 100.0  # contour area from which on a mask is an object
+SMALLEST_AREA = 100.0  # contour area from which on a mask is an object
 
 
-def mask_polygon(mask: NDArray[np.bool_], smallest: float = SMALLEST) -> Polygon | None:
+def mask_polygon(mask: NDArray[np.bool_], smallest: float = SMALLEST_AREA) -> Polygon | None:
     """The smallest rotated rectangle around the largest part of a mask.
 
     Args:
@@ -19,15 +19,25 @@ def mask_polygon(mask: NDArray[np.bool_], smallest: float = SMALLEST) -> Polygon
     Returns:
         Four corners (x, y) in pixel indices, or None where no part is large enough.
     """
-    found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[-2]
-    if not found:
+    part = _largest_part(mask)
+    if part is None or cv2.contourArea(part) <= smallest:
         return None
-    areas = [cv2.contourArea(contour) for contour in found]
-    largest = int(np.argmax(areas))
-    if areas[largest] <= smallest:
-        return None
-    corners = cv2.boxPoints(cv2.minAreaRect(found[largest].reshape(-1, 2)))
+    corners = cv2.boxPoints(cv2.minAreaRect(part.reshape(-1, 2)))
     return tuple((x, y) for x, y in np.asarray(corners, dtype=np.float64).tolist())
+
+
+def mask_box(mask: NDArray[np.bool_]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Centre and size (width, height) of the upright box around the largest part of a mask, which is not empty."""
+    part = _largest_part(mask)
+    assert part is not None
+    x, y, width, height = cv2.boundingRect(part)
+    return (x + width / 2, y + height / 2), (float(width), float(height))
+
+
+def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.int32] | None:
+    """The outline (n, 1, 2) that encloses most, if there is any."""
+    found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[-2]
+    return max((np.asarray(contour, dtype=np.int32) for contour in found), key=cv2.contourArea, default=None)
 
 
 def box_polygon(center: tuple[float, float], size: tuple[float, float]) -> Polygon:

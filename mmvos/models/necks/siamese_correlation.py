@@ -34,18 +34,19 @@ class SiameseCorrelation(BaseModule):
         """Kernels (K, 3, C, a - 2, a - 2) of score, box and mask, from adjusted features (K, C, a, a)."""
         return torch.stack([self.kernel[name](template) for name in BRANCHES], dim=1)
 
-    def correlate(self, kernels: Tensor, search: Tensor, branch: str) -> Tensor:
+    def correlate(self, kernels: Tensor, search: Tensor, branch: str, padding: int = 0) -> Tensor:
         """The answer of one branch at all cells.
 
         Args:
             kernels: (K, 3, C, a - 2, a - 2).
             search: (K, C, m, m) adjusted features.
             branch: 'score', 'box' or 'mask'.
+            padding: cells of zeros around; with 3 the answer has the places of the search features.
 
         Returns:
-            (K, C, n, n), n = m - a + 1.
+            (K, C, n, n), n = m - a + 1 + 2 padding.
         """
-        return depthwise_correlation(self.search[branch](search), kernels[:, BRANCHES.index(branch)])
+        return depthwise_correlation(self.search[branch](search), kernels[:, BRANCHES.index(branch)], padding)
 
     def correlate_at(self, kernels: Tensor, search: Tensor, cells: list[tuple[int, int]]) -> Tensor:
         """The answer of the mask branch at one cell (row, column) of each object, and nothing computed elsewhere: (K, C)."""

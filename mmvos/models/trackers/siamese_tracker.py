@@ -22,7 +22,7 @@ from mmvos.ops.anchor_targets import anchor_targets
 from mmvos.ops.anchors import STRIDE, anchor_grid, change_penalty, cosine_window, decode_boxes
 from mmvos.ops.crop import TEMPLATE, mask_area, paste_mask, search_side, template_side, window_around
 from mmvos.ops.masks import center_probabilities
-from mmvos.ops.polygons import Polygon, box_polygon, mask_polygon
+from mmvos.ops.polygons import SMALLEST_AREA, Polygon, box_polygon, mask_box, mask_polygon
 from mmvos.ops.siamese_losses import WINDOW, box_loss, mask_loss, mask_overlap, mask_windows, positive_cells, score_loss
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
@@ -64,7 +64,8 @@ class Candidates:
         boxes: (K, N, 4) centre from the window's middle, and size, in pixels of the search window; float64.
         scores: (K, N) probabilities that it is the object.
         penalties: (K, N) in (0, 1], for changes of size and shape.
-        best: (K,) the anchor with the highest score after penalties and distance from the middle.
+        best: (K, T) the anchors with the highest scores after penalties and distance from the middle, the highest first; T = 1
+            where there is no vote.
     """
 
     boxes: Tensor
@@ -87,15 +88,18 @@ class SiameseTracker(BaseModule):
         window_influence: share of the nearness to the window's middle in the choice of the anchor, against the score.
         size_rate: how much of a change of size is taken over where the score is 1.
         loss_weights: of score, box and mask; (0, 0, 36) where only the mask is trained.
+        voting: config of a ``VotingMaskHead``, which then gives the masks (S2iamMask) and is all that is trained.
     """
 
     def __init__(self, features: dict[str, Any], neck: dict[str, Any], head: dict[str, Any], search_size: int = 255,
                  mask_threshold: float = 0.35, penalty: float = 0.04, window_influence: float = 0.4,
-                 size_rate: float = 1.0, loss_weights: tuple[float, float, float] = (1.0, 1.2, 36.0)) -> None:
+                 size_rate: float = 1.0, loss_weights: tuple[float, float, float] = (1.0, 1.2, 36.0),
+                 voting: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.features = MODELS.build(features)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
+        self.voting: Any = MODELS.build(voting) if voting else None
         self.search_size, self.mask_threshold = search_size, mask_threshold
         self.penalty, self.window_influence, self.size_rate = penalty, window_influence, size_rate
         self.loss_weights = loss_weights
@@ -142,21 +146,24 @@ class SiameseTracker(BaseModule):
         search, levels = self.features.look(frame, windows, [s.color for s in states], self.search_size)
         kernels = torch.stack([s.kernels for s in states])
         candidates = self._candidates(kernels, search, states, scales)
-        cells = [divmod(anchor % self.cells ** 2, self.cells) for anchor in candidates.best.tolist()]
-        masks = self._masks(kernels, search, levels, cells).float().sigmoid().cpu().numpy()
-        pasted = [paste_mask(mask, mask_area(s.center, window[2], cell, self.search_size), *frame.meta.network_shape)
-                  for mask, s, window, cell in zip(masks, states, windows, cells, strict=True)]
-        moved = self._moved(states, candidates, scales, pasted, *frame.meta.network_shape)
-        return self._probabilities(frame, pasted), moved
+        if self.voting is None:
+            cells = [divmod(anchor % self.cells ** 2, self.cells) for anchor in candidates.best[:, 0].tolist()]
+            masks = self._masks(kernels, search, levels, cells).float().sigmoid().cpu().numpy()
+            pasted = [paste_mask(mask, mask_area(s.center, window[2], cell, self.search_size), *frame.meta.network_shape)
+                      for mask, s, window, cell in zip(masks, states, windows, cells, strict=True)]
+            threshold = self.mask_threshold
+        else:
+            chosen = candidates.boxes.gather(1, candidates.best[..., None].expand(-1, -1, 4))
+            rois = self.voting.rois(chosen, self.search_size)
+            logits = self.voting(self.neck.correlate(kernels, search, 'mask', 3), search, rois)
+            pasted = self.voting.vote(logits, rois, windows, self.search_size, *frame.meta.network_shape)
+            threshold = self.voting.threshold
+        moved = self._moved(states, candidates, scales, [mask > threshold for mask in pasted], *frame.meta.network_shape)
+        return self._probabilities(frame, pasted, threshold), moved
 
     @staticmethod
     def commit(states: States, merged: Tensor) -> States:
-        """The states: where an object is looked for follows from its own box, not from what the others leave of its mask.
-
-        Args:
-            states: from ``start`` and ``propagate``, together.
-            merged: (K, H, W) probabilities after merging.
-        """
+        """The states: where an object is looked for follows from its own box, not from what others leave of its mask."""
         assert len(states) == len(merged)
         return states
 
@@ -197,14 +204,16 @@ class SiameseTracker(BaseModule):
             inputs: (B, 2, 3, S, S), templates in the upper left corner, and search windows.
             data_samples: B pairs, packed by ``PackPair``.
         """
-        searches = inputs[:, 1]
-        scores, deltas, mask_map, levels = self.compare(inputs[:, 0, :, :TEMPLATE, :TEMPLATE], searches)
-        size, cells = searches.shape[-1], scores.shape[-1]
+        templates, searches = inputs[:, 0, :, :TEMPLATE, :TEMPLATE], inputs[:, 1]
         found = [sample[1] for sample in data_samples]
         boxes = torch.cat([item.gt_instances.bboxes for item in found])
         masks = torch.cat([item.gt_instances.masks.to_tensor(torch.uint8, boxes.device) for item in found])
         negative, has_mask = (torch.tensor([item.metainfo[key] for item in found], device=boxes.device)
                               for key in ('negative', 'has_mask'))
+        if self.voting is not None:
+            return self._vote_loss(templates, searches, boxes + 0.5, masks, has_mask)
+        scores, deltas, mask_map, levels = self.compare(templates, searches)
+        size, cells = searches.shape[-1], scores.shape[-1]
         targets = anchor_targets(anchor_grid(cells, size // 2).to(boxes), boxes, negative, cells)
         index = positive_cells(targets.labels, has_mask)
         windows = mask_windows(masks, index, ((cells - 1) * STRIDE + WINDOW - size) // 2)
@@ -216,14 +225,31 @@ class SiameseTracker(BaseModule):
 
     def _candidates(self, kernels: Tensor, search: Tensor, states: States, scales: Sequence[float]) -> Candidates:
         """The anchors' scores and boxes, and which is best."""
-        answers = [self.neck.correlate(kernels, search, branch) for branch in ('score', 'box')]
-        scores, deltas = (item.double() for item in self.head.flatten(*self.head(*answers)))
-        anchors, window = (item.to(scores.device) for item in (anchor_grid(self.cells), cosine_window(self.cells)))
-        boxes = decode_boxes(deltas, anchors)
+        scores, boxes = self._decoded(kernels, search)
+        window = cosine_window(self.cells).to(scores.device)
         sizes = boxes.new_tensor([[side * scale for side in s.size] for s, scale in zip(states, scales, strict=True)])
         penalties = change_penalty(boxes, sizes, self.penalty)
         ranks = penalties * scores * (1 - self.window_influence) + window * self.window_influence
-        return Candidates(boxes, scores, penalties, ranks.argmax(dim=1))
+        if self.voting is None:
+            return Candidates(boxes, scores, penalties, ranks.argmax(dim=1, keepdim=True))
+        last = boxes.new_tensor([_seen_from(s, scale) for s, scale in zip(states, scales, strict=True)])
+        return Candidates(boxes, scores, penalties, self.voting.prefer(ranks, boxes, last).topk(self.voting.top_k).indices)
+
+    def _decoded(self, kernels: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
+        """Probabilities (K, N) that it is the object, and boxes (K, N, 4), of all anchors; float64."""
+        answers = [self.neck.correlate(kernels, search, branch) for branch in ('score', 'box')]
+        scores, deltas = (item.double() for item in self.head.flatten(*self.head(*answers)))
+        return scores, decode_boxes(deltas, anchor_grid(self.cells).to(deltas.device))
+
+    def _vote_loss(self, templates: Tensor, searches: Tensor, truth: Tensor, masks: Tensor, usable: Tensor) -> dict[str, Tensor]:
+        """Loss of the vote, on what the finished first stage gives."""
+        with torch.no_grad():
+            kernels = self.neck.encode_template(self.features(templates)[0])
+            search, _ = self.features(searches)
+            scores, boxes = self._decoded(kernels, search)
+            correlation = self.neck.correlate(kernels, search, 'mask', 3)
+        losses: dict[str, Tensor] = self.voting.loss(correlation, search, scores, boxes, truth, masks, usable)
+        return losses
 
     def _masks(self, kernels: Tensor, search: Tensor, levels: Any, cells: list[tuple[int, int]]) -> Tensor:
         """Mask logits (K, S, S), each at one cell (row, column)."""
@@ -235,26 +261,38 @@ class SiameseTracker(BaseModule):
             logits = self.head.refine(features, self.features.patches(levels, index))
         return logits
 
-    def _moved(self, states: States, candidates: Candidates, scales: Sequence[float], masks: Sequence[NDArray[np.float32]],
+    def _moved(self, states: States, candidates: Candidates, scales: Sequence[float], masks: Sequence[NDArray[np.bool_]],
                height: int, width: int) -> States:
         """The states after the frame, from the best candidates and the masks in the frame."""
         objects = torch.arange(len(states), device=candidates.best.device)
-        boxes, scores, penalties = (item[objects, candidates.best].tolist()
+        boxes, scores, penalties = (item[objects, candidates.best[:, 0]].tolist()
                                     for item in (candidates.boxes, candidates.scores, candidates.penalties))
         moved = []
         for state, scale, mask, (dx, dy, w, h), score, penalty in zip(states, scales, masks, boxes, scores, penalties):
             rate = penalty * score * self.size_rate
             center = (state.center[0] + dx / scale, state.center[1] + dy / scale)
             size = (state.size[0] * (1 - rate) + w / scale * rate, state.size[1] * (1 - rate) + h / scale * rate)
-            polygon = mask_polygon(mask > self.mask_threshold) or box_polygon(center, size)
+            polygon = mask_polygon(mask, self.voting.smallest if self.voting else SMALLEST_AREA)
+            if polygon is None:
+                polygon = box_polygon(center, size)
+            elif self.voting is not None:
+                center, size = mask_box(mask)
             center = min(max(center[0], 0.0), width), min(max(center[1], 0.0), height)
             size = max(min(size[0], width), SMALLEST), max(min(size[1], height), SMALLEST)
             moved.append(replace(state, center=center, size=size, score=score, polygon=polygon))
         return tuple(moved)
 
-    def _probabilities(self, frame: Frame, masks: Sequence[NDArray[np.float32]]) -> Tensor:
+    @staticmethod
+    def _probabilities(frame: Frame, masks: Sequence[NDArray[np.float32]], threshold: float) -> Tensor:
         """(K, H, W) of masks in the frame's valid part, the threshold moved to .5."""
         height, width = frame.meta.network_shape
         found = frame.image.new_zeros(len(masks), *frame.image.shape[2:])
         found[:, :height, :width] = torch.from_numpy(np.stack(masks)).to(found)
-        return center_probabilities(found, self.mask_threshold)
+        return center_probabilities(found, threshold)
+
+
+def _seen_from(state: ObjectState, scale: float) -> tuple[float, float, float, float]:
+    """The upright box around an object's last polygon: centre from the window's middle, and size, in window pixels."""
+    left, top, right, bottom = (f(point[i] for point in state.polygon) for f in (min, max) for i in (0, 1))
+    x, y = state.center
+    return ((left + right) / 2 - x) * scale, ((top + bottom) / 2 - y) * scale, (right - left) * scale, (bottom - top) * scale

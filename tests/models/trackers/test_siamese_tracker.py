@@ -143,7 +143,8 @@ def test_a_given_mask_is_the_answer_and_a_box_is_segmented(model):
 def test_template_branches_are_computed_once_and_all_objects_in_one_pass(model):
     calls = []
     tracker = model.tracker
-    modules = {'kernel': tracker.neck.kernel['mask'], 'search': tracker.neck.search['score'], 'backbone': tracker.features.backbone}
+    modules = {'kernel': tracker.neck.kernel['mask'], 'search': tracker.neck.search['score'],
+               'backbone': tracker.features.backbone}
     hooks = [module.register_forward_hook(lambda m, i, o, name=name: calls.append((name, len(i[0]))))
              for name, module in modules.items()]
     try:
