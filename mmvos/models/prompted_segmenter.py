@@ -33,19 +33,17 @@ class PromptedSegmenter(VideoModel):
         tracker: config of the tracker; it has the weights.
         data_preprocessor: config of mmdet's ``TrackDataPreprocessor``.
         merge: 'soft' (odds normalised over the objects) or 'hard' (the most certain object takes the pixel).
-        channels_last: see ``VideoModel``.
         init_cfg: mmengine's weight initialisation.
     """
 
     def __init__(self, tracker: dict[str, Any], data_preprocessor: dict[str, Any], merge: str = 'soft',
-                 channels_last: bool = True, init_cfg: dict[str, Any] | None = None) -> None:
-        super().__init__(data_preprocessor, channels_last, init_cfg)
+                 init_cfg: dict[str, Any] | None = None) -> None:
+        super().__init__(data_preprocessor, True, init_cfg)
         if merge not in ('soft', 'hard'):
             raise ValueError(f"merge must be 'soft' or 'hard', not {merge!r}")
         self.tracker = MODELS.build(tracker)
         self.merge = merge
-        if channels_last:
-            self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)
 
     def init_state(self) -> tuple[Any, ...]:
         """No object yet."""

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from .roi_align import roi_align
 
 Window = tuple[int, int, int]
 TEMPLATE = 127  # pixels of a template window
@@ -88,12 +87,11 @@ def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Te
     return frames
 
 
-def crop_features(features: Tensor, index: Sequence[int], squares: Tensor, size: int, stride: int) -> Tensor:
-    """Features of squares by RoIAlign: (B, C, H / stride, W / stride) -> (K, C, size, size)."""
+def square_rois(squares: Tensor, index: Sequence[int]) -> Tensor:
+    """Squares (K, 3) of frames as the regions that RoIAlign takes: (K, 5) float, index and xyxy."""
     x, y, side = squares.unbind(dim=1)
     frame = torch.as_tensor(index, device=squares.device)
-    rois = torch.stack([frame, x, y, x + side, y + side], dim=1).float().to(features.device)
-    return roi_align(features, rois, size, 1 / stride, 2)
+    return torch.stack([frame, x, y, x + side, y + side], dim=1).float()
 
 
 def _inside(x: int, y: int, side: int, height: int, width: int) -> tuple[int, int, int, int]:

@@ -224,3 +224,22 @@ def test_a_net_learns_to_correct_shifted_guides():
             before.append((mask & guide).sum() / (mask | guide).sum())
             after.append((mask & found).sum() / (mask | found).sum())
     assert np.mean(after) > np.mean(before) + 0.05, (np.mean(before), np.mean(after))
+
+
+@pytest.mark.parametrize(('rate', 'side'), [(0.02, 24.48), (0.5, 36.0)])
+def test_the_box_grows_slowly_when_the_mask_grows_at_once(rate, side):
+    model = tiny_segmenter(box_change=rate)
+    blind(model, frames=set())  # everything in the square is object: 43 pixels a side
+    with torch.no_grad():
+        state, _ = model.step(frame(0), model.init_state(), told(_1=square_mask(36, 24)))
+        state, _ = model.step(frame(1), state)
+    width, height = (state[0].box[2:] - state[0].box[:2]).tolist()
+    assert width == pytest.approx(side, abs=1e-3) and height == pytest.approx(side, abs=1e-3)
+
+
+@pytest.mark.parametrize('passes', [1, 3])
+def test_a_box_can_be_gone_over_several_times(passes):
+    model, calls = tiny_segmenter(box_passes=passes), []
+    model.tracker.head.register_forward_hook(lambda *_: calls.append(1))
+    next(model.run([frame(0)], {0: Prompts((1,), (None,), ((10.0, 10.0, 40.0, 50.0),))}))
+    assert len(calls) == passes

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mmvos.ops.crop import crop_features, crop_squares, paste_squares, squares_around
+from mmvos.ops.crop import crop_squares, paste_squares, square_rois, squares_around
+from mmvos.ops.roi_align import roi_align
 
 
 def test_square_has_the_boxs_centre_and_the_longer_side_times_context():
@@ -53,5 +54,5 @@ def test_centre_of_mass_survives_crop_and_paste_at_any_scale(side):
 def test_features_are_cut_where_the_image_is():
     levels = torch.zeros(2, 1, 12, 16)
     levels[1, 0, 4:8, 8:12] = 1  # at stride 4: rows 16..32, columns 32..48 of image 1
-    cut = crop_features(levels, [1, 0], torch.tensor([[32, 16, 16], [32, 16, 16]]), 4, 4)
+    cut = roi_align(levels, square_rois(torch.tensor([[32, 16, 16], [32, 16, 16]]), [1, 0]), 4, 1 / 4, 2)
     assert cut[0, 0, 1:3, 1:3].eq(1).all() and cut[0].min() > 0.7 and not cut[1].any()  # cells at the edge see half outside

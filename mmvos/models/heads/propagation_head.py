@@ -41,14 +41,12 @@ class PropagationHead(BaseModule):
     Args:
         in_channels: C_i of the levels, fine to coarse.
         channels: width of the head at each level.
-        num_blocks: residual blocks at the coarsest level; the others have one.
         key_channels: A; the length of what remembered and current positions are compared by.
         reference: whether remembered frames are read; without, the head is MaskTrack's plain propagation.
-        dice_weight: weight of the dice loss beside the cross entropy.
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 256, 512, 1024), channels: Sequence[int] = (32, 64, 128, 224),
-                 num_blocks: int = 2, key_channels: int = 64, reference: bool = True, dice_weight: float = 1.0) -> None:
+                 key_channels: int = 64, reference: bool = True) -> None:
         super().__init__()
         assert len(in_channels) == len(channels)
         self.laterals = nn.ModuleList(
@@ -58,11 +56,10 @@ class PropagationHead(BaseModule):
         self.reductions = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels))
         self.blocks = nn.ModuleList(
             nn.Sequential(*(_Residual(c) for _ in range(count)))
-            for c, count in zip(channels, [1] * (len(channels) - 1) + [num_blocks]))
+            for c, count in zip(channels, [1] * (len(channels) - 1) + [2]))
         self.predictor = ConvModule(channels[0], 1, 3, padding=1, norm_cfg=dict(type='GN', num_groups=8),
                                     order=('norm', 'act', 'conv'), inplace=False)
         self.reference = reference
-        self.dice_weight = dice_weight
         if reference:
             width = channels[-1]
             self.key = nn.Conv2d(in_channels[-1], key_channels, 1)
@@ -124,7 +121,7 @@ class PropagationHead(BaseModule):
         p = logits.sigmoid()
         overlap = 2 * (p * targets).sum(dim=(1, 2, 3)) + 1
         dice = 1 - overlap / (p.sum(dim=(1, 2, 3)) + targets.sum(dim=(1, 2, 3)) + 1)
-        return {'loss_mask': (entropy * weights).sum() / total, 'loss_dice': self.dice_weight * (dice * weights).sum() / total}
+        return {'loss_mask': (entropy * weights).sum() / total, 'loss_dice': (dice * weights).sum() / total}
 
     def _read(self, top: Tensor, memory: Memory) -> Tensor:
         """What is remembered of positions like those of the coarsest level: (K, V + 1, h, w)."""

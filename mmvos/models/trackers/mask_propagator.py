@@ -18,9 +18,10 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvos.ops.crop import crop_features, crop_squares, paste_squares, squares_around
+from mmvos.ops.crop import crop_squares, paste_squares, square_rois, squares_around
 from mmvos.ops.guides import grow_box, guide_boxes, limit_change
 from mmvos.ops.memory import join_memories
+from mmvos.ops.roi_align import roi_align
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
@@ -248,7 +249,8 @@ class MaskPropagator(BaseModule):
         crops = crop_squares(guides[:, None], range(len(guides)), squares, size)
         if shared is None:
             return self._levels(crop_squares(images, index, squares, size), crops), crops
-        return tuple(crop_features(level.float(), index, squares, size // stride, stride)
+        rois = square_rois(squares, index)
+        return tuple(roi_align(level.float(), rois, size // stride, 1 / stride, 2)
                      for level, stride in zip(shared, self.strides, strict=True)), crops
 
     def _levels(self, images: Tensor, guides: Tensor | None) -> Levels:
