@@ -1,0 +1,81 @@
+"""SiameseTracker on a feature pyramid: the same tracker, one pass of the backbone over a frame for all objects."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from tiny_masktrack import CONFIGS
+from tiny_siamese import CHANNELS, frame
+
+from mmvos.models import PromptedSegmenter
+from mmvos.registry import MODELS
+from mmvos.structures import Frame, Prompts
+
+TINY = {
+    'features.backbone.depth': 18,
+    'features.neck.in_channels': [64, 128, 256, 512],
+    'features.neck.out_channels': CHANNELS,
+    'features.adjust.in_channels': CHANNELS,
+    'features.adjust.out_channels': CHANNELS,
+    'neck.channels': CHANNELS,
+    'head.channels': CHANNELS,
+    'head.refine.in_channels': (CHANNELS,) * 3,
+    'head.refine.channels': CHANNELS,
+}
+BOXES = {1: (20.0, 12.5, 52.0, 40.0), 4: (60.25, 30.0, 90.0, 60.0)}
+
+
+@pytest.fixture(scope='module', params=[(4, 8, 16, 32), (4, 8)], ids=['four levels', 'two levels'])
+def model(request) -> PromptedSegmenter:
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    config = Config.fromfile(CONFIGS / '_base_/models/siammask_fpn_r50.py')
+    config.merge_from_dict({f'model.tracker.{name}': value for name, value in TINY.items()})
+    config.model.tracker.features.strides = request.param
+    return MODELS.build(config.model).eval()
+
+
+def normalised(index: int) -> Frame:
+    item = frame(index, height=96, width=128)
+    return Frame(item.image / 64 - 2, item.meta)
+
+
+def states_of(model: PromptedSegmenter, *ids: int):
+    state = model.init_state()
+    prompts = Prompts(ids, (None,) * len(ids), tuple(BOXES[i] for i in ids))
+    with torch.no_grad():
+        for t in range(3):
+            state, result = model.step(normalised(t), state, prompts if t == 0 else None)
+    return state, result
+
+
+def test_an_object_alone_is_the_same_as_among_others(model):
+    together, result = states_of(model, 1, 4)
+    assert [item.id for item in result.objects] == [1, 4]
+    for k, number in enumerate(BOXES):
+        (alone,), _ = states_of(model, number)
+        for name in ('center', 'size', 'score', 'polygon'):
+            np.testing.assert_allclose(getattr(alone, name), getattr(together[k], name), rtol=1e-4, atol=1e-4)
+        assert alone.kernels.shape == (3, CHANNELS, 5, 5)
+
+
+def test_one_pass_over_each_frame(model):
+    passes = []
+    hook = model.tracker.features.backbone.register_forward_hook(lambda m, i, o: passes.append(tuple(i[0].shape)))
+    try:
+        states_of(model, 1, 4)
+    finally:
+        hook.remove()
+    assert passes == [(1, 3, 96, 128)] * 3
+
+
+def test_pairs_are_compared_and_masks_refined_in_training(model):
+    logits, deltas, mask_map, levels = model.tracker.compare(torch.randn(2, 3, 127, 127), torch.randn(2, 3, 143, 143))
+    assert (logits.shape, deltas.shape, mask_map.shape) == ((2, 10, 3, 3), (2, 20, 3, 3), (2, CHANNELS, 3, 3))
+    masks = model.tracker.mask_logits(mask_map, levels, torch.tensor([[0, 0, 2], [1, 1, 1], [1, 2, 0]]))
+    assert masks.shape == (3, 127, 127)
+    masks.sum().backward()
+    assert model.tracker.features.backbone.layer2[0].conv1.weight.grad.abs().sum() > 0
+    model.zero_grad()
