@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny_segmenter as segmenter
+import tiny_siamese as siamese
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
@@ -19,8 +21,8 @@ from mmengine.registry import init_default_scope
 from tiny_masktrack import CONFIGS, batch, frame, two_objects
 
 from mmvos.models import VideoModel
+from mmvos.registry import HOOKS, MODELS
 from mmvos.registry import METRICS as MMVOS_METRICS
-from mmvos.registry import MODELS
 from mmvos.structures import Prompts
 
 NAMES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
@@ -63,7 +65,29 @@ def propagation_steps(model: VideoModel, wrapper: Any) -> None:
     assert [[item.id for item in result.objects] for result in results] == [[1, 2], [1, 2]]
 
 
+def siamese_steps(model: VideoModel, wrapper: Any) -> None:
+    torch.manual_seed(0)
+    before = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+    sample = siamese.pair_sample(255 if model.tracker.head.refine is None else 143)
+    losses = model.train_step(dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]), wrapper)
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    changed = {name for name, value in model.named_parameters() if name in before and not torch.equal(value, before[name])}
+    if model.tracker.voting is not None:
+        assert changed and all(name.startswith('tracker.voting.') for name in changed)
+    else:
+        masks = 'head.mask' if model.tracker.head.refine is None else 'refine.v0'
+        for part in ('backbone', 'adjust', 'kernel.mask', 'search.mask', masks):
+            assert any(part in name for name in changed), part
+    model.eval()
+    mask = np.zeros((siamese.HEIGHT, siamese.WIDTH), dtype=bool)
+    mask[10:40, 10:50] = True
+    prompts = {0: Prompts((1, 2), (mask, None), (None, (50.0, 10.0, 80.0, 40.0)))}
+    results = list(model.run([siamese.frame(t) for t in range(2)], prompts))
+    assert [[item.id for item in result.objects] for result in results] == [[1, 2], [1, 2]]
+
+
 STEPS: dict[str, Callable[[VideoModel, Any], None]] = {
+    'mmvos.SiameseTracker': siamese_steps,
     'mmvos.MaskTrackRCNN': masktrack_steps,
     'mmvos.MaskPropagator': propagation_steps,
 }
@@ -125,3 +149,31 @@ def test_parts_of_mask_propagation_agree(name):
         prefix = MMVOS_METRICS.get(metric.type.split('.')[-1]).default_prefix
         assert config.default_hooks.checkpoint.save_best.startswith(prefix + '/')
         assert config.train_cfg.val_interval <= config.train_cfg.max_iters and not config.log_processor.by_epoch
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.SiameseTracker'])
+def test_parts_of_siamese_tracking_agree(name):
+    config = load(name)
+    for split in ('train', 'val', 'test'):
+        data = config[f'{split}_dataloader'].dataset
+        Compose(data.pipeline)
+        if split != 'train':
+            metric = config[f'{split}_evaluator']
+            assert Path(metric.ground_truth) == Path(data.data_root) and config[f'{split}_dataloader'].batch_size == 1
+            assert data.get('merge_objects', False) == (metric.get('year') == 2016)
+    prefix = MMVOS_METRICS.get(config.val_evaluator.type.split('.')[-1]).default_prefix
+    assert config.default_hooks.checkpoint.save_best.startswith(prefix + '/')
+    # The refining module is trained on small windows, which its patches fill; everything else on whole ones.
+    crop = next(item for item in config.train_dataloader.dataset.pipeline if item.type == 'mmvos.CropPair')
+    assert crop.search_size == (255 if config.model.tracker.head.refine is None else 143)
+    # The stage freezes what it should, by names that the model has.
+    freeze, = (hook for hook in config.custom_hooks if hook.type == 'mmvos.FreezeHook')
+    model = MODELS.build(config.model)
+    HOOKS.build(freeze).before_train(SimpleNamespace(model=model))
+    # Windows are cut out of frames as they are, unless the features are those of a detector.
+    normalised = config.model.data_preprocessor.std != [1, 1, 1]
+    assert normalised == (config.model.tracker.features.type == 'mmvos.PyramidFeatures')
+    if not normalised:
+        assert not config.model.data_preprocessor.bgr_to_rgb
+        resize, = (step for step in config.test_dataloader.dataset.pipeline[0].transforms if step.type == 'Resize')
+        assert resize.scale_factor == 1.0

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from mmvos.datasets.transforms import PackPair
 from mmvos.models import PromptedSegmenter
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameMeta
@@ -56,6 +58,22 @@ def picture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """(H, W, 3) uint8, blurred noise."""
     noise = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     return np.kron(noise, np.ones((8, 8, 1), dtype=np.uint8))
+
+
+def pair_sample(size: int) -> dict[str, Any]:
+    """A training pair of a bright square in the middle of both images, as the training pipeline packs it."""
+    images, boxes, masks = [], [], []
+    for side in (127, size):
+        low, high = side // 2 - 32, side // 2 + 32
+        image, mask = picture(side, 256, 256)[:side, :side].copy(), np.zeros((1, side, side), dtype=np.uint8)
+        image[low:high + 1, low:high + 1] = (40, 220, 250)
+        mask[:, low:high + 1, low:high + 1] = 1
+        images.append(image)
+        boxes.append(np.array([[low, low, high, high]], dtype=np.float32))
+        masks.append(BitmapMasks(mask, side, side))
+    return PackPair().transform(dict(
+        img=images, gt_bboxes=boxes, gt_masks=masks, img_shape=[(127, 127), (size, size)], negative=[False] * 2,
+        has_mask=[True] * 2, img_path=['a', 'b'], img_id=[0, 1], frame_id=[0, 1], video_id=[1, 1]))
 
 
 def frame(index: int, seed: int | None = None, height: int = HEIGHT, width: int = WIDTH) -> Frame:
