@@ -26,11 +26,16 @@ def convert(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
     """By our names the published names and tensors; they are the same tensors.
 
     Raises:
-        ValueError: there are no masks in it.
+        ValueError: there are no masks in it, or a weight is there by both names.
     """
     if not any(name.startswith(('mask_model.', 'mask_head.')) for name in weights):
         raise ValueError('it is a SiamRPN without masks (no mask_model and no mask_head), not a SiamMask')
-    return {_rename(name): (name, tensor) for name, tensor in weights.items()}
+    renamed: dict[str, tuple[str, Tensor]] = {}
+    for name, tensor in weights.items():
+        other, _ = renamed.setdefault(_rename(name), (name, tensor))
+        if other != name:
+            raise ValueError(f'{other} and {name} are the same weight, by the names of SiamMask and of pysot')
+    return renamed
 
 
 def _rename(name: str) -> str:

@@ -123,8 +123,9 @@ def changed(**more: tuple[int, ...] | None) -> dict[str, torch.Tensor]:
     (changed(rpn_model__loc__head__3__bias=(40,)), r'rpn_model.loc.head.3.bias \(40,\) instead of \(20,\)'),
     (filled(published(refine=False)), r'32 weights the file does not give \(tracker.head.refine'),
     ({name: t for name, t in changed().items() if not name.startswith('mask_model')}, 'SiamRPN without masks'),
+    (changed(rpn_head__loc__head__3__bias=(20,)), r'rpn_model.loc.head.3.bias and rpn_head.loc.head.3.bias are the same weight'),
     ({'a.weight': torch.zeros(2), 'b.bias': torch.zeros(2)}, r'no kind that can be converted \(it has a.weight, b.bias\)'),
-], ids=['missing', 'layer4', 'unknown in a part', 'unknown part', 'shape', 'base for sharp', 'no masks', 'other'])
+], ids=['missing', 'layer4', 'unknown in a part', 'unknown part', 'shape', 'base for sharp', 'no masks', 'twice', 'other'])
 def test_what_does_not_fit_is_named(sharp, given, message):
     with pytest.raises(ValueError, match=message):
         convert_weights(given, sharp, 'file')
