@@ -5,7 +5,6 @@ K objects; n query positions, N remembered ones; A, V the lengths of keys and va
 """
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -25,9 +24,3 @@ def read_memory(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     weights = (likeness.float() / keys.shape[1] ** 0.5).softmax(dim=1)
     read: Tensor = values @ weights.to(values.dtype)
     return read
-
-
-def join_memories(memories: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Memories of several frames, each (keys (K, A, N), values (K, V, N)), as one."""
-    keys, values = zip(*memories, strict=True)
-    return torch.cat(keys, dim=2), torch.cat(values, dim=2)

@@ -219,7 +219,7 @@ def test_a_net_learns_to_correct_shifted_guides():
             held = frame(0)
             object.__setattr__(held, 'image', image)
             _, states = model.tracker.start(held, [1], torch.from_numpy(guide * 2.0 - 1).float()[None], [True])
-            answer, _, _ = model.tracker._segment(held, states[0].guide[None], states[0].box[None], None)
+            answer, _, _ = model.tracker._segment(held, states[0].guide[None], states[0].box[None], [])
             found = answer[0].numpy() > 0.5
             before.append((mask & guide).sum() / (mask | guide).sum())
             after.append((mask & found).sum() / (mask | found).sum())

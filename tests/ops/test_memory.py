@@ -1,6 +1,6 @@
 import torch
 
-from mmvos.ops.memory import join_memories, read_memory
+from mmvos.ops.memory import read_memory
 
 
 def test_a_query_like_one_key_reads_its_value():
@@ -12,9 +12,3 @@ def test_a_query_like_one_key_reads_its_value():
 def test_halfway_between_two_keys_reads_their_mean():
     out = read_memory(torch.zeros(1, 2, 1), torch.tensor([[[1., -1], [0, 0]]]), torch.tensor([[[2., 4]]]))
     assert out.item() == 3
-
-
-def test_the_same_memory_twice_reads_the_same():
-    memory = torch.randn(2, 4, 7), torch.randn(2, 5, 7)
-    query = torch.randn(2, 4, 3)
-    torch.testing.assert_close(read_memory(query, *join_memories([memory, memory])), read_memory(query, *memory))

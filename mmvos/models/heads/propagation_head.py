@@ -72,13 +72,13 @@ class PropagationHead(BaseModule):
         for guide in self.guides.parameters():
             nn.init.zeros_(guide)
 
-    def forward(self, levels: Sequence[Tensor], guide: Tensor, memory: Memory | None = None) -> Tensor:
+    def forward(self, levels: Sequence[Tensor], guide: Tensor, memories: Sequence[Memory] = ()) -> Tensor:
         """Mask logits.
 
         Args:
             levels: L maps (K, C_i, h_i, w_i), fine to coarse.
             guide: (K, 1, S, S) in [-1, 1].
-            memory: what ``remember`` gave for earlier frames; None in a first frame.
+            memories: what ``remember`` gave for earlier frames; none in a first frame.
 
         Returns:
             (K, 1, h_0, w_0) float32.
@@ -88,7 +88,7 @@ class PropagationHead(BaseModule):
             size = (levels[i].shape[2], levels[i].shape[3])
             y = self.laterals[i](levels[i]) + self.guides[i](F.adaptive_avg_pool2d(guide, size))
             if x is None:
-                y = y if memory is None else y + self.readout(self._read(levels[i], memory))
+                y = y + self.readout(self._read(levels[i], memories)) if memories else y
             else:
                 y = y + F.interpolate(self.reductions[i](x), size=size, mode='bilinear', align_corners=False)
             x = self.blocks[i](y)
@@ -123,7 +123,12 @@ class PropagationHead(BaseModule):
         dice = 1 - overlap / (p.sum(dim=(1, 2, 3)) + targets.sum(dim=(1, 2, 3)) + 1)
         return {'loss_mask': (entropy * weights).sum() / total, 'loss_dice': (dice * weights).sum() / total}
 
-    def _read(self, top: Tensor, memory: Memory) -> Tensor:
-        """What is remembered of positions like those of the coarsest level: (K, V + 1, h, w)."""
-        keys, values = memory
-        return read_memory(self.key(top).flatten(2), keys, values).unflatten(2, top.shape[2:])
+    def _read(self, top: Tensor, memories: Sequence[Memory]) -> Tensor:
+        """What is remembered of positions like those of the coarsest level: (K, V + 1, h, w).
+
+        Each frame has an equal say. Were all positions read together, the last frame, which is nearest, would outvote the first,
+        and its errors would stay for good.
+        """
+        query = self.key(top).flatten(2)
+        read = torch.stack([read_memory(query, keys, values) for keys, values in memories]).mean(dim=0)
+        return read.unflatten(2, top.shape[2:])

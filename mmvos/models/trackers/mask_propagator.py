@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from mmvos.ops.crop import crop_squares, paste_squares, square_rois, squares_around
 from mmvos.ops.guides import grow_box, guide_boxes, limit_change
-from mmvos.ops.memory import join_memories
 from mmvos.ops.roi_align import roi_align
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
@@ -108,7 +107,7 @@ class MaskPropagator(BaseModule):
         """
         boxed = torch.tensor([k for k, is_mask in enumerate(exact) if not is_mask], dtype=torch.long, device=guides.device)
         for _ in range(self.box_passes if len(boxed) else 0):
-            answer, _, _ = self._segment(frame, guides[boxed], guide_boxes(guides[boxed]), None)
+            answer, _, _ = self._segment(frame, guides[boxed], guide_boxes(guides[boxed]), [])
             guides = guides.index_copy(0, boxed, 2 * answer - 1)
         around = guide_boxes(guides)
         squares = self._squares(frame, around)
@@ -121,11 +120,11 @@ class MaskPropagator(BaseModule):
         """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the states, to be committed."""
         if not states:
             return frame.image.new_zeros(0, *frame.image.shape[2:]), states
-        memory = None
+        memories = []
         if self.head.reference:
-            memory = join_memories([_stack([s.first for s in states]), _stack([s.last for s in states])])
+            memories = [_stack([s.first for s in states]), _stack([s.last for s in states])]
         guides, boxes = torch.stack([s.guide for s in states]), torch.stack([s.box for s in states])
-        answer, levels, squares = self._segment(frame, guides, boxes, memory)
+        answer, levels, squares = self._segment(frame, guides, boxes, memories)
         waiting = zip(states, levels[-1], squares, strict=True)
         return answer, tuple(replace(state, top=top, square=square) for state, top, square in waiting)
 
@@ -200,7 +199,7 @@ class MaskPropagator(BaseModule):
             stages = self._levels(inputs[:, t], None) if shared_features else None
             levels, crops = self._encode(inputs[:, t], stages, index, squares, guide, self.train_size)
             target = self._crop(masks[:, t], squares) * whole[:, t, None, None, None]
-            logits = self.head(levels, crops, join_memories([memories[0], memories[-1]]) if memories else None)
+            logits = self.head(levels, crops, [memories[0], memories[-1]] if memories else [])
             results.append((logits, target, learned[:, t]))
             answer = self._paste(logits.detach(), squares, *inputs.shape[-2:])
             if self.head.reference:
@@ -209,11 +208,11 @@ class MaskPropagator(BaseModule):
         losses: dict[str, Tensor] = self.head.loss(*(torch.cat(items) for items in zip(*results, strict=True)))
         return losses
 
-    def _segment(self, frame: Frame, guides: Tensor, boxes: Tensor, memory: Memory | None) -> tuple[Tensor, Levels, Tensor]:
+    def _segment(self, frame: Frame, guides: Tensor, boxes: Tensor, memories: list[Memory]) -> tuple[Tensor, Levels, Tensor]:
         """Probabilities (K, H, W), the features they come from, and the squares."""
         squares = self._squares(frame, boxes)
         levels, crops = self._encode(frame.image, self._shared(frame), [0] * len(boxes), squares, guides, self.size)
-        logits = self.head(levels, crops, memory)
+        logits = self.head(levels, crops, memories)
         return self._paste(logits, squares, *frame.image.shape[2:]), levels, squares
 
     def _squares(self, frame: Frame, boxes: Tensor) -> Tensor:

@@ -28,7 +28,16 @@ def test_memory_tells_object_from_background():
     head, levels, guide = make()
     first, second = (head.remember(levels, torch.full((3, 1, 32, 32), p)) for p in (0.0, 1.0))
     assert first[0].shape == (3, 4, 64) and first[1].shape == (3, 17, 64)
-    assert torch.equal(first[0], second[0]) and not torch.allclose(head(levels, guide, first), head(levels, guide, second))
+    assert torch.equal(first[0], second[0]) and not torch.allclose(head(levels, guide, [first]), head(levels, guide, [second]))
+
+
+def test_remembered_frames_have_equal_say():
+    head, levels, guide = make()
+    near, far = head.remember(levels, torch.ones(3, 1, 32, 32)), head.remember(levels, torch.zeros(3, 1, 32, 32))
+    far = far[0] + 50, far[1]  # keys that nothing is like
+    alone = [head._read(levels[-1], [memory]) for memory in (near, far)]
+    torch.testing.assert_close(head._read(levels[-1], [near, far]), (alone[0] + alone[1]) / 2)
+    torch.testing.assert_close(head(levels, guide, [near, near]), head(levels, guide, [near]))
 
 
 def test_without_reference_nothing_is_remembered():
@@ -39,8 +48,8 @@ def test_without_reference_nothing_is_remembered():
 def test_objects_do_not_see_each_other():
     head, levels, guide = make()
     memory = head.remember(levels, (guide + 1) / 2)
-    together = head(levels, guide, memory)
-    alone = head([level[1:2] for level in levels], guide[1:2], tuple(item[1:2] for item in memory))
+    together = head(levels, guide, [memory])
+    alone = head([level[1:2] for level in levels], guide[1:2], [tuple(item[1:2] for item in memory)])
     torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=1e-5)
 
 
