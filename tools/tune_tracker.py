@@ -1,0 +1,295 @@
+"""Searches the settings of a tracker that do best on a data set:
+
+    python tools/tune_tracker.py CONFIG CHECKPOINT --davis ROOT --out table.jsonl --processes 4 \\
+        --grid model.tracker.penalty=0:0.1:0.03 model.tracker.window_influence=0.3:0.5:0.04 model.tracker.size_rate=0.8,0.9,1.0
+    python tools/tune_tracker.py CONFIG CHECKPOINT --vot ROOT --interval 5 50 --out table.jsonl --random 40 --grid ...
+
+A key is that of any entry of the config; its values are a list, or START:STOP:STEP without STOP. Every combination is tried, or
+as many random ones as --random says. The table has one line of JSON for each, written as soon as it is known: a killed search
+that is started again with the same arguments goes on where it stopped, and one with other values adds to the table.
+"""
+from __future__ import annotations
+
+import argparse
+import ast
+import itertools
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+
+import cv2
+import numpy as np
+import torch
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config, DictAction
+from mmengine.dataset import pseudo_collate
+
+from mmvos.apis.inference import array_pipeline, init_model
+from mmvos.apis.supervised_tracker import SegmenterOnVOT
+from mmvos.apis.video_results import fingerprint
+from mmvos.evaluation import DAVISMetric, EvaluationInputError
+from mmvos.evaluation.vot import INTERVALS, Interval, measure, read_sequences, run_supervised, summarize, trajectory
+from mmvos.models import VideoModel
+from mmvos.registry import DATASETS
+
+OBJECTIVES = {'davis': 'J&F_mean', 'vot': 'EAO'}
+LOWER_IS_BETTER = {'robustness', 'lost_number', 'toolkit_robustness'}
+UNDEFINED = -1.
+_SHOWN = 10
+Options = dict[str, Any]
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What does not change in a search: model and data.
+
+    Attributes:
+        config, checkpoint: files.
+        overrides: config entries that are the same for all.
+        davis, vot: root of the data; one of them is None.
+        split, year, prompt: of DAVIS; year also of VOT.
+        interval: of EAO, instead of the year's.
+        precision: name of a dtype.
+    """
+
+    config: str
+    checkpoint: str
+    overrides: Options
+    davis: str | None
+    vot: str | None
+    split: str
+    year: int
+    prompt: str
+    interval: tuple[int, int] | None
+    precision: str
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Searches a tracker's settings.")
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='weights: a .pth file')
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument('--davis', metavar='ROOT', help='folder with JPEGImages and Annotations')
+    data.add_argument('--vot', metavar='ROOT', help='folder with one folder with groundtruth.txt and frames per sequence')
+    parser.add_argument('--split', default='val', help='of DAVIS: name in ImageSets/YEAR, or a file (default val)')
+    parser.add_argument('--year', type=int, help='of DAVIS 2016 or 2017 (default), of VOT 2016, 2018 (default) or 2019')
+    parser.add_argument('--prompt', choices=('box', 'mask'), default='box', help='what DAVIS objects are given by (default box)')
+    parser.add_argument('--interval', type=int, nargs=2, metavar=('LOW', 'HIGH'), help='of EAO, for own sequences')
+    parser.add_argument('--grid', nargs='+', required=True, metavar='KEY=VALUES', help='values of config entries')
+    parser.add_argument('--random', type=int, metavar='N', help='N random combinations instead of all')
+    parser.add_argument('--seed', type=int, default=0, help='of the random combinations')
+    parser.add_argument('--objective', help='score to order by; default J&F_mean, or EAO for VOT')
+    parser.add_argument('--out', required=True, type=Path, help='table of results, JSON lines')
+    parser.add_argument('--processes', type=int, default=1, metavar='N', help='work in N processes; changes no number')
+    parser.add_argument('--device', nargs='+', help='e.g. cuda:0 cuda:1, taken in turn by the processes; default: a GPU, or cpu')
+    parser.add_argument('--precision', choices=('float32', 'bfloat16', 'float16'), default='float32')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
+    return parser.parse_args()
+
+
+def parse_grid(entries: Sequence[str]) -> dict[str, list[Any]]:
+    """Values of each key: 'a.b=1,2.5,x' is [1, 2.5, 'x'], 'a.b=0:0.1:0.03' is [0, 0.03, 0.06, 0.09].
+
+    Raises:
+        ValueError: an entry is neither.
+    """
+    grid = {}
+    for entry in entries:
+        key, equals, text = entry.partition('=')
+        if not (key and equals and text):
+            raise ValueError(f'--grid {entry}: write KEY=VALUE,VALUE,... or KEY=START:STOP:STEP')
+        grid[key] = _range(entry, text) if ':' in text else [_value(item) for item in text.split(',')]
+    return grid
+
+
+def _range(entry: str, text: str) -> list[float]:
+    try:
+        start, stop, step = (float(item) for item in text.split(':'))
+    except ValueError:
+        raise ValueError(f'--grid {entry}: a range is START:STOP:STEP, three numbers') from None
+    count = int(np.ceil((stop - start) / step - 1e-6)) if step else 0  # STOP itself is left out, however it is rounded
+    if count < 1:
+        raise ValueError(f'--grid {entry}: the range has no value')
+    return [round(start + i * step, 10) for i in range(count)]
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def combinations(grid: dict[str, list[Any]], count: int | None, seed: int) -> list[Options]:
+    """All combinations in order, the last key changing fastest, or ``count`` random ones of them, none twice."""
+    every = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
+    return every if count is None or count >= len(every) else random.Random(seed).sample(every, count)
+
+
+class Table:
+    """The results so far, in a file; the first line says what was searched.
+
+    Args:
+        path: the file.
+        search: fingerprint of model and data.
+
+    Raises:
+        ValueError: the file belongs to another search, or is no table.
+    """
+
+    def __init__(self, path: Path, search: str) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = path.read_bytes() if path.is_file() else b''
+        whole = content[:content.rfind(b'\n') + 1]  # a killed search leaves half a line
+        lines = whole.decode().splitlines()
+        try:
+            head, *self.rows = [json.loads(line) for line in lines] or [dict(search=search)]
+            found = head['search']
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'{path} is no table of a search; give another --out') from error
+        if found != search:
+            raise ValueError(f'{path} was made with another config, checkpoint or data; give another --out')
+        path.write_bytes(whole or (json.dumps(head) + '\n').encode())
+
+    def __contains__(self, options: Options) -> bool:
+        return any(row['options'] == options for row in self.rows)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Writes one more result."""
+        with self.path.open('a', encoding='utf-8') as stream:
+            stream.write(json.dumps(row) + '\n')
+        self.rows.append(row)
+
+
+def evaluate(trial: Trial, options: Options, device: str | None) -> dict[str, Any]:
+    """One row of the table: options, scores, seconds."""
+    started = time.perf_counter()
+    model = init_model(trial.config, trial.checkpoint, device, {**trial.overrides, **options})
+    model.accelerate(getattr(torch, trial.precision))
+    metrics = score_davis(model, trial) if trial.davis else score_vot(model, trial)
+    return dict(options=options, metrics=metrics, seconds=round(time.perf_counter() - started, 2))
+
+
+def score_davis(model: VideoModel, trial: Trial) -> Metrics:
+    """J, F and J&F."""
+    root = Path(str(trial.davis))
+    files = (root / 'ImageSets' / str(trial.year) / f'{trial.split}.txt', Path(trial.split))
+    split = next((str(path) for path in files if path.is_file()), None)  # without one all videos
+    dataset = DATASETS.build(dict(type='mmvos.MaskVideoDataset', data_root=trial.davis, split=split, prompt=trial.prompt,
+                                  merge_objects=trial.year == 2016, pipeline=get_test_pipeline_cfg(model.cfg)))
+    labels_in_480p = (root / 'Annotations' / '480p').is_dir()
+    metric = DAVISMetric(str(root if labels_in_480p else root / 'Annotations'), year=trial.year, split=split or trial.split)
+    for index, video in enumerate(dataset.videos):
+        frames = (model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index))
+        labels = [result.label_map().astype(np.uint8) for result in model.run(frames, dataset.prompts(video))]
+        metric.process(None, [dict(sequence=video.name, labels=labels)])
+    return metric.compute_metrics(metric.results)
+
+
+def score_vot(model: VideoModel, trial: Trial) -> Metrics:
+    """EAO, accuracy and robustness of a supervised run."""
+    prepare = array_pipeline(model.cfg)
+    interval = Interval(trial.interval, trial.interval) if trial.interval else INTERVALS[trial.year]
+    runs = {}
+    for sequence in read_sequences(Path(str(trial.vot))):
+        if not sequence.frames:
+            raise EvaluationInputError(f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.')
+        lines = run_supervised(_pictures(sequence.frames), sequence.truth, SegmenterOnVOT(model, prepare))
+        runs[sequence.name] = [measure(trajectory(lines), sequence.truth, sequence.size())]
+    return summarize(runs, interval).metrics
+
+
+def _pictures(paths: Sequence[Path]) -> Iterator[np.ndarray]:
+    for path in paths:
+        image = cv2.imread(str(path))
+        if image is None:
+            raise EvaluationInputError(f'{path} cannot be read as an image; get it again.')
+        yield image
+
+
+_device: str | None = None  # of this process
+
+
+def _start_process(devices: Any, threads: int) -> None:
+    global _device
+    _device = devices.get()
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(0)
+
+
+def _evaluate_here(trial: Trial, options: Options) -> dict[str, Any]:
+    return evaluate(trial, options, _device)
+
+
+def search(trial: Trial, todo: Sequence[Options], processes: int, devices: Sequence[str | None]) -> Iterator[dict[str, Any]]:
+    """Yields the rows as they come."""
+    if processes == 1:
+        yield from (evaluate(trial, options, devices[0]) for options in todo)
+        return
+    context = get_context('spawn')  # neither CUDA nor threads survive a fork
+    queue = context.Queue()
+    for i in range(processes):
+        queue.put(devices[i % len(devices)])
+    threads = max((os.cpu_count() or 1) // processes, 1)
+    with ProcessPoolExecutor(processes, context, initializer=_start_process, initargs=(queue, threads)) as pool:
+        try:
+            for future in as_completed([pool.submit(_evaluate_here, trial, options) for options in todo]):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def print_best(rows: Sequence[dict[str, Any]], objective: str) -> None:
+    """The best rows, and how to use the first of them."""
+    sign = 1 if objective in LOWER_IS_BETTER else -1
+    best = sorted(rows, key=lambda row: sign * row['metrics'][objective])[:_SHOWN]
+    for row in best:
+        print(f'{row["metrics"][objective]:.4f}  ' + ' '.join(f'{key}={value}' for key, value in row['options'].items()))
+    print(f'best {objective} of {len(rows)}: --cfg-options ' + ' '.join(f'{k}={v}' for k, v in best[0]['options'].items()))
+    if best[0]['metrics'][objective] == UNDEFINED:
+        print(f'{objective} is undefined: no sequence is long enough; give --interval or another --objective')
+
+
+def main() -> None:
+    """Searches, then shows the best."""
+    arguments = parse_arguments()
+    kind = 'davis' if arguments.davis else 'vot'
+    objective = arguments.objective or OBJECTIVES[kind]
+    year = arguments.year or (2017 if arguments.davis else 2018)
+    trial = Trial(arguments.config, arguments.checkpoint, arguments.cfg_options or {}, arguments.davis, arguments.vot,
+                  arguments.split, year, arguments.prompt, tuple(arguments.interval) if arguments.interval else None,
+                  arguments.precision)
+    try:
+        todo = combinations(parse_grid(arguments.grid), arguments.random, arguments.seed)
+        config = Config.fromfile(trial.config)
+        table = Table(arguments.out, fingerprint(dict(vars(trial), config=config.model.to_dict()), trial.checkpoint))
+        left = [options for options in todo if options not in table]
+        print(f'{len(todo)} combinations, {len(todo) - len(left)} of them known')
+        for done, row in enumerate(search(trial, left, arguments.processes, arguments.device or [None]), 1):
+            if objective not in row['metrics']:
+                raise ValueError(f'--objective {objective} is none of {", ".join(row["metrics"])}')
+            table.add(row)
+            score, seconds = row['metrics'][objective], row['seconds']
+            print(f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}', flush=True)
+        print_best([row for row in table.rows if row['options'] in todo], objective)
+    except (FileNotFoundError, TypeError, ValueError, EvaluationInputError) as error:  # TypeError: a key that nobody takes
+        sys.exit(f'tune_tracker: {error}')
+
+
+if __name__ == '__main__':
+    main()
