@@ -1,35 +1,36 @@
 # MaskTrack R-CNN on the sample videos (tools/dataset_converters/make_sample_videos.py), small enough to train from scratch on two
-# CPU cores within ten minutes: ResNet-18 with trained batch norms, 128 channels, frames of 320x180.
+# CPU cores within ten minutes: ResNet-18 with trained batch norms, 96 channels, frames of 320x180.
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py', '../_base_/datasets/youtube_vis.py', '../_base_/default_runtime.py'
 ]
 
 data_root = 'data/sample/'
 num_classes = 5
+width = 96  # channels of the pyramid and the heads
 epochs = 1
 
 model = dict(
     both_frames_as_key=True,
     detector=dict(
-        backbone=dict(depth=18, frozen_stages=-1, norm_eval=False),
-        neck=dict(in_channels=[64, 128, 256, 512], out_channels=128, norm_cfg=dict(type='BN')),
-        rpn_head=dict(in_channels=128, feat_channels=128),
+        backbone=dict(depth=18, frozen_stages=-1, norm_eval=False, zero_init_residual=False),
+        neck=dict(in_channels=[64, 128, 256, 512], out_channels=width, norm_cfg=dict(type='BN')),
+        rpn_head=dict(in_channels=width, feat_channels=width),
         roi_head=dict(
-            bbox_roi_extractor=dict(out_channels=128),
+            bbox_roi_extractor=dict(out_channels=width),
             bbox_head=dict(
                 type='ConvFCBBoxHead',  # textures are learned faster by convolutions than by fully connected layers
                 num_shared_convs=2,
                 num_shared_fcs=1,
-                in_channels=128,
+                in_channels=width,
                 conv_out_channels=128,
                 fc_out_channels=256,
                 norm_cfg=dict(type='BN'),
                 num_classes=num_classes,
                 loss_cls=dict(loss_weight=2.0)),
-            mask_roi_extractor=dict(out_channels=128),
-            mask_head=dict(num_convs=2, in_channels=128, conv_out_channels=128, num_classes=num_classes)),
-        train_cfg=dict(rcnn=dict(sampler=dict(num=64)))),
-    track_head=dict(in_channels=128, fc_out_channels=256))
+            mask_roi_extractor=dict(out_channels=width),
+            mask_head=dict(num_convs=2, in_channels=width, conv_out_channels=width, num_classes=num_classes)),
+        train_cfg=dict(rcnn=dict(sampler=dict(num=32, pos_fraction=0.5)))),
+    track_head=dict(in_channels=width, fc_out_channels=256))
 
 train_pipeline = [
     dict(

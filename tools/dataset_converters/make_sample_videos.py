@@ -62,7 +62,7 @@ def draw_background(rng: np.random.Generator, width: int, height: int) -> np.nda
 def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[Pose]]]:
     """Return look and poses of every object, from the back to the front."""
     plot = draw_plot(rng, job.index)
-    radii = [job.size[1] * float(np.exp(rng.uniform(np.log(0.09), np.log(0.22)))) for _ in plot]
+    radii = [job.size[1] * float(np.exp(rng.uniform(np.log(0.12), np.log(0.24)))) for _ in plot]
     centers: dict[int, np.ndarray] = {}
     for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):  # the crossed one comes first
         meet = centers[1][job.length // 2] if plot[i] == 'cross' else None
@@ -122,7 +122,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
     parser.add_argument('out', type=Path, help='folder to write to')
     parser.add_argument('--seed', type=int, required=True, help='the same seed makes the same files')
-    parser.add_argument('--train-videos', type=int, default=200)
+    parser.add_argument('--train-videos', type=int, default=240)
     parser.add_argument('--val-videos', type=int, default=16)
     parser.add_argument('--frames', type=int, default=12, help='frames per video')
     parser.add_argument('--size', type=picture_size, default='320x180', help='WIDTHxHEIGHT in pixels')
