@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Everything that wants a GPU, in one go: bash tools/gpu_report.sh OUT [SEEDS]
 # Builds mmcv's CUDA ops where they are missing, runs the GPU tests and the benchmarks, trains MaskTrack R-CNN on the sample videos
-# (and, where COMPOSED and WEIGHTS name data and a ResNet-50, ours and mmdet's on composed videos), and leaves tables, logs and
-# checkpoints in OUT. A step that fails is reported and the others go on.
-# Environment: PYTHON (default: the checkout's .venv, else python3), COMPOSED (folder made by compose_videos.py), WEIGHTS (a ResNet-50).
+# (and, where COMPOSED and WEIGHTS name data and a ResNet-50, ours and mmdet's on composed videos; where DAVIS and COCO are there too,
+# the compact MaskTrack model, tested from masks, from boxes and with online fine-tuning), and leaves tables, logs and checkpoints in
+# OUT. A step that fails is reported and the others go on.
+# Environment: PYTHON (default: the checkout's .venv, else python3), COMPOSED (folder made by compose_videos.py), WEIGHTS (a ResNet-50),
+# DAVIS (root of DAVIS-2016), COCO (folder with instances.json and images).
 set -uo pipefail
 [ $# -ge 1 ] || { echo "usage: bash $0 OUT [SEEDS, default '0 1 2']" >&2; exit 2; }
 mkdir -p "$1"
@@ -34,6 +36,7 @@ fi
 step check_env "$PYTHON" -m mmvos.check_env
 step gpu_tests "$PYTHON" -m pytest -q -m gpu tests
 step benchmark_vis "$PYTHON" tools/benchmark.py vis
+step benchmark_vos "$PYTHON" tools/benchmark.py vos
 
 CONFIG=configs/masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py
 for seed in $SEEDS; do
@@ -60,10 +63,22 @@ if [ -n "${COMPOSED:-}" ] && [ -n "${WEIGHTS:-}" ]; then
     done
 fi
 
+if [ -n "${COMPOSED:-}" ] && [ -n "${WEIGHTS:-}" ] && [ -n "${DAVIS:-}" ] && [ -n "${COCO:-}" ]; then
+    davis=({val,test}_dataloader.dataset.data_root="$DAVIS" {val,test}_evaluator.ground_truth="$DAVIS")
+    sets=train_dataloader.dataset.datasets
+    step train_masktrack "$PYTHON" tools/train.py configs/masktrack/masktrack_r50s16_mixed.py --work-dir "$OUT/masktrack" \
+        --cfg-options load_from="$WEIGHTS" "$sets.0.data_root=$DAVIS" "$sets.1.data_root=$COMPOSED/train" "$sets.2.data_root=$COCO" \
+        train_dataloader.num_workers=8 "${davis[@]}"
+    for config in masktrack_r50s16_compact masktrack-box_r50s16_compact masktrack_r50s16_online; do
+        step "test_$config" "$PYTHON" tools/test_video.py "configs/masktrack/$config.py" \
+            "$(cat "$OUT/masktrack/last_checkpoint" 2>/dev/null)" --out "$OUT/masktrack/$config" --eval davis --cfg-options "${davis[@]}"
+    done
+fi
+
 {
     echo "device: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null || echo none)"
     for log in "$OUT"/benchmark_*.log; do printf '\n%s\n' "$(basename "$log" .log)"; cat "$log"; done
-    for log in "$OUT"/test_*.log; do printf '\n%s\n' "$(basename "$log" .log)"; grep -E '^(AP|AR)' "$log"; done
+    for log in "$OUT"/test_*.log; do printf '\n%s\n' "$(basename "$log" .log)"; grep -E '^(AP|AR|J|F)' "$log"; done
 } >"$OUT/report.txt" 2>/dev/null
 echo "report: $OUT/report.txt${FAILED[*]:+; failed: ${FAILED[*]}}"
 [ ${#FAILED[@]} -eq 0 ]
