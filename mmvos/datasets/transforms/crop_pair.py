@@ -11,27 +11,29 @@ from mmdet.structures.mask import BitmapMasks
 
 from mmvos.registry import TRANSFORMS
 
+_TEMPLATE = 127  # pixels
+
 
 @TRANSFORMS.register_module()
 class CropPair(BaseTransform):
     """Cuts a square around the object out of each frame, moved and stretched a little.
 
     A box of w x h pixels has the context c = (w + h) / 2; a square of side sqrt((w + c)(h + c)) around it becomes
-    ``template_size`` pixels wide, and both images of a pair show their object in this size. Outside of the frame is the frame's
+    127 pixels wide, and both images of a pair show their object in this size. Outside of the frame is the frame's
     mean color. Draws from numpy's global generator.
 
     After it, ``gt_bboxes`` are in pixels of the crop with the origin in the center of its first pixel, as anchors are.
 
     Args:
-        template_size, search_size: sides of the crops in pixels.
+        search_size: side of the search image in pixels; the template has 127.
         template_shift, search_shift: the object's center is off the crop's by at most this in x and in y, in pixels of the crop.
         template_scale, search_scale: its width and height are divided by factors between 1 - x and 1 + x, one each.
         flip: probability that both crops are mirrored.
     """
 
-    def __init__(self, template_size: int = 127, search_size: int = 255, template_shift: float = 4, search_shift: float = 64,
-                 template_scale: float = 0.05, search_scale: float = 0.18, flip: float = 0.0) -> None:
-        self.sizes = template_size, search_size
+    def __init__(self, search_size: int = 255, template_shift: float = 4, search_shift: float = 64, template_scale: float = 0.05,
+                 search_scale: float = 0.18, flip: float = 0.0) -> None:
+        self.sizes = _TEMPLATE, search_size
         self.shifts = template_shift, search_shift
         self.scales = template_scale, search_scale
         self.flip = flip
