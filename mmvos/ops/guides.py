@@ -34,14 +34,14 @@ def _box(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     return int(x.min()), int(y.min()), int((x + w).max()), int((y + h).max())
 
 
-def limit_change(boxes: Tensor, last: Tensor, rate: float) -> Tensor:
+def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
     """Boxes whose width and height differ from those of the frame before by at most a share of them; the centres stay.
 
     A mask that has lost a part would otherwise make the square around it smaller, in which the part is then not seen any more.
 
     Args:
         boxes, last: (K, 4) xyxy, of this frame and of the one before.
-        rate: the largest change, e.g. 0.02.
+        rate: the largest change, e.g. 0.02, one number or (K, 1).
     """
     center, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     before = last[:, 2:] - last[:, :2]

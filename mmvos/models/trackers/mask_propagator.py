@@ -28,6 +28,8 @@ Levels = tuple[Tensor, ...]
 Memory = tuple[Tensor, Tensor]
 EXACT, DEFORMED, BOX, AWAY = range(4)  # kinds of guides in training
 TRAIN_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
+LEAST_AREA = 1e-4  # share of the frame below which an object is lost; a small one is when half of it is gone
+GROWTH = 1.2  # of the square from frame to frame in which a lost object is looked for
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class ObjectState:
     Attributes:
         id: its name.
         guide: (H, W), 0 = unknown.
-        box: (4,) xyxy, where it is looked for.
-        lost: for how many frames nothing of it has been seen.
+        box: (4,) xyxy, where it was when it was last seen.
+        lost: for how many frames it has not been seen.
         first, last: keys and values of the frame in which it was given and of the last one; None where the head reads no memory.
         top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the square (3,) they are of.
     """
@@ -99,7 +101,8 @@ class MaskPropagator(BaseModule):
             frame: the frame they are given in.
             ids: K ids.
             guides: (K, H, W), of masks or of filled boxes.
-            exact: of each whether it is a mask, which then is the answer; a box is segmented on its own frame.
+            exact: of each whether it is a mask, which then is the answer; a box is segmented on its own frame, and is itself the
+                answer where nothing is found in it.
             boxes: K boxes xyxy; not needed here, the guides say the same.
 
         Returns:
@@ -108,22 +111,33 @@ class MaskPropagator(BaseModule):
         boxed = torch.tensor([k for k, is_mask in enumerate(exact) if not is_mask], dtype=torch.long, device=guides.device)
         for _ in range(self.box_passes if len(boxed) else 0):
             answer, _, _ = self._segment(frame, guides[boxed], guide_boxes(guides[boxed]), [])
-            guides = guides.index_copy(0, boxed, 2 * answer - 1)
+            found = (answer > 0.5).flatten(1).any(dim=1)[:, None, None]
+            guides = guides.index_copy(0, boxed, torch.where(found, 2 * answer - 1, guides[boxed]))
         around = guide_boxes(guides)
         squares = self._squares(frame, around)
-        levels, _ = self._encode(frame.image, self._shared(frame), [0] * len(around), squares, guides, self.size)
+        levels, _ = self._look(frame, squares, guides)
         states = tuple(ObjectState(int(i), guide, box, top=top, square=square)
                        for i, guide, box, top, square in zip(ids, guides, around.unbind(), levels[-1], squares, strict=True))
-        return (guides + 1) / 2, states
+        height, width = frame.meta.network_shape
+        return _padded((guides[:, :height, :width] + 1) / 2, tuple(frame.image.shape[2:])), states
 
     def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
-        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the states, to be committed."""
+        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the states, to be committed.
+
+        Raises:
+            ValueError: the frame has another size than those before it.
+        """
         if not states:
             return frame.image.new_zeros(0, *frame.image.shape[2:]), states
+        (height, width), (h, w) = frame.image.shape[2:], states[0].guide.shape
+        if (height, width) != (h, w):
+            raise ValueError(f'frame {frame.meta.index} is {width}x{height}, but the frames before it are {w}x{h}; all frames '
+                             f'of a video must have the same size')
         memories = []
         if self.head.reference:
             memories = [_stack([s.first for s in states]), _stack([s.last for s in states])]
-        guides, boxes = torch.stack([s.guide for s in states]), torch.stack([s.box for s in states])
+        guides = torch.stack([s.guide for s in states])
+        boxes = torch.stack([grow_box(s.box, GROWTH ** min(s.lost, 50), height, width) if s.lost else s.box for s in states])
         answer, levels, squares = self._segment(frame, guides, boxes, memories)
         waiting = zip(states, levels[-1], squares, strict=True)
         return answer, tuple(replace(state, top=top, square=square) for state, top, square in waiting)
@@ -144,8 +158,11 @@ class MaskPropagator(BaseModule):
         squares = torch.stack([s.square for s in states if s.square is not None])
         crops = crop_squares(merged[:, None], range(len(merged)), squares, self.size)
         memory = self.head.remember([torch.stack([s.top for s in states if s.top is not None])], crops)
-        boxes = limit_change(guide_boxes(2 * merged - 1), torch.stack([s.box for s in states]), self.box_change)
-        seen = ((merged > 0.5).flatten(1).sum(dim=1) >= 1e-4 * height * width).tolist()
+        rates = merged.new_tensor([self.box_change * (1 + s.lost) for s in states])[:, None]
+        boxes = limit_change(guide_boxes(2 * merged - 1), torch.stack([s.box for s in states]), rates)
+        before = torch.stack([(s.guide > 0).sum() for s in states])
+        least = torch.where(before > 0, before / 2, torch.inf).clamp(max=LEAST_AREA * height * width)
+        seen = ((merged > 0.5).flatten(1).sum(dim=1) >= least).tolist()
         committed = []
         for k, state in enumerate(states):
             now = None if memory is None else (memory[0][k], memory[1][k])
@@ -153,7 +170,7 @@ class MaskPropagator(BaseModule):
             if seen[k]:
                 state = replace(state, guide=2 * merged[k] - 1, box=boxes[k], lost=0)
             else:
-                state = replace(state, guide=state.guide / 2, box=grow_box(state.box, 1.2, height, width), lost=state.lost + 1)
+                state = replace(state, guide=state.guide / 2, lost=state.lost + 1)
             committed.append(state)
         return tuple(committed)
 
@@ -211,9 +228,15 @@ class MaskPropagator(BaseModule):
     def _segment(self, frame: Frame, guides: Tensor, boxes: Tensor, memories: list[Memory]) -> tuple[Tensor, Levels, Tensor]:
         """Probabilities (K, H, W), the features they come from, and the squares."""
         squares = self._squares(frame, boxes)
-        levels, crops = self._encode(frame.image, self._shared(frame), [0] * len(boxes), squares, guides, self.size)
-        logits = self.head(levels, crops, memories)
-        return self._paste(logits, squares, *frame.image.shape[2:]), levels, squares
+        levels, crops = self._look(frame, squares, guides)
+        answer = self._paste(self.head(levels, crops, memories), squares, *frame.meta.network_shape)
+        return _padded(answer, tuple(frame.image.shape[2:])), levels, squares
+
+    def _look(self, frame: Frame, squares: Tensor, guides: Tensor) -> tuple[Levels, Tensor]:
+        """Features of squares and their guides, which are 0 outside the frame and in its padding."""
+        height, width = frame.meta.network_shape
+        shared = None if self.mode == 'crop' else frame.features('propagation', lambda image: self._levels(image, None))
+        return self._encode(frame.image, shared, [0] * len(squares), squares, guides[:, :height, :width], self.size)
 
     def _squares(self, frame: Frame, boxes: Tensor) -> Tensor:
         return squares_around(boxes, self.context, 32, round(1.2 * max(frame.meta.network_shape)))
@@ -225,13 +248,6 @@ class MaskPropagator(BaseModule):
         size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
         shift = (torch.rand(len(boxes), 2, device=boxes.device) - 0.5) * 0.3 * size
         return squares_around(boxes + shift.repeat(1, 2), context, 32, round(1.2 * side))
-
-    def _shared(self, frame: Frame) -> Levels | None:
-        """Features of the whole frame, in mode 'roi'."""
-        if self.mode == 'crop':
-            return None
-        levels: Levels = frame.features('propagation', lambda image: self._levels(image, None))
-        return levels
 
     def _encode(self, images: Tensor, shared: Levels | None, index: Sequence[int], squares: Tensor, guides: Tensor,
                 size: int) -> tuple[Levels, Tensor]:
