@@ -62,15 +62,16 @@ class PromptedSegmenter(VideoModel):
             state = tuple(item for item in state if item.id not in prompts.ids)
         with self.autocast(frame.image.device):
             probabilities, state = self.tracker.propagate(frame, state)
-            merged = self._merged(probabilities.float())
-            if prompts is not None:
+            if prompts is None:
+                merged = self._merged(probabilities.float())
+            else:
                 guides, exact = _guides(prompts, frame)
                 given, started = self.tracker.start(frame, prompts.ids, guides, exact, _boxes(prompts, frame))
-                merged = _add_given(merged, given.float(), exact)
+                merged = self._merged_with(probabilities.float(), given.float(), exact)
                 order = sorted(range(len(merged)), key=lambda k: (*state, *started)[k].id)
                 state, merged = tuple((*state, *started)[k] for k in order), merged[order]
             state = self.tracker.commit(state, merged)
-        return state, _result(frame, [item.id for item in state], merged)
+        return state, _result(frame, [item.id for item in state], merged, prompts)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Losses of B clips of T frames; what the samples hold is said by the tracker's ``loss``.
@@ -101,6 +102,17 @@ class PromptedSegmenter(VideoModel):
             return hard_merge(probabilities)
         return soft_aggregate(probabilities)[0]
 
+    def _merged_with(self, probabilities: Tensor, given: Tensor, exact: Sequence[bool]) -> Tensor:
+        """Known objects (K, H, W), merged, and after them new ones (N, H, W); a given mask's pixels belong to nobody else."""
+        is_mask = torch.tensor(exact, device=given.device)
+        found = self._merged(torch.cat([probabilities, given[~is_mask]]))
+        masks = given[is_mask]
+        if len(masks):
+            found = found * (1 - masks.amax(dim=0))
+        merged = given.clone()
+        merged[~is_mask] = found[len(probabilities):]
+        return torch.cat([found[:len(probabilities)], merged])
+
 
 def _padded(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     """(K, h, w) maps padded with 0 to a batch's size."""
@@ -115,12 +127,14 @@ def _guides(prompts: Prompts, frame: Frame) -> tuple[Tensor, list[bool]]:
         if mask is None:
             assert box is not None
             x1, y1, x2, y2 = (round(value) for value in box)
+            x1, y1 = min(x1, width - 1), min(y1, height - 1)  # a fraction of a pixel is a pixel
             mask = np.zeros((height, width), dtype=bool)
             mask[y1:max(y2, y1 + 1), x1:max(x2, x1 + 1)] = True
-        maps.append(torch.from_numpy(mask))
-    given = torch.stack(maps)[:, None].to(frame.image.device, torch.float32)
+        maps.append(mask)
+    given = torch.from_numpy(np.stack(maps))[:, None].to(frame.image.device, torch.float32)
     if frame.meta.network_shape != (height, width):
         given = F.interpolate(given, size=frame.meta.network_shape, mode='bilinear', align_corners=False, antialias=True)
+        given = given / given.amax(dim=(2, 3), keepdim=True)  # what is thinner than a pixel is still an object
     return _padded(2 * given[:, 0] - 1, tuple(frame.image.shape[2:])), [mask is not None for mask in prompts.masks]
 
 
@@ -136,19 +150,8 @@ def _boxes(prompts: Prompts, frame: Frame) -> list[tuple[float, ...]]:
     return found
 
 
-def _add_given(merged: Tensor, given: Tensor, exact: Sequence[bool]) -> Tensor:
-    """Puts new objects (N, H, W) beside known ones (K, H, W); the pixels of a given mask belong to nobody else."""
-    fixed = given[[k for k, is_mask in enumerate(exact) if is_mask]] if any(exact) else given[:0]
-    taken = fixed.amax(dim=0) if len(fixed) else torch.zeros_like(given[0])
-    boxed = torch.tensor([not is_mask for is_mask in exact], device=given.device)[:, None, None]
-    found = torch.cat([merged, given * boxed])
-    found = soft_aggregate(found)[0] if bool(boxed.any()) else found
-    found = found * (1 - taken)
-    return torch.cat([found[:len(merged)], torch.where(boxed, found[len(merged):], given)])
-
-
-def _result(frame: Frame, ids: Sequence[int], merged: Tensor) -> FrameResult:
-    """The result in original pixels: the most probable object of each pixel, or the background."""
+def _result(frame: Frame, ids: Sequence[int], merged: Tensor, prompts: Prompts | None) -> FrameResult:
+    """The result in original pixels: the most probable object of each pixel, or the background; given masks as they are."""
     meta = frame.meta
     height, width = meta.original_shape
     merged = merged[:, :meta.network_shape[0], :meta.network_shape[1]]
@@ -156,11 +159,16 @@ def _result(frame: Frame, ids: Sequence[int], merged: Tensor) -> FrameResult:
         merged = F.interpolate(merged[None], size=(height, width), mode='bilinear', align_corners=False, antialias=True)[0]
     if not len(merged):
         return FrameResult(meta.index, meta.original_shape, ())
-    best, winner = merged.max(dim=0)
-    winner = torch.where(best > 1 - merged.sum(dim=0), winner, -1).cpu()  # the background's share is the rest
+    best, index = merged.max(dim=0)
+    winner = torch.where(best > 1 - merged.sum(dim=0), index, -1).cpu().numpy()  # the background's share is the rest
+    told = () if prompts is None else zip(prompts.ids, prompts.masks, strict=True)
+    for object_id, given in sorted(told, reverse=True):  # where they overlap the lower id has the pixel
+        if given is not None:
+            winner[winner == ids.index(object_id)] = -1
+            winner[given] = ids.index(object_id)
     objects = []
     for k, object_id in enumerate(ids):
-        mask = (winner == k).numpy()
+        mask = winner == k
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         box, score = (0.0, 0.0, 0.0, 0.0), 0.0
         top = bottom = left = right = 0

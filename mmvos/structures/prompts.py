@@ -23,7 +23,7 @@ class Prompts:
 
     Raises:
         ValueError: ids repeat or are not positive, a list is of another length, an object has neither mask nor box,
-            a mask is empty, or a box has no area.
+            a mask is not bool or is empty, or a box has no area.
     """
 
     ids: tuple[int, ...]
@@ -38,6 +38,8 @@ class Prompts:
         for object_id, mask, box in zip(self.ids, self.masks, self.boxes):
             if mask is None and box is None:
                 raise ValueError(f'the prompt of object {object_id} has neither a mask nor a box')
+            if mask is not None and mask.dtype != np.bool_:
+                raise ValueError(f'the mask prompt of object {object_id} is {mask.dtype}; give bool, e.g. mask > 0')
             if mask is not None and not mask.any():
                 raise ValueError(f'the mask prompt of object {object_id} is empty')
             if box is not None and not (box[2] > box[0] and box[3] > box[1]):

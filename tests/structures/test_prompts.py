@@ -39,6 +39,7 @@ def test_a_mask_of_another_size_is_refused():
     ((1, 1), (None, None), ((0, 0, 1, 1), (0, 0, 1, 1)), 'distinct and positive'),
     ((0,), (None,), ((0, 0, 1, 1),), 'distinct and positive'),
     ((1,), (np.zeros((4, 4), dtype=bool),), (None,), 'mask prompt of object 1 is empty'),
+    ((1,), (np.full((4, 4), 255, dtype=np.uint8),), (None,), 'mask prompt of object 1 is uint8; give bool'),
     ((3,), (None,), ((2, 0, 2, 1),), 'box prompt of object 3 has no area'),
     ((3,), (None,), ((float('nan'), 0, 2, 1),), 'box prompt of object 3 has no area'),
     ((3,), (None,), (None,), 'object 3 has neither a mask nor a box'),
