@@ -63,13 +63,13 @@ class OnlineFineTuner:
     def run(self, model: VideoModel, frames: Iterable[Frame], prompts: Mapping[int, Prompts]) -> Iterator[FrameResult]:
         """``VideoModel.run`` with a copy of the model adapted to the first prompt; the model must not have been accelerated."""
         frames = iter(frames)
-        before = []
         for frame in frames:
-            before.append(frame)
             if frame.meta.index in prompts:
-                model = self.adapted(model, frame, prompts[frame.meta.index])
-                break
-        yield from model.run(chain(before, frames), prompts)
+                tuned = self.adapted(model, Frame(frame.image, frame.meta), prompts[frame.meta.index])  # keeps no features
+                yield from tuned.run(chain([frame], frames), prompts)
+                return
+            yield from model.run([frame])
+        yield from model.run((), prompts)  # says which frame did not come
 
     def adapted(self, model: VideoModel, frame: Frame, prompts: Prompts) -> VideoModel:
         """A copy of the model, trained on a frame with its prompts, in evaluation mode and accelerated."""

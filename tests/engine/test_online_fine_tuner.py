@@ -100,3 +100,27 @@ def test_frame_size_of_the_network_may_differ_from_the_files():
     big = square_mask(20, 20).repeat(2, 0).repeat(2, 1)
     result = next(iter(tuner.run(tiny_segmenter(), [small], {0: Prompts((1,), (big,), (None,))})))
     assert result.shape == (144, 192) and (decode(result.objects[0].mask) ^ big).mean() < 0.01
+
+
+def test_the_adapted_model_makes_its_own_features_of_the_prompts_frame():
+    """In mode 'roi' a frame keeps its features; those of the first frame would be the unadapted model's."""
+    model, calls = tiny_segmenter(mode='roi'), []
+    tuner = OnlineFineTuner(steps=1, batch_size=1, optim_wrapper=WRAPPER, pipeline=CLIPS)
+    adapt = tuner.adapted
+
+    def adapted(*arguments):
+        tuned = adapt(*arguments)
+        tuned.tracker.backbone.register_forward_hook(lambda *_: calls.append(1))
+        return tuned
+
+    tuner.adapted = adapted
+    list(tuner.run(model, [scene(t, 20) for t in range(2)], told(20)))
+    assert len(calls) == 2
+
+
+def test_frames_before_the_first_prompt_are_not_kept():
+    tuner, taken = OnlineFineTuner(steps=1, batch_size=1, optim_wrapper=WRAPPER, pipeline=CLIPS), []
+    frames = (taken.append(t) or scene(t, 20) for t in range(4))
+    results = tuner.run(tiny_segmenter(), frames, told(20, index=3))
+    assert next(results).frame_index == 0 and taken == [0]
+    assert [result.frame_index for result in results] == [1, 2, 3]
