@@ -210,7 +210,7 @@ class MaskPropagator(BaseModule):
         for t in range(inputs.shape[1]):
             known = (learned * whole)[:, t - 1] * whole[:, t] if t else torch.zeros_like(whole[:, 0])
             own = known * (torch.rand(len(masks), device=masks.device) < self.rollout)
-            guide = torch.where(own[:, None, None] > 0, 2 * answer - 1, guides[:, t])
+            guide = torch.where(own[:, None, None] > 0, (2 * answer - 1) * (guides[:, t] != 0), guides[:, t])  # 0 in the padding
             boxes = limit_change(guide_boxes(guide), boxes, TRAIN_CHANGE) if t else guide_boxes(guide)
             squares = self._draw_squares(boxes, max(guide.shape[1:]))
             stages = self._levels(inputs[:, t], None) if shared_features else None

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_segmenter import HEIGHT, WIDTH, frame, square_mask, tiny_segmenter
+from tiny_segmenter import HEIGHT, WIDTH, clip_sample, frame, square_mask, tiny_segmenter
 
 from mmvos.structures import Frame, Prompts
 from mmvos.structures.rle import decode
@@ -102,3 +102,16 @@ def test_a_frame_of_another_size_is_named():
     frames = [frame(0), frame(1), frame(2, height=80, width=120)]
     with pytest.raises(ValueError, match='frame 2 is 120x80, but the frames before it are 96x72'):
         list(model.run(frames, {0: told(square_mask(10, 10))}))
+
+
+def test_what_was_predicted_is_no_guide_in_the_padding_of_a_training_frame():
+    model = tiny_segmenter(rollout=1.0).train()
+    mask = np.stack([square_mask(40, 30)] * 3)[:, None]
+    guide = mask * 2.0 - 1
+    guide[..., :56, :] = 0  # a window that reaches beyond the frame, but for its last rows
+    whole = []
+    encode = model.tracker._encode
+    model.tracker._encode = lambda *arguments: whole.append(arguments[4]) or encode(*arguments)
+    model.loss(torch.randn(1, 3, 3, HEIGHT, WIDTH), [clip_sample(mask, guide, np.array([[2], [1], [1]]))])
+    assert all(torch.equal(seen[0] == 0, torch.from_numpy(guide[0, 0] == 0)) for seen in whole) and len(whole) == 3
+    assert not torch.equal(whole[2][0], torch.from_numpy(guide[2, 0]).float())
