@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 import torch
 from tiny_masktrack import frame, tiny_model
+from tiny_segmenter import HEIGHT, WIDTH, clip_sample, square_mask, tiny_segmenter
+from tiny_segmenter import frame as prompted_frame
 
 from mmvos.models.heads.roi_extractor import PyramidRoIExtractor
-from mmvos.structures import Frame
+from mmvos.structures import Frame, Prompts
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')]
 
@@ -43,3 +45,38 @@ def test_accelerated_half_precision_is_finite(dtype):
     model = tiny_model().cuda().accelerate(dtype)
     for result in model.run(_on_gpu(t) for t in range(2)):
         assert all(np.isfinite(item.score) and np.isfinite(item.box).all() for item in result.objects)
+
+
+@pytest.mark.parametrize('mode', ['crop', 'roi'])
+@pytest.mark.parametrize('merge', ['soft', 'hard'])
+def test_prompted_objects_are_the_same_on_both_devices(mode, merge):
+    """Masks, boxes, late prompts and lost objects: everything that a state holds is on the model's device."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    prompts = {0: Prompts((2, 3), (square_mask(10, 10), None), (None, (50.0, 20.0, 80.0, 60.0))),
+               2: Prompts((1,), (None,), ((5.0, 40.0, 30.0, 70.0),))}
+    model = tiny_segmenter(mode=mode, merge=merge)
+    expected = list(model.run((prompted_frame(t) for t in range(4)), prompts))
+    model = model.cuda()
+    found = list(model.run((Frame((item := prompted_frame(t)).image.cuda(), item.meta) for t in range(4)), prompts))
+    assert np.mean([(a.label_map() != b.label_map()).mean() for a, b in zip(expected, found, strict=True)]) < 0.01
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_prompted_objects_in_half_precision(dtype):
+    prompts = {0: Prompts((2, 3), (square_mask(10, 10), None), (None, (50.0, 20.0, 80.0, 60.0)))}
+    for mode in ('crop', 'roi'):
+        model = tiny_segmenter(mode=mode)
+        expected = list(model.run((prompted_frame(t) for t in range(3)), prompts))
+        model = model.cuda().accelerate(dtype)
+        found = list(model.run((Frame((item := prompted_frame(t)).image.cuda(), item.meta) for t in range(3)), prompts))
+        assert np.mean([(a.label_map() != b.label_map()).mean() for a, b in zip(expected, found, strict=True)]) < 0.05
+
+
+def test_a_prompted_segmenter_learns_on_a_gpu():
+    model = tiny_segmenter().cuda().train()
+    masks = np.stack([square_mask(20 + 4 * t, 20) for t in range(3)])[:, None]
+    sample = clip_sample(masks, np.concatenate([masks[:1], masks[:2]]) * 2.0 - 1, np.array([[0], [1], [1]]))
+    images = torch.randint(0, 256, (3, 3, HEIGHT, WIDTH), dtype=torch.uint8)
+    packed = model.data_preprocessor(dict(inputs=[images] * 2, data_samples=[sample] * 2), True)
+    sum(model(**packed, mode='loss').values()).backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)

@@ -90,3 +90,35 @@ def test_a_late_box_is_merged_by_the_hard_rule_too():
         state, _ = model.step(frame(0), model.init_state(), masks(square_mask(10, 10)))
         state, _ = model.step(frame(1), state, box(2, 20.0, 20.0, 50.0, 60.0))
     assert all(set(item.guide.unique().tolist()) <= {-1.0, 1.0} for item in state)
+
+
+def head(in_channels=(64, 64, 128, 256), **settings):
+    return dict(type='mmvos.PropagationHead', in_channels=in_channels, channels=(8, 8, 16, 16), key_channels=8) | settings
+
+
+STEMLESS = dict(type='mmvos.GuidedResNet', depth=18, num_stages=4, out_indices=(0, 1, 2, 3), norm_eval=True)
+PYRAMID = dict(type='FPN', in_channels=[64, 128, 256, 512], out_channels=16, num_outs=4)
+
+
+@pytest.mark.parametrize('merge', ['soft', 'hard'])
+@pytest.mark.parametrize('mode', ['crop', 'roi'])
+@pytest.mark.parametrize('parts', [
+    dict(head=head()),
+    dict(head=head(reference=False)),
+    dict(backbone=STEMLESS, head=head((64, 128, 256, 512), reference=False), strides=(4, 8, 16, 32)),
+    dict(backbone=STEMLESS, neck=PYRAMID, head=head((16, 16, 16, 16)), strides=(4, 8, 16, 32)),
+], ids=['plain', 'without memory', 'without stem', 'with neck'])
+def test_prompts_of_all_kinds_in_several_frames(parts, mode, merge):
+    """Objects in corners, late boxes, corrections; and in bfloat16 nearly the same masks."""
+    model = tiny_segmenter(merge=merge, mode=mode, **parts)
+    prompts = {0: Prompts((1, 9), (square_mask(0, 0), square_mask(84, 60, 12)), (None, None)), 1: box(2, 10.3, 10.2, 40.7, 50.1),
+               2: Prompts((5, 1), (None, square_mask(90, 3, 1)), ((60.0, 60.0, 96.0, 72.0), None))}
+    frames = [frame(index) for index in range(4)]
+    plain = list(model.run(frames, prompts))
+    assert [[item.id for item in result.objects] for result in plain] == [[1, 9], [1, 2, 9], [1, 2, 5, 9], [1, 2, 5, 9]]
+    assert decode(plain[2].objects[0].mask).sum() == 1
+    assert all(sum(decode(item.mask).astype(int) for item in result.objects).max() == 1 for result in plain)
+    assert all(0 <= item.score <= 1 for result in plain for item in result.objects)
+    model.accelerate(torch.bfloat16)
+    reduced = list(model.run([frame(index) for index in range(4)], prompts))
+    assert np.mean([(a.label_map() != b.label_map()).mean() for a, b in zip(plain, reduced, strict=True)]) < 0.05
