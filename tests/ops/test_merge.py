@@ -12,7 +12,7 @@ def probability(background: float, foreground: float) -> float:
 @pytest.mark.parametrize(('logits', 'hard', 'soft'), [
     (((2, 1), (2, 1)), 0, 0),
     (((-1, 3), (5, 1)), 1, 1),
-    (((-9, 2), (2.4, 2.5)), 1, 1),
+    (((-9, 2), (2.4, 2.5)), 1, 1),  # 2 by the foreground logits of the public code; here an object has one logit
     (((1.5, 1.5), (7, 0)), 1, None),
     (((0, 4), (0, 4)), 2, None),
 ])
