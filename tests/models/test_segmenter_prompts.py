@@ -110,7 +110,7 @@ PYRAMID = dict(type='FPN', in_channels=[64, 128, 256, 512], out_channels=16, num
 ], ids=['plain', 'without memory', 'without stem', 'with neck'])
 def test_prompts_of_all_kinds_in_several_frames(parts, mode, merge):
     """Objects in corners, late boxes, corrections; and in bfloat16 nearly the same masks."""
-    model = tiny_segmenter(merge=merge, mode=mode, **parts)
+    model = tiny_segmenter(merge=merge, mode=mode, box_passes=1, **parts)
     prompts = {0: Prompts((1, 9), (square_mask(0, 0), square_mask(84, 60, 12)), (None, None)), 1: box(2, 10.3, 10.2, 40.7, 50.1),
                2: Prompts((5, 1), (None, square_mask(90, 3, 1)), ((60.0, 60.0, 96.0, 72.0), None))}
     frames = [frame(index) for index in range(4)]

@@ -79,8 +79,8 @@ class MaskPropagator(BaseModule):
 
     def __init__(self, backbone: dict[str, Any], head: dict[str, Any], neck: dict[str, Any] | None = None,
                  strides: Sequence[int] = (2, 4, 8, 16), mode: str = 'crop', size: int = 320, context: float = 1.8,
-                 box_change: float = 0.02, train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3),
-                 rollout: float = 0.6, roi_ratio: float = 0.0, box_passes: int = 1) -> None:
+                 box_change: float = 0.04, train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3),
+                 rollout: float = 0.6, roi_ratio: float = 0.0, box_passes: int = 2) -> None:
         super().__init__()
         if mode not in ('crop', 'roi'):
             raise ValueError(f"mode must be 'crop' or 'roi', not {mode!r}")
@@ -265,7 +265,7 @@ class MaskPropagator(BaseModule):
         if shared is None:
             return self._levels(crop_squares(images, index, squares, size), crops), crops
         rois = square_rois(squares, index)
-        return tuple(roi_align(level.float(), rois, size // stride, 1 / stride, 2)
+        return tuple(roi_align(level.float(), rois, size // stride, 1 / stride, 1)
                      for level, stride in zip(shared, self.strides, strict=True)), crops
 
     def _levels(self, images: Tensor, guides: Tensor | None) -> Levels:
