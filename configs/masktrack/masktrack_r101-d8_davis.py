@@ -1,4 +1,4 @@
-# The nearest to the public code of MaskTrack: ResNet-101 with dilated stages (stride 8), the guide at the stem of the whole frame's
+# The nearest to MaskTrack's public code: ResNet-101 with dilated stages (stride 8), the guide at the stem of the frame's
 # crop, plain propagation without remembered frames, and the hard rule where objects meet. DeepLab's four parallel classifiers are
 # the head's coarsest level here.
 _base_ = [

@@ -1,4 +1,4 @@
-# MaskTrack on ResNet-50 and FPN: trained on the videos of DAVIS-2017 and the images of COCO, tested on DAVIS-2017 (several objects).
+# MaskTrack on ResNet-50 and FPN: trained on videos of DAVIS-2017 and images of COCO, tested on DAVIS-2017 (several objects).
 _base_ = [
     '../_base_/models/masktrack_r50_fpn.py', '../_base_/datasets/mask_clips.py', '../_base_/datasets/davis.py',
     '../_base_/schedules/masktrack_20k.py', '../_base_/default_runtime.py'

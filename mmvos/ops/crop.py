@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-
 Window = tuple[int, int, int]
 TEMPLATE = 127  # pixels of a template window
 CELL, BORDER_CELLS = 8, 4  # a mask of 127 pixels at cell (y, x) begins at pixel 8 (y - 4), 8 (x - 4) of its search window
