@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmvos.ops.crop import BORDER_CELLS, Window
 from mmvos.ops.roi_align import roi_align
@@ -53,21 +54,28 @@ class PyramidFeatures(BaseModule):
         neck: config of an FPN over it.
         adjust: config of a ``SiameseAdjust``.
         strides: of the neck's levels that are used.
+        train_scales: pixels of the network per pixel of a training window, at the ends; each batch draws one between them, as
+            windows in whole frames have all sizes.
     """
 
     def __init__(self, backbone: dict[str, Any], neck: dict[str, Any], adjust: dict[str, Any],
-                 strides: Sequence[int] = (4, 8, 16, 32)) -> None:
+                 strides: Sequence[int] = (4, 8, 16, 32), train_scales: tuple[float, float] = (1.0, 1.0)) -> None:
         super().__init__()
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.adjust = MODELS.build(adjust)
         self.strides = tuple(strides)
+        self.train_scales = train_scales
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Views]:
         """Features of windows that are images of their own, (K, 3, S, S) normalised; for training. See ``look``."""
         count, size = len(windows), windows.shape[3]
+        low, high = self.train_scales
+        pixels = round(size * low * (high / low) ** float(torch.rand(()))) if self.training else size
+        if pixels != size:
+            windows = F.interpolate(windows, size=(pixels, pixels), mode='bilinear', align_corners=False, antialias=True)
         views = Views(self._maps(windows), torch.arange(count, device=windows.device), windows.new_zeros(count, 2),
-                      windows.new_ones(count), (size - RIM) // CELL)
+                      windows.new_full((count,), pixels / size), (size - RIM) // CELL)
         return self._top(views), views
 
     def look(self, frame: Frame, windows: Sequence[Window], colors: Sequence[tuple[int, int, int]],
