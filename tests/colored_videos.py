@@ -122,6 +122,9 @@ class ColorOracle(VideoModel):
             mask[y1:y2, x1:x2] = True
         return mask
 
+    def remove(self, state: dict[int, NDArray[np.bool_]], object_id: int) -> dict[int, NDArray[np.bool_]]:
+        return {number: mask for number, mask in state.items() if number != object_id}
+
     def loss(self, inputs: Tensor, data_samples: Any) -> dict[str, Tensor]:
         return dict(loss=self.weight.sum())
 

@@ -77,6 +77,14 @@ class MaskTrackRCNN(VideoModel):
             masks = self._segment(features, found)
         return state, self._result(frame, found, ids, masks)
 
+    def remove(self, state: MemoryState, object_id: int) -> MemoryState:
+        """The state in which an object is still recognised, so that it gets no new id, but shown no more.
+
+        Raises:
+            ValueError: no object with this id has been seen, or it was removed before.
+        """
+        return self.memory.remove(state, object_id)
+
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Detection losses on the key frames, and the track loss between key and reference frames.
 

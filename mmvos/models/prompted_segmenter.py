@@ -36,6 +36,8 @@ class PromptedSegmenter(VideoModel):
         init_cfg: mmengine's weight initialisation.
     """
 
+    takes_prompts = True
+
     def __init__(self, tracker: dict[str, Any], data_preprocessor: dict[str, Any], merge: str = 'soft',
                  init_cfg: dict[str, Any] | None = None) -> None:
         super().__init__(data_preprocessor, True, init_cfg)
@@ -72,6 +74,12 @@ class PromptedSegmenter(VideoModel):
                 state, merged = tuple((*state, *started)[k] for k in order), merged[order]
             state = self.tracker.commit(state, merged)
         return state, _result(frame, [item.id for item in state], merged, prompts)
+
+    def remove(self, state: tuple[Any, ...], object_id: int) -> tuple[Any, ...]:
+        """The state without an object; see ``VideoModel.remove``."""
+        if object_id not in (item.id for item in state):
+            raise ValueError(f'there is no object {object_id} to remove; known are {[item.id for item in state]}')
+        return tuple(item for item in state if item.id != object_id)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Losses of B clips of T frames; what the samples hold is said by the tracker's ``loss``.

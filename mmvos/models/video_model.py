@@ -18,13 +18,18 @@ from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts
 
 
 class VideoModel(BaseModel):
-    """Base of the video models; a child gives ``init_state``, ``step`` and ``loss``.
+    """Base of the video models; a child gives ``init_state``, ``step``, ``remove`` and ``loss``.
 
     Args:
         data_preprocessor: config of the data preprocessor.
         channels_last: keep weights and features in channels-last order; about 1.7 times faster on CPUs.
         init_cfg: mmengine's weight initialisation.
+
+    Attributes:
+        takes_prompts: whether the model is told its objects; one that is not finds them.
     """
+
+    takes_prompts = False
 
     def __init__(self, data_preprocessor: dict[str, Any], channels_last: bool = False,
                  init_cfg: dict[str, Any] | None = None) -> None:
@@ -47,6 +52,14 @@ class VideoModel(BaseModel):
 
         Returns:
             The state after the frame, and the frame's result.
+        """
+
+    @abstractmethod
+    def remove(self, state: Any, object_id: int) -> Any:
+        """The state without an object, which no later result shows; the given state is not changed.
+
+        Raises:
+            ValueError: the state knows no such object.
         """
 
     @abstractmethod

@@ -20,25 +20,30 @@ NTSC = Fraction(30000, 1001)
 
 @MODELS.register_module(force=True)
 class BrightSpots(VideoModel):
-    """Object 1 is the red above its only weight, object 2 the green; labels 0, 1. The state counts frames."""
+    """Object 1 is the red above its only weight, object 2 the green; labels 0, 1. The state counts frames and says what to show."""
 
     def __init__(self, data_preprocessor):
         super().__init__(data_preprocessor)
         self.threshold = nn.Parameter(torch.tensor(128.0))
 
-    def init_state(self) -> int:
-        return 0
+    def init_state(self) -> tuple[int, frozenset[int]]:
+        return 0, frozenset({1, 2})
 
-    def step(self, frame: Frame, state: int, prompts: Prompts | None = None) -> tuple[int, FrameResult]:
-        assert frame.meta.index == state
+    def step(self, frame: Frame, state: tuple[int, frozenset[int]],
+             prompts: Prompts | None = None) -> tuple[tuple[int, frozenset[int]], FrameResult]:
+        count, shown = state
+        assert frame.meta.index == count
         height, width = frame.meta.original_shape
         objects = []
         for label, score in ((0, 0.9), (1, 0.2)):
             mask = (frame.image[0, 2 - label, :height, :width] > self.threshold).numpy()
-            if mask.any():
+            if mask.any() and label + 1 in shown:
                 code = rle.encode(mask)
                 objects.append(TrackedObject(label + 1, label, score, rle.bounding_box(code), code))
-        return state + 1, FrameResult(frame.meta.index, (height, width), tuple(objects))
+        return (count + 1, shown), FrameResult(frame.meta.index, (height, width), tuple(objects))
+
+    def remove(self, state: tuple[int, frozenset[int]], object_id: int) -> tuple[int, frozenset[int]]:
+        return state[0], state[1] - {object_id}
 
     def loss(self, inputs, data_samples):
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """The memory of instances: sequences worked out by hand."""
 from __future__ import annotations
 
+import pytest
 import torch
 
 from mmvos.models import InstanceMemory
@@ -10,10 +11,10 @@ A, B, C = [8.0, 0.0, 0.0], [0.0, 8.0, 0.0], [0.0, 0.0, 8.0]  # the same embeddin
 LEFT, RIGHT, BELOW = [0.0, 0.0, 10.0, 10.0], [50.0, 0.0, 60.0, 10.0], [0.0, 50.0, 10.0, 60.0]
 
 
-def see(state: MemoryState, *detections: tuple) -> tuple[MemoryState, list[int]]:
+def see(state: MemoryState, *detections: tuple, memory: InstanceMemory | None = None) -> tuple[MemoryState, list[int]]:
     """One frame of detections (embedding, box, label, score)."""
     columns = list(zip(*detections)) if detections else [[], [], [], []]
-    state, ids = InstanceMemory().match(
+    state, ids = (memory or InstanceMemory()).match(
         state, torch.tensor(columns[0]).reshape(-1, 3), torch.tensor(columns[1]).reshape(-1, 4),
         torch.tensor(columns[2], dtype=torch.long), torch.tensor(columns[3]))
     return state, ids.tolist()
@@ -48,7 +49,7 @@ def test_frames_without_detections_change_nothing():
     assert ids == [1]
     after, ids = see(state)
     assert ids == []
-    for name in ('embeddings', 'boxes', 'labels'):
+    for name in ('embeddings', 'boxes', 'labels', 'ids'):
         torch.testing.assert_close(getattr(after, name), getattr(state, name))
     assert see(after, (A, LEFT, 0, .9))[1] == [1]
 
@@ -107,3 +108,42 @@ def test_the_weights_decide():
     arguments = (state, embedding, torch.tensor([LEFT]), torch.tensor([1]), torch.tensor([.9]))
     assert InstanceMemory(match_weights=(1.0, 2.0, 0.0)).match(*arguments)[1].tolist() == [1]
     assert InstanceMemory((1.0, 2.0, 10.0)).match(*arguments)[1].tolist() == [2]
+
+
+def test_a_removed_instance_is_recognised_but_has_no_id():
+    state, _ = see(empty(), (A, LEFT, 0, .9), (B, RIGHT, 1, .8))
+    removed = InstanceMemory.remove(state, 1)
+    for _ in range(3):  # it does not come back as object 3
+        removed, ids = see(removed, (A, LEFT, 0, .9), (B, RIGHT, 1, .8))
+        assert ids == [0, 2]
+    removed, ids = see(removed, (C, BELOW, 2, .7))
+    assert ids == [3]  # its id is not given again
+    assert see(state, (A, LEFT, 0, .9))[1] == [1]  # the state before is as it was
+    for number in (1, 7):
+        with pytest.raises(ValueError, match=rf'no object {number} to remove; known are \[2, 3\]'):
+            InstanceMemory.remove(removed, number)
+
+
+def test_an_instance_away_for_longer_than_max_idle_is_forgotten():
+    memory = InstanceMemory(max_idle=3)
+
+    def after(frames: int) -> tuple[int, list[int]]:
+        """The size of the memory, and the id of object 2 when it comes back, after so many frames without it."""
+        state, _ = see(empty(), (A, LEFT, 0, .9), (B, RIGHT, 1, .8))
+        for _ in range(frames):
+            state, _ = see(state, (A, LEFT, 0, .9), memory=memory)
+        state, ids = see(state, (B, RIGHT, 1, .8), memory=memory)
+        return len(state.ids), ids
+
+    assert after(3) == (2, [2]) and after(4) == (2, [3])
+
+
+def test_an_endless_video_of_new_objects_fills_the_memory_only_without_max_idle():
+    states = {None: empty(), 20: empty()}
+    for index in range(300):
+        new = [0.0, 0.0, 0.0]
+        box = [100.0 * index, 0.0, 100.0 * index + 10, 10.0]
+        for idle in states:
+            states[idle], ids = see(states[idle], (new, box, index, .9), memory=InstanceMemory(max_idle=idle))
+            assert ids == [index + 1]
+    assert len(states[None].ids) == 300 and len(states[20].ids) == 22
