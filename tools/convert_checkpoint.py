@@ -34,6 +34,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Converts one file and says what it was, or ends with what is wrong with it."""
     arguments = parse_arguments()
     try:
         converted = convert(arguments)

@@ -8,22 +8,14 @@ import colored_videos as tiny
 import cv2
 import numpy as np
 import pytest
-from mmengine.registry import DefaultScope, init_default_scope
 
 from mmvos.datasets import MaskClipDataset
 from mmvos.registry import DATASETS
 
+pytestmark = pytest.mark.usefixtures('mmdet_scope')
 LOAD = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
 SAMPLE = [LOAD, dict(type='mmvos.CropClip', size=40), dict(type='mmvos.DeformGuides'), dict(type='mmvos.PackClip')]
 DAVIS = Path(__file__).parents[3] / 'shared/data/DAVIS'
-
-
-@pytest.fixture(autouse=True)
-def mmdet_scope() -> Any:
-    init_default_scope('mmdet')
-    np.random.seed(0)
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def drawn(data: MaskClipDataset, item: int = 0, count: int = 100) -> list[dict[str, Any]]:

@@ -3,27 +3,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import colored_videos as tiny
 import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DefaultScope, init_default_scope
 
 from mmvos.datasets import MaskVideoDataset, VideoSampler
 from mmvos.registry import DATASETS, METRICS
 
+pytestmark = pytest.mark.usefixtures('mmdet_scope')
 BASES = Path(__file__).resolve().parents[2] / 'configs/_base_/datasets'
 LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}  # ids with gaps; video a begins with an empty frame
-
-
-@pytest.fixture(autouse=True)
-def mmdet_scope() -> Any:
-    init_default_scope('mmdet')
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def told(data: MaskVideoDataset, name: str) -> dict[int, tuple[int, ...]]:

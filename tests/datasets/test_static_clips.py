@@ -8,25 +8,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from mmengine.registry import DefaultScope, init_default_scope
 from youtube_vis_files import rectangle_runs
 
 from mmvos.datasets import StaticClipDataset
 from mmvos.registry import DATASETS
 
+pytestmark = pytest.mark.usefixtures('mmdet_scope')
 LOAD = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
 SAMPLE = [LOAD, dict(type='mmvos.WarpClip', clip_length=4), dict(type='mmvos.CropClip', size=48), dict(type='mmvos.DeformGuides'),
           dict(type='mmvos.PackClip')]
 HEIGHT, WIDTH = 60, 80
 COCO = Path(__file__).parents[3] / 'shared/data/coco128'
-
-
-@pytest.fixture(autouse=True)
-def mmdet_scope() -> Any:
-    init_default_scope('mmdet')
-    np.random.seed(0)
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def square(number: int, side: float, image_id: int = 7, **more: Any) -> dict[str, Any]:

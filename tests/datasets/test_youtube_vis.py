@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.runner import Runner
 from pycocotools import mask as coco_mask
 from youtube_vis_files import HEIGHT, WIDTH, annotation, content, rectangle_runs, video, write
@@ -22,14 +21,8 @@ from youtube_vis_files import HEIGHT, WIDTH, annotation, content, rectangle_runs
 from mmvos.datasets import SeededIndex, YouTubeVISDataset
 from mmvos.registry import DATASETS
 
+pytestmark = pytest.mark.usefixtures('mmdet_scope')
 BASE_CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/youtube_vis.py'
-
-
-@pytest.fixture(autouse=True)
-def mmdet_scope() -> Any:
-    init_default_scope('mmdet')
-    yield
-    DefaultScope._instance_dict.clear()
 
 
 def open_dataset(folder: Path, **kwargs: Any) -> YouTubeVISDataset:

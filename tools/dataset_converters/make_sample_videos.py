@@ -118,6 +118,7 @@ def picture_size(text: str) -> tuple[int, int]:
 
 
 def parse_args() -> argparse.Namespace:
+    """The command line."""
     keep_lines = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
     parser.add_argument('out', type=Path, help='folder to write to')
@@ -135,6 +136,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Makes both splits and says what is in them."""
     args = parse_args()
     counts = dict(zip(SPLITS, (args.train_videos, args.val_videos), strict=True))
     jobs = [VideoJob(split, args.seed, index, args.frames, args.size)
