@@ -1,8 +1,9 @@
 """Initial weights of a training: a checkpoint of the same model, of a plain mmdet detector (COCO), or of a backbone.
 
-A detector's weights go to ``model.detector``, a backbone's to ``model.detector.backbone`` or ``model.tracker.backbone``. What has
-another number of classes (``fc_cls``, ``fc_reg``, ``conv_logits``) and what the file does not have starts at random; stages of a
-backbone that the model's does without (``layer4``) are left out; everything else must fit.
+A detector's weights go to ``model.detector``, a backbone's to ``model.detector.backbone``, ``model.tracker.backbone`` or
+``model.tracker.features.backbone``. What has another number of classes (``fc_cls``, ``fc_reg``, ``conv_logits``) and what the
+file does not have starts at random; stages of a backbone that the model's does without (``layer4``) are left out; everything else
+must fit.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 _BY_CLASS = ('fc_cls', 'fc_reg', 'conv_logits')  # layers whose size is the number of classes
+_PARTS = ('detector', 'tracker', 'tracker.features')  # that have a backbone
 _NOT_OURS = ('fc.weight', 'fc.bias')  # an ImageNet classifier
 
 
@@ -34,7 +36,7 @@ def match_initial_weights(model: nn.Module, given: Mapping[str, Tensor], source:
     """Says which weights of a model a checkpoint gives; changes neither.
 
     Args:
-        model: a model with ``detector.backbone`` or ``tracker.backbone``.
+        model: a model with a backbone in its detector, its tracker or its tracker's features.
         given: name -> tensor, of the model, of an mmdet detector, or of a backbone (torchvision's names).
         source: the file they come from, for messages.
 
@@ -63,7 +65,7 @@ def match_initial_weights(model: nn.Module, given: Mapping[str, Tensor], source:
 
 def _kind(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> tuple[str, str]:
     """The kind of file and the prefix of its names in the model: the one under which most names are known."""
-    prefixes = [('model', ''), ('detector', 'detector.'), ('backbone', 'detector.backbone.'), ('backbone', 'tracker.backbone.')]
+    prefixes = [('model', ''), ('detector', 'detector.'), *(('backbone', part + '.backbone.') for part in _PARTS)]
     known = [sum(prefix + name in own for name in given) for _, prefix in prefixes]
     if max(known) == 0:
         raise ValueError(f'{source} holds no weight that the model knows (the first: {next(iter(given))}); expected a checkpoint '

@@ -49,3 +49,16 @@ def test_another_architecture_is_refused_by_name():
         match_initial_weights(_Model(), dict(_Detector(6).state_dict(), **{'neck.weight': torch.zeros(1)}), 'coco.pth')
     with pytest.raises(ValueError, match='holds no weight that the model knows'):
         match_initial_weights(_Model(), {'x': torch.zeros(1)}, 'coco.pth')
+
+
+@pytest.mark.parametrize('place', ['detector', 'tracker', 'tracker.features'])
+def test_a_backbone_goes_where_the_model_has_one(place):
+    """A siamese tracker's is in its features."""
+    model = nn.Module()
+    inner = model
+    for name in place.split('.'):
+        inner.add_module(name, nn.Module())
+        inner = getattr(inner, name)
+    inner.backbone = nn.Sequential(nn.Conv2d(3, 4, 3))
+    initial = match_initial_weights(model, nn.Sequential(nn.Conv2d(3, 4, 3)).state_dict(), 'resnet.pth')
+    assert set(initial.weights) == {f'{place}.backbone.0.weight', f'{place}.backbone.0.bias'}
