@@ -20,6 +20,7 @@ HELD_OUT = runpy.run_path(str(FOLDER / 'split_youtube_vis.py'))['choose_held_out
 
 
 def convert(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
     runpy.run_path(str(FOLDER / f'{name}.py'), run_name='__main__')
 

@@ -1,0 +1,116 @@
+"""Shapes of a track in a "CVAT for video 1.1" file, and the masks that they stand for in every frame.
+
+A box is given by xtl, ytl, xbr, ybr and a rotation in degrees, an ellipse by cx, cy, rx, ry and a rotation, a polygon by
+"x,y;x,y;...", a mask by its bounding box and the run lengths of its rows in it, beginning with zeros.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import numpy as np
+from outlines import ellipse, rectangle
+from tracked_videos import ConversionError, check_mask, encoded
+
+AREAS = ('box', 'polygon', 'mask', 'ellipse')
+_NUMBERS = {'box': ('xtl', 'ytl', 'xbr', 'ybr'), 'ellipse': ('cx', 'cy', 'rx', 'ry'), 'mask': ('left', 'top', 'width', 'height')}
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class CvatShape:
+    """One shape: ``numbers`` are those of a box or an ellipse with its rotation, ``mask`` that of a polygon or a mask;
+    ``outside``: the object is not there from this frame on."""
+
+    kind: str
+    outside: bool
+    numbers: tuple[float, ...] = ()
+    mask: Any = None
+
+
+def read_shape(element: Element, size: Size, where: str) -> CvatShape:
+    """Reads and checks one shape of a frame of ``size`` (H, W).
+
+    Raises:
+        ConversionError: a number or the run lengths are missing or malformed.
+    """
+    outside = element.get('outside', '0') == '1'
+    kind = element.tag
+    if kind in ('box', 'ellipse'):
+        numbers = tuple(_number(element.get(key), key, where) for key in _NUMBERS[kind])
+        rotation = _number(element.get('rotation', '0'), 'rotation', where)
+        shape = CvatShape(kind, outside, (*numbers, rotation))
+        check_mask([_outline(shape)], *size, where)
+        return shape
+    if kind == 'polygon':
+        points = [point.split(',') for point in (element.get('points') or '').split(';') if point.strip()]
+        if any(len(point) != 2 for point in points):
+            raise ConversionError(f'{where}: its points are not "x,y;x,y;...".')
+        mask: Any = [[_number(value, 'points', where) for point in points for value in point]]
+        check_mask(mask, *size, where)
+    else:
+        mask = None if outside else _mask(element, size, where)
+    return CvatShape(kind, outside, mask=mask)
+
+
+def masks_of_track(shapes: Mapping[int, CvatShape], length: int, size: Size, where: str) -> dict[int, Any]:
+    """Frame -> mask (run lengths or polygons) of the frames that show the object.
+
+    Args:
+        shapes: by frame index. length: frames of the video. size: (H, W).
+    Raises:
+        ConversionError: a polygon is missing between two frames.
+    """
+    masks: dict[int, Any] = {}
+    frames = sorted(shapes)
+    for start, end in zip(frames, [*frames[1:], length]):
+        shape, after = shapes[start], shapes.get(end)
+        for t in range(start, end if not shape.outside else start):
+            if shape.numbers:
+                other = after if after is not None and after.kind == shape.kind else shape
+                masks[t] = [_outline(_between(shape, other, (t - start) / (end - start)))]
+            elif shape.kind == 'polygon' and t > start and after is not None and not after.outside:
+                raise ConversionError(f'{where}: its polygon is missing in frame {t} of the task, between two others; export it '
+                                      f'from '
+                                      'CVAT again, which writes every frame.')
+            else:
+                masks[t] = shape.mask
+    return masks
+
+
+def _between(one: CvatShape, two: CvatShape, part: float) -> CvatShape:
+    """A box or ellipse on the straight way from one to two."""
+    return CvatShape(one.kind, False, tuple(a + (b - a) * part for a, b in zip(one.numbers, two.numbers, strict=True)))
+
+
+def _outline(shape: CvatShape) -> list[float]:
+    return rectangle(*shape.numbers) if shape.kind == 'box' else ellipse(*shape.numbers)
+
+
+def _mask(element: Element, size: Size, where: str) -> dict[str, Any]:
+    left, top, width, height = (round(_number(element.get(key), key, where)) for key in _NUMBERS['mask'])
+    if left < 0 or top < 0 or width < 1 or height < 1 or left + width > size[1] or top + height > size[0]:
+        raise ConversionError(f'{where}: its mask of {height} x {width} (height x width) at ({left}, {top}) lies outside of the '
+                              f'frame.')
+    try:
+        runs = np.array([int(run) for run in (element.get('rle') or '').split(',')])
+    except (ValueError, OverflowError):
+        runs = np.array([-1])
+    if (runs < 0).any() or runs.sum() != width * height:
+        raise ConversionError(f'{where}: its rle is no list of run lengths that cover the {height} x {width} pixels of the mask.')
+    mask = np.zeros(size, bool)
+    mask[top:top + height, left:left + width] = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
+    return encoded(mask)
+
+
+def _number(text: str | None, key: str, where: str) -> float:
+    try:
+        value = float(text or '')
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ConversionError(f'{where}: its "{key}" is {text!r}, which is no number.')
+    return value

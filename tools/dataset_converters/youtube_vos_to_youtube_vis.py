@@ -1,0 +1,119 @@
+"""A YouTube-VOS folder to a YouTube-VIS annotation file:
+
+    python tools/dataset_converters/youtube_vos_to_youtube_vis.py FOLDER OUT.json [--split LIST] [--classes a,b]
+
+FOLDER has JPEGImages/VIDEO/FRAME.jpg, Annotations/VIDEO/FRAME.png (pixel value = object id, 255 = void) and meta.json, which
+gives every object's class. Listed are the annotated frames only, every fifth in the published training set: a null in YouTube-VIS
+says that an object is not visible, which nobody knows of the others. Masks, ids, classes and void pixels are kept bit by bit. The
+published validation folder has first masks only and is refused. File names are relative to FOLDER/JPEGImages.
+"""
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from tracked_videos import (
+    ConversionError,
+    Notes,
+    TrackedObject,
+    TrackedVideo,
+    choose_classes,
+    encoded,
+    number_categories,
+    told,
+    value_of,
+)
+from youtube_vis_file import write_videos
+
+from mmvos.datasets.frame_files import image_fault
+from mmvos.datasets.mask_folders import MaskVideo, find_mask_videos, read_label_map
+from mmvos.evaluation.label_files import VOID, values_in
+from mmvos.evaluation.youtube_vis import read_json
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='A YouTube-VOS folder to a YouTube-VIS annotation file.')
+    parser.add_argument('folder', type=Path, help='folder with JPEGImages, Annotations and meta.json')
+    parser.add_argument('out', type=Path, help='the JSON file to write')
+    parser.add_argument('--split', help='file with one video per line (default: all folders)')
+    parser.add_argument('--classes', metavar='A,B', help='order of the classes (default: alphabetical)')
+    return parser.parse_args()
+
+
+def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> TrackedVideo:
+    """One video with its annotated frames.
+
+    Args:
+        files: frames and label images. meta: the video's entry in meta.json. images: the folder JPEGImages.
+    Raises:
+        ConversionError: the files and meta.json do not agree, or an image is damaged or of another size.
+    """
+    annotated = [(frame, mask) for frame, mask in zip(files.frames, files.masks) if mask is not None]
+    objects = value_of(meta, 'objects', dict, where)
+    wanted = {name for entry in objects.values() if isinstance(entry, Mapping) for name in entry.get('frames') or ()}
+    lacking = sorted(wanted - {frame.stem for frame, _ in annotated})
+    if lacking:
+        raise ConversionError(f'{where} lists frame {lacking[0]} and {len(lacking) - 1} more, which have no label image in '
+                              f'{annotated[0][1].parent}; the published validation set has first masks only.')
+    masks: dict[int, dict[int, Any]] = defaultdict(dict)
+    shape = None
+    for t, (frame, path) in enumerate(annotated):
+        labels = read_label_map(path)
+        shape = shape or labels.shape
+        if labels.shape != shape:
+            raise ConversionError(f'{path} is {labels.shape[0]} x {labels.shape[1]}, but the first label image of the video is '
+                                  f'{shape[0]} x {shape[1]} (height x width).')
+        fault = image_fault(frame, *shape)
+        if fault is not None:
+            raise ConversionError(f'{frame} {fault} (the label image {path}).')
+        for value in values_in(labels):
+            if value:
+                masks[value][t] = encoded(labels == value)
+    void = masks.pop(VOID, {})
+    tracked = []
+    for number in sorted(masks):
+        entry = objects.get(str(number))
+        if entry is None:
+            raise ConversionError(f'{where} has no object {number}, which {annotated[min(masks[number])][1]} shows.')
+        tracked.append(TrackedObject(number, value_of(entry, 'category', str, f'{where}, object {number}'), masks[number]))
+    assert shape is not None
+    names = [frame.relative_to(images).as_posix() for frame, _ in annotated]
+    return TrackedVideo(names, *shape, tracked, void=void)
+
+
+def read_folder(folder: Path, split: str | None) -> list[TrackedVideo]:
+    """All videos of a folder."""
+    path = folder / 'meta.json'
+    meta = value_of(read_json(path), 'videos', dict, str(path))
+    videos = []
+    try:
+        for files in tqdm(find_mask_videos(folder, split), 'reading', delay=2, leave=False):
+            if files.name not in meta:
+                raise ConversionError(f'{path} does not list the video {files.name}.')
+            videos.append(read_video(files, meta[files.name], files.frames[0].parents[1], f'{path}: video {files.name}'))
+    except ConversionError:
+        raise
+    except ValueError as error:
+        raise ConversionError(f'{error}.') from None
+    return videos
+
+
+def main() -> None:
+    """Converts one folder."""
+    arguments = parse_arguments()
+    notes = Notes()
+    with told('youtube_vos_to_youtube_vis'):
+        videos = read_folder(arguments.folder, arguments.split)
+        found = sorted({item.category for video in videos for item in video.objects})
+        classes = choose_classes(arguments.classes, found, str(arguments.folder))
+        write_videos(arguments.out, videos, number_categories(classes), 'converted from YouTube-VOS', notes)
+    notes.show()
+
+
+if __name__ == '__main__':
+    main()
