@@ -1,4 +1,4 @@
-"""A SiamMask so narrow that a step takes hundredths of a second: the shipped model with few channels; and its frames."""
+"""SiamMasks so narrow that a step takes hundredths of a second: the shipped models with few channels; and their frames."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,7 +15,9 @@ from mmvos.models import PromptedSegmenter
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameMeta
 
-MODEL = Path(__file__).resolve().parents[1] / 'configs/_base_/models/siammask_r50.py'
+MODELS_FOLDER = Path(__file__).resolve().parents[1] / 'configs/_base_/models'
+MODEL = MODELS_FOLDER / 'siammask_r50.py'
+VARIANTS = ('sharp', 'base', 'vote', 'pyramid')
 HEIGHT, WIDTH = 72, 96
 CHANNELS = 8
 TINY_OPTIONS = {
@@ -28,6 +30,20 @@ TINY_OPTIONS = {
     'model.tracker.head.refine.in_channels': (4, 16, 32),
     'model.tracker.head.refine.channels': CHANNELS,
 }
+
+TINY_PYRAMID = {
+    'features.backbone.depth': 18,
+    'features.neck.in_channels': [64, 128, 256, 512],
+    'features.neck.out_channels': CHANNELS,
+    'features.adjust.in_channels': CHANNELS,
+    'features.adjust.out_channels': CHANNELS,
+    'neck.channels': CHANNELS,
+    'head.channels': CHANNELS,
+    'head.refine.in_channels': (CHANNELS,) * 3,
+    'head.refine.channels': CHANNELS,
+}
+# For a vote, whose last layer has a sixteenth of the channels.
+WIDER = {'neck.channels': 16, 'head.channels': 16, 'features.adjust.out_channels': 16}
 
 
 def tiny_config(refine: bool = True, **tracker: Any) -> Config:
@@ -52,6 +68,23 @@ def tiny_siamese(seed: int = 0, refine: bool = True, **tracker: Any) -> Prompted
         model.tracker.compare(*(torch.from_numpy(np.stack([picture(i, 256, 256)[:size, :size] for i in range(4)]))
                                 .permute(0, 3, 1, 2).float() for size in (127, 255)))
     return model.eval()
+
+
+def tiny_pyramid(**tracker: Any) -> PromptedSegmenter:
+    """The model on a feature pyramid, with random weights; ``tracker`` overrides the tracker's arguments."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    config = Config.fromfile(MODELS_FOLDER / 'siammask_fpn_r50.py')
+    config.merge_from_dict({f'model.tracker.{name}': value for name, value in (TINY_PYRAMID | tracker).items()})
+    return MODELS.build(config.model).eval()
+
+
+def tiny_variant(name: str) -> PromptedSegmenter:
+    """One of the ``VARIANTS``."""
+    if name == 'pyramid':
+        return tiny_pyramid()
+    voting = dict(type='mmvos.VotingMaskHead', channels=16, smallest=100.0) if name == 'vote' else None
+    return tiny_siamese(refine=name == 'sharp', **(dict(WIDER, voting=voting) if voting else {}))
 
 
 def picture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
@@ -80,3 +113,9 @@ def frame(index: int, seed: int | None = None, height: int = HEIGHT, width: int 
     """A frame as the model's preprocessor gives it: BGR from 0 to 255."""
     image = torch.from_numpy(picture(index if seed is None else seed, height, width)).permute(2, 0, 1)[None].float()
     return Frame(image, FrameMeta(index, (height, width), (height, width), (1.0, 1.0)))
+
+
+def frame_for(model: PromptedSegmenter, index: int, **size: int) -> Frame:
+    """A frame for a variant: normalised for that on a pyramid."""
+    item = frame(index, **size)
+    return item if model.tracker.features.__class__.__name__ == 'CropFeatures' else Frame(item.image / 64 - 2, item.meta)

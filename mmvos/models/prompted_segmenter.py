@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvos.ops.merge import hard_merge, soft_aggregate
+from mmvos.ops.packed_layers import pack_convolutions
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import encode_crop
@@ -59,21 +60,24 @@ class PromptedSegmenter(VideoModel):
         Raises:
             ValueError: the prompt does not fit the frame.
         """
+        if prompts is not None and not prompts.ids:
+            prompts = None
         if prompts is not None:
-            prompts = prompts.fitted(*frame.meta.original_shape)
+            fitted = prompts.fitted(*frame.meta.original_shape)
             state = tuple(item for item in state if item.id not in prompts.ids)
         with self.autocast(frame.image.device):
             probabilities, state = self.tracker.propagate(frame, state)
             if prompts is None:
                 merged = self._merged(probabilities.float())
             else:
-                guides, exact = _guides(prompts, frame)
+                guides, exact = _guides(fitted, frame)
                 given, started = self.tracker.start(frame, prompts.ids, guides, exact, _boxes(prompts, frame))
-                merged = self._merged_with(probabilities.float(), given.float(), exact)
-                order = sorted(range(len(merged)), key=lambda k: (*state, *started)[k].id)
-                state, merged = tuple((*state, *started)[k] for k in order), merged[order]
+                together, is_mask = (*state, *started), [False] * len(state) + exact
+                order = sorted(range(len(together)), key=lambda k: together[k].id)
+                state = tuple(together[k] for k in order)
+                merged = self._merged_with(torch.cat([probabilities, given]).float()[order], [is_mask[k] for k in order])
             state = self.tracker.commit(state, merged)
-        return state, _result(frame, [item.id for item in state], merged, prompts)
+        return state, _result(frame, state, merged, prompts)
 
     def remove(self, state: tuple[Any, ...], object_id: int) -> tuple[Any, ...]:
         """The state without an object; see ``VideoModel.remove``."""
@@ -102,6 +106,7 @@ class PromptedSegmenter(VideoModel):
         for module in self.modules():
             if module not in backbones:
                 fuse_resnet(module)
+        pack_convolutions(self.tracker)
         return self
 
     def _merged(self, probabilities: Tensor) -> Tensor:
@@ -110,16 +115,15 @@ class PromptedSegmenter(VideoModel):
             return hard_merge(probabilities)
         return soft_aggregate(probabilities)[0]
 
-    def _merged_with(self, probabilities: Tensor, given: Tensor, exact: Sequence[bool]) -> Tensor:
-        """Known objects (K, H, W), merged, and after them new ones (N, H, W); a given mask's pixels belong to nobody else."""
-        is_mask = torch.tensor(exact, device=given.device)
-        found = self._merged(torch.cat([probabilities, given[~is_mask]]))
-        masks = given[is_mask]
+    def _merged_with(self, probabilities: Tensor, given: Sequence[bool]) -> Tensor:
+        """What is left (K, H, W) of each object where some are given masks, whose pixels belong to nobody else."""
+        is_mask = torch.tensor(given, device=probabilities.device)
+        found, masks = self._merged(probabilities[~is_mask]), probabilities[is_mask]
         if len(masks):
             found = found * (1 - masks.amax(dim=0))
-        merged = given.clone()
-        merged[~is_mask] = found[len(probabilities):]
-        return torch.cat([found[:len(probabilities)], merged])
+        merged = probabilities.clone()
+        merged[~is_mask] = found
+        return merged
 
 
 def _padded(maps: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -147,20 +151,31 @@ def _guides(prompts: Prompts, frame: Frame) -> tuple[Tensor, list[bool]]:
 
 
 def _boxes(prompts: Prompts, frame: Frame) -> list[tuple[float, ...]]:
-    """Boxes xyxy of prompts in the network's pixels: those around the masks, and where there is no mask those given."""
+    """Boxes xyxy of prompts in the network's pixels: those around the masks, and where there is no mask those given.
+
+    A given box may reach out of the frame, by the frame's size at most: what a tracker cuts out lies around the box's own middle,
+    not around that of its visible part.
+    """
+    height, width = frame.meta.original_shape
     found = []
     for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
         if mask is not None:
             rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
             box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         assert box is not None
-        found.append(tuple(float(value * frame.meta.scale[i % 2]) for i, value in enumerate(box)))
+        sides = (width, height) * 2
+        found.append(tuple(float(min(max(value, -side), 2 * side) * scale)
+                           for value, side, scale in zip(box, sides, frame.meta.scale * 2, strict=True)))
     return found
 
 
-def _result(frame: Frame, ids: Sequence[int], merged: Tensor, prompts: Prompts | None) -> FrameResult:
-    """The result in original pixels: the most probable object of each pixel, or the background; given masks as they are."""
-    meta = frame.meta
+def _result(frame: Frame, state: Sequence[Any], merged: Tensor, prompts: Prompts | None) -> FrameResult:
+    """The result in original pixels: the most probable object of each pixel, or the background; given masks as they are.
+
+    An object's score is what its state says (``SiameseTracker``), where it says nothing the mean probability of its pixels, and 0
+    where it has none.
+    """
+    meta, ids = frame.meta, [item.id for item in state]
     height, width = meta.original_shape
     merged = merged[:, :meta.network_shape[0], :meta.network_shape[1]]
     if tuple(merged.shape[1:]) != (height, width) and len(merged):
@@ -183,7 +198,8 @@ def _result(frame: Frame, ids: Sequence[int], merged: Tensor, prompts: Prompts |
         if len(rows):
             top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
             box = (float(left), float(top), float(right), float(bottom))
-            score = float(merged[k].cpu().numpy()[mask].mean())
+            own = getattr(state[k], 'score', None)
+            score = float(merged[k].cpu().numpy()[mask].mean()) if own is None else own
         rle = encode_crop(mask[top:bottom, left:right], int(top), int(left), height, width)
         objects.append(TrackedObject(object_id, UNKNOWN_LABEL, score, box, rle))
     return FrameResult(meta.index, meta.original_shape, tuple(objects))

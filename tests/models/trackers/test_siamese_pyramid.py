@@ -4,42 +4,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from tiny_masktrack import CONFIGS
-from tiny_siamese import CHANNELS, frame
+from tiny_siamese import CHANNELS, frame_for, tiny_pyramid
 
 from mmvos.models import PromptedSegmenter
-from mmvos.registry import MODELS
-from mmvos.structures import Frame, Prompts
+from mmvos.structures import Prompts
 
-TINY = {
-    'features.backbone.depth': 18,
-    'features.neck.in_channels': [64, 128, 256, 512],
-    'features.neck.out_channels': CHANNELS,
-    'features.adjust.in_channels': CHANNELS,
-    'features.adjust.out_channels': CHANNELS,
-    'neck.channels': CHANNELS,
-    'head.channels': CHANNELS,
-    'head.refine.in_channels': (CHANNELS,) * 3,
-    'head.refine.channels': CHANNELS,
-}
 BOXES = {1: (20.0, 12.5, 52.0, 40.0), 4: (60.25, 30.0, 90.0, 60.0)}
 
 
 @pytest.fixture(scope='module', params=[(4, 8, 16, 32), (4, 8)], ids=['four levels', 'two levels'])
 def model(request) -> PromptedSegmenter:
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
-    config = Config.fromfile(CONFIGS / '_base_/models/siammask_fpn_r50.py')
-    config.merge_from_dict({f'model.tracker.{name}': value for name, value in TINY.items()})
-    config.model.tracker.features.strides = request.param
-    return MODELS.build(config.model).eval()
-
-
-def normalised(index: int) -> Frame:
-    item = frame(index, height=96, width=128)
-    return Frame(item.image / 64 - 2, item.meta)
+    return tiny_pyramid(**{'features.strides': request.param})
 
 
 def states_of(model: PromptedSegmenter, *ids: int):
@@ -47,7 +22,7 @@ def states_of(model: PromptedSegmenter, *ids: int):
     prompts = Prompts(ids, (None,) * len(ids), tuple(BOXES[i] for i in ids))
     with torch.no_grad():
         for t in range(3):
-            state, result = model.step(normalised(t), state, prompts if t == 0 else None)
+            state, result = model.step(frame_for(model, t, height=96, width=128), state, prompts if t == 0 else None)
     return state, result
 
 

@@ -161,20 +161,6 @@ def assert_same(first, second, tolerance: float = 1e-4) -> None:
     assert first.id == second.id and first.color == second.color
 
 
-def test_an_object_alone_is_the_same_as_among_others(model):
-    together = states_of(model, boxed(1, 4, 7), 4)
-    for k, number in enumerate(BOXES):
-        for among, alone in zip(together, states_of(model, boxed(number), 4)):
-            assert_same(among[k], alone[0])
-
-
-def test_the_order_of_prompts_does_not_matter(model):
-    for first, second in zip(states_of(model, boxed(1, 4, 7), 3), states_of(model, boxed(7, 1, 4), 3)):
-        assert [item.id for item in second] == [1, 4, 7]
-        for one, other in zip(first, second):
-            assert_same(one, other)
-
-
 def test_a_step_can_be_replayed(model):
     with torch.no_grad():
         state, _ = model.step(frame(0), model.init_state(), boxed(1, 4))
