@@ -135,7 +135,8 @@ def test_an_object_that_leaves_for_fifty_frames(model):
             if 1 <= t <= 50:
                 frame.image.copy_(grey)
             state, result = model.step(frame, state, boxed(4) if t == 0 else None)
-            kernels = state[0].kernels if t == 0 else kernels
-            if t:
+            if t == 0:
+                kernels = state[0].kernels
+            else:
                 assert_defined(state[0], result)
     assert result.frame_index == 52 and torch.equal(state[0].kernels, kernels)
