@@ -16,12 +16,13 @@ from .necks.siamese_correlation import SiameseCorrelation
 from .prompted_segmenter import PromptedSegmenter
 from .trackers.instance_memory import InstanceMemory
 from .trackers.mask_propagator import MaskPropagator
+from .trackers.part_tracker import PartTracker
 from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
 
 __all__ = [
     'CropFeatures', 'GuidedResNet', 'InstanceMemory', 'LegacyBBoxHead', 'LegacyBoxCoder', 'LegacyRoIExtractor',
-    'MaskPropagator', 'MaskRefiner', 'MaskTrackRCNN', 'PromptedSegmenter', 'PropagationHead', 'PyramidFeatures',
-    'PyramidRoIExtractor', 'RPNHead', 'SiameseAdjust', 'SiameseCorrelation', 'SiameseHead', 'SiameseResNet', 'SiameseTracker',
-    'TrackHead', 'VideoModel', 'VotingMaskHead'
+    'MaskPropagator', 'MaskRefiner', 'MaskTrackRCNN', 'PartTracker', 'PromptedSegmenter', 'PropagationHead',
+    'PyramidFeatures', 'PyramidRoIExtractor', 'RPNHead', 'SiameseAdjust', 'SiameseCorrelation', 'SiameseHead', 'SiameseResNet',
+    'SiameseTracker', 'TrackHead', 'VideoModel', 'VotingMaskHead'
 ]

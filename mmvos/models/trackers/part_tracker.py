@@ -1,0 +1,249 @@
+"""PartTracker: follows parts of objects and lets what they say guide the propagation of masks.
+
+Cheng et al., Fast and Accurate Online Video Object Segmentation via Tracking Parts (FAVOS), CVPR 2018; with the reference frame
+of Oh et al. (RGMP, CVPR 2018), which is the propagator's memory. Parts are squares on the object's mask. Each has a template, and
+the siamese matcher looks for it in the next frame, all parts of all objects in one batch; what the mask showed in a part moves
+along with it, and the mean of the parts is the attention that the propagator is guided by. K objects, P parts of one of them,
+H x W the network's frame; boxes are xyxy in its pixels.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.structures import TrackDataSample
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvos.ops.anchors import COUNT, STRIDE
+from mmvos.ops.crop import TEMPLATE, search_side, window_around
+from mmvos.ops.part_votes import attended_guide, cell_scores, collect_votes, find_peaks, straying
+from mmvos.ops.parts import coverage, sample_parts
+from mmvos.registry import MODELS
+from mmvos.structures import Frame
+
+CONFIDENT = 0.8  # mean probability of a mask's pixels from which parts are sampled from it
+LEFT_BEHIND = 0.1  # a part that the object covers by less is not on it any more
+TOLERANCE = 1.5  # cells by which parts may always move apart
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of one object, sampled in one frame.
+
+    Attributes:
+        boxes: (P, 4) int64 where they were sampled.
+        points: (P, 2) the middles of their templates.
+        sides: (P,) int64, of the templates' windows in frame pixels.
+        shifts: (P, 2) how far they have moved since.
+        kernels: (P, 3, C, a, a) templates.
+        source: (H, W) probabilities that they were sampled from.
+        color: what is seen outside the frame.
+        age: how many frames ago that was.
+    """
+
+    boxes: Tensor
+    points: Tensor
+    sides: Tensor
+    shifts: Tensor
+    kernels: Tensor
+    source: Tensor
+    color: tuple[int, int, int]
+    age: int = 0
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def only(self, kept: Tensor) -> Parts:
+        """Those of a (P,) bool."""
+        if bool(kept.all()):
+            return self
+        return replace(self, boxes=self.boxes[kept], points=self.points[kept], sides=self.sides[kept],
+                       shifts=self.shifts[kept], kernels=self.kernels[kept])
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """What is known of one object between two frames.
+
+    Attributes:
+        id: its name.
+        mask: the propagator's state of it.
+        parts: its parts that are not lost; None before its first frame is committed.
+        frame: the frame that waits for its commit.
+    """
+
+    id: int
+    mask: Any
+    parts: Parts | None = None
+    frame: Frame | None = None
+
+
+States = tuple[ObjectState, ...]
+
+
+@MODELS.register_module()
+class PartTracker(BaseModule):
+    """Mask propagation guided by tracked parts.
+
+    Args:
+        matcher: config of a ``SiameseTracker``, of which features, neck and score head are used; it is not trained here.
+        propagator: config of a ``MaskPropagator``.
+        parts: how many parts an object has at most.
+        attention: 0 is plain propagation, with 1 the parts alone say where the object was; see ``attended_guide``.
+        least_score: a part whose best place is less probable is lost.
+        window_influence: share of the nearness to a part's last place in the choice of the next.
+        context: side of a template's window over that of the part.
+        resample: after how many frames, or at once when all are lost, parts are sampled anew from a confident mask; 0: never.
+        sampling: seed of the sampling.
+        restore: mean and std of the data preprocessor, which turns BGR into RGB, for a matcher that takes BGR pixels
+            (``CropFeatures``).
+    """
+
+    def __init__(self, matcher: dict[str, Any], propagator: dict[str, Any], parts: int = 32, attention: float = 0.5,
+                 least_score: float = 0.3, window_influence: float = 0.2, context: float = 2.0, resample: int = 0,
+                 sampling: int = 0, restore: dict[str, Sequence[float]] | None = None) -> None:
+        super().__init__()
+        if parts < 1 or not 0 <= attention <= 1 or resample < 0:
+            raise ValueError(f'parts must be at least 1, attention in [0, 1] and resample not negative, not {parts}, {attention} '
+                             f'and {resample}')
+        self.matcher = MODELS.build(matcher).requires_grad_(False)
+        self.propagator = MODELS.build(propagator)
+        self.parts, self.attention, self.least_score = parts, attention, least_score
+        self.window_influence, self.context = window_influence, context
+        self.resample, self.sampling, self.restore = resample, sampling, restore
+
+    def train(self, mode: bool = True) -> PartTracker:
+        """The matcher stays as it is in testing."""
+        super().train(mode)
+        self.matcher.eval()
+        return self
+
+    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool],
+              boxes: Sequence[Sequence[float]]) -> tuple[Tensor, States]:
+        """Begins with the objects of a prompt; their parts are sampled when their first masks are committed.
+
+        See ``MaskPropagator.start``.
+        """
+        probabilities, masks = self.propagator.start(frame, ids, guides, exact, boxes)
+        return probabilities, tuple(ObjectState(mask.id, mask, frame=frame) for mask in masks)
+
+    def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
+        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the states, to be committed.
+
+        Raises:
+            ValueError: the frame has another size than those before it.
+        """
+        followed = self._follow(frame, states)
+        guided = tuple(self._guided(state, parts) for state, parts in zip(states, followed, strict=True))
+        probabilities, masks = self.propagator.propagate(frame, guided)
+        return probabilities, tuple(replace(state, mask=mask, parts=parts, frame=frame)
+                                    for state, mask, parts in zip(states, masks, followed, strict=True))
+
+    def commit(self, states: States, merged: Tensor) -> States:
+        """Takes over what was decided about a frame; parts that the object has left are lost, and new ones are sampled.
+
+        Args:
+            states: from ``start`` and ``propagate``, together.
+            merged: (K, H, W) probabilities after merging.
+        """
+        masks = self.propagator.commit(tuple(state.mask for state in states), merged)
+        states = tuple(replace(state, mask=mask, parts=self._covered(state, mask, probability))
+                       for state, mask, probability in zip(states, masks, merged, strict=True))
+        due = [k for k, state in enumerate(states) if self._is_due(state, merged[k])]
+        frame = states[due[0]].frame if due else None
+        sampled = self._sample(frame, merged[due]) if frame is not None else []
+        fresh = dict(zip(due, sampled, strict=True))
+        return tuple(replace(state, parts=fresh.get(k, state.parts), frame=None) for k, state in enumerate(states))
+
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """The propagator's losses on clips; the matcher has a training of its own (``SiameseTracker``) and is frozen here."""
+        losses: dict[str, Tensor] = self.propagator.loss(inputs, data_samples)
+        return losses
+
+    def _follow(self, frame: Frame, states: States) -> list[Parts]:
+        """The parts of each object after a frame, without those that are lost."""
+        parts = [state.parts for state in states if state.parts is not None]
+        assert len(parts) == len(states), 'states are to be committed before the next frame'
+        sizes = [len(item) for item in parts]
+        if not sum(sizes):
+            return [replace(item, age=item.age + 1) for item in parts]
+        points, sides, shifts, kernels = (torch.cat([getattr(item, name) for item in parts])
+                                          for name in ('points', 'sides', 'shifts', 'kernels'))
+        size = self.matcher.search_size
+        windows = [window_around((x, y), search_side(side, size))
+                   for (x, y), side in zip((points + shifts).tolist(), sides.tolist(), strict=True)]
+        colors = [item.color for item in parts for _ in range(len(item))]
+        search, _ = self.matcher.features.look(self._seen(frame), windows, colors, size)
+        scores = cell_scores(self.matcher.head.score(self.matcher.neck.correlate(kernels, search, 'score')), COUNT)
+        offsets, best = find_peaks(scores, self.window_influence)
+        corners, pixels = torch.tensor(windows, device=points.device, dtype=points.dtype).split((2, 1), dim=1)
+        places = corners + pixels * (offsets * (STRIDE / size) + 0.5)
+        moves = places - points - shifts
+        objects = torch.arange(len(parts), device=points.device).repeat_interleave(torch.tensor(sizes, device=points.device))
+        lost = straying(points, moves, objects, TOLERANCE * STRIDE / size * pixels[:, 0])
+        height, width = frame.meta.network_shape
+        inside = (places >= 0).all(dim=1) & (places[:, 0] < width) & (places[:, 1] < height)
+        kept = (best >= self.least_score) & inside & ~lost
+        followed = [replace(item, shifts=shift, age=item.age + 1)
+                    for item, shift in zip(parts, (shifts + moves).split(sizes), strict=True)]
+        return [item.only(keep) for item, keep in zip(followed, kept.split(sizes), strict=True)]
+
+    def _guided(self, state: ObjectState, parts: Parts) -> Any:
+        """The propagator's state of an object, its guide and its box moved towards where the parts have gone."""
+        if not len(parts):
+            return state.mask
+        assert state.parts is not None
+        votes, counts = collect_votes(parts.source, parts.boxes.tolist(), parts.shifts.round().long().tolist())
+        guide = attended_guide(state.mask.guide, votes, counts, self.attention)
+        return replace(state.mask, guide=guide)
+
+    def _covered(self, state: ObjectState, mask: Any, probability: Tensor) -> Parts | None:
+        """The parts of an object that it still covers; all of them where it is not seen itself."""
+        parts = state.parts
+        if parts is None or not len(parts) or mask.lost:
+            return parts
+        boxes = parts.boxes + parts.shifts.round().long().repeat(1, 2)
+        share = coverage((probability > 0.5).cpu().numpy(), boxes.cpu().numpy())
+        return parts.only(torch.from_numpy(share >= LEFT_BEHIND).to(boxes.device))
+
+    def _is_due(self, state: ObjectState, probability: Tensor) -> bool:
+        """Whether parts are to be sampled from an object's mask (H, W)."""
+        parts = state.parts
+        if parts is None:
+            return True
+        if not self.resample or (len(parts) and parts.age < self.resample) or state.mask.lost:
+            return False
+        inside = probability[probability > 0.5]
+        return bool(len(inside)) and float(inside.mean()) >= CONFIDENT
+
+    def _sample(self, frame: Frame, probabilities: Tensor) -> list[Parts]:
+        """New parts of N objects whose masks (N, H, W) in a frame are known."""
+        seen = self._seen(frame)
+        color = self.matcher.features.color(seen)
+        masks = (probabilities > 0.5).cpu().numpy()
+        boxes = [sample_parts(mask, self.parts, np.random.default_rng(self.sampling)) for mask in masks]
+        sizes, rows = [len(item) for item in boxes], np.concatenate(boxes)
+        windows = [window_around(((x1 + x2) / 2, (y1 + y2) / 2), self.context * max(x2 - x1, y2 - y1))
+                   for x1, y1, x2, y2 in rows.tolist()]
+        kernels = probabilities.new_zeros(0)
+        if windows:
+            template, _ = self.matcher.features.look(seen, windows, [color] * len(windows), TEMPLATE)
+            kernels = self.matcher.neck.encode_template(template)
+        corners, sides = torch.tensor(windows, device=probabilities.device).reshape(-1, 3).long().split((2, 1), dim=1)
+        points = corners + sides / 2
+        split = zip(torch.from_numpy(rows).to(points.device).split(sizes), points.split(sizes), sides[:, 0].split(sizes),
+                    kernels.split(sizes), probabilities, strict=True)
+        return [Parts(box, point, side, torch.zeros_like(point), kernel, source, color)
+                for box, point, side, kernel, source in split]
+
+    def _seen(self, frame: Frame) -> Frame:
+        """The frame as the matcher takes it."""
+        if self.restore is None:
+            return frame
+        mean, deviation = (frame.image.new_tensor(self.restore[name])[:, None, None] for name in ('mean', 'std'))
+        seen: Frame = frame.features('matched', lambda image: Frame((image * deviation + mean).flip(1), frame.meta))
+        return seen
