@@ -1,6 +1,6 @@
 """Work beside the model: reading the next frames and writing the last ones in one other thread each.
 
-Both keep a fixed number of items, so memory does not grow; an error of the other thread comes up in the
+All keep a fixed number of items, so memory does not grow; an error of the other thread comes up in the
 caller.
 """
 from __future__ import annotations
@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from threading import Condition, Thread
 from typing import Any, TypeVar
 
 T = TypeVar('T')
 _END = object()
+_PATIENCE = 2.0  # seconds that a reader has to notice that nobody reads on
 
 
 def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
@@ -22,6 +25,53 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
         while (item := waiting.popleft().result()) is not _END:
             waiting.append(pool.submit(next, iterator, _END))
             yield item
+
+
+def newest(items: Iterable[T]) -> Generator[T, None, None]:
+    """Yields always the latest item: those that come while the caller is busy are dropped, so that it never falls behind.
+
+    The items are read in another thread as fast as they come; the last one is never dropped.
+    """
+    changed = Condition()
+    latest: deque[Any] = deque(maxlen=1)
+    ended: list[BaseException | None] = []  # how the items ended
+    left: list[bool] = []  # nobody reads on
+
+    def read() -> None:
+        error: BaseException | None = None
+        try:
+            with closing(_generator(items)) as reading:
+                for item in reading:
+                    with changed:
+                        latest.append(item)
+                        changed.notify()
+                    if left:
+                        break
+        except BaseException as raised:  # goes up in the caller
+            error = raised
+        with changed:
+            ended.append(error)
+            changed.notify()
+
+    thread = Thread(target=read, name='mmvos-newest', daemon=True)
+    thread.start()
+    try:
+        while True:
+            with changed:
+                changed.wait_for(lambda: latest or ended)
+                if not latest:
+                    break
+                item = latest.popleft()
+            yield item
+    finally:
+        left.append(True)
+        thread.join(_PATIENCE)
+    if ended[0] is not None:
+        raise ended[0]
+
+
+def _generator(items: Iterable[T]) -> Generator[T, None, None]:
+    yield from items
 
 
 class WriteBehind:

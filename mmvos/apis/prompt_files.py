@@ -1,4 +1,4 @@
-"""Prompts that a user gives for one video: a label image, boxes, or a JSON file.
+"""Prompts that a user gives for one video: a label image, boxes, a JSON file, or what Python has of these.
 
 prompts.json is a list with one entry per object and frame, ``{"frame": 0, "id": 1, "box": [x1, y1, x2, y2]}`` or
 ``{"frame": 12, "id": 2, "mask": "cat.png"}``: frames count from 0; boxes are continuous pixels of the frames; masks are label
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,56 @@ from mmvos.structures import Prompts
 
 Box = tuple[float, float, float, float]
 Said = NDArray[np.bool_] | Box  # about one object
+Told: TypeAlias = Prompts | Mapping[int, Any] | str | Path | NDArray[Any] | Sequence[Any] | None
 _LARGEST_ID = 255  # what a palette image holds
 _MOST_GRAY_IDS = 20  # a gray image with more values is a soft mask, not ids
 _KEYS = {'frame', 'id', 'box', 'mask'}
+
+
+def read_told(told: Told, first_id: int = 1) -> dict[int, Prompts]:
+    """What a caller says about a video, by frame index.
+
+    Args:
+        told: ``Prompts`` of the first frame; boxes (x1, y1, x2, y2) in it; an (H, W) array of ids, 0 = background, or of bool;
+            the path of a label image, or of a prompts.json; or {frame index: any of these}. None says nothing.
+        first_id: of objects that have no id, boxes and bool masks, counted up from it.
+
+    Raises:
+        ValueError: it is none of these, or a file cannot be read.
+    """
+    if told is None:
+        return {}
+    if isinstance(told, Mapping):
+        wrong = [frame for frame in told if not isinstance(frame, int) or isinstance(frame, bool) or frame < 0]
+        if wrong:
+            raise ValueError(f'prompts by frame must have frame numbers from 0 on as keys, not {wrong[0]!r}')
+        return {frame: _of_one_frame(said, first_id) for frame, said in sorted(told.items())}
+    if isinstance(told, (str, Path)) and str(told).lower().endswith('.json'):
+        return read_prompts(told)
+    if not isinstance(told, (Prompts, str, Path, np.ndarray)) and not len(told):
+        return {}
+    return {0: _of_one_frame(told, first_id)}
+
+
+def _of_one_frame(told: Any, first_id: int) -> Prompts:
+    if isinstance(told, Prompts):
+        return told
+    if isinstance(told, (str, Path)):
+        return read_mask_prompts(told)
+    if isinstance(told, np.ndarray) and told.ndim == 2 and told.shape[1] != 4:
+        labels = told.astype(np.int64) * first_id if told.dtype == np.bool_ else told
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(f'an array of object ids must have integers or bool, not {told.dtype}')
+        ids = [int(object_id) for object_id in np.unique(labels) if object_id != 0]
+        if not ids:
+            raise ValueError('the array of object ids shows no object: all its pixels are background')
+        return Prompts(tuple(ids), tuple(labels == object_id for object_id in ids), (None,) * len(ids))
+    if not isinstance(told, (Sequence, np.ndarray)):
+        raise ValueError(f'prompts cannot be a {type(told).__name__}; give Prompts, boxes, an array of ids, the path of a label '
+                         f'image or of a prompts.json, or {{frame: one of these}}')
+    single = len(told) == 4 and all(np.isscalar(number) for number in told)
+    boxes = [_box(box, f'box {number}') for number, box in enumerate([told] if single else told, 1)]
+    return Prompts(tuple(range(first_id, first_id + len(boxes))), (None,) * len(boxes), tuple(boxes))
 
 
 def read_mask_prompts(path: str | Path) -> Prompts:

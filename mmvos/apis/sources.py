@@ -1,5 +1,5 @@
-"""Sources: where the frames of a video come from (video file, folder of images, glob, arrays), read one frame
-at a time.
+"""Sources: where the frames of a video come from (video file, folder of images, glob, camera, URL, arrays), read one
+frame at a time.
 
 Frames are (H, W, 3) uint8 arrays in BGR order, upright, all of one size. Only the frame in hand is kept in
 memory.
@@ -7,14 +7,17 @@ memory.
 from __future__ import annotations
 
 import glob
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import av
 import cv2
@@ -26,7 +29,10 @@ IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # Tags in other encodings must not matter; from version 19 on they never do.
 _OPEN_OPTIONS: dict[str, Any] = {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
 Picture: TypeAlias = NDArray[np.uint8]
-Source: TypeAlias = str | Path | Iterable[Picture]
+Source: TypeAlias = str | Path | int | Iterable[Picture]
+_WEB = ('http', 'https')
+_STREAMS = ('rtmp', 'rtmps', 'rtp', 'rtsp', 'rtsps', 'srt', 'tcp', 'udp')  # never a finished file
+_TIMEOUT = 20.0  # seconds until a URL answers, and between its frames
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,8 @@ class VideoSource:
         fps: frames per second, exact; None where the source does not say (images, arrays).
         length: number of frames announced; None where it is not known beforehand.
         read: starts reading from the first frame.
-        live: frames are made while they are taken (a caller's iterator), so they must not be asked for ahead
-            of time.
+        live: frames are made while they are taken (a caller's iterator), so none is asked for ahead of time.
+        timed: frames come by the clock, whether they are taken or not (a camera, a stream).
     """
 
     name: str
@@ -47,6 +53,7 @@ class VideoSource:
     length: int | None
     read: Callable[[], Iterator[tuple[str, Picture]]]
     live: bool = False
+    timed: bool = False
 
     def __iter__(self) -> Iterator[tuple[str, Picture]]:
         """Yields name and picture of each frame.
@@ -68,14 +75,18 @@ def open_source(source: Source) -> VideoSource:
     """Opens a video.
 
     Args:
-        source: a video file; a folder of images with any names (in natural order: frame_2 before frame_10;
-            other files are ignored); a glob of images; one image; or an iterable of (H, W, 3) uint8 BGR
-            arrays.
+        source: a video file; a folder of images with any names (in natural order: frame_2 before frame_10; other files are
+            ignored); a glob of images; one image; a camera by its number; a URL; or an iterable of (H, W, 3) uint8 BGR arrays.
 
     Raises:
         FileNotFoundError: there is no such file, folder or match.
-        ValueError: it holds no images or no video, images differ in size or name only by suffix.
+        ValueError: it holds no images or no video, images differ in size or name only by suffix, or a camera or
+            URL does not answer.
     """
+    if isinstance(source, int):
+        return _open_camera(source)
+    if isinstance(source, str) and '://' in source:
+        return _open_url(source)
     if not isinstance(source, (str, Path)):
         length = len(source) if isinstance(source, Sized) else None
         return VideoSource('video', None, length, lambda: _read_arrays(source), live=True)
@@ -89,6 +100,8 @@ def open_source(source: Source) -> VideoSource:
     if glob.has_magic(str(path)):
         matches = [Path(item) for item in glob.glob(str(path), recursive=True)]
         return _open_images('video', str(source), [item for item in matches if item.is_file()])
+    if str(source).isdecimal():
+        return _open_camera(int(str(source)))
     raise FileNotFoundError(f'{source} does not exist; give a video file, a folder of images or a glob')
 
 
@@ -163,51 +176,120 @@ def _is_whole(data: bytes) -> bool:
 # ---- arrays
 
 
+def check_picture(index: int, picture: object) -> Picture:
+    """The picture, if it is a uint8 array (H, W, 3).
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(picture, np.ndarray):
+        raise ValueError(f'frame {index} is a {type(picture).__name__}, not a numpy array')
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, '
+                         f'it is {picture.dtype} {picture.shape}')
+    return picture
+
+
 def _read_arrays(arrays: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
     for index, picture in enumerate(arrays):
-        if not isinstance(picture, np.ndarray):
-            raise ValueError(f'frame {index} is a {type(picture).__name__}, not a numpy array')
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, '
-                             f'it is {picture.dtype} {picture.shape}')
-        yield f'{index:05d}', picture
+        yield f'{index:05d}', check_picture(index, picture)
 
 
-# ---- video files
+# ---- cameras
+
+
+def _open_camera(number: int) -> VideoSource:
+    opened = [_camera(number)]
+    rate = opened[0].get(cv2.CAP_PROP_FPS)
+    fps = Fraction(rate).limit_denominator(1001) if rate and rate > 0 else None
+
+    def read() -> Iterator[tuple[str, Picture]]:
+        return _read_camera(number, opened.pop() if opened else _camera(number))
+
+    return VideoSource(f'camera{number}', fps, None, read, live=True, timed=True)
+
+
+def _camera(number: int) -> cv2.VideoCapture:
+    camera = cv2.VideoCapture(number)
+    if not camera.isOpened():
+        raise ValueError(f'camera {number} cannot be opened; is it connected, free, and may you read it?')
+    camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, where the driver can
+    return camera
+
+
+def _read_camera(number: int, camera: cv2.VideoCapture) -> Iterator[tuple[str, Picture]]:
+    try:
+        for index in itertools.count():
+            there, picture = camera.read()
+            if not there:
+                raise ValueError(f'camera {number} gave no more pictures after {index}; was it unplugged?')
+            yield f'{index:05d}', check_picture(index, picture)
+    finally:
+        camera.release()
+
+
+# ---- video files and URLs
+
+
+def _open_url(url: str) -> VideoSource:
+    parts = urlsplit(url)
+    shown = url.replace(parts.netloc, parts.netloc.rsplit('@', 1)[-1], 1)  # a password is not shown
+    if parts.scheme == 'file':
+        return open_source(Path(url2pathname(parts.path)))
+    if parts.scheme not in _WEB + _STREAMS:
+        raise ValueError(f'{shown} is a URL of a kind that is not read; known are {", ".join((*_WEB, *_STREAMS, "file"))}')
+    opened = [_container(url, shown)]  # read once; some streams are served a single time
+    timed = parts.scheme in _STREAMS or opened[0].duration is None  # a finished file knows its length
+    name = Path(parts.path).stem or parts.hostname or 'video'
+    source = _describe(opened[0], name, shown,
+                       lambda: _read_video(opened.pop() if opened else _container(url, shown), shown))
+    return replace(source, live=timed, timed=timed)
 
 
 def _open_video(path: Path) -> VideoSource:
-    with _container(path) as container:
-        if not container.streams.video:
-            raise ValueError(f'{path} holds no video stream')
-        stream = container.streams.video[0]
-        rate = stream.average_rate or stream.guessed_rate
-        fps = Fraction(rate.numerator, rate.denominator) if rate else None
-        return VideoSource(path.stem, fps, stream.frames or None, lambda: _read_video(path))
+    shown = str(path)
+    with _container(shown, shown) as container:
+        return _describe(container, path.stem, shown, lambda: _read_video(_container(shown, shown), shown))
 
 
-def _container(path: Path) -> av.container.InputContainer:
+def _describe(container: av.container.InputContainer, name: str, shown: str,
+              read: Callable[[], Iterator[tuple[str, Picture]]]) -> VideoSource:
+    if not container.streams.video:
+        raise ValueError(f'{shown} holds no video stream')
+    stream = container.streams.video[0]
+    rate = stream.average_rate or stream.guessed_rate
+    fps = Fraction(rate.numerator, rate.denominator) if rate else None
+    return VideoSource(name, fps, stream.frames or None, read)
+
+
+def _container(place: str, shown: str) -> av.container.InputContainer:
+    options = dict(_OPEN_OPTIONS)
+    if '://' in place:
+        options.update(timeout=_TIMEOUT, options={'rtsp_transport': 'tcp'} if place.startswith('rtsp') else {})
     try:
-        return av.open(str(path), **_OPEN_OPTIONS)
+        return av.open(place, **options)
     except av.FFmpegError as error:
-        raise ValueError(f'{path} is not a video file, or it is damaged ({error.strerror})') from error
+        what = 'cannot be opened as a video' if '://' in place else 'is not a video file, or it is damaged'
+        raise ValueError(f'{shown} {what} ({error.strerror})') from error
 
 
-def _read_video(path: Path) -> Iterator[tuple[str, Picture]]:
+def _read_video(opened: av.container.InputContainer, shown: str) -> Iterator[tuple[str, Picture]]:
     count = 0
-    with _container(path) as container:
+    with opened as container:
         stream = container.streams.video[0]
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
-                    warnings.warn(f'{path}: frame {count} is damaged, the decoder repaired it', stacklevel=2)
+                    warnings.warn(f'{shown}: frame {count} is damaged, the decoder repaired it', stacklevel=2)
                 yield f'{count:05d}', _upright(frame)
                 count += 1
         except av.FFmpegError as error:
-            raise ValueError(f'{path}: the file is damaged, frame {count} cannot be decoded '
+            if '://' in shown:
+                raise ValueError(f'{shown}: no frame came after {count} of them ({error.strerror})') from error
+            raise ValueError(f'{shown}: the file is damaged, frame {count} cannot be decoded '
                              f'({error.strerror}); repair it or cut it there') from error
         if count < stream.frames:
-            warnings.warn(f'{path} announces {stream.frames} frames, but only {count} could be read; it may '
+            warnings.warn(f'{shown} announces {stream.frames} frames, but only {count} could be read; it may '
                           f'be cut off', stacklevel=2)
 
 

@@ -3,8 +3,8 @@
 Each process appends one JSON line per finished video to its own file ``OUT.partial/rank<r>.jsonl``; at the
 end the lines of all processes are joined in the order of the videos, byte for byte the same for any number of
 processes: tracks (``VideoResults``) into ``OUT.json`` and ``OUT.zip``, label images (``LabelFolders``), which
-stand in ``OUT/VIDEO`` at once, into ``OUT.zip``. A fingerprint of what was tested keeps results of different
-runs apart.
+stand in ``OUT/VIDEO`` at once, into ``OUT.zip``; supervised runs (``Trajectories``) stand in ``OUT/baseline`` at
+once. A fingerprint of what was tested keeps results of different runs apart.
 """
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from mmengine.dist import barrier, get_rank
 
 from mmvos.datasets import PromptedVideo
 from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.evaluation.vot import SupervisedVideo, write_trajectory
 from mmvos.evaluation.youtube_vis import write_results
 from mmvos.structures import FrameResult
 
-Entry = Any  # a track: video_id, category_id, score, segmentations; or the name of a label image
+Entry = Any  # a track: video_id, category_id, score, segmentations; or the name of a file of results
 Own = TypeVar('Own', bound='FinishedVideos')
 _LARGEST_ID = 255  # of a palette image
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
@@ -140,15 +141,34 @@ class VideoResults(FinishedVideos):
         return self.out.with_name(self.out.name + '.json'), self.out.with_name(self.out.name + '.zip')
 
 
-class LabelFolders(FinishedVideos):
-    """Label images ``out/VIDEO/FRAME.png`` in DAVIS's palette, whose pixel values are the objects' ids; an entry is
-    the path of one below ``out``. See ``FinishedVideos``.
-    """
+class FinishedFiles(FinishedVideos):
+    """Results in files; an entry is the path of one below ``out``. Where one of a video's is gone, it is not finished."""
 
     def __init__(self, out: str | Path, run: str) -> None:
         super().__init__(out, run)
         self.finished = frozenset(video_id for video_id in self._earlier
                                   if all((self.out / name).is_file() for name in self.read(video_id)))
+
+
+class Trajectories(FinishedFiles):
+    """Supervised runs ``out/baseline/SEQUENCE/SEQUENCE_001.txt``, as the tools of VOT write them."""
+
+    def keep(self, video: SupervisedVideo, lines: Iterable[Any]) -> None:
+        """Writes the lines of one sequence, and keeps it as finished."""
+        name = f'baseline/{video.name}/{video.name}_001.txt'
+        write_trajectory(self.out / name, list(lines))
+        self.append(video.id, [name])
+
+    def merge(self, video_ids: Sequence[int]) -> Path:
+        """Ends the run, see ``collect``; returns the folder of the results."""
+        self.collect(video_ids, lambda _: None)
+        return self.out
+
+
+class LabelFolders(FinishedFiles):
+    """Label images ``out/VIDEO/FRAME.png`` in DAVIS's palette, whose pixel values are the objects' ids; an entry is
+    the path of one below ``out``. See ``FinishedVideos``.
+    """
 
     def keep(self, video: PromptedVideo, results: Iterable[FrameResult]) -> None:
         """Writes the label image of each result as it comes, and keeps the video as finished.

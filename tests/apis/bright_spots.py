@@ -20,7 +20,7 @@ NTSC = Fraction(30000, 1001)
 
 @MODELS.register_module(force=True)
 class BrightSpots(VideoModel):
-    """Object 1 is the red above its only weight, object 2 the green; labels 0, 1. The state counts frames and says what to show."""
+    """Object 1 is the red above its only weight, object 2 the green; labels 0, 1. The state: frames so far, what to show."""
 
     def __init__(self, data_preprocessor):
         super().__init__(data_preprocessor)

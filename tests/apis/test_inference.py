@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_video(tmp_path, model):
 
 def test_the_pipeline_is_built_once(monkeypatch, model):
     built = []
-    monkeypatch.setattr('mmvos.apis.inference.Compose', lambda steps: built.append(steps) or Compose(steps))
+    monkeypatch.setattr('mmvos.apis.array_pipeline.Compose', lambda steps: built.append(steps) or Compose(steps))
     list(VideoInferencer(model).infer([picture(0), picture(1)]))
     assert len(built) == 1
     assert built[0][0]['transforms'][0]['type'] == 'mmdet.LoadImageFromNDArray'

@@ -2,21 +2,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command import Finished, run_tool
 from PIL import Image
 
 from mmvos.apis import open_source
 from tests.apis.bright_spots import bright_spots_config, picture, write_mp4
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -30,18 +26,16 @@ def model_files(tmp_path) -> list[str]:
     return [str(tmp_path / 'bright_spots.py'), str(tmp_path / 'spots.pth')]
 
 
-def segment_video(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    command = [sys.executable, str(ROOT / 'tools/segment_video.py'), *arguments, '--device', 'cpu']
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def segment_video(folder: Path, *arguments: str) -> Finished:
+    return run_tool('segment_video.py', *arguments, '--device', 'cpu', folder=folder)
 
 
 def test_an_mp4_becomes_masks_results_and_overlay(tmp_path, model_files):
     write_mp4(tmp_path / 'clip.mp4', [picture(index) for index in range(5)])
     done = segment_video(tmp_path, *model_files, 'clip.mp4', '--out', 'out', '--score-thr', '0.1')
-    assert done.returncode == 0, done.stderr
-    assert 'clip: 5 frames, 29.970 frames per second' in done.stdout
-    assert '  out/results.json\n  out/masks\n  out/overlay.mp4\n' in done.stdout
+    assert done.status == 0, done.output
+    assert 'clip: 5 frames, 29.970 frames per second' in done.output
+    assert '  out/results.json\n  out/masks\n  out/overlay.mp4\n' in done.output
     assert [item['category_id'] for item in json.loads((tmp_path / 'out/results.json').read_text())] == [1, 2]
     labels = np.asarray(Image.open(tmp_path / 'out/masks/00002.png'))
     np.testing.assert_array_equal(np.unique(labels), [0, 1, 2])
@@ -54,9 +48,9 @@ def test_a_glob_without_images_and_video(tmp_path, model_files):
     for name in ('a10.png', 'a9.png'):
         Image.fromarray(picture(0)).save(tmp_path / name)
     done = segment_video(tmp_path, *model_files, '*.png', '--out', 'out', '--no-png', '--no-video')
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.output
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['results.json']
-    assert '2 frames, frame rate unknown' in done.stdout and 'overlay' not in done.stdout
+    assert '2 frames, frame rate unknown' in done.output and 'overlay' not in done.output
 
 
 def test_a_mistake_is_one_sentence_and_not_a_traceback(tmp_path, model_files):
@@ -68,6 +62,6 @@ def test_a_mistake_is_one_sentence_and_not_a_traceback(tmp_path, model_files):
             ([config, 'none.pth', 'clip.mp4'],
              'the checkpoint none.pth does not exist; give the path of a .pth or .safetensors file')]:
         done = segment_video(tmp_path, *arguments, '--out', 'out')
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1] == f'segment_video: {sentence}'
-        assert 'Traceback' not in done.stderr and not (tmp_path / 'out').exists()
+        assert done.status == 1
+        assert done.output.splitlines()[-1] == f'segment_video: {sentence}'
+        assert 'Traceback' not in done.output and not (tmp_path / 'out').exists()

@@ -16,6 +16,8 @@ from command import ROOT
 from PIL import Image
 from safetensors.torch import save_file
 
+from mmvos.apis import SYSTEMS
+from mmvos.apis.model_index import ShippedModel, find_model, project_root, shipped_models
 from mmvos.datasets.youtube_vis_writer import write_label_png
 
 LENGTH, FIRST = 6, {1: 0, 3: 2}
@@ -26,6 +28,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     """A folder with frames, and with a config and weights of the oracle; it is the current one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, 'path', [*sys.path])
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
     for index in range(LENGTH):
         (tmp_path / 'frames').mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / f'frames/{index:05d}.png'), tiny.picture(labels(index)))
@@ -92,24 +96,63 @@ def test_prompts_of_several_frames(folder, monkeypatch):
     assert (folder / 'out/overlay.mp4').is_file()
 
 
+def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> ModuleType:
+    """The command, for which the oracle is the model of all systems, with these weights in the folder."""
+    oracle = ShippedModel('oracle', folder / 'segmenter.py', str(folder / weights))
+    monkeypatch.setattr('mmvos.apis.inference.project_root', lambda: folder)
+    monkeypatch.setattr('mmvos.apis.inference.shipped_models', lambda root: {'segmenter': oracle})
+    monkeypatch.setattr('mmvos.apis.inference.find_model', lambda name, models: oracle)
+    return load()
+
+
 def test_boxes_and_the_model_that_comes_with_the_project(folder, monkeypatch):
-    module = load()
-    assert (module.OWN_CONFIG.name, module.OWN_WEIGHTS.suffix) == ('masktrack_r50s16_compact.py', '.safetensors')
-    monkeypatch.setattr(module, 'OWN_CONFIG', folder / 'segmenter.py')
-    monkeypatch.setattr(module, 'OWN_WEIGHTS', folder / 'gone.safetensors')
     arguments = ['frames', '--box', '3,2,19,14', '--box', '8,17,24,29', '--no-video']
-    said = segment(monkeypatch, *arguments, module=module)
-    assert 'gone.safetensors, a part of the model that comes with mmvos, is missing' in said
-    monkeypatch.setattr(module, 'OWN_WEIGHTS', folder / 'empty.safetensors')
-    assert segment(monkeypatch, *arguments, module=module) is None
-    np.testing.assert_array_equal(masks(folder / 'out')[4], labels(4) == 1)  # there is no object 2 with its color
+    said = segment(monkeypatch, *arguments, module=as_shipped(folder, monkeypatch, 'gone.safetensors'))
+    assert 'gone.safetensors is missing; give some with weights=FILE (--checkpoint FILE on the command line)' in said
+    for chosen in ([], ['--system', 'siammask'], ['--config', 'segmenter.py']):
+        module = as_shipped(folder, monkeypatch, 'empty.safetensors')
+        assert segment(monkeypatch, *arguments, *chosen, module=module) is None
+        np.testing.assert_array_equal(masks(folder / 'out')[4], labels(4) == 1)  # there is no object 2 with its color
+
+
+def test_without_a_choice_it_is_the_shipped_masktrack():
+    shipped = find_model(SYSTEMS['masktrack'].model, shipped_models(project_root()))
+    assert shipped.config == ROOT / 'configs/masktrack/masktrack_r50s16_compact.py'
+    assert shipped.weights == str(ROOT / 'weights/masktrack_compact.safetensors') and shipped.weights_are_here
+    assert load()._DEFAULT_SYSTEM == 'masktrack'
+
+
+def test_missing_weights_are_named_with_the_ways_to_get_them(folder, monkeypatch):
+    said = segment(monkeypatch, 'frames', '--system', 's2iammask', '--box', '1,1,9,9')
+    assert said.splitlines() == [
+        'segment_video: configs/siammask/s2iammask_r50_4xb16-10e.py comes without weights; give some with weights=FILE '
+        '(--checkpoint FILE on the command line). Ways to get them:',
+        '  train: python tools/train.py configs/siammask/siammask-base_r50_4xb16-20e.py && python tools/train.py '
+        'configs/siammask/s2iammask_r50_4xb16-10e.py  -> work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth']
+    said = segment(monkeypatch, 'frames', '--config', 'segmenter.py', '--box', '1,1,9,9')
+    assert 'segmenter.py comes without weights' in said and '  train: python tools/train.py segmenter.py' in said
+
+
+def test_the_list_of_systems(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['segment_video.py', '--list'])
+    with pytest.raises(SystemExit) as ended:
+        load().main()
+    printed = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert 'masktrack (MaskTrack): masktrack_r50s16_compact; is told mask or box\n  weights: masktrack_compact.saf' in printed
+    for name in SYSTEMS:
+        assert f'\n{name} (' in f'\n{printed}'
+    assert 'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth' in printed
 
 
 @pytest.mark.parametrize('arguments, sentence', [
     (['frames'], 'say which objects to follow, with --mask first.png'),
-    (['frames', *MODEL], 'the model of the config follows what it is given: say which objects'),
+    (['frames', *MODEL], 'the model follows what it is given: say which objects'),
+    (['frames', '--system', 'masktrack-rcnn', '--box', '1,1,9,9'], 'the model finds objects by itself: leave --mask'),
+    (['frames', *MODEL, '--box', '1,1,9,9', '--show'], 'no window can be shown here: '),
     (['finder.py', 'finder.pth', 'frames', '--box', '1,1,9,9'], 'finds objects by itself: leave --mask'),
-    (['frames', '--config', 'segmenter.py', '--box', '1,1,9,9'], '--config and --checkpoint belong together'),
+    (['frames', '--checkpoint', 'a.pth', '--box', '1,1,9,9'], '--checkpoint needs the --config or the --system'),
+    (['frames', '--config', 'masktrak_r50_fpn_coco', '--box', '1,1,9,9'], 'close to it are masktrack_r50_fpn_coco'),
     (['frames', *MODEL, '--box', '1,1,9'], "the box '1,1,9' must be four numbers"),
     (['frames', *MODEL, '--box', '70,1,90,9'], 'the box prompt of object 1 lies outside the frame of 64x48'),
     (['frames', *MODEL, '--mask', 'small.png'], 'the mask prompt of object 1 is 32x24 but the frame is 64x48'),
@@ -125,6 +168,7 @@ def test_mistakes_are_one_sentence(folder, monkeypatch, arguments, sentence):
     assert said is not None and said.startswith('segment_video: ') and sentence in said and '\n' not in said
 
 
-@pytest.mark.parametrize('arguments', [['a', 'b'], ['a', 'b', 'c', '--config', 'd'], ['a', '--box', '1,1,2,2', '--mask', 'b']])
+@pytest.mark.parametrize('arguments', [['a', 'b'], ['a', 'b', 'c', '--config', 'd'], ['a', '--system', 'parts', '--config', 'd'],
+                                       ['a', '--box', '1,1,2,2', '--mask', 'b']])
 def test_a_call_that_is_not_understood(folder, monkeypatch, arguments):
     assert segment(monkeypatch, *arguments) == '2'

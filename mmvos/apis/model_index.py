@@ -1,0 +1,103 @@
+"""The models that come with the project, by name: their configs, and the weights that are shipped with them.
+
+A model's name is the stem of its config in ``configs/FOLDER/``; the part with the training's settings (``_4xb8-12e``) may be
+left out. Which weights belong to a config stands in the ``metafile.yml`` beside it, as ``Weights:``, a path from the top of the
+project or a URL. Configs are found in a checkout and in the ``.mim`` folder of an installed package.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_TRAINING_SETTINGS = re.compile(r'_\d+xb\d+(-[0-9a-z]+)*')
+_CLOSE = 4  # names in a message
+
+
+@dataclass(frozen=True)
+class ShippedModel:
+    """A config of the project.
+
+    Attributes:
+        name: the config's stem.
+        config: its path.
+        weights: path or URL of the weights that its metafile names; None where none are shipped. The file may be missing.
+    """
+
+    name: str
+    config: Path
+    weights: str | None
+
+    @property
+    def short_name(self) -> str:
+        """The name without the training's settings."""
+        return _TRAINING_SETTINGS.sub('', self.name)
+
+    @property
+    def weights_are_here(self) -> bool:
+        """Whether the weights can be read; a URL counts as readable."""
+        return self.weights is not None and ('://' in self.weights or Path(self.weights).is_file())
+
+
+def project_root(package: Path = _PACKAGE) -> Path:
+    """The folder that holds ``configs``: that of the checkout, else ``.mim`` of the installed package.
+
+    Args:
+        package: folder of the package mmvos.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    for root in (package.parent, package / '.mim'):
+        if (root / 'configs').is_dir() and (root / 'model-index.yml').is_file():
+            return root
+    raise FileNotFoundError(f'the configs of mmvos are neither beside {package} nor in its folder .mim; install mmvos from a '
+                            f'checkout or from a wheel, or give the path of a config')
+
+
+def shipped_models(root: Path) -> dict[str, ShippedModel]:
+    """All models by name.
+
+    Args:
+        root: the folder that holds ``configs``.
+    """
+    weights: dict[str, str] = {}
+    for metafile in sorted(root.glob('configs/*/metafile.yml')):
+        for model in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:
+            if given := model.get('Weights'):
+                weights[model['Name']] = given if '://' in given else str(root / given)
+    configs = sorted(path for path in root.glob('configs/*/*.py') if not path.parent.name.startswith('_'))
+    return {path.stem: ShippedModel(path.stem, path, weights.get(path.stem)) for path in configs}
+
+
+def find_model(name: str, models: Mapping[str, ShippedModel]) -> ShippedModel:
+    """The model of a name, in full or without the training's settings.
+
+    Raises:
+        ValueError: no model, or more than one, has this name; the message lists close ones.
+    """
+    if name in models:
+        return models[name]
+    matches = [model for model in models.values() if model.short_name == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ValueError(f'the name {name!r} is that of several models: {", ".join(model.name for model in matches)}; give one '
+                         f'of these')
+    names = {alias: model.name for model in models.values() for alias in (model.short_name, model.name)}
+    close = list(dict.fromkeys(names[alias] for alias in get_close_matches(name, names, 2 * _CLOSE, 0.5)))[:_CLOSE]
+    close = close or [other for other in models if name and name.split('_')[0].split('-')[0] in other][:_CLOSE]
+    listed = f'close to it are {", ".join(close)}' if close else f'the models are {", ".join(models)}'
+    raise ValueError(f'there is no model or config {name!r}; {listed}')
+
+
+def model_of_config(path: str | Path, models: Mapping[str, ShippedModel]) -> ShippedModel | None:
+    """The shipped model whose config this file is; None for a config of one's own."""
+    path = Path(path)
+    model = models.get(path.stem)
+    return model if model is not None and path.exists() and path.samefile(model.config) else None

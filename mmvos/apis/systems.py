@@ -1,0 +1,75 @@
+"""The systems of the toolbox by short names: which model each is, what it is told, and how to get weights that are not shipped.
+
+One row is all that a new system needs. Weights that are shipped stand as ``Weights:`` in the ``metafile.yml`` beside the config.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to get weights.
+
+    Attributes:
+        name: what it is, in a word.
+        commands: to be run one after the other at the top of the project.
+        weights: the file that is then there.
+    """
+
+    name: str
+    commands: tuple[str, ...]
+    weights: str
+
+
+@dataclass(frozen=True)
+class System:
+    """One row.
+
+    Attributes:
+        title: the system's name in prose.
+        model: name of its config.
+        told: by what it is told its objects, the usual first; empty for a system that finds them.
+        ways: to its weights, the shortest first.
+    """
+
+    title: str
+    model: str
+    told: tuple[str, ...]
+    ways: tuple[Way, ...]
+
+
+_RCNN, _SIAM = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn', 'configs/siammask'
+_SHIPPED = Way('restore', ('git checkout -- weights/masktrack_compact.safetensors',), 'weights/masktrack_compact.safetensors')
+_SIAM_BASE = f'python tools/train.py {_SIAM}/siammask-base_r50_4xb16-20e.py'
+
+SYSTEMS = {
+    'masktrack-rcnn': System('MaskTrack R-CNN', 'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019', (), (
+        Way('train', (f'python tools/train.py {_RCNN}_4xb8-12e_youtubevis2019.py',),
+            'work_dirs/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth'),)),
+    'masktrack': System('MaskTrack', 'masktrack_r50s16_compact', ('mask', 'box'), (_SHIPPED,)),
+    'masktrack-box': System('MaskTrack-Box', 'masktrack-box_r50s16_compact', ('box', 'mask'), (_SHIPPED,)),
+    'siammask': System('SiamMask', 'siammask-sharp_r50_4xb16-20e_davis', ('box', 'mask'), (
+        Way('convert', (f'python tools/convert_checkpoint.py {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py SiamMask_DAVIS.pth '
+                        'checkpoints/siammask_davis.pth',), 'checkpoints/siammask_davis.pth'),
+        Way('train', (_SIAM_BASE, f'python tools/train.py {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py'),
+            'work_dirs/siammask-sharp_r50_4xb16-20e_davis/epoch_20.pth'))),
+    's2iammask': System('S2iamMask', 's2iammask_r50_4xb16-10e', ('box', 'mask'), (
+        Way('train', (_SIAM_BASE, f'python tools/train.py {_SIAM}/s2iammask_r50_4xb16-10e.py'),
+            'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth'),)),
+    'parts': System('Part tracking', 'parts_r50_fpn_davis', ('mask', 'box'), (
+        Way('train', ('python tools/train.py configs/parts/parts_r50_fpn_davis.py',), 'work_dirs/parts_r50_fpn_davis'),)),
+}
+
+
+def how_to_get(model: str, config: str) -> str:
+    """Lines that say how to get the weights of a model: the ways of its row, or its training.
+
+    Args:
+        model: name of its config.
+        config: path of the config.
+    """
+    ways = next((system.ways for system in SYSTEMS.values() if system.model == model), ())
+    ways = ways or (Way('train', (f'python tools/train.py {config}',), f'work_dirs/{model}/*.pth'),)
+    lines = [f'  {way.name}: {" && ".join(way.commands)}  -> {way.weights}' for way in ways]
+    return '\n'.join(lines)
