@@ -86,10 +86,27 @@ def siamese_steps(model: VideoModel, wrapper: Any) -> None:
     assert [[item.id for item in result.objects] for result in results] == [[1, 2], [1, 2]]
 
 
+def part_steps(model: VideoModel, wrapper: Any) -> None:
+    """The propagator learns, the matcher does not; both work when the model is tested."""
+    model.tracker.propagator.size = model.tracker.propagator.train_size = 64
+    before = {name: value.detach().clone() for name, value in model.tracker.matcher.named_parameters()}
+    masks = np.stack([segmenter.square_mask(20 + 4 * t, 20) for t in range(2)])[:, None]
+    sample = segmenter.clip_sample(masks, masks * 2.0 - 1, np.array([[2], [1]]))
+    images = torch.randint(0, 255, (2, 3, segmenter.HEIGHT, segmenter.WIDTH), dtype=torch.uint8)
+    losses = model.train_step(dict(inputs=[images], data_samples=[sample]), wrapper)
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    assert all(torch.equal(value, before[name]) for name, value in model.tracker.matcher.named_parameters())
+    model.eval().tracker.parts = 2
+    prompts = {0: Prompts((1, 2), (masks[0, 0], None), (None, (50.0, 10.0, 80.0, 40.0)))}
+    results = list(model.run([segmenter.frame(t) for t in range(2)], prompts))
+    assert [[item.id for item in result.objects] for result in results] == [[1, 2], [1, 2]]
+
+
 STEPS: dict[str, Callable[[VideoModel, Any], None]] = {
     'mmvos.SiameseTracker': siamese_steps,
     'mmvos.MaskTrackRCNN': masktrack_steps,
     'mmvos.MaskPropagator': propagation_steps,
+    'mmvos.PartTracker': part_steps,
 }
 WITHOUT_TRAINING = {'optimizer': dict(type='SGD', lr=1e-4), 'type': 'OptimWrapper'}
 
@@ -149,6 +166,27 @@ def test_parts_of_mask_propagation_agree(name):
         prefix = MMVOS_METRICS.get(metric.type.split('.')[-1]).default_prefix
         assert config.default_hooks.checkpoint.save_best.startswith(prefix + '/')
         assert config.train_cfg.val_interval <= config.train_cfg.max_iters and not config.log_processor.by_epoch
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.PartTracker'])
+def test_parts_of_part_tracking_are_those_of_other_models(name):
+    """So that their weights fit: the propagator is the compact model's, the matcher that of a SiamMask without refined masks."""
+    config = load(name)
+    tracker = config.model.tracker
+    compact = load('masktrack/masktrack_r50s16_compact.py').model
+    fpn = '_fpn' if tracker.matcher.features.type == 'mmvos.PyramidFeatures' else ''
+    siamese = load(f'siammask/siammask-base_r50{fpn}_4xb16-20e.py').model.tracker
+    with torch.device('meta'):
+        for mine, other in ((tracker.propagator, compact.tracker), (tracker.matcher, siamese)):
+            shapes = [{key: value.shape for key, value in MODELS.build(part).state_dict().items()} for part in (mine, other)]
+            assert shapes[0] == shapes[1]
+    assert config.model.data_preprocessor == compact.data_preprocessor
+    if 'restore' in tracker:
+        assert tracker.restore == {key: compact.data_preprocessor[key] for key in ('mean', 'std')}
+    for split in ('val', 'test'):
+        data, metric = config[f'{split}_dataloader'].dataset, config[f'{split}_evaluator']
+        Compose(data.pipeline)
+        assert Path(metric.ground_truth) == Path(data.data_root) and data.merge_objects == (metric.year == 2016)
 
 
 @pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.SiameseTracker'])
