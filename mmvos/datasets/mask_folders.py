@@ -48,12 +48,31 @@ def find_mask_videos(root: str | Path, split: str | Path | None = None) -> list[
         ValueError: a folder or the split file is missing, a video has no frames or no annotated one, or the label image of a
             frame has no frame; the message names it.
     """
+    return [find_mask_video(root, name) for name in mask_video_names(root, split)]
+
+
+def mask_video_names(root: str | Path, split: str | Path | None = None) -> list[str]:
+    """The names of the videos that ``find_mask_videos`` finds; a video's own folders are not looked into.
+
+    Raises:
+        ValueError: a folder or the split file is missing, or there is no video.
+    """
     root = Path(root)
-    images, annotations = _folder(root, 'JPEGImages'), _folder(root, 'Annotations')
+    images, _ = _folder(root, 'JPEGImages'), _folder(root, 'Annotations')
     names = sorted(entry.name for entry in images.iterdir() if entry.is_dir()) if split is None else _read_split(root, split)
     if not names:
         raise ValueError(f'{images if split is None else split} names no video')
-    return [_video(name, images / name, annotations / name) for name in names]
+    return names
+
+
+def find_mask_video(root: str | Path, name: str) -> MaskVideo:
+    """One video below ``root``.
+
+    Raises:
+        ValueError: it has no frames or no annotated one, or a label image has no frame.
+    """
+    root = Path(root)
+    return _video(name, _folder(root, 'JPEGImages') / name, _folder(root, 'Annotations') / name)
 
 
 def read_label_map(path: str | Path) -> NDArray[np.uint8]:

@@ -73,7 +73,7 @@ def check_categories(path: str | Path, categories: Sequence[Mapping[str, Any]]) 
         for category in categories:
             value = category.get(key)
             if not isinstance(value, kind) or value in seen:
-                fault = 'appears twice' if value in seen else f'is no {kind.__name__}'
+                fault = 'appears twice' if isinstance(value, kind) else f'is no {kind.__name__}'
                 raise ValueError(f'{path}: category {dict(category)}: its {key} {fault}')
             seen.add(value)
 

@@ -55,7 +55,8 @@ def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> Tracked
     """
     annotated = [(frame, mask) for frame, mask in zip(files.frames, files.masks) if mask is not None]
     objects = value_of(meta, 'objects', dict, where)
-    wanted = {name for entry in objects.values() if isinstance(entry, Mapping) for name in entry.get('frames') or ()}
+    wanted = {str(name) for number, entry in objects.items() if isinstance(entry, Mapping) and 'frames' in entry
+              for name in value_of(entry, 'frames', list, f'{where}, object {number}')}
     lacking = sorted(wanted - {frame.stem for frame, _ in annotated})
     if lacking:
         raise ConversionError(f'{where} lists frame {lacking[0]} and {len(lacking) - 1} more, which have no label image in '

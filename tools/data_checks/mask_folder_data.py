@@ -1,0 +1,123 @@
+"""Checks a folder in the layout of DAVIS or YouTube-VOS: frames, label images, and what meta.json says of them.
+
+Of the images only the first label image of each video is opened, unless all are asked for.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from mmvos.datasets.frame_files import image_fault
+from mmvos.datasets.mask_folders import MaskVideo, find_mask_video, mask_video_names, object_ids, read_label_map
+
+from .findings import Findings
+
+
+def check_mask_folder(root: str | Path, findings: Findings, split: str | None = None, layout: str | None = None,
+                      images: bool = False) -> None:
+    """Checks one folder.
+
+    Args:
+        split: list of videos, see ``find_mask_videos``. layout: 'davis' or 'youtube-vos'; the latter where there is a meta.json.
+        images: open all label images and look at the first and last bytes of all frames.
+    """
+    try:
+        names = mask_video_names(root, split)
+    except ValueError as error:
+        findings.error('the folder is not usable', str(error))
+        return
+    path = Path(root, 'meta.json')
+    layout = layout or ('youtube-vos' if path.is_file() else 'davis')
+    meta = _read_meta(path, findings) if layout == 'youtube-vos' and path.is_file() else None
+    frames = objects = 0
+    for name in tqdm(names, 'videos', delay=2, leave=False):
+        try:
+            video = find_mask_video(root, name)
+        except ValueError as error:
+            findings.error('a video is not usable', str(error))
+            continue
+        frames += len(video.frames)
+        first_seen = _check_video(video, layout, images, findings)
+        objects += len(first_seen)
+        if meta is not None:
+            _check_meta(video, meta.get(name), first_seen, findings)
+    findings.summary = f'{len(names)} videos, {frames} frames, {objects} objects{"" if images else " in the first label images"}'
+
+
+def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings) -> dict[int, int]:
+    """Object id -> frame in which it is seen first, of the label images that were opened."""
+    annotated = [(t, path) for t, path in enumerate(video.masks) if path is not None]
+    seen: dict[int, int] = {}
+    if layout == 'davis' and annotated[0][0] > 0:
+        findings.error('the first frame has no label image', f'video {video.name}: {video.frames[0].name}')
+    shape = None
+    for t, path in annotated if images else annotated[:1]:
+        try:
+            labels = read_label_map(path)
+        except ValueError as error:
+            findings.error('a label image cannot be read', str(error))
+            continue
+        shape = shape or labels.shape
+        fault = image_fault(video.frames[t], *labels.shape)
+        if fault is not None:
+            fault = fault.replace('the annotation file says', 'its label image is')
+            findings.error('a frame is damaged or of another size', f'video {video.name}: {video.frames[t].name} {fault}')
+        elif labels.shape != shape:
+            findings.error('label images of one video have several sizes', f'video {video.name}: {path.name}')
+        ids = object_ids(labels)
+        if t == annotated[0][0] and not ids:
+            findings.error('the first label image shows no object', f'video {video.name}: {path.name}')
+        for number in ids:
+            if layout == 'davis' and t > 0 and number not in seen:
+                findings.note('an object comes after the first frame and is not followed',
+                              f'video {video.name}: object {number} in {path.name}')
+            seen.setdefault(number, t)
+    if images:
+        _check_other_frames(video, shape, findings)
+        if seen and max(seen) != len(seen):
+            findings.note('object ids have gaps', f'video {video.name}: {", ".join(map(str, sorted(seen)))}')
+    return seen
+
+
+def _check_other_frames(video: MaskVideo, shape: tuple[int, int] | None, findings: Findings) -> None:
+    """The frames without a label image."""
+    for frame, mask in zip(video.frames, video.masks) if shape else ():
+        fault = image_fault(frame, *shape) if mask is None else None
+        if fault is not None:
+            findings.error('a frame is damaged or of another size', f'video {video.name}: {frame.name} {fault}')
+            return
+
+
+def _read_meta(path: Path, findings: Findings) -> Mapping[str, Any] | None:
+    try:
+        videos = json.loads(path.read_text(encoding='utf-8'))['videos']
+        assert isinstance(videos, dict)
+        return videos
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        findings.error('meta.json is not usable', f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__})')
+        return None
+
+
+def _check_meta(video: MaskVideo, entry: Any, first_seen: Mapping[int, int], findings: Findings) -> None:
+    objects = entry.get('objects') if isinstance(entry, Mapping) else None
+    if not isinstance(objects, Mapping):
+        findings.error('meta.json does not list a video or its objects', f'video {video.name}')
+        return
+    names = {path.stem for path in video.frames}
+    for number in first_seen:
+        if str(number) not in objects:
+            findings.error('meta.json does not list an object', f'video {video.name}: object {number}')
+    for number, item in objects.items():
+        where = f'video {video.name}, object {number}'
+        if not isinstance(item, Mapping) or not isinstance(item.get('category', ''), str):
+            findings.error('meta.json does not list a video or its objects', where)
+            continue
+        lost = sorted({str(frame) for frame in item.get('frames') or ()} - names)
+        if lost:
+            findings.error('meta.json lists frames that do not exist', f'{where}: {lost[0]} and {len(lost) - 1} more')
+        if 'category' not in item:
+            findings.note('meta.json gives an object no category', where)
