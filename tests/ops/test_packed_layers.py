@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmvos.ops.packed_layers import PackedConv2d, can_pack
+from mmvos.ops.packed_layers import PackedConv2d, can_pack, pack_convolutions
 
 GEOMETRIES = {
     '1 x 1': dict(in_channels=8, out_channels=12, kernel_size=1),
@@ -50,3 +50,35 @@ def test_bfloat16_is_taken_where_the_cpu_has_it(monkeypatch):
                                    nn.Conv2d(1, 1, 1).half(), nn.Linear(1, 1), nn.Conv2d(1, 1, 1, device='meta')])
 def test_what_cannot_be_packed(layer):
     assert not can_pack(layer)
+
+
+@torch.no_grad()
+def test_the_weight_is_packed_anew_only_for_a_size_that_comes_twice_in_a_row(monkeypatch):
+    packed = PackedConv2d(nn.Conv2d(8, 8, 3), relu=False)
+    sizes = []
+    pack = packed._pack
+    monkeypatch.setattr(packed, '_pack', lambda size: (sizes.append(size[2]), pack(size)))
+    for size in (7, 15, 15, 15, 7, 15, 7, 7):
+        packed(torch.randn(1, 8, size, size))
+    assert sizes == [7, 15, 7]
+
+
+@torch.no_grad()
+def test_all_convolutions_of_a_module_are_packed_with_the_rectifiers_after_them():
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 4, 3)
+            self.relu = nn.ReLU()  # not in a Sequential: when it is called is not known
+            self.rest = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Identity(), nn.ReLU(inplace=True), nn.Conv2d(4, 2, 1), nn.Sigmoid())
+
+        def forward(self, x):
+            return self.rest(self.first(x))
+
+    torch.manual_seed(0)
+    module, x = Module(), torch.randn(2, 3, 6, 5)
+    plain = module(x)
+    pack_convolutions(module)
+    torch.testing.assert_close(module(x), plain)
+    assert [layer.relu for layer in module.modules() if isinstance(layer, PackedConv2d)] == [False, True, False]
+    assert isinstance(module.relu, nn.ReLU) and isinstance(module.rest[2], nn.Identity)

@@ -89,11 +89,17 @@ class MaskRefiner(BaseModule):
             patches: (P, 64, 61, 61), (P, 256, 31, 31), (P, 512, 15, 15).
         """
         fine, middle, coarse = patches
-        x = self.deconv(features[:, :, None, None])  # (P, 32, 15, 15)
+        x = self._spread(features)
         x = self.post0(F.interpolate(self.h2(x) + self.v2(coarse), size=(31, 31)))
         x = self.post1(F.interpolate(self.h1(x) + self.v1(middle), size=(61, 61)))
         x = self.post2(F.interpolate(self.h0(x) + self.v0(fine), size=(REFINED_SIZE, REFINED_SIZE)))
         return x[:, 0]
+
+    def _spread(self, features: Tensor) -> Tensor:
+        """(P, C) -> (P, 32, 15, 15): the deconvolution of single cells, which is a matrix product."""
+        weight, bias = self.deconv.weight, self.deconv.bias
+        cells = features @ weight.permute(0, 2, 3, 1).flatten(1)  # (P, 15 * 15 * 32); no copy in channels-last order
+        return (cells.unflatten(1, (*weight.shape[2:], -1)) + bias).permute(0, 3, 1, 2)
 
 
 def _tower(channels: int, out_channels: int) -> nn.Sequential:
