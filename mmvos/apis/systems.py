@@ -58,7 +58,10 @@ SYSTEMS = {
         Way('train', (_SIAM_BASE, f'python tools/train.py {_SIAM}/s2iammask_r50_4xb16-10e.py'),
             'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth'),)),
     'parts': System('Part tracking', 'parts_r50_fpn_davis', ('mask', 'box'), (
-        Way('train', ('python tools/train.py configs/parts/parts_r50_fpn_davis.py',), 'work_dirs/parts_r50_fpn_davis'),)),
+        Way('join', (f'python tools/train.py {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
+                     'python tools/join_checkpoints.py configs/parts/parts_r50_fpn_davis.py '
+                     'checkpoints/parts_r50_fpn.safetensors matcher=work_dirs/siammask-base_r50_fpn_4xb16-20e/epoch_20.pth '
+                     'propagator=weights/masktrack_compact.safetensors'), 'checkpoints/parts_r50_fpn.safetensors'),)),
 }
 
 
