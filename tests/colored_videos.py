@@ -70,6 +70,24 @@ def write_videos(root: Path, videos: Mapping[str, tuple[int, Mapping[int, int]]]
     return root
 
 
+def write_vot(root: Path, names: str = 's', length: int = 12) -> Path:
+    """VOT sequences of a square of object 1's color that moves by 2 px a frame.
+
+    Pixels 10 + 2 t ... 25 + 2 t in x, 12 ... 27 in y; the truth has 4 numbers a line, in sequence 'p' 8.
+    """
+    for name in names:
+        lines = []
+        for t in range(length):
+            labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+            labels[12:28, 10 + 2 * t:26 + 2 * t] = 1
+            (root / name / 'color').mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(root / name / 'color' / f'{t + 1:08d}.png'), picture(labels))
+            left, right = 10 + 2 * t, 25 + 2 * t
+            lines.append(f'{left},12,{right},12,{right},27,{left},27\n' if name == 'p' else f'{left},12,16,16\n')
+        (root / name / 'groundtruth.txt').write_text(''.join(lines))
+    return root
+
+
 def write_split(root: Path, name: str, videos: list[str]) -> None:
     """ROOT/ImageSets/NAME.txt"""
     path = root / 'ImageSets' / f'{name}.txt'
@@ -168,7 +186,7 @@ def color_mask(image: Tensor, number: int) -> NDArray[np.bool_]:
 def config(dataset: Mapping[str, Any], evaluator: Mapping[str, Any] | None = None, **model: Any) -> Config:
     """The oracle, tested and validated on a data set."""
     loader = dict(batch_size=1, num_workers=0, sampler=dict(type='mmvos.VideoSampler'),
-                  dataset=dict(type='mmvos.MaskVideoDataset', pipeline=PIPELINE, **dataset))
+                  dataset=dict(type='mmvos.MaskVideoDataset', pipeline=PIPELINE) | dict(dataset))
     preprocessor = dict(type='TrackDataPreprocessor', pad_size_divisor=32)
     return Config(dict(
         model=dict(type='mmvos.ColorOracle', data_preprocessor=preprocessor) | model,

@@ -1,10 +1,11 @@
-"""Tests a model on a data set: ``python tools/test_video.py CONFIG CHECKPOINT --out OUT [--eval segm|davis|youtube-vos]``.
+"""Tests a model on a data set: ``python tools/test_video.py CONFIG CHECKPOINT --out OUT [--eval segm|davis|youtube-vos|vot]``.
 
 Video instance segmentation: writes OUT.json (the official results schema, with the data set's video and category ids) and OUT.zip
 (results.json inside). Objects that are given (DAVIS, YouTube-VOS): writes OUT/VIDEO/FRAME.png (palette, pixel value = object id)
-and OUT.zip, in the layout that the benchmark's server takes. With ``--eval`` the written files are scored where there is ground
-truth. Finished videos are kept in OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In
-several processes: ``tools/dist_test.sh``.
+and OUT.zip, in the layout that the benchmark's server takes. Supervised runs (VOT): writes
+OUT/baseline/SEQUENCE/SEQUENCE_001.txt. With ``--eval`` the written files are scored where there is ground truth. Finished videos
+are kept in OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In several processes:
+``tools/dist_test.sh``.
 """
 from __future__ import annotations
 
@@ -26,20 +27,21 @@ from mmengine.runner import Runner
 
 from mmvos.apis.checkpoint import Checkpoint, load_weights, read_checkpoint
 from mmvos.apis.processes import join_processes
-from mmvos.apis.video_results import LabelFolders, VideoResults, fingerprint
+from mmvos.apis.video_results import LabelFolders, Trajectories, VideoResults, fingerprint
 from mmvos.datasets import MaskVideoDataset, PromptedVideo
 from mmvos.evaluation import (
     EvaluationInputError,
-    Report,
     evaluate_davis,
+    evaluate_vot,
     evaluate_youtube_vis_files,
     evaluate_youtube_vos,
 )
 from mmvos.evaluation.davis import Protocol
+from mmvos.evaluation.vot import VOTDataset
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
 
 # The test_evaluator that --eval needs in the config.
-_METRICS = {'segm': 'YouTubeVISMetric', 'davis': 'DAVISMetric', 'youtube-vos': 'YouTubeVOSMetric'}
+_METRICS = {'segm': 'YouTubeVISMetric', 'davis': 'DAVISMetric', 'youtube-vos': 'YouTubeVOSMetric', 'vot': 'VOTMetric'}
 _FOLDER_IN_ZIP = {'davis': '', 'youtube-vos': 'Annotations/'}  # by the data set's layout
 
 
@@ -50,7 +52,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights: a .pth or .safetensors file, or a URL')
     parser.add_argument('--out', required=True, help='results go to OUT.json, or to the folder OUT, and to OUT.zip')
     parser.add_argument('--eval', nargs='+', choices=list(_METRICS), default=[],
-                        help='segm: AP of the masks; davis, youtube-vos: J and F; where there is ground truth')
+                        help='segm: AP of the masks; davis, youtube-vos: J and F; vot: accuracy, robustness, EAO; where there is '
+                             'ground truth')
     parser.add_argument('--load_result', '--load-result', action='store_true', help='score results that are there already')
     parser.add_argument('--precision', choices=['float32', 'bfloat16', 'float16'], default='float32',
                         help='arithmetic of the network')
@@ -104,6 +107,9 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     if isinstance(dataset, MaskVideoDataset):
         settings['label_images'] = _label_images(dataset.videos)
         test_labels(runner, LabelFolders(arguments.out, fingerprint(settings, *files)))
+    elif isinstance(dataset, VOTDataset):
+        settings['truth'] = [video.sequence.truth.tolist() for video in dataset.videos]
+        test_supervised(runner, Trajectories(arguments.out, fingerprint(settings, *files)))
     else:
         _compare_classes(runner, checkpoint, evaluator.ann_file)
         test_tracks(runner, VideoResults(arguments.out, fingerprint(settings, evaluator.ann_file, *files)))
@@ -122,10 +128,19 @@ def test_labels(runner: Runner, folders: LabelFolders) -> None:
     """Writes OUT/VIDEO/FRAME.png and OUT.zip."""
     dataset = runner.test_loop.dataloader.dataset
     with folders as labels:
-        runner.test_loop.labels = labels
+        runner.test_loop.files = labels
         _run(runner, labels.finished)
         packed = labels.merge([video.id for video in dataset.videos], _FOLDER_IN_ZIP[dataset.layout])
     runner.logger.info(f'Results are in {labels.out} and {packed}.')
+
+
+def test_supervised(runner: Runner, trajectories: Trajectories) -> None:
+    """Writes OUT/baseline/SEQUENCE/SEQUENCE_001.txt."""
+    with trajectories as files:
+        runner.test_loop.files = files
+        _run(runner, files.finished)
+        folder = files.merge([video.id for video in runner.test_loop.dataloader.dataset.videos])
+    runner.logger.info(f'Results are in {folder}.')
 
 
 def _run(runner: Runner, finished: frozenset[int]) -> None:
@@ -166,9 +181,13 @@ def score(name: str, evaluator: Any, out: str) -> None:
         print_report(evaluate_davis(evaluator.ground_truth, out, protocol, processes=processes, **places))
     elif name == 'youtube-vos':
         print_report(evaluate_youtube_vos(evaluator.ground_truth, out, evaluator.get('seen'), processes))
-    elif has_annotations(read_json(evaluator.ann_file)):
-        report: Report = evaluate_youtube_vis_files(evaluator.ann_file, f'{out}.json')
+    elif name == 'vot':
+        interval = evaluator.get('interval')
+        report = evaluate_vot(evaluator.ground_truth, out, evaluator.get('year', 2018), interval and tuple(interval), processes)
+        print('accuracy, robustness and EAO as the SiamMask and pysot tools count them, toolkit_* as the VOT toolkit does')
         print_report(report)
+    elif has_annotations(read_json(evaluator.ann_file)):
+        print_report(evaluate_youtube_vis_files(evaluator.ann_file, f'{out}.json'))
     else:
         print(f'{evaluator.ann_file} has no annotations, so there is no score; the results are in {out}.json.')
 

@@ -34,11 +34,11 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 
-from mmvos.apis.inference import array_pipeline, init_model
-from mmvos.apis.supervised_tracker import SegmenterOnVOT
+from mmvos.apis.inference import init_model
 from mmvos.apis.video_results import fingerprint
+from mmvos.engine import SupervisedSegmenter
 from mmvos.evaluation import DAVISMetric, EvaluationInputError
-from mmvos.evaluation.vot import INTERVALS, Interval, measure, read_sequences, run_supervised, summarize, trajectory
+from mmvos.evaluation.vot import INTERVALS, Interval, VOTDataset, measure, run_supervised, summarize, trajectory
 from mmvos.models import VideoModel
 from mmvos.registry import DATASETS
 
@@ -202,23 +202,15 @@ def score_davis(model: VideoModel, trial: Trial) -> Metrics:
 
 def score_vot(model: VideoModel, trial: Trial) -> Metrics:
     """EAO, accuracy and robustness of a supervised run."""
-    prepare = array_pipeline(model.cfg)
+    dataset = VOTDataset(str(trial.vot), get_test_pipeline_cfg(model.cfg))
     interval = Interval(trial.interval, trial.interval) if trial.interval else INTERVALS[trial.year]
     runs = {}
-    for sequence in read_sequences(Path(str(trial.vot))):
-        if not sequence.frames:
-            raise EvaluationInputError(f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.')
-        lines = run_supervised(_pictures(sequence.frames), sequence.truth, SegmenterOnVOT(model, prepare))
-        runs[sequence.name] = [measure(trajectory(lines), sequence.truth, sequence.size())]
+    for index, video in enumerate(dataset.videos):
+        truth, size = video.sequence.truth, video.sequence.size()
+        frames = (model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index))
+        lines = run_supervised(frames, truth, SupervisedSegmenter(model), size)
+        runs[video.name] = [measure(trajectory(lines), truth, size)]
     return summarize(runs, interval).metrics
-
-
-def _pictures(paths: Sequence[Path]) -> Iterator[np.ndarray]:
-    for path in paths:
-        image = cv2.imread(str(path))
-        if image is None:
-            raise EvaluationInputError(f'{path} cannot be read as an image; get it again.')
-        yield image
 
 
 _device: str | None = None  # of this process

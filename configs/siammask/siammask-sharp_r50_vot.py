@@ -1,6 +1,6 @@
-# Second stage of SiamMask with the settings for VOT-2016, 2018 and 2019 and the published SiamMask_VOT.pth.
+# Second stage of SiamMask with the settings for VOT-2016, 2018 and 2019 and the published SiamMask_VOT.pth; test: VOT-2018.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_refine.py',
+    '../_base_/models/siammask_r50.py', '../_base_/datasets/vot.py', '../_base_/datasets/siamese_pairs_refine.py',
     '../_base_/schedules/siammask_refine.py', '../_base_/default_runtime.py'
 ]
 
@@ -14,4 +14,4 @@ model = dict(
         loss_weights=(0.0, 0.0, 36.0)))
 
 custom_hooks = {{_base_.stage_hooks}}
-default_hooks = dict(checkpoint=dict(save_best='davis/J&F_mean', rule='greater'))
+default_hooks = dict(checkpoint=dict(save_best='vot/EAO', rule='greater'))

@@ -3,7 +3,8 @@ from .freeze_hook import FreezeHook
 from .hooks import IterationSeedHook, NonFiniteLossHook
 from .online_fine_tuner import OnlineFineTuner
 from .optim_wrapper import GuardedOptimWrapper
+from .supervised_segmenter import SupervisedSegmenter
 from .video_loop import VideoTestLoop, VideoValLoop
 
-__all__ = ['FreezeHook', 'GuardedOptimWrapper', 'IterationSeedHook', 'NonFiniteLossHook', 'OnlineFineTuner', 'VideoTestLoop',
-           'VideoValLoop']
+__all__ = ['FreezeHook', 'GuardedOptimWrapper', 'IterationSeedHook', 'NonFiniteLossHook', 'OnlineFineTuner',
+           'SupervisedSegmenter', 'VideoTestLoop', 'VideoValLoop']

@@ -1,7 +1,8 @@
 """Loops that test and validate a video model: videos one after the other, frames in order, one result per video.
 
 The dataset gives single frames, so that loading runs ahead in workers and memory does not grow with a video's length. A data set
-whose objects are told (``MaskVideoDataset``) has ``prompts``, and its results are label maps; the results of others are tracks.
+whose objects are told (``MaskVideoDataset``) has ``prompts``, and its results are label maps; those of supervised runs
+(``VOTDataset``) are lines; those of others are tracks.
 """
 from __future__ import annotations
 
@@ -18,12 +19,14 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 from numpy.typing import NDArray
 
+from mmvos.evaluation.vot import SupervisedVideo, run_supervised
 from mmvos.evaluation.youtube_vis import result_entries
 from mmvos.registry import LOOPS, TASK_UTILS
-from mmvos.structures import FrameResult, VideoTracks
+from mmvos.structures import Frame, FrameResult, VideoTracks
 
 # {'video_id': int, 'length': int, 'entries': list in the YouTube-VIS results schema}, or
-# {'sequence': str, 'frames': list of names, 'labels': sequence of (H, W) uint8}
+# {'sequence': str, 'frames': list of names, 'labels': sequence of (H, W) uint8}, or
+# {'sequence': str, 'lines': list of codes and regions}
 VideoSample = dict[str, Any]
 _REPORT_SECONDS = 10
 _MIB = 2**20
@@ -41,10 +44,10 @@ class ResultStore(Protocol):
         """The entries of a finished video."""
 
 
-class LabelStore(Protocol):
-    """Writes label maps to files, frame by frame."""
+class FileStore(Protocol):
+    """Writes label maps, frame by frame, or the lines of supervised runs to files."""
 
-    def keep(self, video: Any, results: Iterable[FrameResult]) -> None:
+    def keep(self, video: Any, results: Iterable[Any]) -> None:
         """Writes the results of one video as they come; it is finished when this returns."""
 
 
@@ -65,15 +68,20 @@ class _Videos:
         self.waited = 0.0  # seconds for frames to be loaded
         self._started = self._reported = time.perf_counter()
 
-    def __iter__(self) -> Iterator[tuple[Any, Iterator[FrameResult]]]:
-        """Yields each video of the data set and the results of its frames, which must be used up before the next video."""
+    def __iter__(self) -> Iterator[tuple[Any, Iterator[Any]]]:
+        """Yields each video of the data set and the results of its frames (of a supervised run its lines), which must be used up
+        before the next video.
+        """
         videos = {video.id: video for video in self.dataloader.dataset.videos}
         for video_id, batches in groupby(self._batches(), key=lambda batch: _meta(batch)['video_id']):
-            yield videos[video_id], self._results(videos[video_id], batches)
+            video, frames = videos[video_id], self._frames(batches)
+            yield video, self._lines(video, frames) if isinstance(video, SupervisedVideo) else self._results(video, frames)
 
-    def sample(self, video: Any, results: Iterable[FrameResult]) -> VideoSample:
+    def sample(self, video: Any, results: Iterable[Any]) -> VideoSample:
         """What the metrics take for a video."""
         dataset = self.dataloader.dataset
+        if isinstance(video, SupervisedVideo):
+            return dict(sequence=video.name, lines=list(results))
         if _is_told(dataset):
             kept = list(results)
             frames = [video.frame_names[result.frame_index] for result in kept]
@@ -95,22 +103,29 @@ class _Videos:
         return (f'{self.frames} frames in {seconds:.1f} s: {seconds / each:.4f} s per frame, of which {self.waited / each:.4f} s '
                 f'waiting for frames{tuning}; peak memory {", ".join(memory)}')
 
-    def _results(self, video: Any, batches: Iterable[dict[str, Any]]) -> Iterator[FrameResult]:
-        """Runs the model over one video and yields the results that count."""
-        dataset = self.dataloader.dataset
-        prompts = dataset.prompts(video) if _is_told(dataset) else None
-        wanted = dataset.wanted_frames(video, prompts) if prompts is not None else range(video.length)
-        frames = (self.model.make_frame(batch) for batch in batches)
-        results = self.model.run(frames, prompts) if self.tuner is None else self.tuner.run(self.model, frames, prompts)
-        for result in results:
+    def _frames(self, batches: Iterable[dict[str, Any]]) -> Iterator[Frame]:
+        """The frames of one video; they are counted when they are done with."""
+        for batch in batches:
+            yield self.model.make_frame(batch)
             self.frames += 1
             now = time.perf_counter()
             if now - self._reported > _REPORT_SECONDS:
                 self._reported = now
                 rate = self.frames / (now - self._started)
                 MMLogger.get_current_instance().info(f'{self.frames} of {len(self.dataloader)} frames, {rate:.1f} frames/s')
-            if result.frame_index in wanted:
-                yield result
+
+    def _lines(self, video: SupervisedVideo, frames: Iterable[Frame]) -> Iterator[Any]:
+        """Runs the model over one sequence, started again where it has lost the object."""
+        tracker = TASK_UTILS.build(dict(type='mmvos.SupervisedSegmenter', model=self.model))
+        yield from run_supervised(frames, video.sequence.truth, tracker, video.sequence.size())
+
+    def _results(self, video: Any, frames: Iterable[Frame]) -> Iterator[FrameResult]:
+        """Runs the model over one video and yields the results that count."""
+        dataset = self.dataloader.dataset
+        prompts = dataset.prompts(video) if _is_told(dataset) else None
+        wanted = dataset.wanted_frames(video, prompts) if prompts is not None else range(video.length)
+        results = self.model.run(frames, prompts) if self.tuner is None else self.tuner.run(self.model, frames, prompts)
+        yield from (result for result in results if result.frame_index in wanted)
 
     def _batches(self) -> Iterator[dict[str, Any]]:
         """The batches; the time that they are waited for is counted."""
@@ -168,8 +183,8 @@ class VideoTestLoop(TestLoop):
     """Tests a model: every video through the model, then the evaluator.
 
     ``store``, when set before ``run``, keeps each finished video at once; the videos that it has already finished (leave them out
-    of the sampler) are evaluated with the others. ``labels``, when set, writes the label maps of a data set with prompts; they
-    are scored from the files, and the evaluator sees none of them.
+    of the sampler) are evaluated with the others. ``files``, when set, writes the label maps of a data set with prompts, or the
+    lines of supervised runs; they are scored from the files, and the evaluator sees none of them.
 
     Args:
         online: config of an ``OnlineFineTuner``, which adapts the model to each video (the model must not be accelerated then).
@@ -180,7 +195,7 @@ class VideoTestLoop(TestLoop):
     """
 
     store: ResultStore | None = None
-    labels: LabelStore | None = None
+    files: FileStore | None = None
 
     def __init__(self, online: dict[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -197,8 +212,8 @@ class VideoTestLoop(TestLoop):
             self.evaluator.process(data_samples=[sample])
         videos = _Videos(self.runner.model, self.dataloader, self.tuner)
         for video, results in videos:
-            if self.labels is not None:
-                self.labels.keep(video, results)
+            if self.files is not None:
+                self.files.keep(video, results)
                 continue
             sample = videos.sample(video, results)
             if self.store is not None:

@@ -72,7 +72,7 @@ def test_late_objects_are_not_followed_before_they_are_given(tmp_path):
 
     runner = make_runner(tmp_path, dict(data_root=root, layout='youtube-vos'), None)
     loop = runner.build_test_loop(runner.cfg.test_cfg)
-    loop.labels = Labels()
+    loop.files = Labels()
     assert loop.run() == {}
     assert list(seen) == ['a', 'b']
     for name, (length, first) in LATE.items():

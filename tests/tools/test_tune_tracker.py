@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 import colored_videos as tiny
-import cv2
-import numpy as np
 import pytest
 import torch
 from command import ENVIRONMENT, ROOT, Finished, run_tool
@@ -36,19 +34,6 @@ def write_oracle(folder: Path, root: Path) -> list[str]:
     tiny.config(dict(data_root=str(root))).dump(folder / 'config.py')
     torch.save({'state_dict': {'weight': torch.zeros(1)}}, folder / 'oracle.pth')
     return [str(folder / 'config.py'), str(folder / 'oracle.pth')]
-
-
-def write_vot(root: Path, length: int = 12) -> Path:
-    """A square of object 1's color that moves by 2 px a frame: pixels 10 + 2 t ... 25 + 2 t in x, 12 ... 27 in y."""
-    lines = []
-    for t in range(length):
-        labels = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8)
-        labels[12:28, 10 + 2 * t:26 + 2 * t] = 1
-        (root / 's' / 'color').mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(root / 's' / 'color' / f'{t + 1:08d}.png'), tiny.picture(labels))
-        lines.append(f'{10 + 2 * t},12,16,16\n')
-    (root / 's' / 'groundtruth.txt').write_text(''.join(lines))
-    return root
 
 
 def tune(folder: Path, *arguments: object) -> Finished:
@@ -86,7 +71,7 @@ def test_two_processes_find_the_same(tmp_path, davis):
 
 
 def test_vot(tmp_path):
-    root = write_vot(tmp_path / 'vot')
+    root = tiny.write_vot(tmp_path / 'vot')
     arguments = [*write_oracle(tmp_path, root), '--vot', str(root), '--interval', 3, 8]
     done = tune(tmp_path, *arguments, '--grid', KEYS[0])
     assert done.status == 0, done.output
@@ -103,7 +88,7 @@ def test_the_siamese_tracker(tmp_path, kind):
     if kind == 'davis':
         root = tiny.write_videos(tmp_path / 'data', {'a': (5, {5: 0})})
     else:
-        root = write_vot(tmp_path / 'data')
+        root = tiny.write_vot(tmp_path / 'data')
     model = tiny_siamese()
     config = tiny.config(dict(data_root=str(root)))
     config.model = tiny_config().model

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..input_error import EvaluationInputError
 from ..report import Report
 from ..workers import map_in_processes
+from .dataset import SupervisedVideo, VOTDataset
 from .metric import VOTMetric
 from .regions import box_of_polygon, overlap
 from .scores import INTERVALS, Interval, Run, measure, summarize
@@ -18,8 +19,8 @@ from .toolkit_workspace import export_workspace
 from .trajectories import Trajectory, read_trajectory, trajectory
 
 __all__ = [
-    'INTERVALS', 'Interval', 'SupervisedTracker', 'Trajectory', 'VOTMetric', 'VOTSequence', 'box_of_polygon',
-    'evaluate_vot', 'export_workspace', 'measure', 'overlap', 'read_results', 'read_sequences',
+    'INTERVALS', 'Interval', 'SupervisedTracker', 'SupervisedVideo', 'Trajectory', 'VOTDataset', 'VOTMetric', 'VOTSequence',
+    'box_of_polygon', 'evaluate_vot', 'export_workspace', 'measure', 'overlap', 'read_results', 'read_sequences',
     'read_trajectory', 'run_sequences', 'run_supervised', 'summarize', 'trajectory', 'write_trajectory'
 ]
 

@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmvos.registry import METRICS
 
 from ..input_error import EvaluationInputError
-from .scores import INTERVALS, Run, measure, summarize
+from .scores import INTERVALS, Interval, Run, measure, summarize
 from .sequences import read_sequences
 from .trajectories import trajectory
 
@@ -21,17 +21,17 @@ class VOTMetric(BaseMetric):
 
     Args:
         ground_truth: folder that holds one folder with groundtruth.txt per sequence.
-        year: 2016, 2018 or 2019, chooses the interval of EAO.
+        year: 2016, 2018 or 2019, chooses the interval of EAO; `interval` (low, high) replaces it, for own sequences.
         collect_device, prefix: see mmengine's `BaseMetric`.
     """
 
     default_prefix = 'vot'
 
-    def __init__(self, ground_truth: str, year: int = 2018, collect_device: str = 'cpu',
-                 prefix: str | None = None) -> None:
+    def __init__(self, ground_truth: str, year: int = 2018, interval: tuple[int, int] | None = None,
+                 collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.sequences = {sequence.name: sequence for sequence in read_sequences(Path(ground_truth))}
-        self.interval = INTERVALS[year]
+        self.interval = INTERVALS[year] if interval is None else Interval(*[(interval[0], interval[1])] * 2)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Score finished runs: {'sequence': str, 'lines': the N lines of `run_supervised`}."""

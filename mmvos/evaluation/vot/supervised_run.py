@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -20,21 +20,22 @@ from .trajectories import FAILED, INITIALIZED, SKIPPED, Line, format_lines
 
 
 class SupervisedTracker(Protocol):
-    """What a tracker must offer; images are (H, W, 3) uint8 BGR."""
+    """What a tracker must offer; images are (H, W, 3) uint8 BGR, or what ``run_supervised`` is given."""
 
-    def init(self, image: NDArray[np.uint8], region: Polygon) -> None:
+    def init(self, image: Any, region: Polygon) -> None:
         """Start on a polygon (8,) in pixels; `box_of_polygon` gives the box for trackers that want one."""
 
-    def track(self, image: NDArray[np.uint8]) -> Sequence[float]:
+    def track(self, image: Any) -> Sequence[float]:
         """The region in the next image: 4 numbers (x, y, width, height) or 8 (corners) in pixels."""
 
 
-def run_supervised(images: Iterable[NDArray[np.uint8]], truth: NDArray[np.float64],
-                   tracker: SupervisedTracker) -> list[Line]:
+def run_supervised(images: Iterable[Any], truth: NDArray[np.float64], tracker: SupervisedTracker,
+                   size: tuple[int, int] | None = None) -> list[Line]:
     """Run a tracker over one sequence.
 
     Args:
-        images: N frames. truth: (N, 8) polygons in pixels.
+        images: N frames, as the tracker takes them. truth: (N, 8) polygons in pixels.
+        size: (width, height) of the frames; by default that of each image, an (H, W, 3) array.
     Returns:
         N lines: 1 at a start, a region, 2 where the region and the truth no longer overlap, 0 until the
             restart.
@@ -49,9 +50,9 @@ def run_supervised(images: Iterable[NDArray[np.uint8]], truth: NDArray[np.float6
             lines.append(INITIALIZED)
         else:
             region = np.asarray(tracker.track(image), float).ravel()
-            height, width = image.shape[:2]
+            bounds = image.shape[1::-1] if size is None else size
             if region.shape in ((4,), (8,)) and np.isfinite(region).all() \
-                    and overlap(as_polygon(region), polygon, (width, height)) > 0:
+                    and overlap(as_polygon(region), polygon, bounds) > 0:
                 lines.append(region)
             else:
                 lines.append(FAILED)

@@ -1,0 +1,56 @@
+"""A prompted video model as VOT's supervised run wants a tracker: started on a polygon, then asked for a region in each frame."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmvos.evaluation.vot import box_of_polygon
+from mmvos.models import VideoModel
+from mmvos.ops.polygons import mask_polygon
+from mmvos.registry import TASK_UTILS
+from mmvos.structures import Frame, Prompts, rle
+
+_ID = 1
+
+
+@TASK_UTILS.register_module()
+class SupervisedSegmenter:
+    """Follows one object; see ``SupervisedTracker`` of mmvos.evaluation.vot, whose images are ``Frame``s here.
+
+    The region is the polygon that the object's state has (``SiameseTracker``), else the smallest rotated rectangle around the
+    largest part of its mask, else its box.
+
+    Args:
+        model: in evaluation mode.
+    """
+
+    def __init__(self, model: VideoModel) -> None:
+        self.model = model
+        self._state: Any = None
+
+    def init(self, image: Frame, region: NDArray[np.float64]) -> None:
+        """Starts anew on a polygon (8,) in pixels."""
+        x, y, width, height = box_of_polygon(region)
+        box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        self._state = self.model.init_state()
+        self._step(image, Prompts((_ID,), (None,), (box,)))
+
+    def track(self, image: Frame) -> NDArray[np.float64]:
+        """(8,) corners in pixels, or (4,) x, y, width and height; zeros where nothing is found."""
+        return self._step(image, None)
+
+    @torch.no_grad()
+    def _step(self, frame: Frame, prompts: Prompts | None) -> NDArray[np.float64]:
+        self._state, result = self.model.step(frame, self._state, prompts)
+        found, = result.objects
+        polygon = getattr(self._state[0], 'polygon', None) if isinstance(self._state, tuple) else None
+        if polygon is not None:
+            return (np.asarray(polygon, dtype=np.float64) / frame.meta.scale).ravel()
+        polygon = mask_polygon(rle.decode(found.mask))
+        if polygon is not None:
+            return np.asarray(polygon, dtype=np.float64).ravel()
+        x1, y1, x2, y2 = found.box
+        return np.array([x1, y1, x2 - x1, y2 - y1])
