@@ -20,6 +20,7 @@ from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import RLE, encode_crop
 
 from .backbones.fused_resnet import fuse_resnet
+from .heads.legacy_numerics import continuous_boxes, legacy_paste
 from .heads.rpn_head import RPNHead
 from .necks.top_down import TopDown, can_stream
 from .trackers.instance_memory import MemoryState
@@ -40,17 +41,18 @@ class MaskTrackRCNN(VideoModel):
         channels_last: see ``VideoModel``.
         both_frames_as_key: in training each frame of a pair is also the other's key frame, so that one pass of the backbone gives
             twice the detection losses; the paper has them on one frame only.
+        legacy: boxes are inclusive and masks pasted as in mmdet 0.5 (see ``legacy_numerics``), for the published weights only.
         init_cfg: mmengine's weight initialisation.
     """
 
     def __init__(self, detector: dict[str, Any], track_head: dict[str, Any], memory: dict[str, Any],
                  data_preprocessor: dict[str, Any], channels_last: bool = False,
-                 both_frames_as_key: bool = False, init_cfg: dict[str, Any] | None = None) -> None:
+                 both_frames_as_key: bool = False, legacy: bool = False, init_cfg: dict[str, Any] | None = None) -> None:
         super().__init__(data_preprocessor, channels_last, init_cfg)
         self.detector = MODELS.build(detector)
         self.track_head = MODELS.build(track_head)
         self.memory = MODELS.build(memory)
-        self.both_frames_as_key = both_frames_as_key
+        self.both_frames_as_key, self.legacy = both_frames_as_key, legacy
         if channels_last:
             self.to(memory_format=torch.channels_last)
 
@@ -71,7 +73,8 @@ class MaskTrackRCNN(VideoModel):
             features = frame.features('fpn', self.extract_features)
             found = self._detect(features, frame)
             embeddings = self._embed(features, [found.bboxes])
-            state, ids = self.memory.match(state, embeddings, found.bboxes, found.labels, found.scores)
+            places = continuous_boxes(found.bboxes / _scale(found, frame)) if self.legacy else found.bboxes
+            state, ids = self.memory.match(state, embeddings, places, found.labels, found.scores)
             kept = ids > 0
             found, ids = found[kept], ids[kept]
             masks = self._segment(features, found)
@@ -195,14 +198,21 @@ class MaskTrackRCNN(VideoModel):
 
     def _result(self, frame: Frame, found: InstanceData, ids: Tensor, masks: Tensor) -> FrameResult:
         """The frame's result in original pixels; ordered by id."""
-        scale = found.bboxes.new_tensor(frame.meta.scale).repeat(2)
-        boxes = (found.bboxes / scale).cpu()
-        threshold = self.detector.test_cfg.rcnn.mask_thr_binary
+        boxes = places = (found.bboxes / _scale(found, frame)).cpu()
+        paste, threshold = (legacy_paste if self.legacy else _paste), self.detector.test_cfg.rcnn.mask_thr_binary
+        if self.legacy:
+            height, width = frame.meta.original_shape
+            places = continuous_boxes(boxes).minimum(boxes.new_tensor([width, height, width, height]))
         order = ids.argsort().tolist()
         masks, ids, labels, scores = (item.cpu() for item in (masks, ids, found.labels, found.scores.float()))
         return FrameResult(frame.meta.index, frame.meta.original_shape, tuple(
-            TrackedObject(int(ids[i]), int(labels[i]), float(scores[i]), tuple(boxes[i].tolist()),
-                          _paste(masks[i], boxes[i], frame.meta.original_shape, threshold)) for i in order))
+            TrackedObject(int(ids[i]), int(labels[i]), float(scores[i]), tuple(places[i].tolist()),
+                          paste(masks[i], boxes[i], frame.meta.original_shape, threshold)) for i in order))
+
+
+def _scale(found: InstanceData, frame: Frame) -> Tensor:
+    """Network pixels per original pixel (4,), of a box's coordinates."""
+    return found.bboxes.new_tensor(frame.meta.scale).repeat(2)
 
 
 def _paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: float) -> RLE:

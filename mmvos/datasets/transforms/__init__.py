@@ -7,6 +7,8 @@ from .deform_guides import DeformGuides
 from .load_frame import LoadFrame
 from .pack_clip import PackClip
 from .pack_pair import PackPair
+from .scalar_resize import ScalarResize
 from .warp_clip import WarpClip
 
-__all__ = ['ColorClip', 'ColorPair', 'CropClip', 'CropPair', 'DeformGuides', 'LoadFrame', 'PackClip', 'PackPair', 'WarpClip']
+__all__ = ['ColorClip', 'ColorPair', 'CropClip', 'CropPair', 'DeformGuides', 'LoadFrame', 'PackClip', 'PackPair',
+           'ScalarResize', 'WarpClip']

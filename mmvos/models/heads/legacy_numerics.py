@@ -1,13 +1,18 @@
-"""Boxes, RoIs and suppression as in mmdet 0.5, for the published MaskTrack R-CNN only (``masktrack-rcnn_r50_fpn_official.py``).
+"""Boxes, RoIs, suppression and masks as in mmdet 0.5, for the published MaskTrack R-CNN only
+(``masktrack-rcnn_r50_fpn_official.py``).
 
-A box then ended at the middle of its last pixel, so that its width was x2 - x1 + 1. R regions, S x S the output, C classes.
+A box then ended at the middle of its last pixel, so that its width was x2 - x1 + 1; such boxes are called inclusive here. The
+scale of a frame was one number (``ScalarResize``). R regions, S x S the output, C classes, N boxes, H x W the original frame.
 """
 from __future__ import annotations
 
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
-from mmdet.models.layers import multiclass_nms
+from mmcv.ops import nms
+from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.models.task_modules.coders import LegacyDeltaXYWHBBoxCoder
@@ -15,6 +20,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from mmvos.registry import MODELS, TASK_UTILS
+from mmvos.structures.rle import RLE, encode_crop
 
 
 @TASK_UTILS.register_module()
@@ -79,7 +85,72 @@ class LegacyBBoxHead(Shared2FCBBoxHead):
             return super()._predict_by_feat_single(roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg)
         # Without a test config mmdet decodes the boxes but does not suppress any.
         decoded = super()._predict_by_feat_single(roi, cls_score, bbox_pred, img_meta, True, None)
-        boxes, labels = multiclass_nms(decoded.bboxes, decoded.scores, rcnn_test_cfg.score_thr, rcnn_test_cfg.nms,
-                                       rcnn_test_cfg.max_per_img)
+        classes = decoded.scores.shape[1] - 1
+        by_class = decoded.scores[:, :classes].T  # (C, R)
+        labels, regions = (by_class > rcnn_test_cfg.score_thr).nonzero().unbind(dim=1)
+        boxes = decoded.bboxes.view(len(roi), -1, 4).expand(-1, classes, -1)[regions, labels]
+        scores = decoded.scores[regions, labels]
+        kept = separate_nms(boxes, scores, labels, rcnn_test_cfg.nms.iou_threshold)
+        if len(kept) > rcnn_test_cfg.max_per_img:
+            kept = kept[scores[kept].sort(descending=True, stable=True)[1][:rcnn_test_cfg.max_per_img]]
         scale = torch.tensor(img_meta['scale_factor'], device=boxes.device).repeat(2) if not rescale else 1.0
-        return InstanceData(bboxes=boxes[:, :4] * scale, scores=boxes[:, 4], labels=labels)
+        return InstanceData(bboxes=boxes[kept] * scale, scores=scores[kept], labels=labels[kept])
+
+
+@MODELS.register_module()
+class LegacyRPNHead(RPNHead):
+    """The RPN whose levels are suppressed one by one, not by shifting them apart, which rounds the coordinates; it takes proposals of
+    any size.
+
+    Args:
+        See mmdet's ``RPNHead``.
+    """
+
+    def _bbox_post_process(self, results: InstanceData, cfg: Any, rescale: bool = False, with_nms: bool = True,
+                           img_meta: dict[str, Any] | None = None) -> InstanceData:
+        """Proposals of one image by falling score: ``bboxes``, ``scores``, ``labels``."""
+        assert with_nms and not rescale
+        results = results[separate_nms(results.bboxes, results.scores, results.level_ids, cfg.nms.iou_threshold)]
+        results = results[results.scores.sort(descending=True, stable=True)[1][:cfg.max_per_img]]
+        return InstanceData(bboxes=results.bboxes, scores=results.scores, labels=torch.zeros_like(results.level_ids))
+
+
+def separate_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
+    """Suppression of overlapping boxes within each group.
+
+    Args:
+        boxes: (N, 4) inclusive.
+        scores: (N,).
+        groups: (N,) int64, classes or levels.
+        threshold: inclusive overlap above which the lower score goes.
+
+    Returns:
+        Indices of the boxes that are left: by rising group, within it by falling score.
+    """
+    kept = [groups[:0]]
+    for group in groups.unique().tolist():
+        members = (groups == group).nonzero()[:, 0]
+        kept.append(members[nms(boxes[members], scores[members], threshold, offset=1)[1]])
+    return torch.cat(kept)
+
+
+def continuous_boxes(boxes: Tensor) -> Tensor:
+    """Inclusive boxes (N, 4) as those that end at the far edges of their last pixels; their overlap is the inclusive one."""
+    return boxes + boxes.new_tensor([0, 0, 1, 1])
+
+
+def legacy_paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: float) -> RLE:
+    """The mask of one box in the frame: resampled to the box's whole pixels, those that the corners truncated to ints span.
+
+    Args:
+        mask: (S, S) probabilities.
+        box: (4,) inclusive, original pixels.
+        shape: (H, W).
+        threshold: a pixel is the object's above it, not at it.
+    """
+    height, width = shape
+    x1, y1, x2, y2 = (int(value) for value in box.tolist())
+    size = max(x2 - x1 + 1, 1), max(y2 - y1 + 1, 1)
+    pixels = cv2.resize(mask.numpy().astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > threshold
+    left, top = max(x1, 0), max(y1, 0)
+    return encode_crop(np.ascontiguousarray(pixels[top - y1:height - y1, left - x1:width - x1]), top, left, height, width)
