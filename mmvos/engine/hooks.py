@@ -16,7 +16,8 @@ from mmvos.registry import HOOKS
 class NonFiniteLossHook(Hook):
     """Stops at, or skips, a batch whose loss is not finite, and names the batch.
 
-    A batch with finite losses whose step ``GuardedOptimWrapper`` left out, because a gradient was not finite, is always skipped.
+    A batch with finite losses whose step ``GuardedOptimWrapper`` left out, as a gradient was not finite or the loss too large, is
+    always skipped.
 
     Args:
         action: 'stop' raises; 'skip' goes on (the optimizer wrapper has left the step out) and counts.
@@ -40,16 +41,16 @@ class NonFiniteLossHook(Hook):
         """
         bad = [name for name, value in (outputs or {}).items() if not torch.isfinite(torch.as_tensor(value)).all()]
         stops = bool(bad) and self.action == 'stop'
+        fault = f'{", ".join(bad)} is not finite' if bad else ''
         left_out = getattr(runner.optim_wrapper, 'left_out', 0)
         if left_out > self.left_out and not bad:
-            bad = ['a gradient']
+            fault = runner.optim_wrapper.fault
         self.left_out = left_out
-        if not bad:
+        if not fault:
             self.in_a_row = 0
             return
         self.in_a_row += 1
-        message = (f'iteration {runner.iter + 1} (rank {get_rank()}): {", ".join(bad)} is not finite for the batch '
-                   f'{"; ".join(_names(data_batch))}')
+        message = f'iteration {runner.iter + 1} (rank {get_rank()}): {fault} for the batch {"; ".join(_names(data_batch))}'
         if stops or self.in_a_row > self.max_skips:
             raise FloatingPointError(message + '; lower the learning rate or look at these frames')
         runner.logger.warning(f'{message}; the step is skipped')

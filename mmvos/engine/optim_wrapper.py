@@ -1,4 +1,6 @@
-"""Optimizer wrapper that computes in reduced precision where asked and never steps on gradients that are not finite."""
+"""Optimizer wrapper that computes in reduced precision where asked and never steps on gradients that are not finite, or on losses
+that are too large.
+"""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -6,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from mmengine.optim import OptimWrapper
-from torch import nn
+from torch import Tensor, nn
 
 from mmvos.registry import OPTIM_WRAPPERS
 
@@ -22,15 +25,23 @@ class GuardedOptimWrapper(OptimWrapper):
     Args:
         dtype: 'float32' (no autocast), 'bfloat16', or 'auto': bfloat16 on a CPU with AMX (about 6 times faster there), else
             float32. float16 needs loss scaling: mmengine's ``AmpOptimWrapper`` has it.
+        max_loss: a step on a loss above this, in the mean of all processes, is left out too (SiamMask: 1e4).
         kwargs: see ``OptimWrapper``.
+
+    Attributes:
+        left_out: number of steps that were left out.
+        fault: why the last of them was.
     """
 
-    def __init__(self, dtype: str = 'float32', **kwargs: Any) -> None:
+    def __init__(self, dtype: str = 'float32', max_loss: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if dtype not in ('float32', 'bfloat16', 'auto'):
             raise ValueError(f"dtype must be 'float32', 'bfloat16' or 'auto', not {dtype!r}; for float16 use AmpOptimWrapper")
         self.dtype = dtype
+        self.max_loss = max_loss
         self.left_out = 0
+        self.fault = ''
+        self._too_large = False
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -42,10 +53,21 @@ class GuardedOptimWrapper(OptimWrapper):
         with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=reduced):
             yield
 
+    def update_params(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """See ``OptimWrapper``; looks at the loss before."""
+        if self.max_loss is not None:
+            mean = loss.detach().clone()
+            all_reduce(mean, 'mean')
+            self._too_large |= bool(mean > self.max_loss)
+        super().update_params(loss, *args, **kwargs)
+
     def step(self, **kwargs: Any) -> None:
-        """Steps the optimizer, unless a gradient is not finite."""
+        """Steps the optimizer, unless a gradient is not finite or the loss was too large."""
         gradients = [p.grad for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
-        if torch.stack([gradient.norm() for gradient in gradients]).isfinite().all():
+        finite = torch.stack([gradient.norm() for gradient in gradients]).isfinite().all()
+        if finite and not self._too_large:
             super().step(**kwargs)
         else:
             self.left_out += 1
+            self.fault = f'the loss is above {self.max_loss:g}' if finite else 'a gradient is not finite'
+        self._too_large = False

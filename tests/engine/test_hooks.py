@@ -44,6 +44,7 @@ def test_steps_that_were_left_out_do_not_go_unseen(caplog):
     """Finite losses, but a gradient that is not: the step did nothing, which is said, and not for ever."""
     hook = NonFiniteLossHook(action='stop', max_skips=1)
     training = runner()
+    training.optim_wrapper.fault = 'a gradient is not finite'
     with caplog.at_level('WARNING'):
         for training.optim_wrapper.left_out in (0, 1, 1, 2):
             hook.after_train_iter(training, 0, batch(two_objects()), FINE)

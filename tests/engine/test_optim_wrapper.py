@@ -20,6 +20,21 @@ def test_a_step_is_left_out_and_the_next_one_counts(bad):
     assert model.weight.tolist() == [[1.0, 1.0]] and wrapper.left_out == 1
     wrapper.update_params(model(torch.tensor([[2.0, 0.0]])).sum())
     assert model.weight.tolist() == [[0.0, 1.0]] and wrapper.left_out == 1  # 1 - 0.5 * 2; no trace of the bad step
+    assert wrapper.fault == 'a gradient is not finite'
+
+
+def test_a_step_on_a_loss_that_is_too_large_is_left_out():
+    """A loss of 1e4 is the largest that counts; of accumulated batches one that is too large is enough."""
+    model, wrapper = wrapped(max_loss=1e4)
+    wrapper.update_params(model(torch.tensor([[1e4, 1.0]])).sum())
+    assert model.weight.tolist() == [[1.0, 1.0]] and (wrapper.left_out, wrapper.fault) == (1, 'the loss is above 10000')
+    wrapper.update_params(model(torch.tensor([[9999.0, 1.0]])).sum())
+    assert model.weight.tolist() == [[1 - 9999 / 2, 0.5]] and wrapper.left_out == 1
+    model, wrapper = wrapped(max_loss=10, accumulative_counts=2)
+    wrapper.initialize_count_status(model, 0, 4)
+    for size in (11.0, 1.0, 1.0, 1.0):
+        wrapper.update_params(model(torch.tensor([[size, 0.0]])).sum())
+    assert model.weight.tolist() == [[0.5, 1.0]] and wrapper.left_out == 1
 
 
 def test_gradients_are_clipped_and_accumulated_as_by_mmengine():

@@ -35,7 +35,7 @@ def run(folder: Path, *arguments: object, **environment: str) -> Finished:
 def scores(output: str) -> dict[str, float]:
     names = ('EAO', 'accuracy', 'robustness', 'lost_number', 'toolkit_EAO', 'toolkit_accuracy', 'toolkit_robustness')
     rows = (line.split() for line in output.splitlines())
-    return {row[0]: float(row[1]) for row in rows if len(row) == 2 and row[0] in names}
+    return {row[0]: -1 if row[1] == 'undefined' else float(row[1]) for row in rows if len(row) == 2 and row[0] in names}
 
 
 def test_a_run_writes_the_standard_files_and_scores_them(tmp_path, files):
@@ -68,6 +68,7 @@ def test_an_object_that_is_lost_is_given_again_five_frames_later(tmp_path):
     found = scores(done.output)
     assert found['lost_number'] == 2 and found['robustness'] == pytest.approx(100 * 2 / 24, abs=1e-4)
     assert found['toolkit_robustness'] == 1 and 0 < found['EAO'] < 0.7
+    assert found['accuracy'] == -1  # no frame is left: the first ten after a start do not count
 
 
 def test_a_killed_run_goes_on_and_runs_no_sequence_twice(tmp_path, files):

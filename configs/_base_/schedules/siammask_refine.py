@@ -5,6 +5,7 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=5)
 optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
     dtype='float32',
+    max_loss=1e4,
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001),
     clip_grad=dict(max_norm=10, norm_type=2))
 param_scheduler = [dict(type='ExponentialLR', gamma=0.25**(1 / 19), by_epoch=True, begin=0, end=20)]

@@ -99,8 +99,9 @@ class LegacyBBoxHead(Shared2FCBBoxHead):
 
 @MODELS.register_module()
 class LegacyRPNHead(RPNHead):
-    """The RPN whose levels are suppressed one by one, not by shifting them apart, which rounds the coordinates; it takes proposals of
-    any size.
+    """The RPN whose levels are suppressed one by one, not by shifting them apart, which rounds the coordinates.
+
+    No proposal is too small for it.
 
     Args:
         See mmdet's ``RPNHead``.
