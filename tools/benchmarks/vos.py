@@ -1,7 +1,7 @@
 """Video object segmentation from prompts: time per frame for 1, 2, 4 and 8 objects, and memory over a long video.
 
     python tools/benchmark.py vos                                         # the model that comes with the project
-    python tools/benchmark.py vos --config CONFIG --checkpoint CHECKPOINT --modes
+    python tools/benchmark.py vos --config configs/parts/parts_r50_fpn_davis.py --cfg-options model.tracker.parts=16
 
 The video is made up: textured ovals that move over a textured background, 854 x 480, as JPEGs. "Model" is from the preprocessed
 tensor to run lengths; "all" is from JPEG to label PNG, one after the other. Times are medians over all frames but the first. All
@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--config', default=str(_CONFIG), help='default: the model that comes with the project')
     parser.add_argument('--checkpoint', help='weights for the config; default: those of the project for its config, else random')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='override config entries: key=value ...')
-    parser.add_argument('--modes', nargs='*', default=['crop', 'roi'],
-                        help='values of model.tracker.mode (default: crop roi); none: as the config says')
+    parser.add_argument('--modes', nargs='*', help='values of model.tracker.mode (default: crop roi for a MaskPropagator, else '
+                                                   'none); none: as the config says')
     parser.add_argument('--precisions', nargs='+', choices=('float32', 'bfloat16', 'float16'), default=('float32', 'bfloat16'))
     parser.add_argument('--objects', nargs='+', type=int, default=(1, 2, 4, 8), help='numbers of objects, at most 8')
     parser.add_argument('--devices', nargs='+', help='default: cpu, and cuda where there is one')
@@ -68,6 +68,9 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads or torch.get_num_threads())
     if args.checkpoint is None and Path(args.config) == _CONFIG and _WEIGHTS.is_file():
         args.checkpoint = str(_WEIGHTS)
+    if args.modes is None:
+        tracker = Config.fromfile(args.config).model.get('tracker', {})
+        args.modes = ['crop', 'roi'] if tracker.get('type') == 'mmvos.MaskPropagator' else []
     weights = Path(args.checkpoint).name if args.checkpoint else 'random weights'
     print(f'{Path(args.config).name}, {weights}, {_WIDTH}x{_HEIGHT}, {torch.get_num_threads()} threads, {args.clock} time, torch '
           f'{torch.__version__}')

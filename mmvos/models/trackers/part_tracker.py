@@ -43,6 +43,7 @@ class Parts:
         source: (H, W) probabilities that they were sampled from.
         color: what is seen outside the frame.
         age: how many frames ago that was.
+        motion: (2,) the median of their moves in the last frame.
     """
 
     boxes: Tensor
@@ -53,6 +54,7 @@ class Parts:
     source: Tensor
     color: tuple[int, int, int]
     age: int = 0
+    motion: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -170,7 +172,7 @@ class PartTracker(BaseModule):
         assert len(parts) == len(states), 'states are to be committed before the next frame'
         sizes = [len(item) for item in parts]
         if not sum(sizes):
-            return [replace(item, age=item.age + 1) for item in parts]
+            return [replace(item, age=item.age + 1, motion=None) for item in parts]
         points, sides, shifts, kernels = (torch.cat([getattr(item, name) for item in parts])
                                           for name in ('points', 'sides', 'shifts', 'kernels'))
         size = self.matcher.search_size
@@ -188,18 +190,16 @@ class PartTracker(BaseModule):
         height, width = frame.meta.network_shape
         inside = (places >= 0).all(dim=1) & (places[:, 0] < width) & (places[:, 1] < height)
         kept = (best >= self.least_score) & inside & ~lost
-        followed = [replace(item, shifts=shift, age=item.age + 1)
-                    for item, shift in zip(parts, (shifts + moves).split(sizes), strict=True)]
-        return [item.only(keep) for item, keep in zip(followed, kept.split(sizes), strict=True)]
+        return [replace(item, shifts=item.shifts + move, age=item.age + 1, motion=_middle(move[keep])).only(keep)
+                for item, move, keep in zip(parts, moves.split(sizes), kept.split(sizes), strict=True)]
 
     def _guided(self, state: ObjectState, parts: Parts) -> Any:
         """The propagator's state of an object, its guide and its box moved towards where the parts have gone."""
-        if not len(parts):
+        if parts.motion is None:
             return state.mask
-        assert state.parts is not None
         votes, counts = collect_votes(parts.source, parts.boxes.tolist(), parts.shifts.round().long().tolist())
         guide = attended_guide(state.mask.guide, votes, counts, self.attention)
-        return replace(state.mask, guide=guide)
+        return replace(state.mask, guide=guide, box=state.mask.box + (self.attention * parts.motion).repeat(2))
 
     def _covered(self, state: ObjectState, mask: Any, probability: Tensor) -> Parts | None:
         """The parts of an object that it still covers; all of them where it is not seen itself."""
@@ -247,3 +247,8 @@ class PartTracker(BaseModule):
         mean, deviation = (frame.image.new_tensor(self.restore[name])[:, None, None] for name in ('mean', 'std'))
         seen: Frame = frame.features('matched', lambda image: Frame((image * deviation + mean).flip(1), frame.meta))
         return seen
+
+
+def _middle(moves: Tensor) -> Tensor | None:
+    """The median of moves (P, 2), none of none."""
+    return moves.median(dim=0).values if len(moves) else None

@@ -47,10 +47,10 @@ def steps(model: PromptedSegmenter, scenes: list[tuple[Frame, dict[int, np.ndarr
     return states, results
 
 
-def guides_of(model: PromptedSegmenter, frame: Frame, state: Any) -> list[torch.Tensor]:
-    """What the propagator would be guided by in a frame."""
+def guides_of(model: PromptedSegmenter, frame: Frame, state: Any) -> list[Any]:
+    """The propagator's states, with what it would be guided by in a frame."""
     followed = model.tracker._follow(frame, state)
-    return [model.tracker._guided(item, parts).guide for item, parts in zip(state, followed, strict=True)]
+    return [model.tracker._guided(item, parts) for item, parts in zip(state, followed, strict=True)]
 
 
 def masks_of(results: list) -> list[dict[int, np.ndarray]]:
@@ -74,8 +74,10 @@ def test_the_guide_goes_where_the_parts_have_gone(pixels):
     first, second = scene(0, {1: (20, 20)}), scene(1, {1: (34, 29)})
     (state,), _ = steps(pixels, [first])
     with torch.no_grad():
-        guide, = guides_of(pixels, second[0], state)
-    found, truth = guide.numpy() > 0, second[1][1]
+        guided, = guides_of(pixels, second[0], state)
+    guide, truth = guided.guide, second[1][1]
+    found = guide.numpy() > 0
+    assert guided.box.tolist() == pytest.approx([34, 29, 34 + SIDE, 29 + SIDE], abs=2)  # so does the square around the object
     assert (found & truth).sum() / (found | truth).sum() > 0.85
     assert (first[1][1] & truth).sum() / (first[1][1] | truth).sum() < 0.4
     assert guide.min() >= -1 and guide.max() <= 1
@@ -267,6 +269,18 @@ def test_training_is_the_propagators(tiny):
     assert trained == {'propagator'}
     assert not any(weight.requires_grad for weight in model.tracker.matcher.parameters())
     model.eval().zero_grad()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_on_a_gpu_parts_are_where_they_are_on_a_cpu():
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    scenes, model = [scene(t, {1: (20 + 3 * t, 30), 2: (70, 40)}) for t in range(3)], tiny_parts(resample=2)
+    expected, _ = steps(model, scenes)
+    found, _ = steps(model.cuda(), [(Frame(frame.image.cuda(), frame.meta), masks) for frame, masks in scenes])
+    for a, b in zip(expected[1], found[1], strict=True):
+        assert torch.equal(a.parts.boxes, b.parts.boxes.cpu())
+        assert torch.allclose(a.parts.shifts, b.parts.shifts.cpu(), atol=0.05)
 
 
 def test_wrong_arguments_and_frames_are_named(tiny):
