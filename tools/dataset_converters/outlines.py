@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 _DISTANCE = 0.05  # pixels between curve and polygon
-_FEWEST_CORNERS = 12
+_FEWEST_CORNERS, _MOST_CORNERS = 12, 1000
 
 
 def rectangle(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.) -> list[float]:
@@ -18,8 +18,8 @@ def rectangle(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.) -
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, degrees: float = 0.) -> list[float]:
     """An ellipse by center and half axes, turned about its center."""
-    radius = max(rx, ry, 2 * _DISTANCE)
-    corners = max(_FEWEST_CORNERS, math.ceil(math.pi / math.acos(1 - _DISTANCE / radius)))
+    corners = math.pi * math.sqrt(max(rx, ry) / (2 * _DISTANCE))  # a chord of angle a lies r a a / 8 inside
+    corners = min(max(_FEWEST_CORNERS, math.ceil(corners)), _MOST_CORNERS)
     angles = [2 * math.pi * corner / corners for corner in range(corners)]
     points = [value for angle in angles for value in (cx + rx * math.cos(angle), cy + ry * math.sin(angle))]
     return turned(points, cx, cy, degrees)
