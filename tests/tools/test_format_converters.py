@@ -264,6 +264,12 @@ def test_results_to_all_formats(run: Run, tmp_path: Path) -> None:
     for place, entry in enumerate(data['annotations'][5:], 1):
         mask = entry['segmentations'][1]
         assert ((labels == place) == (pixels(mask, 24, 9) if mask else np.zeros((24, 9)))).all()
+    run('youtube_vis_to_coco', results, 'out/alone.json', '--min-score', .7)  # without an annotation file
+    alone = load(tmp_path / 'out/alone.json')
+    assert alone['annotations'] == coco['annotations'] and alone['images'][6]['file_name'] == 'video_2/00000.jpg'
+    assert [category['name'] for category in alone['categories']] == ['class_3', 'class_8', 'class_12']
+    with pytest.raises(SystemExit, match=r'given0.json has no result with a mask'):
+        run('youtube_vis_to_coco', [dict(results[0], segmentations=[None] * 6)], 'out/alone.json')
     with pytest.raises(SystemExit, match=r'given0.json has no annotations'):
         run('youtube_vis_to_mots', bare, 'out/mots')
     with pytest.raises(SystemExit, match=r'given3.json: entry 0 belongs to video 77'):

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from tracked_videos import ConversionError, Notes, TrackedObject, TrackedVideo, as_rle, check_size, stored, value_of
 
 from mmvos.datasets.youtube_vis_checks import check_categories, video_problems
-from mmvos.evaluation.youtube_vis import GroundTruth, Video, check_masks, check_results, read_json, read_results
+from mmvos.evaluation.youtube_vis import GroundTruth, Video, check_masks, check_results, read_results
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class AnnotationFile:
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of all converters out of YouTube-VIS."""
-    parser.add_argument('annotations', type=Path, help='annotation file in YouTube-VIS format')
+    parser.add_argument('annotations', type=Path, help='annotation file in YouTube-VIS format; or a results file, whose videos '
+                                                       'and '
+                        'classes are then called by their ids')
     parser.add_argument('out', type=Path, help='what to write')
     parser.add_argument('--results', type=Path, metavar='JSON', help='take the objects from this results file (or zip) instead; '
                                                                      'the '
@@ -50,12 +52,15 @@ def read_videos(path: Path, results: Path | None = None, min_score: float = 0.) 
     """Reads and checks an annotation file.
 
     Args:
-        path: the file. results: a results file, whose entries become the objects; an object's id is then its place among the
+        path: the file; or a results file, whose videos are called video_ID, their frames 00000.jpg, ... and its classes class_ID.
+        results: a results file, whose entries become the objects; an object's id is then its place among the
             entries of its video. min_score: entries below it are left out.
     Raises:
         ConversionError, EvaluationInputError: at the first fault, with its place.
     """
-    data = read_json(path)
+    data = read_results(path)  # reads any JSON, and zips
+    if isinstance(data, list):
+        data, results = _listed_videos(data, str(path)), path
     for key in ('videos', 'categories'):
         if not isinstance(data, dict) or not isinstance(data.get(key), list) \
                 or not all(isinstance(row, dict) for row in data[key]):
@@ -154,6 +159,27 @@ def _per_frame(values: Mapping[int, Any], video: TrackedVideo) -> list[Any]:
 
 def _json_mask(mask: Any, video: TrackedVideo) -> Any:
     return mask if isinstance(mask, list) else stored(as_rle(mask, video.height, video.width))
+
+
+def _listed_videos(entries: list[Any], source: str) -> dict[str, Any]:
+    """Videos and categories of a results file, as far as it says them: ids, sizes and lengths."""
+    videos: dict[int, dict[str, Any]] = {}
+    categories: set[int] = set()
+    for place, entry in enumerate(entries):
+        where = f'{source}: entry {place}'
+        number = value_of(entry, 'video_id', int, where)
+        categories.add(value_of(entry, 'category_id', int, where))
+        masks = value_of(entry, 'segmentations', list, where)
+        size = next((mask['size'] for mask in masks if isinstance(mask, dict) and isinstance(mask.get('size'), list)), None)
+        if size is not None and len(size) == 2:
+            names = [f'video_{number}/{t:05d}.jpg' for t in range(len(masks))]
+            videos.setdefault(number, {'id': number, 'height': size[0], 'width': size[1], 'file_names': names})
+    if not videos:
+        raise ConversionError(f'{source} has no result with a mask, so nothing is known of its videos; give an annotation file, '
+                              f'and '
+                              'this one with --results.')
+    return {'videos': list(videos.values()),
+            'categories': [{'id': number, 'name': f'class_{number}'} for number in sorted(categories)]}
 
 
 def _truth_objects(data: Mapping[str, Any], source: str, videos: Mapping[int, Video],
