@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
 
-from mmengine.config import Config
+from mmengine.config import DictAction
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -57,6 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('config', help='of the model that the weights are for')
     parser.add_argument('out', type=Path, help='the .safetensors file')
     parser.add_argument('parts', nargs='+', metavar='PART=CHECKPOINT', help='e.g. matcher=siammask.pth')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='override config entries: key=value ...')
     arguments = parser.parse_args()
     if arguments.out.suffix != '.safetensors':
         parser.error(f'OUT must end in .safetensors, got {arguments.out}')
@@ -70,7 +71,7 @@ def main() -> None:
     """Reads, joins, writes."""
     arguments = parse_arguments()
     try:
-        model = init_model(Config.fromfile(arguments.config), device='cpu')
+        model = init_model(arguments.config, device='cpu', cfg_options=arguments.cfg_options)
         parts = {part: read_checkpoint(path) for part, path in (item.split('=', 1) for item in arguments.parts)}
         weights, surplus = joined(model.state_dict(), parts)
         load_weights(model, Checkpoint(', '.join(arguments.parts), weights, {}))
