@@ -205,9 +205,11 @@ def test_parts_of_siamese_tracking_agree(name):
     crop = next(item for item in config.train_dataloader.dataset.pipeline if item.type == 'mmvos.CropPair')
     assert crop.search_size == (255 if config.model.tracker.head.refine is None else 143)
     # The stage freezes what it should, by names that the model has.
-    freeze, = (hook for hook in config.custom_hooks if hook.type == 'mmvos.FreezeHook')
+    freezes = [hook for hook in config.custom_hooks if hook.type == 'mmvos.FreezeHook']
+    assert len(freezes) == (config.load_from is not None)  # from scratch everything is trained
     model = MODELS.build(config.model)
-    HOOKS.build(freeze).before_train(SimpleNamespace(model=model))
+    for freeze in freezes:
+        HOOKS.build(freeze).before_train(SimpleNamespace(model=model))
     # Windows are cut out of frames as they are, unless the features are those of a detector.
     normalised = config.model.data_preprocessor.std != [1, 1, 1]
     assert normalised == (config.model.tracker.features.type == 'mmvos.PyramidFeatures')

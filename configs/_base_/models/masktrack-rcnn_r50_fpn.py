@@ -1,13 +1,25 @@
 # MaskTrack R-CNN on ResNet-50 and FPN, with the settings of the paper's code. 40 classes: YouTube-VIS 2019 and 2021.
-_base_ = './resnet50.py'
-
 model = dict(
     type='mmvos.MaskTrackRCNN',
-    data_preprocessor=dict(pad_mask=True, pad_size_divisor=32),
+    data_preprocessor=dict(
+        type='TrackDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_mask=True,
+        pad_size_divisor=32),
     channels_last=True,
     detector=dict(
         type='MaskRCNN',
-        backbone={{_base_.resnet50}},
+        backbone=dict(
+            type='ResNet',
+            depth=50,
+            num_stages=4,
+            out_indices=(0, 1, 2, 3),
+            frozen_stages=1,
+            norm_cfg=dict(type='BN', requires_grad=True),
+            norm_eval=True,
+            style='pytorch'),
         neck=dict(type='FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=5),
         rpn_head=dict(
             type='mmvos.RPNHead',
