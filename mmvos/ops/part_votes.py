@@ -106,14 +106,12 @@ def collect_votes(source: Tensor, boxes: Sequence[Sequence[int]], shifts: Sequen
 
 
 def attended_guide(guide: Tensor, votes: Tensor, counts: Tensor, attention: float) -> Tensor:
-    """The guide of the frame before, turned towards what the parts say.
-
-    Where no part says anything, what was background stays background, and what was the object becomes unknown.
+    """The guide of the frame before, turned towards what the parts say; where no part says anything it stays.
 
     Args:
         guide: (H, W) in [-1, 1].
         votes, counts: from ``collect_votes``.
-        attention: 0 leaves the guide as it is; with 1 the parts alone say where the object is.
+        attention: 0 leaves the guide as it is; with 1 the parts alone say what is in them.
     """
-    said = torch.where(counts > 0, 2 * votes - 1, guide.clamp(max=0))
+    said = torch.where(counts > 0, 2 * votes - 1, guide)
     return guide + attention * (said - guide)

@@ -95,7 +95,7 @@ class PartTracker(BaseModule):
         matcher: config of a ``SiameseTracker``, of which features, neck and score head are used; it is not trained here.
         propagator: config of a ``MaskPropagator``.
         parts: how many parts an object has at most.
-        attention: 0 is plain propagation, with 1 the parts alone say where the object was; see ``attended_guide``.
+        attention: 0 is plain propagation, with 1 the parts alone say what is in them; see ``attended_guide``.
         least_score: a part whose best place is less probable is lost.
         window_influence: share of the nearness to a part's last place in the choice of the next.
         context: side of a template's window over that of the part.
