@@ -40,7 +40,8 @@ class System:
 
 
 _RCNN, _SIAM = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn', 'configs/siammask'
-_SHIPPED = Way('restore', ('git checkout -- weights/masktrack_compact.safetensors',), 'weights/masktrack_compact.safetensors')
+_COMPACT = 'weights/masktrack_compact.safetensors'
+_SHIPPED = Way('restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_COMPACT}',), _COMPACT)
 _SIAM_BASE = f'python tools/train.py {_SIAM}/siammask-base_r50_4xb16-20e.py'
 
 SYSTEMS = {
@@ -61,7 +62,7 @@ SYSTEMS = {
         Way('join', (f'python tools/train.py {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
                      'python tools/join_checkpoints.py configs/parts/parts_r50_fpn_davis.py '
                      'checkpoints/parts_r50_fpn.safetensors matcher=work_dirs/siammask-base_r50_fpn_4xb16-20e/epoch_20.pth '
-                     'propagator=weights/masktrack_compact.safetensors'), 'checkpoints/parts_r50_fpn.safetensors'),)),
+                     f'propagator={_COMPACT}'), 'checkpoints/parts_r50_fpn.safetensors'),)),
 }
 
 

@@ -10,10 +10,11 @@ from mmvos.apis import newest
 
 
 def test_what_comes_while_the_caller_is_busy_is_dropped_but_not_the_last():
-    given = threading.Semaphore(0)
+    given, asked = threading.Semaphore(0), []
 
     def camera():
         for index in range(10):
+            asked.append(index)
             given.acquire()
             yield index
 
@@ -21,7 +22,8 @@ def test_what_comes_while_the_caller_is_busy_is_dropped_but_not_the_last():
     given.release()
     assert next(items) == 0
     given.release(5)  # 1 to 5 come before the next is asked for
-    time.sleep(0.1)
+    while asked[-1] < 6:  # when the sixth is asked for, the fifth has been taken
+        time.sleep(0.001)
     assert next(items) == 5
     given.release(4)
     assert list(items)[-1] == 9

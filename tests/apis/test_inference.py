@@ -121,15 +121,15 @@ def _resident_bytes() -> int:
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')  # pytest would keep one for each frame
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='resident memory is read from /proc')
 def test_memory_does_not_grow_with_the_video(tmp_path, model):
-    results = VideoInferencer(model).infer((picture(index) for index in range(3000)), out_dir=tmp_path)
+    results = VideoInferencer(model).infer((picture(index) for index in range(2000)), out_dir=tmp_path)
     blocks, resident = {}, {}
     for index, _ in enumerate(results):
-        if index in (500, 2999):
+        if index in (500, 1999):
             gc.collect()
             blocks[index], resident[index] = sys.getallocatedblocks(), _resident_bytes()
-    assert blocks[2999] - blocks[500] < 2500  # one Python object per frame would be as many
-    assert resident[2999] - resident[500] < 8_000_000  # 2,500 pictures would be 23 MB
-    assert len(json.loads((tmp_path / 'results.json').read_text())[0]['segmentations']) == 3000
+    assert blocks[1999] - blocks[500] < 1300  # one Python object per frame would be as many
+    assert resident[1999] - resident[500] < 6_000_000  # 1,500 pictures would be 14 MB
+    assert len(json.loads((tmp_path / 'results.json').read_text())[0]['segmentations']) == 2000
 
 
 def test_the_pipeline_is_built_once(monkeypatch, model):
