@@ -45,7 +45,7 @@ def noise_videos(seed: int, categories: Sequence[dict[str, Any]] = CATEGORIES) -
                 'segmentations': [None if mask is None else rle(mask) for mask in masks],
                 'bboxes': [None if mask is None else tight_box(mask) for mask in masks],
                 'areas': [None if mask is None else int(mask.sum()) for mask in masks]})
-    return {'videos': videos, 'categories': list(categories), 'annotations': annotations}
+    return {'videos': videos, 'categories': [dict(category) for category in categories], 'annotations': annotations}
 
 
 def content(data: dict[str, Any], names: bool = True) -> dict[tuple[str, int], tuple[str, int, dict[int, bytes]]]:

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, overlap_of, pixels
 
+from mmvos.datasets.youtube_vis_checks import annotation_problems, video_problems
 from mmvos.datasets.youtube_vis_writer import write_label_png
 
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
@@ -32,7 +33,10 @@ def convert(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Convert:
     def call(name: str, *arguments: object, options: tuple[object, ...] = ()) -> dict[str, Any]:
         monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments), str(tmp_path / 'out.json'), *map(str, options)])
         runpy.run_path(str(FOLDER / f'{name}.py'), run_name='__main__')
-        return json.loads((tmp_path / 'out.json').read_text())
+        data = json.loads((tmp_path / 'out.json').read_text())
+        assert not list(video_problems(data['videos']))
+        assert not list(annotation_problems(data['annotations'], data['videos'], data['categories']))
+        return data
 
     return call
 

@@ -194,8 +194,8 @@ def named(resnet: tuple[ResNet, nn.Linear], backbone: str = '', head: str = 'fc.
 
 CONFIGS = {'plain': "model = dict(backbone=dict(type='ResNet', depth=18, base_channels=4, stem_channels=4, "
                     'out_indices=(1, 2)))',
-           'guided': "model = dict(tracker=dict(features=dict(backbone=dict(type='mmvos.GuidedResNet', depth=18, base_channels=4, "
-                     "stem_channels=4, frozen_stages=1, init_cfg=dict(type='Pretrained', checkpoint='nowhere://x')))))"}
+           'guided': "model = dict(tracker=dict(features=dict(backbone=dict(type='mmvos.GuidedResNet', depth=18, "
+                     "base_channels=4, stem_channels=4, frozen_stages=1, init_cfg=dict(type='Pretrained', checkpoint='nowhere://x')))))"}
 
 
 @pytest.mark.parametrize(('config', 'backbone', 'head'), [('plain', '', 'fc.'), ('plain', 'backbone.', 'head.fc.'),

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, pixels, rle
 
+from mmvos.datasets import YouTubeVISDataset
+
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 MOTS_CLASSES = ','.join(f'{category["id"]}={category["name"]}' for category in CATEGORIES)
 Run = Callable[..., Path]
@@ -36,6 +38,15 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         return tmp_path
 
     return call
+
+
+def open_as_training_does(folder: Path, data: dict[str, Any]) -> None:
+    """The data set takes a converted file as it is, and has every frame that shows an object."""
+    (folder / 'opened.json').write_text(json.dumps(data))
+    dataset = YouTubeVISDataset('opened.json', str(folder), dict(img_path='frames'))
+    shown = [any(entry['segmentations'][t] for entry in data['annotations'] if entry['video_id'] == video['id']
+                 and not entry['iscrowd']) for video in data['videos'] for t in range(len(video['file_names']))]
+    assert len(dataset) == sum(shown)
 
 
 def load(path: Path) -> Any:
@@ -69,6 +80,7 @@ def test_coco_there_and_back(run: Run, seed: int, capsys: pytest.CaptureFixture)
     run('coco_to_youtube_vis', coco, 'out/back.json', '--frames', write_frames(out / 'frames', data))
     back = load(out / 'out/back.json')
     assert content(back) == content(data)
+    open_as_training_does(out, back)
     assert [video['id'] for video in back['videos']] == [5, 2] and back['categories'] == CATEGORIES
     assert back['annotations'][1]['bboxes'] == data['annotations'][1]['bboxes']
     assert back['annotations'][1]['areas'] == data['annotations'][1]['areas']
@@ -134,6 +146,29 @@ def test_faults_of_coco_files_are_named(run: Run, tmp_path: Path, spoil: Callabl
     assert not (tmp_path / 'out/back.json').exists()
 
 
+@pytest.mark.parametrize(('spoil', 'sentence'), [
+    (lambda data: data.pop('videos'), 'given0.json has no list "videos"'),
+    (lambda data: data.update(categories=[]), 'given0.json has no categories'),
+    (change('categories', 1, id=3), 'its id appears twice'),
+    (change('videos', 0, length=7), 'its length is 7, but it has 6 file_names'),
+    (change('videos', 0, file_names=None), 'it has no list of file_names'),
+    (change('videos', 0, height=1 << 20), 'video 5 has the size 1048576 x 17'),
+    (change('videos', 0, height=12), r'annotation 2, frame 2: the RLE has the size \[11, 17\] but video 5 is 12 x 17'),
+    (change('annotations', 1, id=2), 'annotation 2 stands twice'),
+    (change('annotations', 1, object_id=2), 'annotation 3 has the object id 2; the objects of a video have different numbers'),
+    (change('annotations', 1, video_id=7), 'annotation 3 belongs to video 7, which the file does not list'),
+    (change('annotations', 1, category_id=7), 'annotation 3 belongs to category 7, which the file does not list'),
+    (change('annotations', 1, segmentations=[None]), 'annotation 3 has 1 segmentations but video 5 has 6 frames'),
+    (change('annotations', 1, bboxes=[None]), r'annotation 3: "bboxes" must have one entry per frame \(6\)'),
+    (drop('annotations', 1, 'segmentations'), 'annotation 3 has no list "segmentations"'),
+])
+def test_faults_of_youtube_vis_files_are_named(run: Run, spoil: Callable, sentence: str) -> None:
+    data = noise_videos(0)
+    spoil(data)
+    with pytest.raises(SystemExit, match=sentence):
+        run('youtube_vis_to_mots', data, 'out/x')
+
+
 def test_missing_frames_and_cut_files_are_named(run: Run, tmp_path: Path) -> None:
     data = noise_videos(0)
     run('youtube_vis_to_coco', data, 'out/coco.json')
@@ -167,6 +202,7 @@ def test_mots_there_and_back(run: Run, tmp_path: Path, seed: int, capsys: pytest
     back = load(tmp_path / 'out/back.json')
     assert content(back) == content(data)
     assert back['categories'] == CATEGORIES
+    open_as_training_does(tmp_path, back)
     run('mots_to_youtube_vis', *texts, 'out/bare.json', '--classes', MOTS_CLASSES)  # length comes from seqinfo.ini
     bare = load(tmp_path / 'out/bare.json')
     assert content(bare, names=False) == content(data, names=False)

@@ -41,7 +41,9 @@ def check_youtube_vis(path: str | Path, findings: Findings, frames: str | Path |
         data = read_youtube_vis(path)
         check_categories(path, data['categories'])
     except ValueError as error:
-        findings.error('the file is not usable', str(error))
+        other = 'has no list' in str(error)
+        hint = ' (tools/dataset_converters makes one of COCO, CVAT, labelme, MOTS and folders)' if other else ''
+        findings.error('the file is not usable', f'{error}{hint}')
         return None
     videos, annotations, categories = data['videos'], data['annotations'], data['categories']
     findings.summary = (f'{len(videos)} videos, '
