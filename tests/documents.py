@@ -138,6 +138,12 @@ def names_of_files(text: str) -> set[str]:
     return found
 
 
+def names_of_objects(text: str) -> set[str]:
+    """Dotted names below mmvos that the prose has in code."""
+    found = itertools.chain.from_iterable(map(spans, prose(text).splitlines()))
+    return {name for span in found for name in re.findall(r'(?<![\w./])mmvos(?:\.[A-Za-z_]\w*)+', span)}
+
+
 def links(text: str) -> list[str]:
     """Targets of links and pictures."""
     return re.findall(r'\]\(([^)\s]+)\)', prose(text))

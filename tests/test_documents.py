@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import io
 import os
+import pkgutil
 import re
 import runpy
 import shutil
@@ -33,10 +34,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from stand_ins import make_stand_ins
 
-from mmvos.registry import DATASETS, HOOKS, METRICS, MODELS
+from mmvos.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
 COMMANDS = [command for document in DOCUMENTS for command in commands(document)]
-REGISTRIES = MODELS, DATASETS, METRICS, HOOKS
+REGISTRIES = MODELS, DATASETS, METRICS, HOOKS, TRANSFORMS
 WEIGHTS = ROOT / 'weights/masktrack_compact.safetensors'
 # What readers put in for capitals.
 GIVEN = {'CONFIG': 'config.py', 'CHECKPOINT': 'checkpoint.pth', 'S': '1', 'N': '1', 'GPUS': '2'}
@@ -68,6 +69,10 @@ ELSEWHERE = {
     r'git clone ': 'tests/test_setup.py::test_set_up_installs_torch_before_mmcv_and_never_the_desktop_opencv',
     r'\. \.venv/bin/activate': 'tests/test_setup.py::test_a_second_set_up_does_nothing',
 }
+# Tools that are run here; one that is neither here nor above fails test_every_command_is_run.
+QUICK = {path.name for path in (ROOT / 'tools/dataset_converters').glob('*.py')} | {
+    'check_data.py', 'draw_prompts.py', 'eval_imagenet.py', 'evaluate.py', 'make_animation.py', 'publish_weights.py',
+    'segment_video.py'}
 # What makes a run small.
 SMALLER = {
     'make_sample_videos.py': ['--train-videos', '2', '--val-videos', '4', '--frames', '2', '--size', '64x48', '--processes', '1',
@@ -76,6 +81,11 @@ SMALLER = {
     'evaluate.py': ['--processes', '1'],
     'segment_video.py': ['--device', 'cpu'],
 }
+
+
+def is_quick(command: Command) -> bool:
+    """Whether it is run here; of Python those of QUICK."""
+    return command.words[0] == 'bash' or (command.words[0] == 'python' and Path(command.words[1]).name in QUICK)
 
 
 def short(path: Path) -> str:
@@ -204,9 +214,44 @@ def test_wrong_commands_are_seen(text: str, why: str) -> None:
     assert why in (misunderstood(Command('x:1', documents.split(text))) or '')
 
 
+def test_commands_are_found_in_a_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, 'ROOT', tmp_path)
+    (tmp_path / 'a.md').write_text('''Run `python tools/a.py X` or `a.py`.
+
+    python tools/b.py "a b"   # indented
+
+```bash
+bash tools/c.sh \\
+    {x,y}.z=1 ...
+# a comment
+git d e
+```
+
+```
+an output
+python tools/f.py
+```
+
+| There | here |
+|---|---|
+| `python tools/g.py` | `python tools/h.py` |
+''')
+    found = [(command.place, command.text, command.block) for command in commands(tmp_path / 'a.md')]
+    assert found == [('a.md:3', "python tools/b.py 'a b'", 'a.md:3'), ('a.md:7', 'bash tools/c.sh x.z=1 y.z=1', 'a.md:6'),
+                     ('a.md:9', 'git d e', 'a.md:6'), ('a.md:14', 'python tools/f.py', 'a.md:13'),
+                     ('a.md:1', 'python tools/a.py X', None), ('a.md:19', 'python tools/h.py', None)]
+
+
+def test_names_and_anchors_are_found() -> None:
+    text = '## YouTube-VIS, *own* `x`\n`tools/gone.py --a=configs/b/*.py` `CONFIG` [c](d.md#e)\n```\n[no](f.md)\n```\n`mmvos.A.b`'
+    assert documents.names_of_files(text) == {'tools/gone.py', 'configs/b/*.py'}
+    assert documents.names_of_objects(text) == {'mmvos.A.b'} and not is_object('mmvos.A.b') and is_object('mmvos.CropPair')
+    assert documents.links(text) == ['d.md#e'] and documents.anchors(text) == {'youtube-vis-own-x'}
+
+
 # ---- every command is run
 
-RUN_HERE = [command for command in COMMANDS if command.block and elsewhere(command) is None]
+RUN_HERE = [command for command in COMMANDS if command.block and elsewhere(command) is None and is_quick(command)]
 SCRIPTS = {command.text: command for command in RUN_HERE if command.words[0] == 'bash'}
 
 
@@ -224,13 +269,13 @@ def blocks_to_run() -> dict[str, list[Command]]:
 BLOCKS = blocks_to_run()
 
 
-def test_tests_that_run_the_others_exist() -> None:
+def test_every_command_is_run() -> None:
     used = {test for command in COMMANDS if command.block and (test := elsewhere(command))}
     for test in used:
         file, name = test.split('::')
         assert re.search(rf'^def {name}\(', (ROOT / file).read_text(), re.MULTILINE), test
     for command in COMMANDS:
-        assert not command.block or elsewhere(command) or command.words[0] in ('python', 'bash'), command
+        assert not command.block or elsewhere(command) or is_quick(command), f'{command.place}: no test runs {command.text}'
 
 
 @pytest.fixture(scope='module')
@@ -347,6 +392,7 @@ def test_python_runs(place: str, code: str, stage: Path, capsys: pytest.CaptureF
 def test_files_and_links_exist(document: Path) -> None:
     text = document.read_text(encoding='utf-8')
     wrong = [f'names {name}' for name in sorted(documents.names_of_files(text)) if not glob.glob(str(ROOT / name))]
+    wrong += [f'names {name}' for name in sorted(documents.names_of_objects(text)) if not is_object(name)]
     for link in documents.links(text):
         if re.match(r'[a-z]+:', link):
             continue
@@ -357,6 +403,17 @@ def test_files_and_links_exist(document: Path) -> None:
         elif anchor and anchor not in documents.anchors(target.read_text(encoding='utf-8')):
             wrong.append(f'links to {link}, but there is no such heading')
     assert not wrong, '\n' + '\n'.join(wrong)
+
+
+def is_object(name: str) -> bool:
+    """Whether mmvos.X is registered, or mmvos.a.b can be imported."""
+    if any(registry.get(name.removeprefix('mmvos.')) for registry in REGISTRIES):
+        return True
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def test_every_document_is_found_from_the_readme() -> None:
