@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvos.ops.merge import hard_merge, soft_aggregate
-from mmvos.ops.packed_layers import pack_convolutions
+from mmvos.ops.packed_layers import pack_convolutions, use_winograd
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import encode_crop
@@ -23,6 +23,7 @@ from mmvos.structures.tracks import UNKNOWN_LABEL
 
 from .backbones.fused_resnet import fuse_resnet
 from .backbones.guided_resnet import GuidedResNet
+from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
 
 
@@ -107,6 +108,8 @@ class PromptedSegmenter(VideoModel):
             if module not in backbones:
                 fuse_resnet(module)
         pack_convolutions(self.tracker)
+        if isinstance(self.tracker, SiameseTracker):
+            use_winograd(self.tracker)
         return self
 
     def _merged(self, probabilities: Tensor) -> Tensor:

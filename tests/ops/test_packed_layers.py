@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmvos.ops.packed_layers import PackedConv2d, can_pack, pack_convolutions
+from mmvos.ops.packed_layers import PackedConv2d, WinogradConv2d, can_pack, pack_convolutions, use_winograd, winograd_matrices
 
 GEOMETRIES = {
     '1 x 1': dict(in_channels=8, out_channels=12, kernel_size=1),
@@ -82,3 +82,40 @@ def test_all_convolutions_of_a_module_are_packed_with_the_rectifiers_after_them(
     torch.testing.assert_close(module(x), plain)
     assert [layer.relu for layer in module.modules() if isinstance(layer, PackedConv2d)] == [False, True, False]
     assert isinstance(module.relu, nn.ReLU) and isinstance(module.rest[2], nn.Identity)
+
+
+WIDE = {'same size': dict(padding=1), 'smaller': dict(padding=0), 'dilated': dict(padding=2, dilation=2)}
+
+
+@pytest.mark.parametrize('geometry', WIDE.values(), ids=WIDE)
+@pytest.mark.parametrize('relu', [False, True])
+@torch.no_grad()
+def test_winograd_is_the_convolution_to_float_rounding(geometry, relu):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(192, 200, 3, **geometry)
+    module = nn.Sequential(PackedConv2d(layer, relu))
+    use_winograd(module)
+    assert isinstance(module[0], WinogradConv2d)
+    for size in ((13, 17), (31, 16), (6, 5)):  # no multiples of a tile; the last is too small for tiles
+        x = torch.randn(2, 192, *size).contiguous(memory_format=torch.channels_last)
+        exact = F.conv2d(x.double(), layer.weight.double(), layer.bias.double(), **geometry)
+        exact = F.relu(exact) if relu else exact
+        found = module(x)
+        assert found.shape == exact.shape
+        assert (found - exact).abs().max() < 1e-5 * exact.abs().max()
+    residual = torch.randn_like(found)
+    torch.testing.assert_close(module[0](x, residual), PackedConv2d(layer, relu)(x, residual))
+
+
+def test_winograd_matrices_slide_a_kernel():
+    forth, back, spread = winograd_matrices()
+    cells, kernel = torch.tensor([3., 1, 4, 1, 5, 9], dtype=torch.float64), torch.tensor([2., 7, 1], dtype=torch.float64)
+    torch.testing.assert_close(back @ ((forth @ cells) * (spread @ kernel)), torch.tensor([17., 31, 20, 46], dtype=torch.float64))
+
+
+@pytest.mark.parametrize('layer', [nn.Conv2d(192, 128, 3), nn.Conv2d(192, 192, 1), nn.Conv2d(192, 192, 3, stride=2),
+                                   nn.Conv2d(192, 192, 3, padding=(0, 1))])
+def test_what_winograd_is_not_for(layer):
+    module = nn.Sequential(PackedConv2d(layer, False))
+    use_winograd(module)
+    assert isinstance(module[0], PackedConv2d)

@@ -56,8 +56,11 @@ class CropFeatures(BaseModule):
             colors: of each what is seen outside the frame.
             size: S.
         """
-        image = frame.features('pixels', lambda _: _pixels(frame))
-        cut = np.stack([cut_window(image, window, color, size) for window, color in zip(windows, colors, strict=True)])
+        height, width = frame.meta.network_shape
+        rows, columns = _span([(y, side) for _, y, side in windows], height), _span([(x, side) for x, _, side in windows], width)
+        image, left, top = _pixels(frame, rows, columns), columns.start, rows.start
+        cut = np.stack([cut_window(image, (x - left, y - top, side), color, size)
+                        for (x, y, side), color in zip(windows, colors, strict=True)])
         return self(torch.from_numpy(cut).to(frame.image.device).permute(0, 3, 1, 2).float())
 
     @staticmethod
@@ -79,13 +82,19 @@ class CropFeatures(BaseModule):
     @staticmethod
     def color(frame: Frame) -> Color:
         """The mean colour of a frame, truncated, with which the surroundings of an object that starts in it are filled."""
-        image = frame.features('pixels', lambda _: _pixels(frame))
+        height, width = frame.meta.network_shape
+        image = _pixels(frame, slice(0, height), slice(0, width))
         blue, green, red = (image.sum(axis=(0, 1), dtype=np.int64) // (image.shape[0] * image.shape[1])).tolist()
         return blue, green, red
 
 
-def _pixels(frame: Frame) -> NDArray[np.uint8]:
-    """(H, W, 3) of the frame's valid part."""
-    height, width = frame.meta.network_shape
-    image = frame.image[0, :, :height, :width].permute(1, 2, 0)
+def _span(lines: Sequence[tuple[int, int]], length: int) -> slice:
+    """The part of 0 to ``length`` in which all lines (begin, length) lie as far as they lie in it at all."""
+    begin = min(min(max(first, 0), length) for first, _ in lines)
+    return slice(begin, max(begin, *(min(first + size, length) for first, size in lines)))
+
+
+def _pixels(frame: Frame, rows: slice, columns: slice) -> NDArray[np.uint8]:
+    """(h, w, 3) of rows and columns of the frame's valid part."""
+    image = frame.image[0, :, rows, columns].permute(1, 2, 0)
     return np.ascontiguousarray(image.round().clamp(0, 255).to(torch.uint8).cpu().numpy())

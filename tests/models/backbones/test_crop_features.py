@@ -4,9 +4,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_siamese import CHANNELS, frame, picture, tiny_siamese
+from tiny_siamese import CHANNELS, picture, tiny_siamese
 
 from mmvos.models import CropFeatures, SiameseAdjust
+from mmvos.ops.crop import cut_window
 from mmvos.structures import Frame, FrameMeta
 
 
@@ -72,7 +73,14 @@ def test_patches_of_a_training_window_are_not_padded(features):
         assert torch.equal(patch[0], level[0, :, 2 * step:2 * step + size, step:step + size])
 
 
-def test_a_frame_is_made_into_pixels_once(features):
-    item = frame(0)
-    features.color(item)
-    assert np.array_equal(item.features('pixels', lambda _: pytest.fail('computed twice')), picture(0))
+@torch.no_grad()
+def test_windows_that_lie_apart_over_the_edges_or_outside(features):
+    image = picture(1, 160, 200)
+    item = Frame(torch.from_numpy(image).permute(2, 0, 1)[None].float(), FrameMeta(0, (160, 200), (160, 200), (1.0, 1.0)))
+    windows = [(-40, 20, 100), (60, 60, 80), (150, 120, 90), (500, 30, 50), (-300, -300, 20), (-60, -60, 400)]
+    colors = [(k, 2 * k, 3 * k) for k in range(6)]
+    crops = np.stack([cut_window(image, window, color, 127) for window, color in zip(windows, colors)])
+    expected, _ = features(torch.from_numpy(crops).permute(0, 3, 1, 2).float())
+    for chosen in ([0, 1, 2, 3, 4, 5], [1], [0, 1], [2, 1], [3], [4, 3], [0, 4]):
+        found, _ = features.look(item, [windows[k] for k in chosen], [colors[k] for k in chosen], 127)
+        torch.testing.assert_close(found, expected[chosen], rtol=1e-4, atol=1e-4)
