@@ -28,12 +28,14 @@ class Command:
     Attributes:
         place: PATH:LINE.
         words: with braces expanded.
-        block: PATH:LINE of the first line of its block; None in a line of prose.
+        block: PATH:LINE of the first line of its block, or of the line of prose.
+        inline: it stands in a line of prose.
     """
 
     place: str
     words: tuple[str, ...]
-    block: str | None = None
+    block: str
+    inline: bool = False
 
     @property
     def text(self) -> str:
@@ -95,7 +97,8 @@ def commands(path: Path) -> list[Command]:
             if words:
                 found.append(Command(f'{name}:{number}', words, f'{name}:{block.line}'))
     for number, line in enumerate(ours(prose(text)).splitlines(), 1):
-        found += [Command(f'{name}:{number}', split(span)) for span in spans(line) if re.match(r'(python|bash) \S', span)]
+        place = f'{name}:{number}'
+        found += [Command(place, split(span), place, True) for span in spans(line) if re.match(r'(python|bash) \S', span)]
     return found
 
 

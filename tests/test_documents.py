@@ -78,6 +78,7 @@ SMALLER = {
     'make_sample_videos.py': ['--train-videos', '2', '--val-videos', '4', '--frames', '2', '--size', '64x48', '--processes', '1',
                               '--overwrite'],
     'compose_videos.py': ['--train-videos', '1', '--val-videos', '1', '--frames', '2', '--processes', '1', '--overwrite'],
+    'draw_prompts.py': ['--frames', '0', '2'],
     'evaluate.py': ['--processes', '1'],
     'segment_video.py': ['--device', 'cpu'],
 }
@@ -211,7 +212,7 @@ def test_commands_are_understood(document: Path) -> None:
     ('pip install x', 'is no command of this project'),
 ])
 def test_wrong_commands_are_seen(text: str, why: str) -> None:
-    assert why in (misunderstood(Command('x:1', documents.split(text))) or '')
+    assert why in (misunderstood(Command('x:1', documents.split(text), 'x:1')) or '')
 
 
 def test_commands_are_found_in_a_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +240,7 @@ python tools/f.py
     found = [(command.place, command.text, command.block) for command in commands(tmp_path / 'a.md')]
     assert found == [('a.md:3', "python tools/b.py 'a b'", 'a.md:3'), ('a.md:7', 'bash tools/c.sh x.z=1 y.z=1', 'a.md:6'),
                      ('a.md:9', 'git d e', 'a.md:6'), ('a.md:14', 'python tools/f.py', 'a.md:13'),
-                     ('a.md:1', 'python tools/a.py X', None), ('a.md:19', 'python tools/h.py', None)]
+                     ('a.md:1', 'python tools/a.py X', 'a.md:1'), ('a.md:19', 'python tools/h.py', 'a.md:19')]
 
 
 def test_names_and_anchors_are_found() -> None:
@@ -251,17 +252,18 @@ def test_names_and_anchors_are_found() -> None:
 
 # ---- every command is run
 
-RUN_HERE = [command for command in COMMANDS if command.block and elsewhere(command) is None and is_quick(command)]
+RUN_HERE = [command for command in COMMANDS if elsewhere(command) is None and is_quick(command)]
 SCRIPTS = {command.text: command for command in RUN_HERE if command.words[0] == 'bash'}
 
 
 def blocks_to_run() -> dict[str, list[Command]]:
-    """The Python commands of each block, which belong together; those that take long once only."""
+    """The Python commands of each block, which belong together; those in prose and those that take long once only."""
     found: dict[str, list[Command]] = {}
     seen: set[str] = set()
-    for command in RUN_HERE:
-        if command.words[0] == 'python' and not ('segment_video' in command.text and command.text in seen):
-            found.setdefault(str(command.block), []).append(command)
+    for command in sorted(RUN_HERE, key=lambda command: command.inline):
+        again = command.text in seen and (command.inline or 'segment_video' in command.text)
+        if command.words[0] == 'python' and not again:
+            found.setdefault(command.block, []).append(command)
             seen.add(command.text)
     return found
 
@@ -270,12 +272,12 @@ BLOCKS = blocks_to_run()
 
 
 def test_every_command_is_run() -> None:
-    used = {test for command in COMMANDS if command.block and (test := elsewhere(command))}
+    used = {test for command in COMMANDS if (test := elsewhere(command))}
     for test in used:
         file, name = test.split('::')
         assert re.search(rf'^def {name}\(', (ROOT / file).read_text(), re.MULTILINE), test
     for command in COMMANDS:
-        assert not command.block or elsewhere(command) or is_quick(command), f'{command.place}: no test runs {command.text}'
+        assert elsewhere(command) or is_quick(command), f'{command.place}: no test runs {command.text}'
 
 
 @pytest.fixture(scope='module')
