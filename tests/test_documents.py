@@ -60,6 +60,8 @@ ELSEWHERE = {
         'tests/tools/test_tune_tracker.py::test_the_best_setting_is_found_and_a_killed_search_goes_on',
     r'tools/tune_tracker\.py .*--vot': 'tests/tools/test_tune_tracker.py::test_vot',
     r'tools/benchmark\.py evaluation': 'tests/tools/test_benchmark_evaluation.py::test_all_parts_run',
+    r'tools/benchmark\.py tracking': 'tests/tools/test_benchmark_tracking.py::'
+                                     'test_it_prints_a_row_per_precision_and_number_of_objects',
     r'tools/benchmark\.py vis': 'tests/tools/test_benchmark_vis.py::test_memory_stays_flat_over_a_long_video',
     r'tools/benchmark\.py vos': 'tests/tools/test_benchmark_vos.py::test_it_prints_a_row_per_number_of_objects_and_the_memory',
     r'tools/convert_checkpoint\.py ': 'tests/tools/test_convert_checkpoint.py::test_there_and_back',
