@@ -37,6 +37,7 @@ step check_env "$PYTHON" -m mmvos.check_env
 step gpu_tests "$PYTHON" -m pytest -q -m gpu tests
 step benchmark_vis "$PYTHON" tools/benchmark.py vis
 step benchmark_vos "$PYTHON" tools/benchmark.py vos
+step benchmark_tracking "$PYTHON" tools/benchmark.py tracking --precisions float32 bfloat16 float16 --devices cuda --compile
 
 CONFIG=configs/masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py
 for seed in $SEEDS; do
