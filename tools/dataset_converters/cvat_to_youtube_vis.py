@@ -142,7 +142,8 @@ def main() -> None:
     arguments = parse_arguments()
     notes = Notes()
     with told('cvat_to_youtube_vis'):
-        videos, labels = [], []
+        videos: list[TrackedVideo] = []
+        labels: list[str] = []
         for path in tqdm(arguments.xml, 'reading', delay=2, leave=False):
             video, own = read_video(path, arguments.frames, notes)
             if video.folder in [other.folder for other in videos]:

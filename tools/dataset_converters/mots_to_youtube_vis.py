@@ -152,8 +152,8 @@ def _frames(path: Path, name: str, root: Path | None, by_name: bool, last: int) 
     images = list_images(folder if folder.is_dir() else root / name)
     if by_name and not all(image.stem.isdigit() for image in images):
         raise ConversionError(f'{images[0].parent}: not all images are called by a number; use --frame-numbers position.')
-    numbers = [int(image.stem) for image in images] if by_name else range(1, len(images) + 1)
-    return [image.relative_to(root).as_posix() for image in images], numbers
+    names = [image.relative_to(root).as_posix() for image in images]
+    return names, [int(image.stem) for image in images] if by_name else range(1, len(images) + 1)
 
 
 def _stated_length(path: Path) -> int | None:

@@ -101,7 +101,8 @@ def write_videos(path: Path, videos: Sequence[TrackedVideo], categories: Sequenc
     numbers = [item.id for video in videos for item in video.objects]
     keep = len(set(numbers)) == len(numbers) and all(number > 0 for number in numbers)
     category_id = {category['name']: category['id'] for category in categories}
-    entries, annotations = [], []
+    entries: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for video_id, video in zip(ids, tqdm(videos, 'writing', delay=2, leave=False), strict=True):
         size = {'height': video.height, 'width': video.width, 'length': len(video.file_names)}
         entry = {'id': video_id, **size, 'file_names': list(video.file_names)}

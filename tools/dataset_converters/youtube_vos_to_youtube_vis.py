@@ -84,7 +84,8 @@ def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> Tracked
         tracked.append(TrackedObject(number, value_of(entry, 'category', str, f'{where}, object {number}'), masks[number]))
     assert shape is not None
     names = [frame.relative_to(images).as_posix() for frame, _ in annotated]
-    return TrackedVideo(names, *shape, tracked, void=void)
+    height, width = shape
+    return TrackedVideo(names, height, width, tracked, void=void)
 
 
 def read_folder(folder: Path, split: str | None) -> list[TrackedVideo]:
