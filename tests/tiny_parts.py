@@ -48,13 +48,16 @@ def matcher_settings(crop: bool = False) -> Any:
 
 
 def tiny_parts(seed: int = 0, crop: bool = False, **tracker: Any) -> PromptedSegmenter:
-    """The model with random weights, in evaluation mode; ``tracker`` overrides the tracker's arguments."""
+    """The model with random weights, in evaluation mode; ``tracker`` overrides the tracker's arguments.
+
+    Such a matcher finds a part where it was, if only because the window weighs so much.
+    """
     init_default_scope('mmdet')
     torch.manual_seed(seed)
     settings = tiny_settings()
     restore = dict(restore=dict(mean=MEAN, std=STD)) if crop else {}
     settings['tracker'] = dict(type='mmvos.PartTracker', matcher=matcher_settings(crop), propagator=settings['tracker'],
-                               parts=8) | restore | tracker
+                               parts=8, window_influence=0.9) | restore | tracker
     model = MODELS.build(settings).eval()
     for name, weight in model.named_parameters():
         if 'propagator' in name and 'guide' in name:
@@ -64,7 +67,7 @@ def tiny_parts(seed: int = 0, crop: bool = False, **tracker: Any) -> PromptedSeg
 
 def pixel_parts(crop: bool = False, **tracker: Any) -> PromptedSegmenter:
     """The model whose matcher compares pixels; what is quite like a template has a score near 1."""
-    model = tiny_parts(crop=crop, **tracker)
+    model = tiny_parts(crop=crop, **dict(window_influence=0.1) | tracker)
     matcher = model.tracker.matcher
     if crop:
         matcher.features.backbone = _EveryEighthPixel()

@@ -40,6 +40,7 @@ class Parts:
         sides: (P,) int64, of the templates' windows in frame pixels.
         shifts: (P, 2) how far they have moved since.
         kernels: (P, 3, C, a, a) templates.
+        own: (P,) the scores that they have in the frame they are from.
         source: (H, W) probabilities that they were sampled from.
         color: what is seen outside the frame.
         age: how many frames ago that was.
@@ -51,6 +52,7 @@ class Parts:
     sides: Tensor
     shifts: Tensor
     kernels: Tensor
+    own: Tensor
     source: Tensor
     color: tuple[int, int, int]
     age: int = 0
@@ -64,7 +66,7 @@ class Parts:
         if bool(kept.all()):
             return self
         return replace(self, boxes=self.boxes[kept], points=self.points[kept], sides=self.sides[kept],
-                       shifts=self.shifts[kept], kernels=self.kernels[kept])
+                       shifts=self.shifts[kept], kernels=self.kernels[kept], own=self.own[kept])
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class PartTracker(BaseModule):
         propagator: config of a ``MaskPropagator``.
         parts: how many parts an object has at most.
         attention: 0 is plain propagation, with 1 the parts alone say what is in them; see ``attended_guide``.
-        least_score: a part whose best place is less probable is lost.
+        least_score: a part is lost when its score falls below this share of what it has in the frame it is from; one that is not
+            found there itself is none.
         window_influence: share of the nearness to a part's last place in the choice of the next.
         context: side of a template's window over that of the part.
         resample: after how many frames, or at once when all are lost, parts are sampled anew from a confident mask; 0: never.
@@ -106,7 +109,7 @@ class PartTracker(BaseModule):
     """
 
     def __init__(self, matcher: dict[str, Any], propagator: dict[str, Any], parts: int = 32, attention: float = 0.5,
-                 least_score: float = 0.3, window_influence: float = 0.2, context: float = 2.0, resample: int = 0,
+                 least_score: float = 0.5, window_influence: float = 0.2, context: float = 2.0, resample: int = 0,
                  sampling: int = 0, restore: dict[str, Sequence[float]] | None = None) -> None:
         super().__init__()
         if parts < 1 or not 0 <= attention <= 1 or resample < 0:
@@ -173,25 +176,41 @@ class PartTracker(BaseModule):
         sizes = [len(item) for item in parts]
         if not sum(sizes):
             return [replace(item, age=item.age + 1, motion=None) for item in parts]
-        points, sides, shifts, kernels = (torch.cat([getattr(item, name) for item in parts])
-                                          for name in ('points', 'sides', 'shifts', 'kernels'))
-        size = self.matcher.search_size
-        windows = [window_around((x, y), search_side(side, size))
-                   for (x, y), side in zip((points + shifts).tolist(), sides.tolist(), strict=True)]
+        points, sides, shifts, kernels, own = (torch.cat([getattr(item, name) for item in parts])
+                                               for name in ('points', 'sides', 'shifts', 'kernels', 'own'))
         colors = [item.color for item in parts for _ in range(len(item))]
-        search, _ = self.matcher.features.look(self._seen(frame), windows, colors, size)
-        scores = cell_scores(self.matcher.head.score(self.matcher.neck.correlate(kernels, search, 'score')), COUNT)
-        offsets, best = find_peaks(scores, self.window_influence)
-        corners, pixels = torch.tensor(windows, device=points.device, dtype=points.dtype).split((2, 1), dim=1)
-        places = corners + pixels * (offsets * (STRIDE / size) + 0.5)
+        places, best, cells = self._match(self._seen(frame), points + shifts, sides, kernels, colors)
         moves = places - points - shifts
         objects = torch.arange(len(parts), device=points.device).repeat_interleave(torch.tensor(sizes, device=points.device))
-        lost = straying(points, moves, objects, TOLERANCE * STRIDE / size * pixels[:, 0])
+        lost = straying(points, moves, objects, TOLERANCE * cells)
         height, width = frame.meta.network_shape
         inside = (places >= 0).all(dim=1) & (places[:, 0] < width) & (places[:, 1] < height)
-        kept = (best >= self.least_score) & inside & ~lost
+        kept = (best >= self.least_score * own) & inside & ~lost
         return [replace(item, shifts=item.shifts + move, age=item.age + 1, motion=_middle(move[keep])).only(keep)
                 for item, move, keep in zip(parts, moves.split(sizes), kept.split(sizes), strict=True)]
+
+    def _match(self, seen: Frame, around: Tensor, sides: Tensor, kernels: Tensor,
+               colors: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+        """Looks for Q parts in a frame.
+
+        Args:
+            seen: the frame as the matcher takes it.
+            around: (Q, 2) the middles of the search windows.
+            sides, kernels: as in ``Parts``.
+            colors: Q of them.
+
+        Returns:
+            (Q, 2) the best places, (Q,) their scores, and (Q,) the sides of a cell, in frame pixels.
+        """
+        size = self.matcher.search_size
+        windows = [window_around((x, y), search_side(side, size))
+                   for (x, y), side in zip(around.tolist(), sides.tolist(), strict=True)]
+        search, _ = self.matcher.features.look(seen, windows, colors, size)
+        scores = cell_scores(self.matcher.head.score(self.matcher.neck.correlate(kernels, search, 'score')), COUNT)
+        offsets, best = find_peaks(scores, self.window_influence)
+        corners, pixels = torch.tensor(windows, device=around.device, dtype=around.dtype).split((2, 1), dim=1)
+        cells = pixels * (STRIDE / size)
+        return corners + pixels / 2 + cells * offsets, best, cells[:, 0]
 
     def _guided(self, state: ObjectState, parts: Parts) -> Any:
         """The propagator's state of an object, its guide and its box moved towards where the parts have gone."""
@@ -221,7 +240,7 @@ class PartTracker(BaseModule):
         return bool(len(inside)) and float(inside.mean()) >= CONFIDENT
 
     def _sample(self, frame: Frame, probabilities: Tensor) -> list[Parts]:
-        """New parts of N objects whose masks (N, H, W) in a frame are known."""
+        """New parts, as far as the matcher finds them where they are, of N objects whose masks (N, H, W) in a frame are known."""
         seen = self._seen(frame)
         color = self.matcher.features.color(seen)
         masks = (probabilities > 0.5).cpu().numpy()
@@ -229,16 +248,20 @@ class PartTracker(BaseModule):
         sizes, rows = [len(item) for item in boxes], np.concatenate(boxes)
         windows = [window_around(((x1 + x2) / 2, (y1 + y2) / 2), self.context * max(x2 - x1, y2 - y1))
                    for x1, y1, x2, y2 in rows.tolist()]
-        kernels = probabilities.new_zeros(0)
-        if windows:
-            template, _ = self.matcher.features.look(seen, windows, [color] * len(windows), TEMPLATE)
-            kernels = self.matcher.neck.encode_template(template)
         corners, sides = torch.tensor(windows, device=probabilities.device).reshape(-1, 3).long().split((2, 1), dim=1)
-        points = corners + sides / 2
-        split = zip(torch.from_numpy(rows).to(points.device).split(sizes), points.split(sizes), sides[:, 0].split(sizes),
-                    kernels.split(sizes), probabilities, strict=True)
-        return [Parts(box, point, side, torch.zeros_like(point), kernel, source, color)
-                for box, point, side, kernel, source in split]
+        points, sides = corners + sides / 2, sides[:, 0]
+        kernels = own = probabilities.new_zeros(0)
+        found = torch.zeros(0, dtype=torch.bool, device=points.device)
+        if windows:
+            colors = [color] * len(windows)
+            template, _ = self.matcher.features.look(seen, windows, colors, TEMPLATE)
+            kernels = self.matcher.neck.encode_template(template)
+            places, own, cells = self._match(seen, points, sides, kernels, colors)
+            found = (places - points).norm(dim=1) <= cells
+        split = zip(torch.from_numpy(rows).to(points.device).split(sizes), points.split(sizes), sides.split(sizes),
+                    kernels.split(sizes), own.split(sizes), found.split(sizes), probabilities, strict=True)
+        return [Parts(box, point, side, torch.zeros_like(point), kernel, score, source, color).only(keep)
+                for box, point, side, kernel, score, keep, source in split]
 
     def _seen(self, frame: Frame) -> Frame:
         """The frame as the matcher takes it."""

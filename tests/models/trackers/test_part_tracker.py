@@ -182,7 +182,8 @@ def test_all_parts_of_all_objects_are_one_batch_and_a_frame_has_one_pass(tiny):
         hook.remove()
         del tiny.tracker.matcher.features.look
     counts = [sum(len(item.parts) for item in state) for state in states]
-    assert looks[:2] == [counts[0]] * 2 and passes == [1] * len(looks) and counts[0] > tiny.tracker.parts
+    assert passes == [1] * 3  # templates, their own places, and twice the next frame's
+    assert looks == [looks[0], looks[0], counts[0], counts[1]] and looks[0] >= counts[0] > tiny.tracker.parts
 
 
 def test_nothing_is_random_but_the_seed(tiny):
@@ -269,6 +270,19 @@ def test_training_is_the_propagators(tiny):
     assert trained == {'propagator'}
     assert not any(weight.requires_grad for weight in model.tracker.matcher.parameters())
     model.eval().zero_grad()
+
+
+def test_what_is_not_found_where_it_is_cut_out_is_no_part():
+    """Every second part is made to be found 11 pixels away in the very frame it is from."""
+    counts = []
+    for offset in (0, 11):
+        model = pixel_parts()
+        find = model.tracker._match
+        model.tracker._match = lambda *a, offset=offset, find=find: (
+            (found := find(*a))[0] + offset * (torch.arange(len(found[0])) % 2)[:, None], *found[1:])
+        states, _ = steps(model, [scene(0, {1: (40, 30)})])
+        counts.append(len(states[0][0].parts))
+    assert counts == [model.tracker.parts, model.tracker.parts // 2]
 
 
 @pytest.mark.gpu
