@@ -25,7 +25,8 @@ def find_peaks(scores: Tensor, window_influence: float) -> tuple[Tensor, Tensor]
 
     Args:
         scores: (P, n, n) probabilities, n odd.
-        window_influence: share of the nearness to the middle (a cosine window that is 1 there) in the choice, against the score.
+        window_influence: share of the nearness to the middle (a cosine window that is 1 there) in the choice, against the score
+            in proportion to the map's highest.
 
     Returns:
         (P, 2) x and y from the middle cell, in cells and fractions of cells (the vertex of a parabola through the cell and its
@@ -33,7 +34,8 @@ def find_peaks(scores: Tensor, window_influence: float) -> tuple[Tensor, Tensor]
     """
     count, cells, _ = scores.shape
     line = torch.hann_window(cells, periodic=False, dtype=scores.dtype, device=scores.device)
-    ranks = scores * (1 - window_influence) + torch.outer(line, line) * window_influence
+    relative = scores / scores.amax(dim=(1, 2), keepdim=True).clamp(min=1e-9)  # low scores everywhere say where it is too
+    ranks = relative * (1 - window_influence) + torch.outer(line, line) * window_influence
     best = ranks.flatten(1).argmax(dim=1)
     row, column = best // cells, best % cells
     parts = torch.arange(count, device=scores.device)
