@@ -1,5 +1,5 @@
-# Pairs for the stage that refines masks: small search windows with the object near the middle, no negative pairs, 200,000 pairs an
-# epoch.
+# Pairs for the stage that refines masks: small search windows with the object near the middle, no negative pairs, 200,000 pairs
+# an epoch.
 _base_ = './siamese_pairs.py'
 
 train_pipeline = [

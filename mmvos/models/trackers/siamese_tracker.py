@@ -89,12 +89,13 @@ class SiameseTracker(BaseModule):
         size_rate: how much of a change of size is taken over where the score is 1.
         loss_weights: of score, box and mask; (0, 0, 36) where only the mask is trained.
         voting: config of a ``VotingMaskHead``, which then gives the masks (S2iamMask) and is all that is trained.
+        most_masks: at most so many cells of a batch, drawn at random, are trained to give a mask; None: all.
     """
 
     def __init__(self, features: dict[str, Any], neck: dict[str, Any], head: dict[str, Any], search_size: int = 255,
                  mask_threshold: float = 0.35, penalty: float = 0.04, window_influence: float = 0.4,
                  size_rate: float = 1.0, loss_weights: tuple[float, float, float] = (1.0, 1.2, 36.0),
-                 voting: dict[str, Any] | None = None) -> None:
+                 voting: dict[str, Any] | None = None, most_masks: int | None = None) -> None:
         super().__init__()
         self.features = MODELS.build(features)
         self.neck = MODELS.build(neck)
@@ -102,7 +103,7 @@ class SiameseTracker(BaseModule):
         self.voting: Any = MODELS.build(voting) if voting else None
         self.search_size, self.mask_threshold = search_size, mask_threshold
         self.penalty, self.window_influence, self.size_rate = penalty, window_influence, size_rate
-        self.loss_weights = loss_weights
+        self.loss_weights, self.most_masks = loss_weights, most_masks
         self.cells = (search_size - TEMPLATE) // STRIDE + 9  # n
 
     def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool],
@@ -216,6 +217,7 @@ class SiameseTracker(BaseModule):
         size, cells = searches.shape[-1], scores.shape[-1]
         targets = anchor_targets(anchor_grid(cells, size // 2).to(boxes), boxes, negative, cells)
         index = positive_cells(targets.labels, has_mask)
+        index = index[torch.randperm(len(index), device=index.device)[:self.most_masks]]
         windows = mask_windows(masks, index, ((cells - 1) * STRIDE + WINDOW - size) // 2)
         logits = self.mask_logits(mask_map, levels, index) if len(index) else mask_map[:0, 0]
         score_weight, box_weight, mask_weight = self.loss_weights

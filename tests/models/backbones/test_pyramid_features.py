@@ -101,7 +101,7 @@ def test_training_windows_of_other_sizes_keep_their_cells(features):
     """Half the pixels for the network: cell m still sees pixel 8m + 7 of the window, that is 4m + 3.75 of the smaller one."""
     features.train_scales = (0.5, 0.5)
     windows = torch.zeros(2, 3, 255, 255)
-    found, views = features.train()(windows)
+    found, _ = features.train()(windows)
     pixels = (8 * torch.arange(31) + 7.5) * 128 / 255
     torch.testing.assert_close(found[1, 0], pixels.expand(31, 31), atol=0.02, rtol=1e-4)
     assert features.eval()(windows)[1].scales.tolist() == [1, 1]

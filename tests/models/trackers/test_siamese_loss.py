@@ -98,3 +98,18 @@ def test_the_search_image_of_a_negative_pair_teaches_background_only():
             bias[:5] = background
         values.append(losses_of(model, pair(negative=True))['loss_score'].item())
     assert values[1] < values[0] / 4
+
+
+def test_no_more_cells_than_asked_for_give_masks(monkeypatch):
+    """The disk's middle falls on several cells whose anchors overlap it; which of them are trained is drawn anew each time."""
+    model = tiny_siamese()
+    model.train()
+    trained, ask = [], model.tracker.mask_logits
+    monkeypatch.setattr(model.tracker, 'mask_logits', lambda *given: trained.append(given[2]) or ask(*given))
+    losses_of(model, pair(), pair())
+    assert len(trained[-1]) > 3
+    model.tracker.most_masks = 3
+    for _ in range(8):
+        assert torch.isfinite(losses_of(model, pair(), pair())['loss_mask'])
+    assert all(len(index) == 3 for index in trained[1:])
+    assert len({tuple(map(tuple, index.sort(dim=0).values.tolist())) for index in trained[1:]}) > 1

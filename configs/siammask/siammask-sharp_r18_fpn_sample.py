@@ -1,0 +1,84 @@
+# SiamMask with refined masks on the sample videos (tools/dataset_converters/make_sample_videos.py): ResNet-18 and FPN, trained
+# from scratch within ten minutes on two CPU cores. The network sees training windows in 0.4 to 1.1 times their size, as objects in
+# whole frames have all sizes.
+_base_ = [
+    '../_base_/models/siammask_fpn_r50.py', '../_base_/datasets/davis.py', '../_base_/default_runtime.py'
+]
+
+data_root = 'data/sample/'
+iterations = 400
+channels = 96
+
+model = dict(
+    tracker=dict(
+        features=dict(
+            backbone=dict(
+                depth=18,
+                num_stages=3,
+                out_indices=(0, 1, 2),
+                strides=(1, 2, 2),
+                dilations=(1, 1, 1),
+                frozen_stages=-1,
+                norm_eval=False,
+                zero_init_residual=False),
+            neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3, norm_cfg=dict(type='BN')),
+            adjust=dict(in_channels=channels, out_channels=channels),
+            strides=(4, 8, 16),
+            train_scales=(0.4, 1.1)),
+        neck=dict(channels=channels),
+        head=dict(
+            channels=channels,
+            refine=dict(type='mmvos.MaskRefiner', in_channels=(channels, channels, channels), channels=channels)),
+        size_rate=0.4,
+        most_masks=32))
+
+train_dataloader = dict(
+    batch_size=12,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='mmvos.MaskPairDataset',
+        sources=[dict(type='mmvos.FolderPairs', data_root=data_root + 'train', frame_range=20, min_area=200)],
+        samples=[12 * iterations],
+        negative=0.2,
+        pipeline=[
+            dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')]),
+            dict(type='mmvos.CropPair', search_size=255, search_shift=64, flip=0.5),
+            dict(type='mmvos.ColorPair', gray=0.25, blur=0.18),
+            dict(type='mmvos.PackPair'),
+        ]))
+test_pipeline = [
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='mmvos.LoadFrame'),
+            dict(type='Resize', scale=(320, 180), keep_ratio=True),
+        ]),
+    dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
+]
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root + 'valid',
+        split=None,
+        layout='youtube-vos',
+        merge_objects=False,
+        prompt='box',
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, type='mmvos.YouTubeVOSMetric', ground_truth=data_root + 'valid')
+test_evaluator = val_evaluator
+
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
+optim_wrapper = dict(
+    type='mmvos.GuardedOptimWrapper',
+    dtype='auto',
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02),
+    clip_grad=dict(max_norm=10, norm_type=2))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
+]
+default_hooks = dict(
+    logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=iterations, save_best='youtube_vos/J&F_mean'))
+log_processor = dict(by_epoch=False)
