@@ -1,6 +1,6 @@
 # SiamMask with refined masks on the sample videos (tools/dataset_converters/make_sample_videos.py): ResNet-18 and FPN, trained
-# from scratch within ten minutes on two CPU cores. The network sees training windows in 0.4 to 1.1 times their size, as objects in
-# whole frames have all sizes.
+# from scratch within ten minutes on two CPU cores. The network sees training windows in 0.4 to 1.1 times their size, as objects
+# in whole frames have all sizes.
 _base_ = [
     '../_base_/models/siammask_fpn_r50.py', '../_base_/datasets/davis.py', '../_base_/default_runtime.py'
 ]
