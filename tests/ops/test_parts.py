@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmvos.ops import parts
 from mmvos.ops.parts import at_most, block_rule, coverage, sample_parts, squares, thin, valid
 
 
@@ -112,3 +113,12 @@ def test_chance_comes_from_the_generator_alone():
     assert np.array_equal(first, sample_parts(square_mask(), 32, rng(3)))
     assert not np.array_equal(first, sample_parts(square_mask(), 32, rng(4)))
     assert np.random.randint(1000) == np.random.RandomState(1).randint(1000)  # untouched
+
+
+def test_a_block_is_thinned_from_ten_boxes_on_at_95_percent(monkeypatch):
+    calls = []
+    monkeypatch.setattr(parts, 'thin', lambda boxes, share: calls.append((len(boxes), share)) or thin(boxes, share))
+    mask = np.zeros((400, 400), dtype=bool)
+    mask[90:230, 150:260] = True
+    sample_parts(mask, 10 ** 6, np.random.default_rng(0))
+    assert len(calls) > 5 and all(count >= 10 and share == 0.95 for count, share in calls)
