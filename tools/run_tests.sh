@@ -19,10 +19,10 @@ status=0
 timed ruff "$PY" -m ruff check . || status=$?
 timed mypy "$PY" -m mypy || status=$?
 echo "== pytest"
-# Small inputs: more threads than two only cost time on machines with many cores.
+# Small inputs: a process per core, at most four, of one thread each; the tests of a file stay together, as they share models.
 tests=0
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} "$PY" -m pytest --basetemp "$VENV/tmp/pytest" --durations=15 --durations-min=1 "$@" ||
-    tests=$?
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$PY" -m pytest -n auto --maxprocesses 4 --dist loadfile --basetemp "$VENV/tmp/pytest" \
+    --durations=25 --durations-min=1 "$@" || tests=$?
 [ $status -eq 0 ] || echo "run_tests: ruff or mypy FAILED, see above" >&2
 [ $status -ne 0 ] || status=$tests
 exit $status
