@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 data_root = 'data/sample/'
-iterations = 700
+iterations = 1000
 channels = 96
 
 model = dict(
@@ -30,7 +30,12 @@ model = dict(
             channels=channels,
             refine=dict(type='mmvos.MaskRefiner', in_channels=(channels, channels, channels), channels=channels)),
         size_rate=0.4,
-        most_masks=24))
+        window_influence=0.5,
+        motion=0.7,
+        lost_score=0.1,
+        most_masks=24,
+        hard_negatives=True,
+        least_overlap=0.3))
 
 train_dataloader = dict(
     batch_size=12,
@@ -39,12 +44,19 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmvos.MaskPairDataset',
-        sources=[dict(type='mmvos.FolderPairs', data_root=data_root + 'train', frame_range=20, min_area=200)],
+        sources=[
+            dict(
+                type='mmvos.FolderPairs',
+                data_root=data_root + 'train',
+                frame_range=20,
+                min_area=64,
+                from_start=0.3)
+        ],
         samples=[12 * iterations],
         negative=0.2,
         pipeline=[
             dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')]),
-            dict(type='mmvos.CropPair', search_size=255, search_shift=64, flip=0.5),
+            dict(type='mmvos.CropPair', search_size=255, search_shift=64, search_scale=0.3, flip=0.5),
             dict(type='mmvos.ColorPair', gray=0.25, blur=0.18),
             dict(type='mmvos.PackPair'),
         ]))
@@ -73,11 +85,16 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=i
 optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
     dtype='auto',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02),
+    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.02),
     clip_grad=dict(max_norm=10, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
+]
+custom_hooks = [
+    dict(type='mmvos.NonFiniteLossHook', action='skip'),
+    dict(type='mmvos.IterationSeedHook'),
+    dict(type='mmvos.FixedNormHook', begin=0.4),
 ]
 default_hooks = dict(
     logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=iterations, save_best='youtube_vos/J&F_mean'))

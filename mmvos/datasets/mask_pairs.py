@@ -14,7 +14,7 @@ from mmengine.dataset import BaseDataset
 from mmvos.registry import DATASETS
 
 _DRAWS = 8
-_LISTED = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width', 'gt_bboxes')
+_LISTED = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width', 'gt_bboxes', 'last_bbox')
 
 
 @DATASETS.register_module()
@@ -26,9 +26,10 @@ class MaskPairDataset(BaseDataset):
     (``OrientationBatchSampler`` sends one) seeds numpy's global generator, and with it all that is drawn for the pair.
 
     An item given to the pipeline is a dict of lists of two, template and search: ``img_path``, ``img_id``, ``frame_id``,
-    ``video_id``, ``height``, ``width``, ``gt_bboxes`` ((1, 4) float32 xyxy, continuous pixels), ``gt_masks`` (BitmapMasks of
-    one mask, empty where only the box is known), ``negative`` (bool, the pair shows different objects) and ``has_mask`` (bool,
-    the masks are known and are the same object's); the last two are said twice.
+    ``video_id``, ``height``, ``width``, ``gt_bboxes`` ((1, 4) float32 xyxy, continuous pixels), ``last_bbox`` ((4,), the box in
+    the frame before, or None), ``gt_masks`` (BitmapMasks of one mask, empty where only the box is known), ``negative`` (bool,
+    the pair shows different objects) and ``has_mask`` (bool, the masks are known and are the same object's); the last two are
+    said twice.
 
     Args:
         sources: configs of ``FolderPairs``, ``YouTubeVISPairs`` or ``StillPairs``.
@@ -77,7 +78,7 @@ class MaskPairDataset(BaseDataset):
             views = [views[0], other] if other is not None else None
         if views is None:
             return None
-        views = [dict(view, gt_bboxes=view['gt_bboxes'][None]) for view in views]
+        views = [dict(view, gt_bboxes=view['gt_bboxes'][None], last_bbox=view.get('last_bbox')) for view in views]
         known = all(view['gt_masks'] is not None for view in views)
         masks = [view['gt_masks'] or _empty(view) for view in views]
         return self.pipeline({**{key: [view[key] for view in views] for key in _LISTED}, 'gt_masks': masks,

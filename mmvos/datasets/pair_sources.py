@@ -38,6 +38,8 @@ class FolderPairs(BaseDataset):
         split: as for ``find_mask_videos``.
         frame_range: see the header.
         min_area: objects with fewer pixels in a frame are not used there.
+        from_start: probability that the first view is of the first frame that shows the object, as at a prompt.
+        previous: the second view also has ``last_bbox``, the object's box in the annotated frame before, if it is seen there.
         lazy_init: look for the files at first use.
 
     Raises:
@@ -45,8 +47,10 @@ class FolderPairs(BaseDataset):
     """
 
     def __init__(self, data_root: str, split: str | None = None, frame_range: int = 20, min_area: int = 1000,
-                 lazy_init: bool = False) -> None:
+                 from_start: float = 0.0, previous: bool = False, lazy_init: bool = False) -> None:
         self.split, self.frame_range, self.min_area = split, frame_range, min_area
+        self.from_start, self.previous = from_start, previous
+        self._begins: dict[tuple[str, int], int] = {}
         super().__init__(data_root=data_root, lazy_init=lazy_init)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -70,6 +74,9 @@ class FolderPairs(BaseDataset):
         else:
             return None
         object_id = int(rng.choice(ids))
+        if count > 1 and self.from_start and rng.random() < self.from_start:
+            first = self._begin(video, object_id)
+            labels = read_label_map(video['frames'][first][2])
         views = [_folder_view(video, first, labels == object_id, object_id)]
         return views if count == 1 else [*views, self._second(video, first, object_id, rng) or views[0]]
 
@@ -78,8 +85,21 @@ class FolderPairs(BaseDataset):
             position = _near(rng, first, self.frame_range, len(video['frames']))
             mask = read_label_map(video['frames'][position][2]) == object_id
             if np.count_nonzero(mask) >= self.min_area:
-                return _folder_view(video, position, mask, object_id)
+                view = _folder_view(video, position, mask, object_id)
+                if self.previous and position:
+                    last = read_label_map(video['frames'][position - 1][2]) == object_id
+                    if np.count_nonzero(last) >= self.min_area:
+                        view['last_bbox'] = _folder_view(video, position - 1, last, object_id)['gt_bboxes']
+                return view
         return None
+
+    def _begin(self, video: dict[str, Any], object_id: int) -> int:
+        """The first of the annotated frames in which an object, which has enough pixels in one of them, has enough pixels."""
+        key = video['name'], object_id
+        if key not in self._begins:
+            self._begins[key] = next(t for t, (_, _, path) in enumerate(video['frames'])
+                                     if np.count_nonzero(read_label_map(path) == object_id) >= self.min_area)
+        return self._begins[key]
 
 
 @DATASETS.register_module()

@@ -66,3 +66,30 @@ class FreezeHook(Hook):
         if trained:
             runner.logger.info(f'iteration {runner.iter}: {", ".join(self.modules)} are trained from now on')
             self._own = []
+
+
+@HOOKS.register_module()
+class FixedNormHook(Hook):
+    """Lets batch norms use their running statistics, as in a test, in the last part of a training.
+
+    A siamese tracker's template and search image have statistics of their own, of which a test sees a mixture; what is trained on
+    the mixture for a while fits it. Scales and offsets are trained on.
+
+    Args:
+        begin: share of the iterations, in [0, 1], from which on statistics are fixed.
+
+    Raises:
+        ValueError: ``begin`` is out of range.
+    """
+
+    def __init__(self, begin: float) -> None:
+        if not 0 <= begin <= 1:
+            raise ValueError(f'begin is a share of the training between 0 and 1, not {begin}')
+        self.begin = begin
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
+        """Before every iteration, because the loops put the model into training mode in between."""
+        if runner.iter >= self.begin * runner.max_iters:
+            for module in runner.model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()

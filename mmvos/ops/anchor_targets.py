@@ -35,6 +35,7 @@ class AnchorLimits:
 
     Attributes:
         positive, negative: overlap above which an anchor is positive, and below which it is negative.
+        least: where no anchor of a pair has that overlap, the best ones are positive if theirs is above this.
         most_positives: of a pair; the others are ignored.
         total: positives and negatives of a pair together.
         negatives_of_negative: background anchors of a pair that does not show the same object.
@@ -43,6 +44,7 @@ class AnchorLimits:
 
     positive: float = 0.6
     negative: float = 0.3
+    least: float = 0.6
     most_positives: int = 16
     total: int = 64
     negatives_of_negative: int = 16
@@ -50,10 +52,11 @@ class AnchorLimits:
 
 
 LIMITS = AnchorLimits()
+_NEAR = 0.95  # of the best overlap
 
 
 def anchor_targets(anchors: Tensor, boxes: Tensor, negative: Tensor, cells: int, limits: AnchorLimits = LIMITS,
-                   generator: torch.Generator | None = None) -> AnchorTargets:
+                   generator: torch.Generator | None = None, chances: Tensor | None = None) -> AnchorTargets:
     """Assigns anchors to the boxes of the search crops and draws those that count.
 
     Args:
@@ -63,6 +66,7 @@ def anchor_targets(anchors: Tensor, boxes: Tensor, negative: Tensor, cells: int,
         cells: S.
         limits: thresholds and counts.
         generator: of random numbers; torch's own by default.
+        chances: (B, N) > 0, in proportion to which background anchors are drawn; by default all are drawn alike.
 
     Raises:
         ValueError: the number of anchors is no multiple of S * S.
@@ -72,11 +76,14 @@ def anchor_targets(anchors: Tensor, boxes: Tensor, negative: Tensor, cells: int,
     overlaps = _overlaps(anchors, boxes)  # (B, N)
     same = ~negative[:, None]
     draws = [torch.rand(overlaps.shape, generator=generator, device=boxes.device) for _ in range(2)]
-    positive = _drawn((overlaps > limits.positive) & same, draws[0], torch.full_like(boxes[:, 0], limits.most_positives))
+    best = overlaps.amax(dim=1, keepdim=True)
+    enough = torch.where(best > limits.positive, limits.positive, (_NEAR * best).clamp(min=limits.least))
+    candidates = (overlaps > enough) & same
+    positive = _drawn(candidates, draws[0], torch.full_like(boxes[:, 0], limits.most_positives))
     room = torch.where(negative, limits.negatives_of_negative, limits.total - positive.sum(dim=1))
-    background = torch.where(same, overlaps < limits.negative, _central(cells, limits.center, boxes.device).repeat(
-        len(anchors) // cells ** 2))
-    background = _drawn(background, draws[1], room)
+    middle = _central(cells, limits.center, boxes.device).repeat(len(anchors) // cells ** 2)
+    background = torch.where(same, (overlaps < limits.negative) & ~candidates, middle)
+    background = _drawn(background, draws[1] if chances is None else _weighted(draws[1], chances), room)
     labels = torch.where(positive, 1, torch.where(background, 0, -1))
     weights = positive / (positive.sum(dim=1, keepdim=True) + 1e-6)
     deltas = encode_boxes(anchors, boxes) * positive[:, None]  # (B, 4, N)
@@ -103,9 +110,15 @@ def _overlaps(anchors: Tensor, boxes: Tensor) -> Tensor:
     return shared / (areas[0] + areas[1] - shared)
 
 
+def _weighted(draws: Tensor, chances: Tensor) -> Tensor:
+    """Draws whose largest are a sample without replacement in proportion to the chances: u ** (1 / chance), as its logarithm
+    (Efraimidis and Spirakis, Weighted random sampling with a reservoir, 2006)."""
+    return draws.log() / chances
+
+
 def _drawn(candidates: Tensor, draws: Tensor, most: Tensor) -> Tensor:
-    """(B, N) bool: at most ``most`` (B,) of each row's candidates, those with the largest of the draws (B, N) in [0, 1)."""
-    keys = torch.where(candidates, draws, -1.0)
+    """(B, N) bool: at most ``most`` (B,) of each row's candidates, those with the largest draws (B, N)."""
+    keys = torch.where(candidates, draws, -torch.inf)
     rank = keys.argsort(dim=1, descending=True).argsort(dim=1)
     return candidates & (rank < most[:, None])
 

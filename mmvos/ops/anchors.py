@@ -5,6 +5,8 @@ column. Boxes are (centre x, centre y, width, height) in pixels of the search im
 """
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,31 @@ STRIDE = 8
 SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))  # width, height: ratios .33 .5 1 2 3 of an area of 64 cells
 COUNT = len(SIZES)
 _LONGEST = 16.0  # the logarithm of a side is cut here, so that untrained weights give finite boxes
+Choice = tuple[list[float], float, float]  # box, score and penalty of an anchor
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the anchors of K search windows say.
+
+    Attributes:
+        boxes: (K, N, 4) centre from the window's middle, and size, in pixels of the search window; float64.
+        scores: (K, N) probabilities that it is the object.
+        penalties: (K, N) in (0, 1], for changes of size and shape.
+        best: (K, T) the anchors with the highest scores after penalties and distance from the middle, the highest first; T = 1
+            where there is no vote.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    penalties: Tensor
+    best: Tensor
+
+    def chosen(self) -> list[Choice]:
+        """Of each window the best anchor."""
+        windows = torch.arange(len(self.best), device=self.best.device)
+        picked = (item[windows, self.best[:, 0]].tolist() for item in (self.boxes, self.scores, self.penalties))
+        return list(zip(*picked, strict=True))
 
 
 def anchor_grid(cells: int, center: float = 0.0) -> Tensor:

@@ -76,6 +76,36 @@ def test_frames_are_within_range_and_of_one_object(tmp_path):
         assert item['gt_masks'][1].masks.sum() == (item['gt_bboxes'][1][0, 2:] - item['gt_bboxes'][1][0, :2]).prod()
 
 
+def test_templates_of_the_first_frame_that_shows_the_object(tmp_path):
+    source = write_folder(tmp_path, {'a': 8}, absent=(0, 1, 2))
+    for share, expected in ((1.0, {3}), (0.0, {3, 4, 5, 6, 7})):
+        pairs = MaskPairDataset([dict(source, from_start=share)], negative=0.0, samples=[80])
+        items = [pairs[i] for i in range(80)]
+        assert {item['frame_id'][0] for item in items if item['gt_bboxes'][0][0, 1] == 20} == expected
+        firsts = {item['frame_id'][0] for item in items if item['gt_bboxes'][0][0, 1] == 80}  # the other is there from the start
+        assert firsts == ({0} if share else set(range(8)))
+        assert all(item['gt_bboxes'][0][0, 0] == 30 + 2 * item['frame_id'][0] for item in items
+                   if item['gt_bboxes'][0][0, 1] == 20)
+
+
+def test_search_images_around_the_box_of_the_frame_before(tmp_path):
+    """Object 1 moves by 2 px a frame: around where it was it is off the middle by 2 px times the crop's scale."""
+    source = write_folder(tmp_path, {'a': 8}, absent=(0, 1, 5))
+    pairs = MaskPairDataset([dict(source, previous=True)], negative=0.0, samples=[80])
+    items = [item for item in (pairs[i] for i in range(80)) if item['gt_bboxes'][1][0, 1] == 20]
+    assert {item['frame_id'][1] for item in items} == {2, 3, 4, 6, 7}
+    scale = 127 / context_side(40, 30)
+    cut = MaskPairDataset([dict(source, previous=True)], negative=0.0, samples=[80], pipeline=[LOAD, STILL])
+    for item in items:
+        x, y = item['frame_id'][1] * 2 + 30 - 2, 20
+        known = item['frame_id'][1] not in (2, 6)
+        assert item['last_bbox'][0] is None
+        assert item['last_bbox'][1] is None if not known else item['last_bbox'][1].tolist() == [x, y, x + 40, y + 30]
+        box = cut.pipeline(item)['gt_bboxes'][1][0]
+        assert (box[0] + box[2]) / 2 - 127 == pytest.approx(2 * scale * known, abs=0.01)
+        assert (box[1] + box[3]) / 2 == pytest.approx(127, abs=0.01)
+
+
 def test_an_object_that_is_away_is_not_searched(tmp_path):
     source = write_folder(tmp_path, {'a': 8}, absent=(0, 1, 2, 3, 4, 5, 7))
     pairs = MaskPairDataset([dict(source, min_area=500)], negative=0.0, samples=[20])  # object 2 is too small

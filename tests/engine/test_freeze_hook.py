@@ -12,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from mmvos.engine import FreezeHook
+from mmvos.engine import FixedNormHook, FreezeHook
 
 SCHEDULES = Path(__file__).resolve().parents[2] / 'configs/_base_/schedules'
 
@@ -36,7 +36,8 @@ def trained(model: nn.Module) -> list[str]:
     return [name for name, p in model.named_parameters() if p.requires_grad]
 
 
-def run(hook: FreezeHook, model: Stages, iterations: int, optimizer: torch.optim.Optimizer, start: int = 0) -> list[list[str]]:
+def run(hook: FixedNormHook | FreezeHook, model: Stages, iterations: int, optimizer: torch.optim.Optimizer,
+        start: int = 0) -> list[list[str]]:
     """A loop as mmengine's, with four iterations an epoch; returns what changed in each."""
     runner = SimpleNamespace(model=model, iter=start, max_iters=8, logger=logging.getLogger('test'))
     hook.before_train(runner)
@@ -87,6 +88,18 @@ def test_wrong_arguments_are_named():
         FreezeHook(['a'], until=1.5)
     with pytest.raises(ValueError, match="no module 'firs'"):
         FreezeHook(['firs']).before_train(SimpleNamespace(model=Stages()))
+
+
+@pytest.mark.parametrize('start', [0, 5])
+def test_norms_use_their_running_statistics_in_the_last_part(start):
+    torch.manual_seed(0)
+    model = Stages()
+    changes = run(FixedNormHook(begin=0.5), model, 8 - start, torch.optim.SGD(model.parameters(), lr=0.1), start)
+    for t, names in enumerate(changes, start):
+        assert ('last.1.running_mean' in names) == (t < 4)
+        assert {'first.0.weight', 'last.0.weight', 'last.1.weight'} <= set(names)
+    with pytest.raises(ValueError, match='begin is a share'):
+        FixedNormHook(begin=1.5)
 
 
 def rates(schedule: str) -> list[list[float]]:

@@ -78,6 +78,37 @@ def test_a_pair_of_different_objects_has_16_negatives_in_the_center():
     assert (counts > 0).any(dim=1).any(dim=1).all()  # all five anchors are drawn
 
 
+def test_background_is_drawn_in_proportion_to_its_chances():
+    """Two groups of background: ten anchors with chance .9 and the rest with .001 (2.9 in all); of 55 draws without replacement
+    nearly all of the ten are among them, of all drawn alike 55 * 10 / 3000."""
+    box = around(127, 127, 64, 64)
+    background = targets(box, limits=AnchorLimits(total=5000)).labels.flatten() == 0
+    likely = background.nonzero()[::300, 0][:10]
+    chances = torch.full((1, 3125), 0.001)
+    chances[0, likely] = 0.9
+    weighted, alike = (sum((targets(box, seed=seed, **more).labels.flatten()[likely] == 0).sum().item() for seed in range(20))
+                       for more in (dict(chances=chances), {}))
+    assert weighted >= 195 and alike <= 20
+    found = targets(box, chances=chances)
+    assert (found.labels == 1).sum() == 9 and (found.labels == 0).sum() == 55
+
+
+def test_a_box_like_no_anchor_takes_the_best_ones():
+    """A square of 100 px: anchors of 64 x 64 inside it overlap by 4096 / 10000; no other shape by more."""
+    box = around(127, 127, 100, 100)
+    assert (targets(box).labels == 1).sum() == 0
+    places = (targets(box, limits=AnchorLimits(least=0.3, most_positives=99)).labels[0] == 1).nonzero()
+    squares = places[places[:, 0] == 2]  # all that lie inside, up to 18 px from the middle
+    assert len(squares) == 25 and (squares[:, 1:] - 12).abs().max() == 2 and set(places[:, 0].tolist()) <= {1, 2, 3}
+    found = targets(box, limits=AnchorLimits(least=0.3))
+    assert ((found.labels == 1).sum(), (found.labels == 0).sum()) == (16, 48)
+    assert (targets(box, limits=AnchorLimits(least=0.5)).labels == 1).sum() == 0
+    assert torch.equal(targets(around(127, 127, 64, 64), limits=AnchorLimits(least=0.3)).labels,
+                       targets(around(127, 127, 64, 64)).labels)
+    large = targets(around(127, 127, 140, 140), limits=AnchorLimits(least=0.1, most_positives=999))
+    assert (large.labels[0, 2, 12, 12], large.weights.sum().item()) == (1, pytest.approx(1, abs=1e-5))  # .21, no background
+
+
 def test_draws_follow_the_generator_and_differ():
     box = around(127, 127, 64, 64)
     assert torch.equal(targets(box, seed=1).labels, targets(box, seed=1).labels)

@@ -19,7 +19,8 @@ class CropPair(BaseTransform):
     """Cuts a square around the object out of each frame, moved and stretched a little.
 
     A box of w x h pixels has the context c = (w + h) / 2; a square of side sqrt((w + c)(h + c)) around it becomes
-    127 pixels wide, and both images of a pair show their object in this size. Outside of the frame is the frame's
+    127 pixels wide, and both images of a pair show their object in this size; where the box of the frame before is known
+    (``last_bbox``), the search image is cut around that one, as a tracker does. Outside of the frame is the frame's
     mean color. Draws from numpy's global generator.
 
     After it, ``gt_bboxes`` are in pixels of the crop with the origin in the center of its first pixel, as anchors are.
@@ -46,7 +47,8 @@ class CropPair(BaseTransform):
         for t, size in enumerate(self.sizes):
             image, box = results['img'][t], results['gt_bboxes'][t]
             shift, stretch = rng.uniform(-1, 1, (2, 2))
-            matrix = self._matrix(box[0], size, shift * self.shifts[t], 1 + stretch * self.scales[t])
+            last = results.get('last_bbox', (None, None))[t]
+            matrix = self._matrix(box[0] if last is None else last, size, shift * self.shifts[t], 1 + stretch * self.scales[t])
             if flip:
                 matrix = np.array([[-1, 0, size - 1], [0, 1, 0]]) @ np.vstack([matrix, (0, 0, 1)])
             images.append(cv2.warpAffine(image, matrix, (size, size), borderValue=cv2.mean(image)))

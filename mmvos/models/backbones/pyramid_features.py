@@ -111,7 +111,8 @@ class PyramidFeatures(BaseModule):
         index = index.to(views.index.device)
         margin = BORDER_CELLS if views.cells >= _WHOLE else 0
         first = (index[:, 1:].flip(1) - margin) * CELL  # (P, 2): x, y in window pixels
-        return tuple(self._sample(views, index[:, 0], first + EDGES[pixels], count, pixels) for count, pixels in PATCHES)
+        return tuple(self._sample(views, index[:, 0], first + EDGES[pixels], count, pixels, samples=1)
+                     for count, pixels in PATCHES)
 
     @staticmethod
     def color(frame: Frame) -> tuple[int, int, int]:
@@ -126,10 +127,10 @@ class PyramidFeatures(BaseModule):
     def _top(self, views: Views) -> Tensor:
         windows = torch.arange(len(views.index), device=views.index.device)
         corners = views.corners.new_full((len(windows), 2), EDGES[CELL])
-        adjusted: Tensor = self.adjust(self._sample(views, windows, corners, views.cells, CELL))
+        adjusted: Tensor = self.adjust(self._sample(views, windows, corners, views.cells, CELL, samples=2))
         return adjusted
 
-    def _sample(self, views: Views, windows: Tensor, corners: Tensor, count: int, pixels: int) -> Tensor:
+    def _sample(self, views: Views, windows: Tensor, corners: Tensor, count: int, pixels: int, samples: int) -> Tensor:
         """Squares of count x count cells, each from the level whose cells are about as large.
 
         Args:
@@ -137,14 +138,17 @@ class PyramidFeatures(BaseModule):
             windows: (P,) of each square its window.
             corners: (P, 2) left and top in window pixels.
             count, pixels: how many cells in a row, and the window pixels of each.
+            samples: points in a row of each cell: one is enough for masks, places that are compared need two.
         """
         scales = views.scales[windows]
         start = views.corners[windows] + corners * scales[:, None]
         rois = torch.cat([views.index[windows][:, None].to(start), start, start + (count * pixels * scales)[:, None]], dim=1)
         steps = (scales * (pixels / self.strides[0])).log2().round().clamp(0, len(views.maps) - 1).long()
+        if len(steps) and (steps == steps[0]).all():
+            return roi_align(views.maps[steps[0]], rois, count, 1 / self.strides[steps[0]], samples)
         found = start.new_zeros(len(rois), views.maps[0].shape[1], count, count)
         for level, (features, stride) in enumerate(zip(views.maps, self.strides)):
             place = (steps == level).nonzero()[:, 0]
             if len(place):
-                found = found.index_copy(0, place, roi_align(features, rois[place], count, 1 / stride, 2))
+                found = found.index_copy(0, place, roi_align(features, rois[place], count, 1 / stride, samples))
         return found

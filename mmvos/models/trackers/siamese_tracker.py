@@ -8,7 +8,7 @@ frame, n x n cells, N anchors, S x S pixels of a mask; boxes are centre and size
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,60 +18,19 @@ from mmengine.model import BaseModule
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmvos.ops.anchor_targets import anchor_targets
-from mmvos.ops.anchors import STRIDE, anchor_grid, change_penalty, cosine_window, decode_boxes
+from mmvos.ops.anchor_targets import AnchorLimits, anchor_targets
+from mmvos.ops.anchors import STRIDE, Candidates, Choice, anchor_grid, change_penalty, cosine_window, decode_boxes
 from mmvos.ops.crop import TEMPLATE, mask_area, paste_mask, search_side, template_side, window_around
 from mmvos.ops.masks import center_probabilities
-from mmvos.ops.polygons import SMALLEST_AREA, Polygon, box_polygon, mask_box, mask_polygon
+from mmvos.ops.object_state import ObjectState, inside
+from mmvos.ops.polygons import SMALLEST_AREA, box_polygon, mask_box, mask_polygon
 from mmvos.ops.siamese_losses import WINDOW, box_loss, mask_loss, mask_overlap, mask_windows, positive_cells, score_loss
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
 SMALLEST = 10.0  # frame pixels, of the box that is followed
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class ObjectState:
-    """What is known of one object between two frames.
-
-    Attributes:
-        id: its name.
-        center, size: (x, y) and (width, height) of the upright box that is followed, in frame pixels.
-        kernels: (3, C, a, a), the template in the frame where it was given.
-        color: what is put around that frame's edges, and those of all later ones.
-        score: of the anchor chosen in the last frame, 1 in the first.
-        polygon: four corners: the rotated box of the last mask, or the upright one where that mask is too small.
-    """
-
-    id: int
-    center: Point
-    size: Point
-    kernels: Tensor
-    color: tuple[int, int, int]
-    score: float
-    polygon: Polygon
-
 
 States = tuple[ObjectState, ...]
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What the anchors of K search windows say.
-
-    Attributes:
-        boxes: (K, N, 4) centre from the window's middle, and size, in pixels of the search window; float64.
-        scores: (K, N) probabilities that it is the object.
-        penalties: (K, N) in (0, 1], for changes of size and shape.
-        best: (K, T) the anchors with the highest scores after penalties and distance from the middle, the highest first; T = 1
-            where there is no vote.
-    """
-
-    boxes: Tensor
-    scores: Tensor
-    penalties: Tensor
-    best: Tensor
 
 
 @MODELS.register_module()
@@ -90,12 +49,21 @@ class SiameseTracker(BaseModule):
         loss_weights: of score, box and mask; (0, 0, 36) where only the mask is trained.
         voting: config of a ``VotingMaskHead``, which then gives the masks (S2iamMask) and is all that is trained.
         most_masks: at most so many cells of a batch, drawn at random, are trained to give a mask; None: all.
+        motion: share of an object's last displacement by which the search window is moved ahead; with 0, as published, it is
+            looked for where it was.
+        lost_score: an object whose chosen anchor scores less has no mask in the frame and stays where it was looked for; with 0,
+            as published, every object is somewhere in every frame.
+        hard_negatives: background anchors are drawn in proportion to the network's own belief that they are the object
+            (importance sampling), and not all alike, as published.
+        least_overlap: where no anchor has an overlap of .6 with the object, those with the highest are trained to be it if theirs
+            is above this.
     """
 
     def __init__(self, features: dict[str, Any], neck: dict[str, Any], head: dict[str, Any], search_size: int = 255,
                  mask_threshold: float = 0.35, penalty: float = 0.04, window_influence: float = 0.4,
                  size_rate: float = 1.0, loss_weights: tuple[float, float, float] = (1.0, 1.2, 36.0),
-                 voting: dict[str, Any] | None = None, most_masks: int | None = None) -> None:
+                 voting: dict[str, Any] | None = None, most_masks: int | None = None,
+                 motion: float = 0.0, lost_score: float = 0.0, hard_negatives: bool = False, least_overlap: float = 0.6) -> None:
         super().__init__()
         self.features = MODELS.build(features)
         self.neck = MODELS.build(neck)
@@ -103,7 +71,8 @@ class SiameseTracker(BaseModule):
         self.voting: Any = MODELS.build(voting) if voting else None
         self.search_size, self.mask_threshold = search_size, mask_threshold
         self.penalty, self.window_influence, self.size_rate = penalty, window_influence, size_rate
-        self.loss_weights, self.most_masks = loss_weights, most_masks
+        self.loss_weights, self.most_masks, self.hard_negatives = loss_weights, most_masks, hard_negatives
+        self.motion, self.lost_score, self.limits = motion, lost_score, AnchorLimits(least=least_overlap)
         self.cells = (search_size - TEMPLATE) // STRIDE + 9  # n
 
     def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool],
@@ -141,6 +110,7 @@ class SiameseTracker(BaseModule):
         """
         if not states:
             return frame.image.new_zeros(0, *frame.image.shape[2:]), states
+        before, states = states, tuple(s.ahead(self.motion, *frame.meta.network_shape) for s in states)
         scales = [TEMPLATE / template_side(*s.size) for s in states]
         windows = [window_around(s.center, search_side(TEMPLATE / scale, self.search_size))
                    for s, scale in zip(states, scales, strict=True)]
@@ -154,12 +124,15 @@ class SiameseTracker(BaseModule):
                       for mask, s, window, cell in zip(masks, states, windows, cells, strict=True)]
             threshold = self.mask_threshold
         else:
-            chosen = candidates.boxes.gather(1, candidates.best[..., None].expand(-1, -1, 4))
-            rois = self.voting.rois(chosen, self.search_size)
+            voters = candidates.boxes.gather(1, candidates.best[..., None].expand(-1, -1, 4))
+            rois = self.voting.rois(voters, self.search_size)
             logits = self.voting(self.neck.correlate(kernels, search, 'mask', 3), search, rois)
             pasted = self.voting.vote(logits, rois, windows, self.search_size, *frame.meta.network_shape)
             threshold = self.voting.threshold
-        moved = self._moved(states, candidates, scales, [mask > threshold for mask in pasted], *frame.meta.network_shape)
+        chosen = candidates.chosen()
+        pasted = [mask if score >= self.lost_score else np.full_like(mask, -1) for mask, (_, score, _) in zip(pasted, chosen)]
+        found = self._moved(states, chosen, scales, [mask > threshold for mask in pasted], *frame.meta.network_shape)
+        moved = tuple(new.after(old) if new.score >= self.lost_score else new for new, old in zip(found, before, strict=True))
         return self._probabilities(frame, pasted, threshold), moved
 
     @staticmethod
@@ -215,7 +188,8 @@ class SiameseTracker(BaseModule):
             return self._vote_loss(templates, searches, boxes + 0.5, masks, has_mask)
         scores, deltas, mask_map, levels = self.compare(templates, searches)
         size, cells = searches.shape[-1], scores.shape[-1]
-        targets = anchor_targets(anchor_grid(cells, size // 2).to(boxes), boxes, negative, cells)
+        chances = self.head.flatten(scores.detach(), deltas.detach())[0].clamp(min=1e-4) if self.hard_negatives else None
+        targets = anchor_targets(anchor_grid(cells, size // 2).to(boxes), boxes, negative, cells, self.limits, chances=chances)
         index = positive_cells(targets.labels, has_mask)
         index = index[torch.randperm(len(index), device=index.device)[:self.most_masks]]
         windows = mask_windows(masks, index, ((cells - 1) * STRIDE + WINDOW - size) // 2)
@@ -234,7 +208,7 @@ class SiameseTracker(BaseModule):
         ranks = penalties * scores * (1 - self.window_influence) + window * self.window_influence
         if self.voting is None:
             return Candidates(boxes, scores, penalties, ranks.argmax(dim=1, keepdim=True))
-        last = boxes.new_tensor([_seen_from(s, scale) for s, scale in zip(states, scales, strict=True)])
+        last = boxes.new_tensor([s.seen(scale) for s, scale in zip(states, scales, strict=True)])
         return Candidates(boxes, scores, penalties, self.voting.prefer(ranks, boxes, last).topk(self.voting.top_k).indices)
 
     def _decoded(self, kernels: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
@@ -263,14 +237,14 @@ class SiameseTracker(BaseModule):
             logits = self.head.refine(features, self.features.patches(levels, index))
         return logits
 
-    def _moved(self, states: States, candidates: Candidates, scales: Sequence[float], masks: Sequence[NDArray[np.bool_]],
+    def _moved(self, states: States, chosen: Sequence[Choice], scales: Sequence[float], masks: Sequence[NDArray[np.bool_]],
                height: int, width: int) -> States:
         """The states after the frame, from the best candidates and the masks in the frame."""
-        objects = torch.arange(len(states), device=candidates.best.device)
-        boxes, scores, penalties = (item[objects, candidates.best[:, 0]].tolist()
-                                    for item in (candidates.boxes, candidates.scores, candidates.penalties))
         moved = []
-        for state, scale, mask, (dx, dy, w, h), score, penalty in zip(states, scales, masks, boxes, scores, penalties):
+        for state, scale, mask, ((dx, dy, w, h), score, penalty) in zip(states, scales, masks, chosen):
+            if score < self.lost_score:
+                moved.append(replace(state, score=score, velocity=(0.0, 0.0)))
+                continue
             rate = penalty * score * self.size_rate
             center = (state.center[0] + dx / scale, state.center[1] + dy / scale)
             size = (state.size[0] * (1 - rate) + w / scale * rate, state.size[1] * (1 - rate) + h / scale * rate)
@@ -279,7 +253,7 @@ class SiameseTracker(BaseModule):
                 polygon = box_polygon(center, size)
             elif self.voting is not None:
                 center, size = mask_box(mask)
-            center = min(max(center[0], 0.0), width), min(max(center[1], 0.0), height)
+            center = inside(center, height, width)
             size = max(min(size[0], width), SMALLEST), max(min(size[1], height), SMALLEST)
             moved.append(replace(state, center=center, size=size, score=score, polygon=polygon))
         return tuple(moved)
@@ -291,10 +265,3 @@ class SiameseTracker(BaseModule):
         found = frame.image.new_zeros(len(masks), *frame.image.shape[2:])
         found[:, :height, :width] = torch.from_numpy(np.stack(masks)).to(found)
         return center_probabilities(found, threshold)
-
-
-def _seen_from(state: ObjectState, scale: float) -> tuple[float, float, float, float]:
-    """The upright box around an object's last polygon: centre from the window's middle, and size, in window pixels."""
-    left, top, right, bottom = (f(point[i] for point in state.polygon) for f in (min, max) for i in (0, 1))
-    x, y = state.center
-    return ((left + right) / 2 - x) * scale, ((top + bottom) / 2 - y) * scale, (right - left) * scale, (bottom - top) * scale

@@ -85,6 +85,42 @@ def test_the_score_is_that_of_the_best_anchor(model, monkeypatch):
     assert all(item.score <= 0.03 for item in result.objects)
 
 
+def test_an_object_below_the_lost_score_has_no_mask_and_stays(model, monkeypatch):
+    """In frame 1 object 1 scores .3 and object 4 .6, in frame 2 both .6."""
+    decoded, factors = model.tracker._decoded, {0: (1.0, 1.0), 1: (0.3, 0.6), 2: (0.6, 0.6)}
+    monkeypatch.setattr(model.tracker, '_decoded', lambda kernels, search: (
+        torch.tensor(factors[time], dtype=torch.float64)[:, None].expand(-1, 5 * 625), decoded(kernels, search)[1]))
+    found = {}
+    for lost_score in (0.0, 0.5):
+        monkeypatch.setattr(model.tracker, 'lost_score', lost_score)
+        state, found[lost_score] = model.init_state(), []
+        with torch.no_grad():
+            for time in factors:
+                state, result = model.step(frame_for(model, time), state, None if time else boxed(1, 4))
+                found[lost_score].append((state, result.objects[0]))
+    (begin, _), (lost, item), (back, _) = found[0.5]
+    assert (lost[0].center, lost[0].size, lost[0].polygon) == (begin[0].center, begin[0].size, begin[0].polygon)
+    assert lost[0].score == 0.3 and item.score == 0 and not decode(item.mask).any()
+    assert_same(lost[1], found[0.0][1][0][1])
+    assert back[0].score == 0.6 and back[0].center != lost[0].center
+
+
+def test_motion_moves_the_search_window_ahead(model, monkeypatch):
+    """With the window ahead by the whole last move the frame is searched around there."""
+    looked: list[tuple[int, ...]] = []
+    look = model.tracker.features.look
+    monkeypatch.setattr(model.tracker.features, 'look', lambda frame, windows, colors, size: (
+        looked.append(windows[0]), look(frame, windows, colors, size))[1])
+    monkeypatch.setattr(model.tracker, 'motion', 1.0)
+    states = [state[0] for state, _ in follow(model, boxed(1), 3)]
+    assert len(looked) == 4 and states[0].velocity == (0, 0)  # template, its own frame, and two more
+    first, second = states[0].center, states[1].center
+    assert states[1].velocity == (second[0] - first[0], second[1] - first[1]) != (0, 0)
+    middle = [corner + looked[3][2] / 2 for corner in looked[3][:2]]
+    expected = [min(max(2 * b - a, 0), side) for a, b, side in zip(first, second, (WIDTH, HEIGHT))]
+    assert middle == pytest.approx(expected, abs=1.01)  # windows lie on whole pixels
+
+
 @pytest.mark.parametrize('box', [(96.0, 0.0, 120.0, 20.0), (-30.0, 5.0, 0.0, 30.0), (10.0, -9.0, 20.0, -1.0)])
 def test_a_box_outside_the_frame_is_refused(model, box):
     with pytest.raises(ValueError, match=r'box prompt of object 3 lies outside the frame of 96x72'):

@@ -1,0 +1,24 @@
+# S2iamMask's second stage on few data, from SiamMask's (siammask-sharp_r50_mixed.py): only the head that votes is trained. What
+# docs/results.md measures.
+_base_ = [
+    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_mixed.py',
+    '../_base_/schedules/siammask_short.py', '../_base_/default_runtime.py'
+]
+
+iterations = 300
+load_from = 'work_dirs/siammask-sharp_r50_mixed/iter_450.pth'
+model = dict(tracker=dict(head=dict(refine=None), voting=dict(type='mmvos.VotingMaskHead', channels=256)))
+train_dataloader = dict(batch_size=6, dataset=dict(negative=0.0))
+train_cfg = dict(max_iters=iterations, val_interval=iterations)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
+]
+custom_hooks = [
+    dict(type='mmvos.FreezeHook', modules=[r'tracker\.(features|neck|head)']),
+    dict(type='mmvos.NonFiniteLossHook', action='skip'),
+    dict(type='mmvos.IterationSeedHook'),
+]
+default_hooks = {{_base_.short_hooks}}
+log_processor = dict(by_epoch=False)
+find_unused_parameters = True
