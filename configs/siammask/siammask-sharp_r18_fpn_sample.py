@@ -29,9 +29,10 @@ model = dict(
         head=dict(
             channels=channels,
             refine=dict(type='mmvos.MaskRefiner', in_channels=(channels, channels, channels), channels=channels)),
-        size_rate=0.4,
+        loss_weights=(2.0, 3.0, 36.0),
+        size_rate=0.25,
         window_influence=0.5,
-        motion=0.7,
+        motion=0.8,
         lost_score=0.1,
         most_masks=24,
         hard_negatives=True,
@@ -85,7 +86,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=i
 optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
     dtype='auto',
-    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.02),
+    optimizer=dict(type='AdamW', lr=2.5e-3, weight_decay=0.02),
     clip_grad=dict(max_norm=10, norm_type=2))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
