@@ -208,7 +208,8 @@ def test_parts_of_siamese_tracking_agree(name):
     assert crop.search_size == (143 if config.model.tracker.get('loss_weights') == (0, 0, 36) else 255)
     # The stage freezes what it should, by names that the model has.
     freezes = [hook for hook in config.custom_hooks if hook.type == 'mmvos.FreezeHook']
-    staged = config.train_cfg.type == 'EpochBasedTrainLoop' or 'voting' in config.model.tracker  # short ones freeze for a vote only
+    # Short trainings have no stages within, except before a vote.
+    staged = config.train_cfg.type == 'EpochBasedTrainLoop' or 'voting' in config.model.tracker
     assert len(freezes) == staged
     model = MODELS.build(config.model)
     for freeze in freezes:

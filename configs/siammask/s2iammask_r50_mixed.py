@@ -1,5 +1,5 @@
-# S2iamMask's second stage on few data, from SiamMask's (siammask-sharp_r50_mixed.py): only the head that votes is trained; the refining
-# module comes along unused. What docs/results.md measures.
+# S2iamMask's second stage on few data, from SiamMask's (siammask-sharp_r50_mixed.py): only the head that votes is trained, the
+# refining module comes along unused. What docs/results.md measures.
 _base_ = [
     '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_mixed.py',
     '../_base_/schedules/siammask_short.py', '../_base_/default_runtime.py'

@@ -1,5 +1,5 @@
 # Third stage of SiamMask on few data, from siammask-sharp_r50_mixed.py: 900 iterations more, with hard negatives, search windows
-# around the box of the frame before, and batch norms whose statistics are fixed after 40 % of them. What docs/results.md measures.
+# around the box of the frame before, and batch norms whose statistics are fixed after 40 %. What docs/results.md measures.
 _base_ = [
     '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_mixed.py',
     '../_base_/schedules/siammask_short.py', '../_base_/default_runtime.py'

@@ -76,8 +76,7 @@ class VotingMaskHead(BaseModule):
 
     def rois(self, boxes: Tensor, size: int) -> Tensor:
         """Regions (K * T, 5) of the candidates' boxes (K, T, 4), enlarged, inside a window of ``size`` pixels."""
-        grown = torch.cat([boxes[..., :2], boxes[..., 2:] * (1 + 2 * self.enlarge)], dim=-1)
-        corners = (_corners(grown) + size / 2).clamp(0, size)
+        corners = self._grown(_corners(boxes) + size / 2, size)
         windows = torch.arange(len(boxes), device=boxes.device)[:, None, None].expand(-1, boxes.shape[1], 1)
         return torch.cat([windows.to(corners), corners], dim=-1).flatten(0, 1).float()
 
@@ -114,6 +113,8 @@ class VotingMaskHead(BaseModule):
              usable: Tensor) -> dict[str, Tensor]:
         """Binary cross entropy of the masks of regions on the object: its own box, and candidates of the first stage.
 
+        Regions are enlarged as in ``rois``, so that what is trained is what votes.
+
         Args:
             correlation, search: see ``forward``.
             scores: (K, N) of the anchors.
@@ -129,12 +130,17 @@ class VotingMaskHead(BaseModule):
             kept = nms(corners, scores[k, best].float(), OVERLAP)[1][:PROPOSALS]
             corners = torch.cat([truth[k, None], corners[kept]])
             corners = corners[bbox_overlaps(corners, truth[k, None])[:, 0] >= SAME]
-            regions.append(F.pad(corners, (1, 0), value=float(k)))
+            regions.append(F.pad(self._grown(corners, masks.shape[2]), (1, 0), value=float(k)))
         rois = torch.cat(regions) if regions else truth.new_zeros(0, 5)
         logits = self(correlation, search, rois)
         target = (roi_align(masks[:, None].float(), rois, SIZE, 1.0, 2)[:, 0] >= 0.5).float()
         total = F.binary_cross_entropy_with_logits(logits, target, reduction='sum')
         return dict(loss_vote=self.loss_weight * total / max(target.numel(), 1))
+
+    def _grown(self, corners: Tensor, size: int) -> Tensor:
+        """Boxes (..., 4) xyxy with ``enlarge`` of their sides added at each side, inside a window of ``size`` pixels."""
+        margin = self.enlarge * (corners[..., 2:] - corners[..., :2])
+        return torch.cat([corners[..., :2] - margin, corners[..., 2:] + margin], dim=-1).clamp(0, size)
 
     def _decode(self, features: Tensor) -> Tensor:
         """(R, C, 28, 28) -> (R, 28, 28)."""

@@ -102,7 +102,8 @@ def test_candidates_where_the_object_was_are_preferred(head):
 
 
 def test_loss_looks_at_regions_on_the_object_only():
-    """The object's box and the one candidate of three that overlaps it by half or more; a window without a mask gives 0."""
+    """The object's box and the one candidate of three that overlaps it by half or more, with .4 of their sides around them, as
+    those that vote; a window without a mask gives 0."""
     torch.manual_seed(0)
     head = VotingMaskHead(channels=CHANNELS, loss_weight=2.0)
     maps = torch.rand(2, CHANNELS, 31, 31)
@@ -115,7 +116,7 @@ def test_loss_looks_at_regions_on_the_object_only():
     head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[2]))
     loss = head.loss(maps, maps, scores, boxes, truth, masks, torch.tensor([True, False]))['loss_vote']
     assert seen[0][:, 0].tolist() == [0, 0]  # box 1 is suppressed by box 0, box 2 is elsewhere
-    torch.testing.assert_close(seen[0][1, 1:], torch.tensor([95.5, 95.5, 159.5, 159.5]))
+    torch.testing.assert_close(seen[0][1, 1:], torch.tensor([95.5, 95.5, 159.5, 159.5]) + 25.6 * torch.tensor([-1, -1, 1, 1]))
     assert 0.5 < loss.item() < 10
     loss.backward()
     assert all(weight.grad is not None and torch.isfinite(weight.grad).all() for weight in head.parameters())
