@@ -1,7 +1,7 @@
 # MaskTrack on the sample videos (tools/dataset_converters/make_sample_videos.py): a ResNet-18 to stride 16, trained from scratch
 # within ten minutes on two CPU cores.
 _base_ = [
-    '../_base_/models/masktrack_r50s16.py', '../_base_/datasets/mask_clips.py', '../_base_/datasets/davis.py',
+    '../_base_/models/masktrack_r50s16.py', '../_base_/datasets/mask_clips.py', '../_base_/datasets/sample_videos.py',
     '../_base_/default_runtime.py'
 ]
 
@@ -35,21 +35,6 @@ train_dataloader = dict(
             dict(type='mmvos.DeformGuides'),
             dict(type='mmvos.PackClip'),
         ]))
-test_pipeline = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='mmvos.LoadFrame'),
-            dict(type='Resize', scale=(320, 180), keep_ratio=True),
-        ]),
-    dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
-]
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root + 'valid', split=None, layout='youtube-vos', merge_objects=False, pipeline=test_pipeline))
-test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type='mmvos.YouTubeVOSMetric', ground_truth=data_root + 'valid')
-test_evaluator = val_evaluator
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(

@@ -2,7 +2,7 @@
 # from scratch within ten minutes on two CPU cores. The network sees training windows in 0.4 to 0.9 times their size, as objects
 # in whole frames have all sizes.
 _base_ = [
-    '../_base_/models/siammask_fpn_r50.py', '../_base_/datasets/davis.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_fpn_r50.py', '../_base_/datasets/sample_videos.py', '../_base_/default_runtime.py'
 ]
 
 data_root = 'data/sample/'
@@ -61,26 +61,8 @@ train_dataloader = dict(
             dict(type='mmvos.ColorPair', gray=0.25, blur=0.18),
             dict(type='mmvos.PackPair'),
         ]))
-test_pipeline = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='mmvos.LoadFrame'),
-            dict(type='Resize', scale=(320, 180), keep_ratio=True),
-        ]),
-    dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
-]
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root + 'valid',
-        split=None,
-        layout='youtube-vos',
-        merge_objects=False,
-        prompt='box',
-        pipeline=test_pipeline))
+val_dataloader = dict(dataset=dict(prompt='box'))
 test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type='mmvos.YouTubeVOSMetric', ground_truth=data_root + 'valid')
-test_evaluator = val_evaluator
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(

@@ -14,10 +14,11 @@ class ObjectState:
 
     Attributes:
         id: its name.
-        center, size: (x, y) and (width, height) of the upright box that is followed, in frame pixels.
+        center, size: (x, y) and (width, height) of the upright box that is followed, in frame pixels; of a lost object the box
+            in which it was looked for.
         kernels: (3, C, a, a), the template in the frame where it was given.
         color: what is put around that frame's edges, and those of all later ones.
-        score: of the anchor chosen in the last frame, 1 in the first; below ``lost_score`` the rest is as it was last seen.
+        score: of the anchor chosen in the last frame, 1 in the first; of a lost object that of what was found instead.
         polygon: four corners: the rotated box of the last mask, or the upright one where that mask is too small.
         velocity: (x, y) by which the centre moved in the last frame, in frame pixels; 0 where it was not seen.
     """

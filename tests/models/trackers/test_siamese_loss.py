@@ -113,3 +113,22 @@ def test_no_more_cells_than_asked_for_give_masks(monkeypatch):
         assert torch.isfinite(losses_of(model, pair(), pair())['loss_mask'])
     assert all(len(index) == 3 for index in trained[1:])
     assert len({tuple(map(tuple, index.sort(dim=0).values.tolist())) for index in trained[1:]}) > 1
+
+
+def test_hard_negatives_are_the_likely_ones():
+    """Of background drawn in proportion to the net's own belief the score loss is larger than of background drawn alike."""
+    torch.manual_seed(0)
+    model = tiny_siamese()
+    means = []
+    for hard in (False, True):
+        model.tracker.hard_negatives = hard
+        means.append(sum(losses_of(model, pair())['loss_score'].item() for _ in range(20)) / 20)
+    assert means[1] > means[0] * 1.02
+
+
+def test_a_box_that_no_anchor_fits_is_learned_where_asked_for():
+    """A disk of 100 px overlaps the best anchors by .41: no positives as published, and then no box or mask loss."""
+    large = pair(box=(77, 77, 177, 177))
+    published, other = (losses_of(tiny_siamese(**more), large) for more in ({}, dict(least_overlap=0.3)))
+    assert published['loss_box'] == 0 and published['loss_mask'] == 0
+    assert other['loss_box'] > 0 and other['loss_mask'] > 0
