@@ -105,8 +105,12 @@ def test_a_box_like_no_anchor_takes_the_best_ones():
     assert (targets(box, limits=AnchorLimits(least=0.5)).labels == 1).sum() == 0
     assert torch.equal(targets(around(127, 127, 64, 64), limits=AnchorLimits(least=0.3)).labels,
                        targets(around(127, 127, 64, 64)).labels)
-    large = targets(around(127, 127, 140, 140), limits=AnchorLimits(least=0.1, most_positives=999))
-    assert (large.labels[0, 2, 12, 12], large.weights.sum().item()) == (1, pytest.approx(1, abs=1e-5))  # .21, no background
+    box = around(127, 127, 140, 140)  # .21 with squares of 64 px: below .3, and yet none of those that are not drawn is background
+    large = targets(box, limits=AnchorLimits(least=0.1, most_positives=999))
+    assert (large.labels[0, 2, 12, 12], large.weights.sum().item()) == (1, pytest.approx(1, abs=1e-5))
+    for seed in range(20):
+        drawn = targets(box, seed=seed, limits=AnchorLimits(least=0.1, total=3000)).labels
+        assert (drawn == 1).sum() == 16 and (drawn[large.labels == 1] != 0).all() and (drawn == 0).any()
 
 
 def test_draws_follow_the_generator_and_differ():
