@@ -105,7 +105,8 @@ def test_a_box_like_no_anchor_takes_the_best_ones():
     assert (targets(box, limits=AnchorLimits(least=0.5)).labels == 1).sum() == 0
     assert torch.equal(targets(around(127, 127, 64, 64), limits=AnchorLimits(least=0.3)).labels,
                        targets(around(127, 127, 64, 64)).labels)
-    box = around(127, 127, 140, 140)  # .21 with squares of 64 px: below .3, and yet none of those that are not drawn is background
+    # .21 with squares of 64 px: below .3, and yet none of those that are not drawn is background
+    box = around(127, 127, 140, 140)
     large = targets(box, limits=AnchorLimits(least=0.1, most_positives=999))
     assert (large.labels[0, 2, 12, 12], large.weights.sum().item()) == (1, pytest.approx(1, abs=1e-5))
     for seed in range(20):
