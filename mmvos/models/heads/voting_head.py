@@ -41,16 +41,21 @@ class VotingMaskHead(BaseModule):
         min_votes: votes that a pixel needs.
         smallest: area in pixels that the outline of a mask must enclose for the object to be followed by it.
         loss_weight: of the mask loss.
+        most_regions: at most so many regions of a window, the object's own box and others drawn at random, are learned from;
+            None: all. Candidates overlap, so that a few of more windows teach more in the same time.
     """
 
     def __init__(self, channels: int = 256, top_k: int = 10, iou_weight: float = 0.7, enlarge: float = 0.4,
-                 mask_threshold: float = 0.2, min_votes: int = 6, smallest: float = 1600.0, loss_weight: float = 36.0) -> None:
+                 mask_threshold: float = 0.2, min_votes: int = 6, smallest: float = 1600.0, loss_weight: float = 36.0,
+                 most_regions: int | None = None) -> None:
         super().__init__()
         if not 1 <= min_votes <= top_k:
             raise ValueError(f'min_votes must be between 1 and top_k ({top_k}), not {min_votes}')
+        if most_regions is not None and most_regions < 1:
+            raise ValueError(f'most_regions must be at least 1, not {most_regions}')
         self.top_k, self.iou_weight, self.enlarge = top_k, iou_weight, enlarge
         self.mask_threshold, self.min_votes, self.smallest = mask_threshold, min_votes, smallest
-        self.loss_weight = loss_weight
+        self.loss_weight, self.most_regions = loss_weight, most_regions
         half, quarter, small = channels // 2, channels // 4, channels // 16
         self.encoders = nn.ModuleList([_convolutions(channels), _convolutions(channels)])
         self.up1, self.up2 = nn.ConvTranspose2d(channels, quarter, 4, 2, 1), nn.ConvTranspose2d(quarter, small, 4, 2, 1)
@@ -130,6 +135,9 @@ class VotingMaskHead(BaseModule):
             kept = nms(corners, scores[k, best].float(), OVERLAP)[1][:PROPOSALS]
             corners = torch.cat([truth[k, None], corners[kept]])
             corners = corners[bbox_overlaps(corners, truth[k, None])[:, 0] >= SAME]
+            if self.most_regions is not None and len(corners) > self.most_regions:
+                drawn = torch.randperm(len(corners) - 1, device=corners.device)[:self.most_regions - 1] + 1
+                corners = corners[F.pad(drawn, (1, 0))]  # the object's own box is the first
             regions.append(F.pad(self._grown(corners, masks.shape[2]), (1, 0), value=float(k)))
         rois = torch.cat(regions) if regions else truth.new_zeros(0, 5)
         logits = self(correlation, search, rois)

@@ -124,6 +124,26 @@ def test_loss_looks_at_regions_on_the_object_only():
     assert nothing.item() == 0 and nothing.requires_grad
 
 
+@pytest.mark.parametrize(('most', 'kept'), [(None, 6), (4, 4), (1, 1), (99, 6)])
+def test_of_many_regions_the_object_and_a_draw_of_the_others_are_learned(most, kept):
+    """Five candidates of 60 x 60 pixels, moved by 12 and so not suppressed by each other, overlap the object by half or more."""
+    head = VotingMaskHead(channels=CHANNELS, most_regions=most)
+    steps = torch.tensor([[0.0, 0.0], [12, 0], [-12, 0], [0, 12], [0, -12]])
+    boxes = torch.cat([steps, torch.full((5, 2), 60.0)], dim=1)[None]
+    truth, masks = torch.tensor([[98.0, 98.0, 158.0, 158.0]]), torch.ones(1, 255, 255)
+    maps, seen = torch.rand(1, CHANNELS, 31, 31), []
+    head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[2]))
+    for seed in range(8):
+        torch.manual_seed(seed)
+        head.loss(maps, maps, torch.linspace(0.9, 0.5, 5)[None], boxes, truth, masks, torch.tensor([True]))
+    own = torch.tensor([0, 74.0, 74.0, 182.0, 182.0])
+    assert all(len(rois) == kept and torch.equal(rois[0], own) for rois in seen)
+    others = {tuple(row) for rois in seen for row in rois[1:].tolist()}
+    assert len(others) == (0 if kept == 1 else 5)  # with 4 the eight draws reach every candidate
+
+
 def test_impossible_votes_are_refused():
+    with pytest.raises(ValueError, match='most_regions must be at least 1, not 0'):
+        VotingMaskHead(channels=CHANNELS, most_regions=0)
     with pytest.raises(ValueError, match=r'min_votes must be between 1 and top_k \(4\), not 5'):
         VotingMaskHead(channels=CHANNELS, top_k=4, min_votes=5)
