@@ -57,17 +57,20 @@ def test_precision_of_the_forward_pass(dtype, expected):
     assert model(torch.ones(1, 2)).dtype == torch.float32
 
 
-def test_auto_depends_on_the_machine(monkeypatch):
-    for fast, expected in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda fast=fast: fast, raising=False)
-        model, wrapper = wrapped('auto')
-        with wrapper.optim_context(model):
-            assert model(torch.ones(1, 2)).dtype == expected
+@pytest.mark.parametrize(('amx', 'avx', 'expected'), [(True, False, torch.bfloat16), (False, True, torch.bfloat16),
+                                                      (False, False, torch.float32)])
+def test_auto_depends_on_the_machine(monkeypatch, amx, avx, expected):
+    monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda: avx, raising=False)
+    model, wrapper = wrapped('auto')
+    with wrapper.optim_context(model):
+        assert model(torch.ones(1, 2)).dtype == expected
 
 
 def test_auto_works_where_torch_cannot_tell(monkeypatch):
-    """torch 2.4 has no _is_amx_tile_supported."""
-    monkeypatch.delattr(torch.cpu, '_is_amx_tile_supported', raising=False)
+    """torch 2.4 has neither question."""
+    for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported'):
+        monkeypatch.delattr(torch.cpu, name, raising=False)
     model, wrapper = wrapped('auto')
     with wrapper.optim_context(model):
         assert model(torch.ones(1, 2)).dtype == torch.float32
