@@ -155,7 +155,8 @@ class StillPairs(BaseDataset):
         ann_file: the JSON file, relative to ``data_root``.
         data_root: root of ``ann_file`` and ``data_prefix``.
         data_prefix: ``img_path`` is the folder that the JSON's file names are relative to.
-        min_area: objects with a smaller box are not used, nor is a crowd.
+        min_area: objects with a smaller box are not used.
+        crowds: whether annotations of crowds are objects too.
         lazy_init: read the file at first use.
 
     Raises:
@@ -163,8 +164,8 @@ class StillPairs(BaseDataset):
     """
 
     def __init__(self, ann_file: str, data_root: str = '', data_prefix: dict[str, str] | None = None, min_area: int = 1000,
-                 lazy_init: bool = False) -> None:
-        self.min_area = min_area
+                 crowds: bool = False, lazy_init: bool = False) -> None:
+        self.min_area, self.crowds = min_area, crowds
         super().__init__(ann_file, data_root=data_root, data_prefix=data_prefix or dict(img_path=''), lazy_init=lazy_init)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -198,7 +199,7 @@ class StillPairs(BaseDataset):
         found = []
         for item in annotations:
             x, y, w, h = item['bbox']
-            if not item.get('iscrowd') and w * h >= self.min_area:
+            if (self.crowds or not item.get('iscrowd')) and w * h >= self.min_area:
                 found.append(dict(bbox=[x, y, x + w, y + h], mask=item.get('segmentation'), instance_id=item['id']))
         return found
 

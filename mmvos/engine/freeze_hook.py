@@ -1,6 +1,7 @@
 """Freezing parts of a model for a part of the training, as SiamMask's staged training needs it."""
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -66,6 +67,34 @@ class FreezeHook(Hook):
         if trained:
             runner.logger.info(f'iteration {runner.iter}: {", ".join(self.modules)} are trained from now on')
             self._own = []
+
+
+@HOOKS.register_module()
+class FreshOptimizerHook(Hook):
+    """Lets the optimizer forget its momentum where SiamMask's published training makes a new one.
+
+    Args:
+        at: shares of the iterations, in [0, 1], at which it forgets.
+        every_epoch: whether it forgets at the start of every epoch, too.
+
+    Raises:
+        ValueError: a share is out of range.
+    """
+
+    def __init__(self, at: Sequence[float] = (), every_epoch: bool = False) -> None:
+        if not all(0 <= share <= 1 for share in at):
+            raise ValueError(f'at has shares of the training between 0 and 1, not {list(at)}')
+        self.at, self.every_epoch = tuple(at), every_epoch
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Forgets, if every epoch is to start afresh."""
+        if self.every_epoch:
+            runner.optim_wrapper.optimizer.state.clear()
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
+        """Forgets in the first iteration after a share of the training."""
+        if runner.iter in {math.ceil(share * runner.max_iters) for share in self.at}:
+            runner.optim_wrapper.optimizer.state.clear()
 
 
 @HOOKS.register_module()

@@ -34,7 +34,8 @@ class PromptedSegmenter(VideoModel):
     Args:
         tracker: config of the tracker; it has the weights.
         data_preprocessor: config of mmdet's ``TrackDataPreprocessor``.
-        merge: 'soft' (odds normalised over the objects) or 'hard' (the most certain object takes the pixel).
+        merge: 'soft' (odds normalised over the objects), 'hard' (the most certain object takes the pixel, of equal ones the last)
+            or 'hard-first' (of equal ones the first).
         init_cfg: mmengine's weight initialisation.
     """
 
@@ -43,8 +44,8 @@ class PromptedSegmenter(VideoModel):
     def __init__(self, tracker: dict[str, Any], data_preprocessor: dict[str, Any], merge: str = 'soft',
                  init_cfg: dict[str, Any] | None = None) -> None:
         super().__init__(data_preprocessor, True, init_cfg)
-        if merge not in ('soft', 'hard'):
-            raise ValueError(f"merge must be 'soft' or 'hard', not {merge!r}")
+        if merge not in ('soft', 'hard', 'hard-first'):
+            raise ValueError(f"merge must be 'soft', 'hard' or 'hard-first', not {merge!r}")
         self.tracker = MODELS.build(tracker)
         self.merge = merge
         self.to(memory_format=torch.channels_last)
@@ -114,8 +115,8 @@ class PromptedSegmenter(VideoModel):
 
     def _merged(self, probabilities: Tensor) -> Tensor:
         """What is left of each object beside the others: (K, H, W)."""
-        if self.merge == 'hard':
-            return hard_merge(probabilities)
+        if self.merge != 'soft':
+            return hard_merge(probabilities, first_wins=self.merge == 'hard-first')
         return soft_aggregate(probabilities)[0]
 
     def _merged_with(self, probabilities: Tensor, given: Sequence[bool]) -> Tensor:

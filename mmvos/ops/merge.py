@@ -23,22 +23,24 @@ def soft_aggregate(probabilities: Tensor, background: Tensor | None = None) -> t
     return merged[1:], merged[0]
 
 
-def hard_merge(probabilities: Tensor) -> Tensor:
-    """The rule of MaskTrack's public code: of the objects that claim a pixel (p >= .5) the most certain gets all of it.
+def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
+    """Of the objects that claim a pixel (p >= .5) the most certain gets all of it, as in MaskTrack's and SiamMask's public code.
 
-    The highest id (the last object) wins ties, and a loser's pixel is background for it, so that no pixel of a guide is outside
-    [-1, 1].
+    A loser's pixel is background for it, so that no pixel of a guide is outside [-1, 1].
 
     Args:
         probabilities: (K, H, W) in [0, 1].
+        first_wins: whether of equally certain objects the first gets the pixel, as in SiamMask; else the last, as in MaskTrack.
 
     Returns:
         (K, H, W), the winner 1 and everybody else 0.
     """
     if not len(probabilities):
         return probabilities
-    flipped = probabilities.flip(0)  # argmax gives the first of equal values
-    winner = len(probabilities) - 1 - flipped.argmax(dim=0)
+    if first_wins:
+        winner = probabilities.argmax(dim=0)
+    else:
+        winner = len(probabilities) - 1 - probabilities.flip(0).argmax(dim=0)  # argmax gives the first of equal values
     claimed = probabilities.amax(dim=0) >= 0.5
     numbers = torch.arange(len(probabilities), device=winner.device)[:, None, None]
     return ((numbers == winner) & claimed).to(probabilities.dtype)

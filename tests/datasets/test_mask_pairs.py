@@ -154,6 +154,20 @@ def test_coco_with_and_without_segmentation(tmp_path):
     assert seen[3]['gt_bboxes'][1].tolist() == [[30, 20, 70, 50]]
 
 
+def test_crowds_and_small_boxes_of_coco_where_asked_for(tmp_path):
+    source = write_coco(tmp_path, [square(), square(), square()])
+    content = json.loads((tmp_path / 'c.json').read_text())
+    content['annotations'][0].update(iscrowd=1, segmentation=vis.rectangle_runs(30, 20, 40, 30, 120, 160))
+    content['annotations'][1].update(bbox=[30, 20, 4, 3], segmentation=square(w=4, h=3))
+    content['annotations'][2].update(bbox=[30, 20, 0, 30], segmentation=[])
+    (tmp_path / 'c.json').write_text(json.dumps(content))
+    pairs = MaskPairDataset([dict(source, min_area=1, crowds=True)], negative=0.0, samples=[40])
+    seen = {item['video_id'][0]: item for item in (pairs[i] for i in range(40))}
+    assert sorted(seen) == [1, 2] and seen[1]['gt_masks'][0].masks.sum() == 1200
+    for options in (dict(min_area=1), dict(min_area=100, crowds=True)):
+        assert len(DATASETS.build(dict(source, **options))) == 1
+
+
 @pytest.mark.parametrize('kind', ['missing', 'damaged', 'empty'])
 def test_bad_coco_files_are_named(tmp_path, kind):
     source = write_coco(tmp_path, [square()])
@@ -216,7 +230,8 @@ def test_jitter_stays_in_its_bounds_and_moves_box_and_mask_together(tmp_path):
         ratios += [(x2 - x1) / (40 * scale), (y2 - y1) / (30 * scale)]
         x, y, w, h = cv2.boundingRect(instances.masks.masks[0])
         assert [x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5] == pytest.approx([x1, y1, x2, y2], abs=1.01)
-    assert -20 <= min(centers) < -15 and 15 < max(centers) <= 20
+    shifts = np.array(centers) / np.array(ratios)  # the way of the centre is stretched as the object is
+    assert -20 - 1e-3 <= shifts.min() < -15 and 15 < shifts.max() <= 20 + 1e-3 and np.abs(centers).max() > 20
     assert 1 / 1.1 - 1e-3 <= min(ratios) < 0.93 and 1.08 < max(ratios) <= 1 / 0.9 + 1e-3
 
 
@@ -240,7 +255,10 @@ def test_gray_tint_and_blur(tmp_path):
     gray = inputs(gray=1, tint=0, blur=0)[0]
     assert (gray[:, 0] == gray[:, 1]).all() and (gray[:, 0] == gray[:, 2]).all() and not (gray[1] == plain[0][1]).all()
     tinted = inputs(gray=0, tint=0.3, blur=0)
-    offsets = np.array([(image[1, :, 2, 2] - plain[0][1, :, 2, 2]).tolist() for image in tinted])
+    moved = np.array([(image[1] - plain[0][1]).flatten(1).tolist() for image in tinted])  # (40, 3, pixels)
+    assert moved.std(axis=2).max() < 1e-4 and (moved != moved.round()).any()  # all pixels by the same: none is rounded
+    assert min(image[1].min() for image in tinted) < 0  # nor cut at 0
+    offsets = moved[:, :, 0]
     assert offsets.std(axis=0) == pytest.approx([10] * 3, rel=0.5)
     blurred = [(image - old).abs().flatten(1).sum(dim=1) for image, old in zip(inputs(gray=0, tint=0, blur=1.0), plain)]
     changed = [bool(search > 0) for _, search in blurred]

@@ -12,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from mmvos.engine import FixedNormHook, FreezeHook
+from mmvos.engine import FixedNormHook, FreezeHook, FreshOptimizerHook
 
 SCHEDULES = Path(__file__).resolve().parents[2] / 'configs/_base_/schedules'
 
@@ -130,3 +130,31 @@ def test_learning_rates_of_the_refine_stage():
     head, _ = zip(*rates('siammask_refine'))
     for epoch, value in {0: .01, 1: .00929635, 18: .00268923, 19: .0025}.items():
         assert head[epoch] == pytest.approx(value, rel=2e-5)
+
+
+@pytest.mark.parametrize(('hook', 'start', 'fresh'), [
+    (FreshOptimizerHook(), 0, []), (FreshOptimizerHook(at=[0.5]), 0, [4]), (FreshOptimizerHook(at=[0.5]), 5, []),
+    (FreshOptimizerHook(at=[0.3, 0.9]), 0, [3]), (FreshOptimizerHook(every_epoch=True), 0, [0, 4]),
+])
+def test_momentum_is_forgotten_where_a_new_optimizer_is_due(hook, start, fresh):
+    """Eight iterations of two epochs; .3 is in the third, .9 after the seventh, which is the last."""
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1, momentum=0.9)
+    runner = SimpleNamespace(iter=0, max_iters=8, optim_wrapper=SimpleNamespace(optimizer=optimizer))
+    weight.grad = torch.ones(1)
+    optimizer.step()
+    found = []
+    for runner.iter in range(start, 8):
+        if runner.iter % 4 == 0:
+            hook.before_train_epoch(runner)
+        hook.before_train_iter(runner, runner.iter)
+        before = weight.item()
+        optimizer.step()
+        if before - weight.item() == 1:  # without momentum the step is the gradient
+            found.append(runner.iter)
+    assert found == fresh
+
+
+def test_shares_out_of_range_are_refused():
+    with pytest.raises(ValueError, match=r'between 0 and 1, not \[0.5, 2\]'):
+        FreshOptimizerHook(at=[0.5, 2])

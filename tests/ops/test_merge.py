@@ -25,6 +25,13 @@ def test_winner_of_a_pixel(logits, hard, soft):
         assert int(torch.cat([background[None], objects]).argmax()) == soft
 
 
+def test_first_of_equal_objects_where_asked_for():
+    """SiamMask's argmax: at the tie the first, elsewhere the most certain, nobody below one half."""
+    p = torch.tensor([[0.9, 0.6, 0.4], [0.9, 0.7, 0.4], [0.9, 0.5, 0.4]])[:, None]
+    assert hard_merge(p, first_wins=True)[:, 0].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert hard_merge(p)[:, 0].tolist() == [[0, 0, 0], [0, 1, 0], [1, 0, 0]]
+
+
 def test_soft_aggregation_numbers():
     p = torch.tensor([0.8, 0.6]).reshape(2, 1, 1)
     objects, background = soft_aggregate(p, torch.full((1, 1), 0.3))

@@ -20,12 +20,14 @@ train_dataloader = dict(
     dataset=dict(
         type='mmvos.MaskPairDataset',
         sources=[
-            dict(type='mmvos.FolderPairs', data_root='data/youtube_vos/train', frame_range=20),
+            dict(type='mmvos.FolderPairs', data_root='data/youtube_vos/train', frame_range=20, min_area=1001),
             dict(
                 type='mmvos.StillPairs',
                 data_root='data/coco/',
                 ann_file='annotations/instances_train2017.json',
-                data_prefix=dict(img_path='train2017')),
+                data_prefix=dict(img_path='train2017'),
+                min_area=1,
+                crowds=True),
         ],
         samples=[400_000, 200_000],
         negative=0.2,

@@ -4,7 +4,7 @@ model = dict(
     type='mmvos.PromptedSegmenter',
     data_preprocessor=dict(
         type='TrackDataPreprocessor', mean=[0., 0., 0.], std=[1., 1., 1.], bgr_to_rgb=False, pad_mask=False),
-    merge='hard',
+    merge='hard-first',
     tracker=dict(
         type='mmvos.SiameseTracker',
         features=dict(

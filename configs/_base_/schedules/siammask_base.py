@@ -15,6 +15,7 @@ param_scheduler = [
 ]
 stage_hooks = [  # custom_hooks = {{_base_.stage_hooks}} in a config, as the runtime has some of its own
     dict(type='mmvos.FreezeHook', modules=[r'tracker\.features\.backbone\.layer[23]'], until=0.5),
+    dict(type='mmvos.FreshOptimizerHook', at=(0.5, )),
     dict(type='mmvos.NonFiniteLossHook', action='skip'),
     dict(type='mmvos.IterationSeedHook'),
 ]

@@ -13,6 +13,7 @@ stage_hooks = [  # custom_hooks = {{_base_.stage_hooks}} in a config, as the run
     dict(
         type='mmvos.FreezeHook',
         modules=[r'tracker\.features', r'tracker\.neck\.(kernel|search)\.(score|box)', r'tracker\.head\.(score|box)']),
+    dict(type='mmvos.FreshOptimizerHook', every_epoch=True),
     dict(type='mmvos.NonFiniteLossHook', action='skip'),
     dict(type='mmvos.IterationSeedHook'),
 ]

@@ -32,7 +32,7 @@ class ColorPair(BaseTransform):
         self.gray, self.tint, self.blur = gray, tint, blur
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replaces ``img``, a list of (S, S, 3) uint8, template first."""
+        """Replaces ``img``, a list of (S, S, 3) uint8, template first, by float32."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
         gray = rng.random() < self.gray
         images = []
@@ -40,7 +40,7 @@ class ColorPair(BaseTransform):
             if gray:
                 image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
             offset = _COMPONENTS @ (rng.normal(size=3) * _SPREAD) * self.tint
-            image = cv2.transform(image, np.column_stack([np.eye(3), offset]).astype(np.float32))  # rounds and saturates
+            image = image.astype(np.float32) + offset.astype(np.float32)  # may leave 0 to 255
             images.append(self._blurred(image, rng) if t else image)
         return dict(results, img=images)
 

@@ -27,8 +27,10 @@ class CropPair(BaseTransform):
 
     Args:
         search_size: side of the search image in pixels; the template has 127.
-        template_shift, search_shift: the object's center is off the crop's by at most this in x and in y, in pixels of the crop.
-        template_scale, search_scale: its width and height are divided by factors between 1 - x and 1 + x, one each.
+        template_shift, search_shift: the object's center is off the crop's by at most this in x and in y, in pixels of the crop
+            before it is stretched.
+        template_scale, search_scale: width, height and the way of the center are divided by factors between 1 - x and 1 + x, one
+            for x and one for y.
         flip: probability that both crops are mirrored.
     """
 
@@ -62,7 +64,7 @@ class CropPair(BaseTransform):
         x1, y1, x2, y2 = (float(value) for value in box)
         factors = self.sizes[0] / context_side(x2 - x1, y2 - y1) / stretch
         center = np.array([x1 + x2 - 1, y1 + y2 - 1]) / 2
-        return np.column_stack([np.diag(factors), (size - 1) / 2 + shift - factors * center])
+        return np.column_stack([np.diag(factors), (size - 1) / 2 + shift / stretch - factors * center])
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(sizes={self.sizes}, shifts={self.shifts}, scales={self.scales}, flip={self.flip})')

@@ -35,7 +35,7 @@ class PackPair(BaseTransform):
         """Reads ``img``, ``gt_bboxes``, ``gt_masks`` and what is told of the pair, all of them lists of two."""
         template, search = results['img']
         assert len(template) <= len(search), 'the template is larger than the search image'
-        inputs = np.zeros((2, *search.shape), dtype=np.uint8)  # (2, S, S, 3)
+        inputs = np.zeros((2, *search.shape), dtype=search.dtype)  # (2, S, S, 3)
         inputs[0, :len(template), :len(template)] = template
         inputs[1] = search
         samples = []

@@ -73,13 +73,19 @@ class MaskRefiner(BaseModule):
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 256, 512), channels: int = 256) -> None:
-        super().__init__(init_cfg=dict(type='Kaiming', layer='Conv2d', a=1, mode='fan_in', nonlinearity='leaky_relu',
-                                       distribution='uniform'))
+        super().__init__()
         fine, middle, coarse = in_channels
         self.v0, self.v1, self.v2 = _pair(fine, 16, 4), _pair(middle, 64, 16), _pair(coarse, 128, 32)
         self.h2, self.h1, self.h0 = _pair(32, 32, 32), _pair(16, 16, 16), _pair(4, 4, 4)
         self.deconv = nn.ConvTranspose2d(channels, 32, 15, stride=15)
         self.post0, self.post1, self.post2 = (nn.Conv2d(i, o, 3, padding=1) for i, o in ((32, 16), (16, 4), (4, 1)))
+
+    def init_weights(self) -> None:
+        """He et al.'s uniform weights with gain 1 for convolutions; biases and the deconvolution stay as torch makes them."""
+        super().init_weights()
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_uniform_(layer.weight, a=1)
 
     def forward(self, features: Tensor, patches: Sequence[Tensor]) -> Tensor:
         """Logits (P, 127, 127).
