@@ -1,14 +1,14 @@
-# S2iamMask's second stage on few data, from SiamMask's (siammask-sharp_r50_mixed.py): only the head that votes is trained, the
-# refining module comes along unused. What docs/results.md measures.
+# S2iamMask's second stage on few data, from SiamMask's third (siammask-sharp_r50_mixed-longer.py): only the head that votes is
+# trained, on few regions of many windows; the refining module comes along unused. What docs/results.md measures.
 _base_ = [
     '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_mixed.py',
     '../_base_/schedules/siammask_short.py', '../_base_/default_runtime.py'
 ]
 
-iterations = 300
-load_from = 'work_dirs/siammask-sharp_r50_mixed/iter_450.pth'
-model = dict(tracker=dict(voting=dict(type='mmvos.VotingMaskHead', channels=256)))
-train_dataloader = dict(batch_size=6, dataset=dict(negative=0.0))
+iterations = 1600
+load_from = 'work_dirs/siammask-sharp_r50_mixed-longer/iter_900.pth'
+model = dict(tracker=dict(voting=dict(type='mmvos.VotingMaskHead', channels=256, most_regions=8)))
+train_dataloader = dict(batch_size=8, dataset=dict(negative=0.0))
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),

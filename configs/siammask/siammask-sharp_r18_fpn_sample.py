@@ -1,12 +1,12 @@
 # SiamMask with refined masks on the sample videos (tools/dataset_converters/make_sample_videos.py): ResNet-18 and FPN, trained
-# from scratch within ten minutes on two CPU cores. The network sees training windows in 0.4 to 0.9 times their size, as objects
+# from scratch within ten minutes on two CPU cores. The network sees training windows in 0.5 to 1.15 times their size, as objects
 # in whole frames have all sizes.
 _base_ = [
     '../_base_/models/siammask_fpn_r50.py', '../_base_/datasets/sample_videos.py', '../_base_/default_runtime.py'
 ]
 
 data_root = 'data/sample/'
-iterations = 1000
+iterations = 1050
 channels = 96
 
 model = dict(
@@ -24,7 +24,7 @@ model = dict(
             neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3, norm_cfg=dict(type='BN')),
             adjust=dict(in_channels=channels, out_channels=channels),
             strides=(4, 8, 16),
-            train_scales=(0.4, 0.9)),
+            train_scales=(0.5, 1.15)),
         neck=dict(channels=channels),
         head=dict(
             channels=channels,
