@@ -35,6 +35,7 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # lines and errors in the order in which they came
     sys.argv = arguments
     # The server may have started with other threads; sums of another number of threads differ in their last bits.
     torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
