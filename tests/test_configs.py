@@ -206,6 +206,7 @@ def test_parts_of_siamese_tracking_agree(name):
     # Masks alone are trained on small windows, which their patches fill; everything else on whole ones.
     crop = next(item for item in config.train_dataloader.dataset.pipeline if item.type == 'mmvos.CropPair')
     assert crop.search_size == (143 if config.model.tracker.get('loss_weights') == (0, 0, 36) else 255)
+    assert config.model['merge'] == 'hard-first'  # numpy's argmax over the objects
     # The stage freezes what it should, by names that the model has.
     freezes = [hook for hook in config.custom_hooks if hook.type == 'mmvos.FreezeHook']
     # Short trainings have no stages within, except before a vote.

@@ -158,3 +158,9 @@ def test_momentum_is_forgotten_where_a_new_optimizer_is_due(hook, start, fresh):
 def test_shares_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r'between 0 and 1, not \[0.5, 2\]'):
         FreshOptimizerHook(at=[0.5, 2])
+
+
+@pytest.mark.parametrize(('name', 'settings'), [('siammask_base', dict(at=(0.5,))), ('siammask_refine', dict(every_epoch=True))])
+def test_published_stages_forget_their_momentum(name, settings):
+    hooks = Config.fromfile(SCHEDULES / f'{name}.py').stage_hooks
+    assert dict(type='mmvos.FreshOptimizerHook', **settings) in [dict(hook) for hook in hooks]

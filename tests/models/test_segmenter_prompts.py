@@ -92,6 +92,14 @@ def test_a_late_box_is_merged_by_the_hard_rule_too():
     assert all(set(item.guide.unique().tolist()) <= {-1.0, 1.0} for item in state)
 
 
+def test_equally_certain_objects_go_by_the_rule_that_is_chosen():
+    tie = torch.full((2, 1, 1), 0.9)
+    winners = {rule: tiny_segmenter(merge=rule)._merged(tie).flatten().tolist() for rule in ('hard', 'hard-first')}
+    assert winners == {'hard': [0, 1], 'hard-first': [1, 0]}
+    with pytest.raises(ValueError, match="merge must be 'soft', 'hard' or 'hard-first', not 'first'"):
+        tiny_segmenter(merge='first')
+
+
 def head(in_channels=(64, 64, 128, 256), **settings):
     return dict(type='mmvos.PropagationHead', in_channels=in_channels, channels=(8, 8, 16, 16), key_channels=8) | settings
 

@@ -89,3 +89,16 @@ def test_refiner_enlarges_by_repetition_and_ends_without_a_rectifier():
         patches[0][0, 0, 0, 0] = 5.0
         logits = refiner(torch.zeros(1, 1), patches)[0]
     assert (logits[:3, :3] == 3.0).all() and (logits > -2).sum() == 9  # 127 / 61 = 2.08: pixels 0, 1, 2 of cell 0
+
+
+def test_refiner_starts_as_published():
+    """Convolutions: uniform within sqrt(3 / (9 C)), the gain of a = 1 being 1; biases are torch's own and not 0."""
+    torch.manual_seed(0)
+    refiner = MaskRefiner()
+    before = {name: value.clone() for name, value in refiner.named_parameters()}
+    refiner.init_weights()
+    bound = (3 / (9 * 512)) ** 0.5
+    assert 0.99 * bound < refiner.v2[0].weight.abs().max() <= bound
+    for name, value in refiner.named_parameters():
+        kept = name.endswith('bias') or name.startswith('deconv')
+        assert torch.equal(value, before[name]) == kept and value.any(), name
