@@ -1,8 +1,10 @@
-"""Package metadata of mmvos, and the `.mim` folder by which `mim` finds configs, tools and model-index.yml.
+"""Package metadata of mmvos, and the `.mim` folder by which `mim` finds configs, tools and
+model-index.yml.
 
-A wheel carries copies of them under `mmvos/.mim`; an editable install gets links in the source tree, as in
-other mm projects.
+A wheel carries copies of them under `mmvos/.mim`; an editable install gets links in the source
+tree, as in other mm projects.
 """
+
 import os
 import runpy
 import shutil
@@ -62,7 +64,8 @@ def read_readme() -> str:
 setup(
     name='mmvos',
     version=runpy.run_path(str(ROOT / 'mmvos' / 'version.py'))['__version__'],
-    description='Video instance segmentation and video object segmentation on the OpenMMLab 2.x stack',
+    description='Video instance segmentation and video object segmentation on the OpenMMLab 2.x '
+    'stack',
     long_description=read_readme(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
@@ -71,7 +74,11 @@ setup(
     packages=find_packages(include=['mmvos', 'mmvos.*']),
     install_requires=read_requirements('runtime'),
     extras_require={
-        'mm': [line.replace('==', '>=') for line in read_requirements('mm') if line.startswith('onedl-')],
+        'mm': [
+            line.replace('==', '>=')
+            for line in read_requirements('mm')
+            if line.startswith('onedl-')
+        ],
         'upstream': ['mmengine>=0.10.4', 'mmcv>=2.0.0', 'mmdet>=3.3.0'],
         'tests': read_requirements('tests'),
     },

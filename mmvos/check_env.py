@@ -1,10 +1,11 @@
 """Says whether this machine can run mmvos: `python -m mmvos.check_env`.
 
-Prints the versions of what mmvos stands on, what the CPU and the GPUs can do, and proves the two compiled
-ops of mmcv that Mask R-CNN needs, nms and RoIAlign, against numbers computed by hand. Exit status 1, with a
-remedy per finding, where something is missing or wrong. Nothing is imported before it is checked, so the
-check runs on a broken installation.
+Prints the versions of what mmvos stands on, what the CPU and the GPUs can do, and proves the two
+compiled ops of mmcv that Mask R-CNN needs, nms and RoIAlign, against numbers computed by hand. Exit
+status 1, with a remedy per finding, where something is missing or wrong. Nothing is imported before
+it is checked, so the check runs on a broken installation.
 """
+
 import importlib
 import importlib.metadata
 import platform
@@ -18,10 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-REBUILD_MMCV = ('install torch first, then build the ops against it: pip install --no-build-isolation '
-                '--no-cache-dir --force-reinstall --no-deps "onedl-mmcv>=2.3.6", or run tools/setup_env.sh')
-HEADLESS_CV2 = ('pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless && '
-                'pip install --no-deps opencv-python-headless')
+REBUILD_MMCV = (
+    'install torch first, then build the ops against it: pip install --no-build-isolation '
+    '--no-cache-dir --force-reinstall --no-deps "onedl-mmcv>=2.3.6", or run tools/setup_env.sh'
+)
+HEADLESS_CV2 = (
+    'pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless && '
+    'pip install --no-deps opencv-python-headless'
+)
 
 
 class WrongNumbersError(Exception):
@@ -30,7 +35,8 @@ class WrongNumbersError(Exception):
 
 @dataclass(frozen=True)
 class Requirement:
-    """A library that mmvos imports: import name, distributions that provide it, least version, remedy.
+    """A library that mmvos imports: import name, distributions that provide it, least version,
+    remedy.
 
     `probe` is a submodule to import too, where the package itself imports next to nothing.
     """
@@ -55,8 +61,13 @@ REQUIREMENTS = (
     Requirement('torch', ('torch',), (2, 4), 'pip install "torch>=2.4"'),
     Requirement('mmcv', ('onedl-mmcv', 'mmcv'), (2, 0), REBUILD_MMCV),
     Requirement('mmengine', ('onedl-mmengine', 'mmengine'), (0, 10), 'pip install onedl-mmengine'),
-    Requirement('mmdet', ('onedl-mmdetection', 'mmdet'), (3, 3),
-                'run tools/setup_env.sh, or pip install onedl-mmdetection', probe='mmdet.datasets'),
+    Requirement(
+        'mmdet',
+        ('onedl-mmdetection', 'mmdet'),
+        (3, 3),
+        'run tools/setup_env.sh, or pip install onedl-mmdetection',
+        probe='mmdet.datasets',
+    ),
     Requirement('numpy', ('numpy',), (1, 26), 'pip install "numpy>=1.26"'),
     Requirement('scipy', ('scipy',), (1, 11), 'pip install "scipy>=1.11"'),
     Requirement('cv2', ('opencv-python-headless', 'opencv-python'), (4, 8), HEADLESS_CV2),
@@ -66,7 +77,9 @@ REQUIREMENTS = (
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """Returns the leading numbers of a version: '2.13.0+cpu' -> (2, 13, 0); () where there are none."""
+    """Returns the leading numbers of a version: '2.13.0+cpu' -> (2, 13, 0); () where there are
+    none.
+    """
     found = re.match(r'\d+(\.\d+)*', text)
     return tuple(int(part) for part in found.group().split('.')) if found else ()
 
@@ -78,9 +91,12 @@ def one_line(error: BaseException) -> str:
 
 
 def installed_version(requirement: Requirement, module: ModuleType) -> tuple[str, str]:
-    """Returns (name, version) of the distribution that `module` comes from, ('', '') if none is known."""
+    """Returns (name, version) of the distribution that `module` comes from, ('', '') if none is
+    known.
+    """
     names = requirement.distributions
-    if requirement.module == 'cv2' and not module.version.headless:  # both builds own the folder cv2
+    # both builds own the folder cv2
+    if requirement.module == 'cv2' and not module.version.headless:
         names = tuple(reversed(names))
     for name in names:
         try:
@@ -96,7 +112,8 @@ def check_library(requirement: Requirement) -> Finding:
         with redirect_stdout(StringIO()):  # mmdet greets
             module = importlib.import_module(requirement.module)
             importlib.import_module(requirement.probe or requirement.module)
-    except Exception as error:  # a broken binary raises OSError, RuntimeError, AttributeError and others
+    # a broken binary raises OSError, RuntimeError, AttributeError and others
+    except Exception as error:
         hint = ' (this OpenCV needs a desktop)' if 'libGL' in str(error) else ''
         remedy = op_remedy(error, 'cpu') if 'mmcv._ext' in str(error) else requirement.remedy
         return Finding(requirement.module, f'cannot be imported: {one_line(error)}{hint}', remedy)
@@ -111,7 +128,9 @@ def check_library(requirement: Requirement) -> Finding:
 
 
 def expect(what: str, numbers: Any, wanted: Any) -> None:
-    """Raises WrongNumbersError where tensor `numbers` (any device) is not close to tensor `wanted` (CPU)."""
+    """Raises WrongNumbersError where tensor `numbers` (any device) is not close to tensor `wanted`
+    (CPU).
+    """
     torch = importlib.import_module('torch')
     got = numbers.detach().cpu().to(wanted.dtype)
     if got.shape != wanted.shape or not torch.allclose(got, wanted):
@@ -119,14 +138,16 @@ def expect(what: str, numbers: Any, wanted: Any) -> None:
 
 
 def check_nms(device: str) -> None:
-    """Runs mmcv's nms on four boxes; raises WrongNumbersError where it keeps others than expected by hand.
+    """Runs mmcv's nms on four boxes; raises WrongNumbersError where it keeps others than expected
+    by hand.
 
-    With scores .9 .8 .7 .6 for A (0 0 10 10), B (0 0 10 5), C (0 0 10 9), D (20 20 30 30): IoU(A, B) = 0.5,
-    IoU(A, C) = 0.9, D touches none. Above a threshold of 0.6 only C falls to A.
+    With scores .9 .8 .7 .6 for A (0 0 10 10), B (0 0 10 5), C (0 0 10 9), D (20 20 30 30): IoU(A,
+    B) = 0.5, IoU(A, C) = 0.9, D touches none. Above a threshold of 0.6 only C falls to A.
     """
     torch = importlib.import_module('torch')
     nms = importlib.import_module('mmcv.ops').nms
-    boxes = torch.tensor([[20.0, 20, 30, 30], [0, 0, 10, 5], [0, 0, 10, 10], [0, 0, 10, 9]])  # D, B, A, C
+    # D, B, A, C
+    boxes = torch.tensor([[20.0, 20, 30, 30], [0, 0, 10, 5], [0, 0, 10, 10], [0, 0, 10, 9]])
     scores = torch.tensor([0.6, 0.8, 0.9, 0.7])
     kept, indices = nms(boxes.to(device), scores.to(device), iou_threshold=0.6)
     expect('kept boxes', indices, torch.tensor([2, 1, 0]))
@@ -134,10 +155,12 @@ def check_nms(device: str) -> None:
 
 
 def check_roi_align(device: str) -> None:
-    """Runs mmcv's RoIAlign forward and backward; raises WrongNumbersError where a number is not as by hand.
+    """Runs mmcv's RoIAlign forward and backward; raises WrongNumbersError where a number is not as
+    by hand.
 
-    Feature f(y, x) = 10 y + x^2 on 4x4; box x 0.5..2.5, y 1..3; 2x2 bins, one sample in the middle of each.
-    Pixel centers lie at +0.5, so the samples are y = 1, 2 and x = 0.5, 1.5; bilinear, x^2 gives 0.5 and 2.5.
+    Feature f(y, x) = 10 y + x^2 on 4x4; box x 0.5..2.5, y 1..3; 2x2 bins, one sample in the middle
+    of each. Pixel centers lie at +0.5, so the samples are y = 1, 2 and x = 0.5, 1.5; bilinear, x^2
+    gives 0.5 and 2.5.
     """
     torch = importlib.import_module('torch')
     roi_align = importlib.import_module('mmcv.ops').roi_align
@@ -148,7 +171,8 @@ def check_roi_align(device: str) -> None:
     expect('bins', bins[0, 0], torch.tensor([[10.5, 12.5], [20.5, 22.5]]))
     bins.sum().backward()
     gradient = torch.zeros(4, 4)
-    gradient[1:3, :3] = torch.tensor([0.5, 1.0, 0.5])  # a sample gives half to the pixel left and right of it
+    # a sample gives half to the pixel left and right of it
+    gradient[1:3, :3] = torch.tensor([0.5, 1.0, 0.5])
     expect('gradient', feature.grad[0, 0], gradient)
 
 
@@ -163,8 +187,11 @@ def op_remedy(error: BaseException, device: str) -> str:
     if 'undefined symbol' in message or 'cannot open shared object' in message:
         return f'the mmcv ops were compiled for another torch or Python; {REBUILD_MMCV}'
     if device != 'cpu':
-        return ('the mmcv ops were compiled without CUDA or for another GPU; with the CUDA toolkit of torch '
-                f'in CUDA_HOME, {REBUILD_MMCV}. To use the CPU only: export CUDA_VISIBLE_DEVICES=')
+        return (
+            'the mmcv ops were compiled without CUDA or for another GPU; with the CUDA toolkit of '
+            'torch '
+            f'in CUDA_HOME, {REBUILD_MMCV}. To use the CPU only: export CUDA_VISIBLE_DEVICES='
+        )
     return REBUILD_MMCV
 
 
@@ -175,16 +202,21 @@ def check_op(name: str, device: str) -> Finding:
         OPS[name](device)
     except WrongNumbersError as error:
         return Finding(label, f'wrong numbers: {error}', op_remedy(error, device))
-    except Exception as error:  # missing module, missing symbol, no kernel for the device: each has a remedy
+    # missing module, missing symbol, no kernel for the device: each has a remedy
+    except Exception as error:
         return Finding(label, f'does not run: {one_line(error)}', op_remedy(error, device))
     return Finding(label, 'right')
 
 
 def cpu_flags(cpuinfo: Path = Path('/proc/cpuinfo')) -> set[str]:
-    """Returns the instruction sets that Linux lists ('flags' on x86, 'Features' on ARM), if it lists any."""
+    """Returns the instruction sets that Linux lists ('flags' on x86, 'Features' on ARM), if it
+    lists any.
+    """
     if not cpuinfo.exists():
         return set()
-    found = re.search(r'^(?:flags|Features)\s*:\s*(.*)$', cpuinfo.read_text(errors='replace'), re.MULTILINE)
+    found = re.search(
+        r'^(?:flags|Features)\s*:\s*(.*)$', cpuinfo.read_text(errors='replace'), re.MULTILINE
+    )
     return set(found.group(1).split()) if found else set()
 
 
@@ -207,9 +239,16 @@ def describe_cpu(torch: ModuleType) -> str:
 
 
 def inspect() -> list[Finding]:
-    """Returns all findings in the order of the report: python, libraries, CPU, GPUs, compiled ops."""
-    findings = [Finding('python', f'{platform.python_version()} ({sys.executable})',
-                        '' if sys.version_info >= (3, 10) else 'install Python 3.10 or newer')]
+    """Returns all findings in the order of the report: python, libraries, CPU, GPUs, compiled
+    ops.
+    """
+    findings = [
+        Finding(
+            'python',
+            f'{platform.python_version()} ({sys.executable})',
+            '' if sys.version_info >= (3, 10) else 'install Python 3.10 or newer',
+        )
+    ]
     findings += [check_library(requirement) for requirement in REQUIREMENTS]
     by_name = {finding.name: finding for finding in findings}
     if by_name['torch'].remedy:
@@ -219,7 +258,9 @@ def inspect() -> list[Finding]:
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for index in range(gpus):
         gigabytes = torch.cuda.get_device_properties(index).total_memory / 2**30
-        findings.append(Finding(f'cuda:{index}', f'{torch.cuda.get_device_name(index)}, {gigabytes:.0f} GiB'))
+        findings.append(
+            Finding(f'cuda:{index}', f'{torch.cuda.get_device_name(index)}, {gigabytes:.0f} GiB')
+        )
     if gpus == 0:
         findings.append(Finding('GPU', 'none'))
     if by_name['mmcv'].text.startswith('cannot be imported'):

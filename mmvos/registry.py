@@ -1,8 +1,9 @@
 """Child registries of mmdet's, scope ``mmvos``.
 
-A config keeps ``default_scope = 'mmdet'`` and writes each of our types as ``mmvos.X``; parts that are not found here are looked
-up in mmdet and mmengine.
+A config keeps ``default_scope = 'mmdet'`` and writes each of our types as ``mmvos.X``; parts that
+are not found here are looked up in mmdet and mmengine.
 """
+
 from mmdet.registry import DATA_SAMPLERS as MMDET_DATA_SAMPLERS
 from mmdet.registry import DATASETS as MMDET_DATASETS
 from mmdet.registry import HOOKS as MMDET_HOOKS

@@ -1,8 +1,10 @@
 """Runs a command of tools/ in a process of its own, but without paying for the imports each time.
 
-The processes are forked from a clean server that has torch and mmdet loaded (multiprocessing's forkserver); the script runs as
-``__main__`` with its own arguments, environment, output and exit status, and can be killed.
+The processes are forked from a clean server that has torch and mmdet loaded (multiprocessing's
+forkserver); the script runs as ``__main__`` with its own arguments, environment, output and exit
+status, and can be killed.
 """
+
 from __future__ import annotations
 
 import multiprocessing
@@ -18,12 +20,21 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / 'tests'
 ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(ROOT), str(TESTS)])}
-_PRELOADED = ['torch', 'mmcv.ops', 'mmengine.runner', 'mmdet.models', 'mmdet.datasets', 'mmdet.evaluation']
+_PRELOADED = [
+    'torch',
+    'mmcv.ops',
+    'mmengine.runner',
+    'mmdet.models',
+    'mmdet.datasets',
+    'mmdet.evaluation',
+]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command ended: exit status (negative: killed by that signal) and what it printed, errors included."""
+    """How a command ended: exit status (negative: killed by that signal) and what it printed,
+    errors included.
+    """
 
     status: int
     output: str
@@ -37,25 +48,40 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
     os.dup2(descriptor, 2)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # lines and errors in the order in which they came
     sys.argv = arguments
-    # The server may have started with other threads; sums of another number of threads differ in their last bits.
+    # The server may have started with other threads; sums of another number of threads differ in
+    # their last bits.
     torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
-    sys.path[:0] = [str(Path(arguments[0]).parent), str(TESTS)]  # the script's folder, as Python puts it there
+    # the script's folder, as Python puts it there
+    sys.path[:0] = [str(Path(arguments[0]).parent), str(TESTS)]
     runpy.run_path(arguments[0], run_name='__main__')
 
 
-def run_tool(name: str, *arguments: object, folder: Path, environment: Mapping[str, str] | None = None,
-             timeout: float = 600) -> Finished:
+def run_tool(
+    name: str,
+    *arguments: object,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 600,
+) -> Finished:
     """Runs tools/NAME in ``folder``.
 
     Raises:
         TimeoutError: it is not done after ``timeout`` seconds; it is then killed.
     """
-    os.environ.setdefault('OMP_NUM_THREADS', '1')  # the server takes over the environment of its start
+    # the server takes over the environment of its start
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(_PRELOADED)
     log = folder / f'{name}.log'
-    process = context.Process(target=_serve, args=(
-        [str(ROOT / 'tools' / name), *map(str, arguments)], str(folder), str(log), {**ENVIRONMENT, **(environment or {})}))
+    process = context.Process(
+        target=_serve,
+        args=(
+            [str(ROOT / 'tools' / name), *map(str, arguments)],
+            str(folder),
+            str(log),
+            {**ENVIRONMENT, **(environment or {})},
+        ),
+    )
     process.start()
     process.join(timeout)
     if process.exitcode is None:

@@ -1,9 +1,12 @@
-"""What the documents show: shell commands, Python blocks, names of files, links. Reads Markdown only; test_documents.py judges.
+"""What the documents show: shell commands, Python blocks, names of files, links. Reads Markdown
+only; test_documents.py judges.
 
-A command is a line of a code block: in blocks marked bash every line, in unmarked and indented ones each line that begins with a
-program's name. A backslash at the end joins lines, what follows ``#`` is a comment. In a line of prose, code that begins with
-``python`` or ``bash`` is a command, too. Documents write capitals for what the reader puts in (CONFIG, DIR).
+A command is a line of a code block: in blocks marked bash every line, in unmarked and indented ones
+each line that begins with a program's name. A backslash at the end joins lines, what follows ``#``
+is a comment. In a line of prose, code that begins with ``python`` or ``bash`` is a command, too.
+Documents write capitals for what the reader puts in (CONFIG, DIR).
 """
+
 from __future__ import annotations
 
 import itertools
@@ -14,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'weights/README.md')]
+DOCUMENTS = [
+    ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'weights/README.md')
+]
 DOCUMENTS += [*sorted(ROOT.glob('docs/*.md')), *sorted(ROOT.glob('configs/*/README.md'))]
 _PROGRAM = re.compile(r'(python|\.venv/bin/python|bash|git|pip|mim|source|\.) \S')
 _PYTHONS = ('.venv/bin/python', 'python3')
@@ -73,7 +78,12 @@ def blocks(text: str) -> Iterator[Block]:
 
 def prose(text: str) -> str:
     """The text without its fenced blocks, with as many lines."""
-    return re.sub(r'^```.*?^```', lambda block: '\n' * block[0].count('\n'), text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(
+        r'^```.*?^```',
+        lambda block: '\n' * block[0].count('\n'),
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
 
 
 def commands(path: Path) -> list[Command]:
@@ -98,12 +108,18 @@ def commands(path: Path) -> list[Command]:
                 found.append(Command(f'{name}:{number}', words, f'{name}:{block.line}'))
     for number, line in enumerate(ours(prose(text)).splitlines(), 1):
         place = f'{name}:{number}'
-        found += [Command(place, split(span), place, True) for span in spans(line) if re.match(r'(python|bash) \S', span)]
+        found += [
+            Command(place, split(span), place, True)
+            for span in spans(line)
+            if re.match(r'(python|bash) \S', span)
+        ]
     return found
 
 
 def ours(text: str) -> str:
-    """Without the cells of tables that show other projects: first columns under a head that begins with 'There'."""
+    """Without the cells of tables that show other projects: first columns under a head that begins
+    with 'There'.
+    """
     lines, other = [], False
     for line in text.splitlines():
         other = line.startswith('|') and (other or line.startswith('| There'))
@@ -128,7 +144,11 @@ def expand(word: str) -> list[str]:
     inner = re.search(r'\{([^{}]*,[^{}]*)\}', word)
     if not inner:
         return [word]
-    return [out for item in inner[1].split(',') for out in expand(word[:inner.start()] + item + word[inner.end():])]
+    return [
+        out
+        for item in inner[1].split(',')
+        for out in expand(word[: inner.start()] + item + word[inner.end() :])
+    ]
 
 
 def names_of_files(text: str) -> set[str]:
@@ -136,7 +156,9 @@ def names_of_files(text: str) -> set[str]:
     found = set()
     for span in itertools.chain.from_iterable(map(spans, ours(prose(text)).splitlines())):
         for word in re.split(r'[\s=\'"(),]+', span):
-            if re.match(rf'({"|".join(TOP_FOLDERS)})/[\w./*-]+$', word) and not re.search(r'/[A-Z]+(\.|/|$)|\.\.\.', word):
+            if re.match(rf'({"|".join(TOP_FOLDERS)})/[\w./*-]+$', word) and not re.search(
+                r'/[A-Z]+(\.|/|$)|\.\.\.', word
+            ):
                 found.add(word.rstrip('.'))
     return found
 
@@ -144,7 +166,9 @@ def names_of_files(text: str) -> set[str]:
 def names_of_objects(text: str) -> set[str]:
     """Dotted names below mmvos that the prose has in code."""
     found = itertools.chain.from_iterable(map(spans, prose(text).splitlines()))
-    return {name for span in found for name in re.findall(r'(?<![\w./])mmvos(?:\.[A-Za-z_]\w*)+', span)}
+    return {
+        name for span in found for name in re.findall(r'(?<![\w./])mmvos(?:\.[A-Za-z_]\w*)+', span)
+    }
 
 
 def links(text: str) -> list[str]:

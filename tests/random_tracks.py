@@ -1,7 +1,10 @@
-"""Random videos with tracked objects in YouTube-VIS format: late, leaving and hidden objects, several classes, ids with gaps.
+"""Random videos with tracked objects in YouTube-VIS format: late, leaving and hidden objects,
+several classes, ids with gaps.
 
-What the converters must not lose, as ``content`` of a file: ids, classes, frames, and masks decoded to pixels.
+What the converters must not lose, as ``content`` of a file: ids, classes, frames, and masks decoded
+to pixels.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,8 +13,11 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
-CATEGORIES = [{'id': 3, 'name': 'cat', 'supercategory': 'object'}, {'id': 8, 'name': 'dog', 'supercategory': 'object'},
-              {'id': 12, 'name': 'a toy car', 'supercategory': 'object'}]
+CATEGORIES = [
+    {'id': 3, 'name': 'cat', 'supercategory': 'object'},
+    {'id': 8, 'name': 'dog', 'supercategory': 'object'},
+    {'id': 12, 'name': 'a toy car', 'supercategory': 'object'},
+]
 VIDEOS = {5: ('bear-1', 11, 17), 2: ('night', 24, 9)}  # id: name, height, width
 LENGTH = 6
 
@@ -29,43 +35,77 @@ def tight_box(mask: np.ndarray) -> list[float]:
 
 
 def noise_videos(seed: int, categories: Sequence[dict[str, Any]] = CATEGORIES) -> dict[str, Any]:
-    """Masks of noise that do not overlap; object 2 comes late, 3 leaves, 4 is hidden in between, 9 and 250 are always there."""
+    """Masks of noise that do not overlap; object 2 comes late, 3 leaves, 4 is hidden in between, 9
+    and 250 are always there.
+    """
     rng = np.random.default_rng(seed)
     hidden = {2: {0, 1}, 3: {4, 5}, 4: {1, 2, 3}, 9: set(), 250: set()}
     videos, annotations = [], []
     for place, (video_id, (name, height, width)) in enumerate(VIDEOS.items()):
         names = [f'{name}/shot {letter}{t:02}.jpg' for t, letter in enumerate('aabbcc')]
-        videos.append({'id': video_id, 'height': height, 'width': width, 'length': LENGTH, 'file_names': names})
+        videos.append(
+            {
+                'id': video_id,
+                'height': height,
+                'width': width,
+                'length': LENGTH,
+                'file_names': names,
+            }
+        )
         labels = rng.choice([0, *hidden], (LENGTH, height, width))
         for number, away in hidden.items():
             masks = [None if t in away else labels[t] == number for t in range(LENGTH)]
-            annotations.append({
-                'id': 1000 * place + number, 'object_id': number, 'video_id': video_id, 'iscrowd': 0, 'height': height,
-                'width': width, 'length': LENGTH, 'category_id': categories[number % len(categories)]['id'],
-                'segmentations': [None if mask is None else rle(mask) for mask in masks],
-                'bboxes': [None if mask is None else tight_box(mask) for mask in masks],
-                'areas': [None if mask is None else int(mask.sum()) for mask in masks]})
-    return {'videos': videos, 'categories': [dict(category) for category in categories], 'annotations': annotations}
+            annotations.append(
+                {
+                    'id': 1000 * place + number,
+                    'object_id': number,
+                    'video_id': video_id,
+                    'iscrowd': 0,
+                    'height': height,
+                    'width': width,
+                    'length': LENGTH,
+                    'category_id': categories[number % len(categories)]['id'],
+                    'segmentations': [None if mask is None else rle(mask) for mask in masks],
+                    'bboxes': [None if mask is None else tight_box(mask) for mask in masks],
+                    'areas': [None if mask is None else int(mask.sum()) for mask in masks],
+                }
+            )
+    return {
+        'videos': videos,
+        'categories': [dict(category) for category in categories],
+        'annotations': annotations,
+    }
 
 
-def content(data: dict[str, Any], names: bool = True) -> dict[tuple[str, int], tuple[str, int, dict[int, bytes]]]:
-    """(video, object) -> (class, iscrowd, frame -> pixels) of a YouTube-VIS file, and its frames under object 0.
+def content(
+    data: dict[str, Any], names: bool = True
+) -> dict[tuple[str, int], tuple[str, int, dict[int, bytes]]]:
+    """(video, object) -> (class, iscrowd, frame -> pixels) of a YouTube-VIS file, and its frames
+    under object 0.
 
     Args:
         names: the frames' names count; else only their number.
     """
     classes = {category['id']: category['name'] for category in data['categories']}
-    folder = {video['id']: video.get('name') or video['file_names'][0].split('/')[-2] for video in data['videos']}
+    folder = {
+        video['id']: video.get('name') or video['file_names'][0].split('/')[-2]
+        for video in data['videos']
+    }
     found: dict[Any, Any] = {}
     for video in data['videos']:
         frames = video['file_names'] if names else len(video['file_names'])
         found[folder[video['id']], 0] = (video['height'], video['width'], frames)
     for entry in data['annotations']:
         height, width = entry['height'], entry['width']
-        masks = {t: pixels(mask, height, width) for t, mask in enumerate(entry['segmentations']) if mask}
+        masks = {
+            t: pixels(mask, height, width) for t, mask in enumerate(entry['segmentations']) if mask
+        }
         assert [t for t, box in enumerate(entry['bboxes']) if box] == list(masks)
-        found[folder[entry['video_id']], entry.get('object_id', entry['id'])] = classes[entry['category_id']], entry['iscrowd'], \
-            {t: mask.tobytes() for t, mask in masks.items()}
+        found[folder[entry['video_id']], entry.get('object_id', entry['id'])] = (
+            classes[entry['category_id']],
+            entry['iscrowd'],
+            {t: mask.tobytes() for t, mask in masks.items()},
+        )
     return found
 
 

@@ -1,48 +1,42 @@
-"""The rules of how mmvos is built, as functions over source text: each returns its violations as lines.
+"""The rules of how mmvos is built, as functions over source text: each returns its violations as
+lines.
 
 `test_rules.py` applies them to the repository, and each of them to a snippet that breaks it.
 """
+
 import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 
-FILE_LINES = 300
-FUNCTION_LINES = 60
+FILE_LINES = 500
+FUNCTION_LINES = 120
 INHERITANCE_STEPS = 2
 CONFIG_STEPS = 2
 
 ROOT_MODULES = ('registry', 'version')
-EARLY = {'structures', 'ops', 'root'}
-PARTS = {'backbones', 'necks', 'heads'}
-DATA = {'datasets', 'transforms', 'evaluation'}
-# Which rooms a file of a room may import; its own room is never among them.
+EARLY = {'structures', 'ops', 'io', 'root'}
+DATA = {'datasets', 'evaluation', 'convert'}
+# Which layers a file of a layer may import beside its own; see docs/architecture.md.
 MAY_IMPORT: dict[str, set[str]] = {
-    'structures': set(),
-    'ops': set(),
+    'structures': {'root'},
+    'ops': {'root'},
+    'io': {'structures', 'ops', 'root'},
     'root': set(),
-    'backbones': EARLY,
-    'necks': EARLY,
-    'heads': EARLY,
-    'trackers': EARLY | PARTS,
-    'models': EARLY | PARTS | {'trackers'},
-    'transforms': EARLY,
+    'models': EARLY,
+    'optimize': EARLY | {'models'},
     'datasets': EARLY,
     'evaluation': EARLY,
-    'engine': EARLY | PARTS | {'trackers', 'models'} | DATA,
-    'apis': EARLY | PARTS | {'trackers', 'models', 'engine'} | DATA,
+    'convert': EARLY | {'datasets'},
+    'engine': EARLY | DATA | {'models', 'optimize'},
+    'apis': EARLY | DATA | {'models', 'optimize', 'engine'},
+    'studio': EARLY | DATA | {'models', 'optimize', 'engine', 'apis'},
+    'cli': EARLY | DATA | {'models', 'optimize', 'engine', 'apis', 'studio', 'check_env'},
     'check_env': {'root'},
 }
-# One file of a room that its neighbors may import.
-SHARED_IN_ROOM = {'models': 'mmvos.models.video_model', 'structures': 'mmvos.structures.rle',
-                  'datasets': 'mmvos.datasets.mask_folders'}
-# Files of a room that put their neighbors together.
-COMPOSES_ROOM = {'apis': ('mmvos/apis/inference.py',),
-                 'datasets': ('mmvos/datasets/youtube_vis.py', 'mmvos/datasets/mask_video.py')}
-# A metric is a small package: its parts, and the error that all of them raise, import each other.
-ROOMS_OF_SIBLINGS = ('evaluation',)
 FORBIDDEN_LIBRARIES = {'structures': ('mmdet',), 'ops': ('mmdet',)}
 # Arguments that a class takes only to hand them to its mmengine or mmdet base class.
 HANDED_ON = {'init_cfg', 'metainfo', 'lazy_init', 'collect_device', 'data_preprocessor'}
@@ -80,13 +74,13 @@ def room_of(parts: tuple[str, ...]) -> str:
     inner = parts[1:]
     if not inner or inner[0] in ROOT_MODULES or inner[0] not in MAY_IMPORT:
         return 'root'
-    if inner[0] in ('models', 'datasets') and len(inner) > 1 and inner[1] in MAY_IMPORT:
-        return inner[1]
     return inner[0]
 
 
 def imported_names(source: Source) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yields (line, parts of the name) of every import, relative ones resolved; from a import b is a.b"""
+    """Yields (line, parts of the name) of every import, relative ones resolved; from a import b is
+    a.b
+    """
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -95,48 +89,71 @@ def imported_names(source: Source) -> Iterator[tuple[int, tuple[str, ...]]]:
             base: tuple[str, ...] = ()
             if node.level:
                 up = node.level - 1 if source.is_package else node.level
-                base = source.parts[:len(source.parts) - up]
+                base = source.parts[: len(source.parts) - up]
             base += tuple(node.module.split('.')) if node.module else ()
             for alias in node.names:
                 yield node.lineno, (*base, alias.name)
 
 
 def import_directions(source: Source) -> list[str]:
-    """A room imports only the rooms before it, and no file of its own room."""
+    """A layer imports only itself and the layers before it."""
     here = room_of(source.parts)
     if here not in MAY_IMPORT or source.parts == ('mmvos',):
         return []
     found = []
     for line, target in imported_names(source):
         there = room_of(target)
-        name = '.'.join(target)
-        if there == '' or there in MAY_IMPORT[here]:
+        if there in ('', here) or there in MAY_IMPORT[here]:
             continue
-        if source.is_package and target[:len(source.parts)] == source.parts:
-            continue  # a room's __init__ names its files
-        if there == here and (here in ROOMS_OF_SIBLINGS or name.startswith(SHARED_IN_ROOM.get(here, '-'))
-                              or source.path in COMPOSES_ROOM.get(here, ())):
-            continue
-        found.append(f'{source.path}:{line}: {here} must not import {name} ({there})')
+        found.append(f'{source.path}:{line}: {here} must not import {".".join(target)} ({there})')
     return found
+
+
+def import_cycles(sources: Iterable[Source]) -> list[str]:
+    """Imports between the modules of the package have no cycle; a package is its `__init__`."""
+    modules = {source.parts: source for source in sources}
+    graph: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for parts, source in modules.items():
+        graph[parts] = set()
+        for _, target in imported_names(source):
+            # `from a.b import c` is the module a.b.c where there is one, else the module a.b.
+            module = target if target in modules else target[:-1]
+            if module in modules and module != parts:
+                graph[parts].add(module)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return ['imports in a circle: ' + ' -> '.join('.'.join(parts) for parts in error.args[1])]
+    return []
 
 
 def forbidden_libraries(source: Source) -> list[str]:
     """Structures and ops know no mmdet."""
     forbidden = FORBIDDEN_LIBRARIES.get(room_of(source.parts), ())
-    return [f'{source.path}:{line}: {room_of(source.parts)} must not import {target[0]}'
-            for line, target in imported_names(source) if target[0] in forbidden]
+    return [
+        f'{source.path}:{line}: {room_of(source.parts)} must not import {target[0]}'
+        for line, target in imported_names(source)
+        if target[0] in forbidden
+    ]
 
 
 def command_line(source: Source) -> list[str]:
     """Only apis, tools and check_env read the command line."""
     if room_of(source.parts) in ('apis', 'tools', 'check_env'):
         return []
-    found = [f'{source.path}:{line}: imports {target[0]}' for line, target in imported_names(source)
-             if target[0] in ('argparse', 'click', 'optparse') or target == ('sys', 'argv')]
-    found += [f'{source.path}:{node.lineno}: reads sys.argv' for node in ast.walk(source.tree)
-              if isinstance(node, ast.Attribute) and node.attr == 'argv'
-              and isinstance(node.value, ast.Name) and node.value.id == 'sys']
+    found = [
+        f'{source.path}:{line}: imports {target[0]}'
+        for line, target in imported_names(source)
+        if target[0] in ('argparse', 'click', 'optparse') or target == ('sys', 'argv')
+    ]
+    found += [
+        f'{source.path}:{node.lineno}: reads sys.argv'
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr == 'argv'
+        and isinstance(node.value, ast.Name)
+        and node.value.id == 'sys'
+    ]
     return found
 
 
@@ -160,7 +177,9 @@ def vague_names(path: str) -> list[str]:
 
 
 def public_functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, bool]]:
-    """Yields (function, is a method) of the public functions, and of public classes' public methods."""
+    """Yields (function, is a method) of the public functions, and of public classes' public
+    methods.
+    """
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith('_'):
             yield node, False
@@ -173,19 +192,29 @@ def public_functions(tree: ast.Module) -> Iterator[tuple[ast.FunctionDef, bool]]
 def missing_annotations(function: ast.FunctionDef, is_method: bool) -> list[str]:
     """Returns the names of the arguments without annotation, and 'return'."""
     arguments = function.args.posonlyargs + function.args.args
-    static = any(isinstance(d, ast.Name) and d.id == 'staticmethod' for d in function.decorator_list)
+    static = any(
+        isinstance(d, ast.Name) and d.id == 'staticmethod' for d in function.decorator_list
+    )
     if is_method and not static:
         arguments = arguments[1:]
     arguments = arguments + function.args.kwonlyargs
     arguments += [a for a in (function.args.vararg, function.args.kwarg) if a]
     missing = [a.arg for a in arguments if a.annotation is None]
-    return missing + (['return'] if function.returns is None and function.name != '__init__' else [])
+    return missing + (
+        ['return'] if function.returns is None and function.name != '__init__' else []
+    )
 
 
 def described(source: Source) -> list[str]:
-    """Files have a header, public functions a docstring (for __init__ the class has it) and annotations."""
+    """Files have a header, public functions a docstring (for __init__ the class has it) and
+    annotations.
+    """
     found = []
-    if source.tree.body and source.path != 'mmvos/version.py' and not ast.get_docstring(source.tree):
+    if (
+        source.tree.body
+        and source.path != 'mmvos/version.py'
+        and not ast.get_docstring(source.tree)
+    ):
         found.append(f'{source.path}: no header paragraph')
     for function, is_method in public_functions(source.tree):
         if function.name != '__init__' and not ast.get_docstring(function):
@@ -205,16 +234,25 @@ def last_name(node: ast.expr) -> str:
 
 
 def inheritance(sources: Iterable[Source]) -> list[str]:
-    """A class is at most `INHERITANCE_STEPS` steps below its furthest ancestor in the repository."""
-    bases = {node.name: ([last_name(base) for base in node.bases], f'{source.path}:{node.lineno}')
-             for source in sources for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef)}
+    """A class is at most `INHERITANCE_STEPS` steps below its furthest ancestor in the
+    repository.
+    """
+    bases = {
+        node.name: ([last_name(base) for base in node.bases], f'{source.path}:{node.lineno}')
+        for source in sources
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef)
+    }
 
     def steps(name: str, seen: tuple[str, ...] = ()) -> int:
         ours = [base for base in bases[name][0] if base in bases and base not in (*seen, name)]
         return max((1 + steps(base, (*seen, name)) for base in ours), default=0)
 
-    return [f'{place}: {name} is {steps(name)} steps below its base, at most {INHERITANCE_STEPS}'
-            for name, (_, place) in bases.items() if steps(name) > INHERITANCE_STEPS]
+    return [
+        f'{place}: {name} is {steps(name)} steps below its base, at most {INHERITANCE_STEPS}'
+        for name, (_, place) in bases.items()
+        if steps(name) > INHERITANCE_STEPS
+    ]
 
 
 def config_bases(source: Source) -> list[str]:
@@ -227,7 +265,9 @@ def config_bases(source: Source) -> list[str]:
 
 
 def config_depth(configs: Iterable[Source]) -> list[str]:
-    """A config has at most `CONFIG_STEPS` steps of `_base_`; `mmdet::` counts one; a base must exist."""
+    """A config has at most `CONFIG_STEPS` steps of `_base_`; `mmdet::` counts one; a base must
+    exist.
+    """
     by_path = {source.path: source for source in configs}
     found = []
 
@@ -245,8 +285,11 @@ def config_depth(configs: Iterable[Source]) -> list[str]:
         return deepest
 
     deep = {path: steps(path) for path in by_path}
-    found += [f'{path}: {n} steps of _base_, at most {CONFIG_STEPS}'
-              for path, n in deep.items() if n > CONFIG_STEPS]
+    found += [
+        f'{path}: {n} steps of _base_, at most {CONFIG_STEPS}'
+        for path, n in deep.items()
+        if n > CONFIG_STEPS
+    ]
     return sorted(set(found))
 
 
@@ -262,7 +305,9 @@ def normal_path(path: PurePosixPath) -> str:
 
 
 def registered_arguments(source: Source) -> Iterator[tuple[str, str, str, int]]:
-    """Yields (class, argument, default's ast dump, line) of optional arguments of registered classes."""
+    """Yields (class, argument, default's ast dump, line) of optional arguments of registered
+    classes.
+    """
     for node in source.tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
@@ -272,7 +317,8 @@ def registered_arguments(source: Source) -> Iterator[tuple[str, str, str, int]]:
             if isinstance(item, ast.FunctionDef) and item.name == '__init__':
                 positional = item.args.posonlyargs + item.args.args
                 pairs: list[tuple[ast.arg, ast.expr | None]] = list(
-                    zip(reversed(positional), reversed(item.args.defaults), strict=False))
+                    zip(reversed(positional), reversed(item.args.defaults), strict=False)
+                )
                 pairs += zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True)
                 for argument, default in pairs:
                     if default is not None and argument.arg not in HANDED_ON:
@@ -280,7 +326,9 @@ def registered_arguments(source: Source) -> Iterator[tuple[str, str, str, int]]:
 
 
 def given_values(sources: Iterable[Source]) -> dict[str, set[str]]:
-    """Returns for each keyword, dict key and assigned attribute the values that it is given, as ast dumps."""
+    """Returns for each keyword, dict key and assigned attribute the values that it is given, as ast
+    dumps.
+    """
     given: dict[str, set[str]] = {}
     for source in sources:
         for node in ast.walk(source.tree):
@@ -306,20 +354,40 @@ def last_target(node: ast.expr) -> str:
 def unvaried_arguments(sources: Iterable[Source], users: Iterable[Source]) -> list[str]:
     """Optional arguments of registered classes get another value than the default somewhere."""
     given = given_values(users)
-    return [f'{source.path}:{line}: no config or test varies {name}({argument})'
-            for source in sources for name, argument, default, line in registered_arguments(source)
-            if not given.get(argument, set()) - {default}]
+    return [
+        f'{source.path}:{line}: no config or test varies {name}({argument})'
+        for source in sources
+        for name, argument, default, line in registered_arguments(source)
+        if not given.get(argument, set()) - {default}
+    ]
 
 
 # Written in pieces, so that this file does not break its own rule.
-MACHINE_PLACES = [r'/wo' r'rk/', r'/tm' r'p/', r'/ro' r'ot/', r'/ho' r'me/\w', r'/op' r't/\w', r'/mn' r't/\w',
-                  r'/Us' r'ers/\w']
-HOSTS = [r'py' r'pi\.org', r'python' r'hosted', r'deb' r'ian\.org', r'regis' r'try\.npm', r'local' r'domain',
-         r'\.inter' r'nal\b', r'\b(?!127\.0\.0\.1\b|0\.0\.0\.0\b)(?:\d{1,3}\.){3}\d{1,3}:\d']
+MACHINE_PLACES = [
+    r'/wo' r'rk/',
+    r'/tm' r'p/',
+    r'/ro' r'ot/',
+    r'/ho' r'me/\w',
+    r'/op' r't/\w',
+    r'/mn' r't/\w',
+    r'/Us' r'ers/\w',
+]
+HOSTS = [
+    r'py' r'pi\.org',
+    r'python' r'hosted',
+    r'deb' r'ian\.org',
+    r'regis' r'try\.npm',
+    r'local' r'domain',
+    r'\.inter' r'nal\b',
+    r'\b(?!127\.0\.0\.1\b|0\.0\.0\.0\b)(?:\d{1,3}\.){3}\d{1,3}:\d',
+]
 
 
 def machine_places(path: str, text: str) -> list[str]:
     """No file names a folder of one machine, a package registry or a host by its number."""
     pattern = re.compile('|'.join([rf'(?<![\w.>}})/]){place}' for place in MACHINE_PLACES] + HOSTS))
-    return [f'{path}:{number}: names a place that only one machine has: {line.strip()[:120]}'
-            for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]
+    return [
+        f'{path}:{number}: names a place that only one machine has: {line.strip()[:120]}'
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]

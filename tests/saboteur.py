@@ -1,7 +1,10 @@
-"""Kills a run from inside at a chosen place, and writes down which frames were tested; imported by a config's custom_imports.
+"""Kills a run from inside at a chosen place, and writes down which frames were tested; imported by
+a config's custom_imports.
 
-Environment: ``KILL_AT_ITERATION`` (in training, counted from 0), ``KILL_AFTER_VIDEOS`` (in a test), ``FRAMES_LOG`` (a file).
+Environment: ``KILL_AT_ITERATION`` (in training, counted from 0), ``KILL_AFTER_VIDEOS`` (in a test),
+``FRAMES_LOG`` (a file).
 """
+
 from __future__ import annotations
 
 import os
@@ -31,7 +34,9 @@ class KillHook(Hook):
 
 
 def watch_tests() -> None:
-    """Logs every frame that a test runs, and kills it after the chosen number of finished videos."""
+    """Logs every frame that a test runs, and kills it after the chosen number of finished
+    videos.
+    """
     append, make_frame = FinishedVideos.append, VideoModel.make_frame
     done: list[int] = []
 

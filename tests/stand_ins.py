@@ -1,4 +1,7 @@
-"""Small files under the names that the documents use: clips, label images, data sets, results, a config with weights."""
+"""Small files under the names that the documents use: clips, label images, data sets, results, a
+config with weights.
+"""
+
 from __future__ import annotations
 
 import json
@@ -45,32 +48,49 @@ def make_stand_ins(folder: Path) -> None:
 def clip_frame(index: int) -> tuple[np.ndarray, np.ndarray]:
     """(H, W, 3) BGR with two textured squares, and their ids (H, W)."""
     rng = np.random.default_rng(0)
-    image = cv2.resize(rng.integers(60, 120, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8), (WIDTH, HEIGHT))
+    image = cv2.resize(
+        rng.integers(60, 120, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8), (WIDTH, HEIGHT)
+    )
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     for number, (x, y) in enumerate(((20, 40), (210, 50)), 1):
-        labels[y:y + 80, x + 3 * index:x + 3 * index + 80] = number
+        labels[y : y + 80, x + 3 * index : x + 3 * index + 80] = number
         image[labels == number] = (40, 60, 230) if number == 1 else (230, 200, 40)
     return image, labels
 
 
 def write_clips(folder: Path) -> None:
-    """clip.mp4, my.mp4, frames, first.png, prompts.json; videos of the generator's layout with overlays."""
+    """clip.mp4, my.mp4, frames, first.png, prompts.json; videos of the generator's layout with
+    overlays.
+    """
     for name in ('clip.mp4', 'my.mp4', 'show0/overlay.mp4', 'show3/overlay.mp4'):
         (folder / name).parent.mkdir(exist_ok=True)
         with OverlayVideo(folder / name, Fraction(25), ()) as video:
             for index in range(FRAMES):
-                video.write(str(index), clip_frame(index)[0], FrameResult(index, (HEIGHT, WIDTH), ()))
+                video.write(
+                    str(index), clip_frame(index)[0], FrameResult(index, (HEIGHT, WIDTH), ())
+                )
     valid = 'showcase/valid'
-    for images, labels in [('frames', 'labels'), *((f'{valid}/JPEGImages/valid_000{n}', f'{valid}/Annotations/valid_000{n}')
-                                                   for n in (0, 3))]:
+    for images, labels in [
+        ('frames', 'labels'),
+        *(
+            (f'{valid}/JPEGImages/valid_000{n}', f'{valid}/Annotations/valid_000{n}')
+            for n in (0, 3)
+        ),
+    ]:
         for name in (images, labels):
             (folder / name).mkdir(parents=True)
         for index in range(FRAMES):
             cv2.imwrite(str(folder / images / f'{index:05d}.jpg'), clip_frame(index)[0])
             write_label_png(folder / labels / f'{index:05d}.png', clip_frame(index)[1])
     write_label_png(folder / 'first.png', clip_frame(0)[1])
-    (folder / 'prompts.json').write_text(json.dumps([
-        {'frame': 0, 'id': 1, 'box': [20, 40, 100, 120]}, {'frame': 2, 'id': 2, 'box': [216, 50, 296, 130]}]))
+    (folder / 'prompts.json').write_text(
+        json.dumps(
+            [
+                {'frame': 0, 'id': 1, 'box': [20, 40, 100, 120]},
+                {'frame': 2, 'id': 2, 'box': [216, 50, 296, 130]},
+            ]
+        )
+    )
 
 
 def write_own_data(folder: Path) -> None:
@@ -80,17 +100,35 @@ def write_own_data(folder: Path) -> None:
     (folder / 'data/youtube_vis_2019').mkdir()
     for name in ('own/train_sub', 'own/valid_sub', 'youtube_vis_2019/train'):
         shutil.copy(annotations, folder / f'data/{name}.json')
-    (folder / 'OUT.json').write_text(json.dumps([
-        {'video_id': item['video_id'], 'category_id': item['category_id'], 'segmentations': item['segmentations'], 'score': 0.9}
-        for item in content['annotations']]))
+    (folder / 'OUT.json').write_text(
+        json.dumps(
+            [
+                {
+                    'video_id': item['video_id'],
+                    'category_id': item['category_id'],
+                    'segmentations': item['segmentations'],
+                    'score': 0.9,
+                }
+                for item in content['annotations']
+            ]
+        )
+    )
     for config, checkpoint in (('config.py', 'checkpoint.pth'), ('my_config.py', TRAINED)):
         tiny_training(annotations).dump(folder / config)
         (folder / checkpoint).parent.mkdir(parents=True, exist_ok=True)
-        torch.save({'state_dict': tiny_model().state_dict(), 'meta': {'dataset_meta': {'classes': CLASSES}}}, folder / checkpoint)
+        torch.save(
+            {
+                'state_dict': tiny_model().state_dict(),
+                'meta': {'dataset_meta': {'classes': CLASSES}},
+            },
+            folder / checkpoint,
+        )
 
 
 def write_davis(root: Path, results: Path) -> None:
-    """Five sequences by names of DAVIS-2016, one object each, and the ground truth as results of the validation ones."""
+    """Five sequences by names of DAVIS-2016, one object each, and the ground truth as results of
+    the validation ones.
+    """
     train, valid = ['bear', 'car-turn', 'mallard-fly'], ['dog', 'goat']
     write_videos(root, {name: (6, {1: 0}) for name in train + valid}, folder='480p')
     for path in sorted((root / 'JPEGImages').rglob('*.png')):
@@ -106,7 +144,9 @@ def write_davis(root: Path, results: Path) -> None:
 def write_youtube_vos(root: Path, results: Path) -> None:
     """Held-out videos with an object that comes late, and the ground truth as results."""
     write_videos(root, {'a': (5, {1: 0, 2: 2})})
-    write_meta(root, {'a': {1: [f'{i:05d}' for i in range(5)], 2: [f'{i:05d}' for i in range(2, 5)]}})
+    write_meta(
+        root, {'a': {1: [f'{i:05d}' for i in range(5)], 2: [f'{i:05d}' for i in range(2, 5)]}}
+    )
     shutil.copytree(root / 'Annotations', results)
 
 
@@ -118,6 +158,8 @@ def write_vot_results(root: Path, results: Path) -> None:
         path.parent.mkdir(parents=True)
         lines = [[float(number) for number in region.split(',')] for region in regions]
         corners = [(x, y, x + w - 1, y, x + w - 1, y + h - 1, x, y + h - 1) for x, y, w, h in lines]
-        path.write_text('1\n' + '\n'.join(','.join(f'{number:.4f}' for number in region) for region in corners[1:]) + '\n')
-
-
+        path.write_text(
+            '1\n'
+            + '\n'.join(','.join(f'{number:.4f}' for number in region) for region in corners[1:])
+            + '\n'
+        )

@@ -1,4 +1,5 @@
 """Tests of `python -m mmvos.check_env`: it sees what is broken and names the remedy."""
+
 import importlib
 import importlib.metadata
 import os
@@ -38,9 +39,12 @@ def test_ops_are_right_on_the_gpu(op: str) -> None:
 
 def test_wrong_nms_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     right = mmcv.ops.nms
-    monkeypatch.setattr(mmcv.ops, 'nms', lambda boxes, scores, iou_threshold: right(boxes, scores, 0.95))
+    monkeypatch.setattr(
+        mmcv.ops, 'nms', lambda boxes, scores, iou_threshold: right(boxes, scores, 0.95)
+    )
     finding = check_env.check_op('nms', 'cpu')
-    assert 'kept boxes [2, 1, 3, 0], expected [2, 1, 0]' in finding.text  # C survives at IoU 0.9 < 0.95
+    # C survives at IoU 0.9 < 0.95
+    assert 'kept boxes [2, 1, 3, 0], expected [2, 1, 0]' in finding.text
     assert 'onedl-mmcv' in finding.remedy
 
 
@@ -49,7 +53,9 @@ def test_roi_align_off_by_half_a_pixel_is_seen(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(mmcv.ops, 'roi_align', lambda *args: right(*args[:-1], False))
     finding = check_env.check_op('RoIAlign', 'cpu')
     # Half a pixel on: y = 1.5, 2.5 and x = 1, 2, so 15 + 1, 15 + 4, 25 + 1, 25 + 4.
-    assert 'bins [[16.0, 19.0], [26.0, 29.0]], expected [[10.5, 12.5], [20.5, 22.5]]' in finding.text
+    assert (
+        'bins [[16.0, 19.0], [26.0, 29.0]], expected [[10.5, 12.5], [20.5, 22.5]]' in finding.text
+    )
     assert finding.remedy
 
 
@@ -63,13 +69,21 @@ def test_roi_align_without_the_right_gradient_is_seen(monkeypatch: pytest.Monkey
     assert 'gradient' in check_env.check_op('RoIAlign', 'cpu').text
 
 
-@pytest.mark.parametrize(('message', 'device', 'said'), [
-    ("No module named 'mmcv._ext'", 'cpu', 'without its compiled ops'),
-    ('/x/_ext.so: undefined symbol: _ZN3c10', 'cpu', 'for another torch'),
-    ('roi_align_forward_impl: implementation for device cuda:0 not found', 'cuda:0', 'VISIBLE_DEVICES='),
-])
-def test_each_way_to_fail_has_its_remedy(message: str, device: str, said: str,
-                                         monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ('message', 'device', 'said'),
+    [
+        ("No module named 'mmcv._ext'", 'cpu', 'without its compiled ops'),
+        ('/x/_ext.so: undefined symbol: _ZN3c10', 'cpu', 'for another torch'),
+        (
+            'roi_align_forward_impl: implementation for device cuda:0 not found',
+            'cuda:0',
+            'VISIBLE_DEVICES=',
+        ),
+    ],
+)
+def test_each_way_to_fail_has_its_remedy(
+    message: str, device: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_: str) -> None:
         raise ImportError(message)
 
@@ -88,9 +102,12 @@ def test_a_desktop_opencv_without_its_libraries(monkeypatch: pytest.MonkeyPatch)
     assert 'libGL' in finding.text and 'opencv-python-headless' in finding.remedy
 
 
-@pytest.mark.parametrize(('version', 'good'), [('2.3.9', False), ('2.4.0', True), ('2.13.0+cpu', True),
-                                               ('1.13', False)])
-def test_versions_compare_as_numbers(version: str, good: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ('version', 'good'), [('2.3.9', False), ('2.4.0', True), ('2.13.0+cpu', True), ('1.13', False)]
+)
+def test_versions_compare_as_numbers(
+    version: str, good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importlib.metadata, 'version', lambda name: version)
     finding = check_env.check_library(BY_MODULE['torch'])
     assert (finding.remedy == '') is good
@@ -107,13 +124,16 @@ def test_upstream_distributions_are_accepted(monkeypatch: pytest.MonkeyPatch) ->
     assert check_env.check_library(BY_MODULE['mmcv']) == Finding('mmcv', '2.2.0')
 
 
-@pytest.mark.parametrize(('line', 'said'), [
-    ('flags\t\t: fpu avx512_bf16 amx_bf16', 'fast (AMX)'),
-    ('flags\t\t: fpu avx512_bf16', 'AVX512-BF16'),
-    ('Features\t: fp asimd bf16', 'ARM BF16'),
-    ('flags\t\t: fpu avx2', 'slow'),
-    ('nothing of use', 'slow'),
-])
+@pytest.mark.parametrize(
+    ('line', 'said'),
+    [
+        ('flags\t\t: fpu avx512_bf16 amx_bf16', 'fast (AMX)'),
+        ('flags\t\t: fpu avx512_bf16', 'AVX512-BF16'),
+        ('Features\t: fp asimd bf16', 'ARM BF16'),
+        ('flags\t\t: fpu avx2', 'slow'),
+        ('nothing of use', 'slow'),
+    ],
+)
 def test_bfloat16_verdict(line: str, said: str, tmp_path: Path) -> None:
     cpuinfo = tmp_path / 'cpuinfo'
     cpuinfo.write_text(f'processor : 0\n{line}\n')
@@ -124,12 +144,17 @@ def test_no_cpuinfo(tmp_path: Path) -> None:
     assert check_env.cpu_flags(tmp_path / 'cpuinfo') == set()
 
 
-@pytest.mark.parametrize(('preparation', 'said'), [
-    ("sys.modules['mmcv'] = None", 'not usable: mmcv'),
-    ("sys.modules['mmcv._ext'] = None", 'mmcv was installed without its compiled ops'),
-    ("sys.modules['torch'] = None", 'pip install "torch>=2.4"'),
-])
-def test_a_broken_installation_ends_with_a_remedy_and_no_traceback(preparation: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ('preparation', 'said'),
+    [
+        ("sys.modules['mmcv'] = None", 'not usable: mmcv'),
+        ("sys.modules['mmcv._ext'] = None", 'mmcv was installed without its compiled ops'),
+        ("sys.modules['torch'] = None", 'pip install "torch>=2.4"'),
+    ],
+)
+def test_a_broken_installation_ends_with_a_remedy_and_no_traceback(
+    preparation: str, said: str
+) -> None:
     done = run_check(preparation)
     assert done.returncode == 1
     assert said in done.stdout

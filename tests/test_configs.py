@@ -1,7 +1,9 @@
-"""Every shipped config: it loads, its model builds, trains one step and tests one frame; and its parts agree with each other.
+"""Every shipped config: it loads, its model builds, trains one step and tests one frame; and its
+parts agree with each other.
 
 Steps are made on synthetic frames of 64 x 64 pixels, so no data set is needed.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -25,7 +27,11 @@ from mmvos.registry import HOOKS, MODELS
 from mmvos.registry import METRICS as MMVOS_METRICS
 from mmvos.structures import Prompts
 
-NAMES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+NAMES = sorted(
+    path.relative_to(CONFIGS).as_posix()
+    for path in CONFIGS.rglob('*.py')
+    if '_base_' not in path.parts
+)
 CLASSES_BY_DATA_SET = {'2019': 40, '2021': 40, 'ovis': 25}
 
 
@@ -36,27 +42,46 @@ def load(name: str) -> Config:
 
 def masktrack_steps(model: VideoModel, wrapper: Any) -> None:
     torch.manual_seed(0)
-    before = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+    before = {
+        name: value.detach().clone()
+        for name, value in model.named_parameters()
+        if value.requires_grad
+    }
     losses = model.train_step(batch(two_objects(0), two_objects(1)), wrapper)
     assert all(torch.isfinite(value).all() for value in losses.values())
-    changed = [name for name, value in model.named_parameters() if name in before and not torch.equal(value, before[name])]
+    changed = [
+        name
+        for name, value in model.named_parameters()
+        if name in before and not torch.equal(value, before[name])
+    ]
     for part in ('backbone', 'neck', 'rpn_head', 'bbox_head', 'mask_head', 'track_head'):
         assert any(part in name for name in changed), part
     model.eval()
-    result, = model.run([frame(0)])
-    assert len(result.objects) <= model.detector.test_cfg.rcnn.max_per_img and result.shape == (32, 32)
+    (result,) = model.run([frame(0)])
+    assert len(result.objects) <= model.detector.test_cfg.rcnn.max_per_img and result.shape == (
+        32,
+        32,
+    )
 
 
 def propagation_steps(model: VideoModel, wrapper: Any) -> None:
     torch.manual_seed(0)
     model.tracker.size = model.tracker.train_size = 64
-    before = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+    before = {
+        name: value.detach().clone()
+        for name, value in model.named_parameters()
+        if value.requires_grad
+    }
     masks = np.stack([segmenter.square_mask(20 + 4 * t, 20) for t in range(2)])[:, None]
     sample = segmenter.clip_sample(masks, masks * 2.0 - 1, np.array([[2], [1]]))
     images = torch.randint(0, 255, (2, 3, segmenter.HEIGHT, segmenter.WIDTH), dtype=torch.uint8)
     losses = model.train_step(dict(inputs=[images], data_samples=[sample]), wrapper)
     assert all(torch.isfinite(value).all() for value in losses.values())
-    changed = {name for name, value in model.named_parameters() if name in before and not torch.equal(value, before[name])}
+    changed = {
+        name
+        for name, value in model.named_parameters()
+        if name in before and not torch.equal(value, before[name])
+    }
     for part in ('backbone', 'laterals', 'guides', 'predictor'):
         assert any(part in name for name in changed), part
     model.eval()
@@ -67,16 +92,27 @@ def propagation_steps(model: VideoModel, wrapper: Any) -> None:
 
 def siamese_steps(model: VideoModel, wrapper: Any) -> None:
     torch.manual_seed(0)
-    before = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
+    before = {
+        name: value.detach().clone()
+        for name, value in model.named_parameters()
+        if value.requires_grad
+    }
     sample = siamese.pair_sample(143 if model.tracker.loss_weights == (0, 0, 36) else 255)
-    losses = model.train_step(dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]), wrapper)
+    losses = model.train_step(
+        dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]), wrapper
+    )
     assert all(torch.isfinite(value).all() for value in losses.values())
-    changed = {name for name, value in model.named_parameters() if name in before and not torch.equal(value, before[name])}
+    changed = {
+        name
+        for name, value in model.named_parameters()
+        if name in before and not torch.equal(value, before[name])
+    }
     if model.tracker.voting is not None:
         assert changed and all(name.startswith('tracker.voting.') for name in changed)
     else:
         masks = 'head.mask' if model.tracker.head.refine is None else 'refine.v0'
-        stem = ['backbone'] if any('.backbone.' in name for name in before) else []  # a config may keep all of it as it is
+        # a config may keep all of it as it is
+        stem = ['backbone'] if any('.backbone.' in name for name in before) else []
         for part in (*stem, 'adjust', 'kernel.mask', 'search.mask', masks):
             assert any(part in name for name in changed), part
     model.eval()
@@ -90,13 +126,17 @@ def siamese_steps(model: VideoModel, wrapper: Any) -> None:
 def part_steps(model: VideoModel, wrapper: Any) -> None:
     """The propagator learns, the matcher does not; both work when the model is tested."""
     model.tracker.propagator.size = model.tracker.propagator.train_size = 64
-    before = {name: value.detach().clone() for name, value in model.tracker.matcher.named_parameters()}
+    before = {
+        name: value.detach().clone() for name, value in model.tracker.matcher.named_parameters()
+    }
     masks = np.stack([segmenter.square_mask(20 + 4 * t, 20) for t in range(2)])[:, None]
     sample = segmenter.clip_sample(masks, masks * 2.0 - 1, np.array([[2], [1]]))
     images = torch.randint(0, 255, (2, 3, segmenter.HEIGHT, segmenter.WIDTH), dtype=torch.uint8)
     losses = model.train_step(dict(inputs=[images], data_samples=[sample]), wrapper)
     assert all(torch.isfinite(value).all() for value in losses.values())
-    assert all(torch.equal(value, before[name]) for name, value in model.tracker.matcher.named_parameters())
+    assert all(
+        torch.equal(value, before[name]) for name, value in model.tracker.matcher.named_parameters()
+    )
     model.eval().tracker.parts = 2
     prompts = {0: Prompts((1, 2), (masks[0, 0], None), (None, (50.0, 10.0, 80.0, 40.0)))}
     results = list(model.run([segmenter.frame(t) for t in range(2)], prompts))
@@ -131,7 +171,9 @@ def test_model_trains_one_step_and_tests_one_frame(name):
     STEPS[kind(config)](model.train(), build_optim_wrapper(model, settings))
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.MaskTrackRCNN'])
+@pytest.mark.parametrize(
+    'name', [name for name in NAMES if kind(load(name)) == 'mmvos.MaskTrackRCNN']
+)
 def test_parts_of_instance_segmentation_agree(name):
     config = load(name)
     for split in ('train', 'val', 'test'):
@@ -139,7 +181,9 @@ def test_parts_of_instance_segmentation_agree(name):
         Compose(data.pipeline)
         assert bool(data.get('test_mode')) == (split != 'train')
         if split != 'train':
-            assert Path(config[f'{split}_evaluator'].ann_file) == Path(data.data_root, data.ann_file)
+            assert Path(config[f'{split}_evaluator'].ann_file) == Path(
+                data.data_root, data.ann_file
+            )
             assert config[f'{split}_dataloader'].batch_size == 1
     heads = config.model.detector.roi_head
     counts = {heads.bbox_head.num_classes, heads.mask_head.num_classes}
@@ -150,13 +194,18 @@ def test_parts_of_instance_segmentation_agree(name):
     assert config.train_cfg.val_interval <= config.train_cfg.max_epochs
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.MaskPropagator'])
+@pytest.mark.parametrize(
+    'name', [name for name in NAMES if kind(load(name)) == 'mmvos.MaskPropagator']
+)
 def test_parts_of_mask_propagation_agree(name):
     config = load(name)
     for split in ('val', 'test'):
         data, metric = config[f'{split}_dataloader'].dataset, config[f'{split}_evaluator']
         Compose(data.pipeline)
-        assert Path(metric.ground_truth) == Path(data.data_root) and config[f'{split}_dataloader'].batch_size == 1
+        assert (
+            Path(metric.ground_truth) == Path(data.data_root)
+            and config[f'{split}_dataloader'].batch_size == 1
+        )
         assert data.get('merge_objects', False) == (metric.get('year') == 2016)
     if 'online' in config.test_cfg:
         Compose(config.test_cfg.online.pipeline)
@@ -166,12 +215,19 @@ def test_parts_of_mask_propagation_agree(name):
             Compose(data.pipeline)
         prefix = MMVOS_METRICS.get(metric.type.split('.')[-1]).default_prefix
         assert config.default_hooks.checkpoint.save_best.startswith(prefix + '/')
-        assert config.train_cfg.val_interval <= config.train_cfg.max_iters and not config.log_processor.by_epoch
+        assert (
+            config.train_cfg.val_interval <= config.train_cfg.max_iters
+            and not config.log_processor.by_epoch
+        )
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.PartTracker'])
+@pytest.mark.parametrize(
+    'name', [name for name in NAMES if kind(load(name)) == 'mmvos.PartTracker']
+)
 def test_parts_of_part_tracking_are_those_of_other_models(name):
-    """So that their weights fit: the propagator is the compact model's, the matcher that of a SiamMask without refined masks."""
+    """So that their weights fit: the propagator is the compact model's, the matcher that of a
+    SiamMask without refined masks.
+    """
     config = load(name)
     tracker = config.model.tracker
     compact = load('masktrack/masktrack_r50s16_compact.py').model
@@ -179,7 +235,10 @@ def test_parts_of_part_tracking_are_those_of_other_models(name):
     siamese = load(f'siammask/siammask-base_r50{fpn}_4xb16-20e.py').model.tracker
     with torch.device('meta'):
         for mine, other in ((tracker.propagator, compact.tracker), (tracker.matcher, siamese)):
-            shapes = [{key: value.shape for key, value in MODELS.build(part).state_dict().items()} for part in (mine, other)]
+            shapes = [
+                {key: value.shape for key, value in MODELS.build(part).state_dict().items()}
+                for part in (mine, other)
+            ]
             assert shapes[0] == shapes[1]
     assert config.model.data_preprocessor == compact.data_preprocessor
     if 'restore' in tracker:
@@ -187,10 +246,14 @@ def test_parts_of_part_tracking_are_those_of_other_models(name):
     for split in ('val', 'test'):
         data, metric = config[f'{split}_dataloader'].dataset, config[f'{split}_evaluator']
         Compose(data.pipeline)
-        assert Path(metric.ground_truth) == Path(data.data_root) and data.merge_objects == (metric.year == 2016)
+        assert Path(metric.ground_truth) == Path(data.data_root) and data.merge_objects == (
+            metric.year == 2016
+        )
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if kind(load(name)) == 'mmvos.SiameseTracker'])
+@pytest.mark.parametrize(
+    'name', [name for name in NAMES if kind(load(name)) == 'mmvos.SiameseTracker']
+)
 def test_parts_of_siamese_tracking_agree(name):
     config = load(name)
     for split in ('train', 'val', 'test'):
@@ -198,14 +261,22 @@ def test_parts_of_siamese_tracking_agree(name):
         Compose(data.pipeline)
         if split != 'train':
             metric = config[f'{split}_evaluator']
-            assert Path(metric.ground_truth) == Path(data.data_root) and config[f'{split}_dataloader'].batch_size == 1
+            assert (
+                Path(metric.ground_truth) == Path(data.data_root)
+                and config[f'{split}_dataloader'].batch_size == 1
+            )
             assert data.get('merge_objects', False) == (metric.get('year') == 2016)
     prefix = MMVOS_METRICS.get(config.val_evaluator.type.split('.')[-1]).default_prefix
     assert config.default_hooks.checkpoint.save_best.startswith(prefix + '/')
     assert config.log_processor.by_epoch == (config.train_cfg.type == 'EpochBasedTrainLoop')
-    # Masks alone are trained on small windows, which their patches fill; everything else on whole ones.
-    crop = next(item for item in config.train_dataloader.dataset.pipeline if item.type == 'mmvos.CropPair')
-    assert crop.search_size == (143 if config.model.tracker.get('loss_weights') == (0, 0, 36) else 255)
+    # Masks alone are trained on small windows, which their patches fill; everything else on whole
+    # ones.
+    crop = next(
+        item for item in config.train_dataloader.dataset.pipeline if item.type == 'mmvos.CropPair'
+    )
+    assert crop.search_size == (
+        143 if config.model.tracker.get('loss_weights') == (0, 0, 36) else 255
+    )
     assert config.model['merge'] == 'hard-first'  # numpy's argmax over the objects
     # The stage freezes what it should, by names that the model has.
     freezes = [hook for hook in config.custom_hooks if hook.type == 'mmvos.FreezeHook']
@@ -220,5 +291,9 @@ def test_parts_of_siamese_tracking_agree(name):
     assert normalised == (config.model.tracker.features.type == 'mmvos.PyramidFeatures')
     if not normalised:
         assert not config.model.data_preprocessor.bgr_to_rgb
-        resize, = (step for step in config.test_dataloader.dataset.pipeline[0].transforms if step.type == 'Resize')
+        (resize,) = (
+            step
+            for step in config.test_dataloader.dataset.pipeline[0].transforms
+            if step.type == 'Resize'
+        )
         assert resize.scale_factor == 1.0

@@ -1,4 +1,5 @@
 """On a GPU: the same numbers as on the CPU, and training and testing in half precision."""
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,10 @@ from tiny_segmenter import frame as prompted_frame
 from mmvos.models.heads.roi_extractor import PyramidRoIExtractor
 from mmvos.structures import Frame, Prompts
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device'),
+]
 
 
 def _on_gpu(index: int) -> Frame:
@@ -20,10 +24,12 @@ def _on_gpu(index: int) -> Frame:
 
 def test_roi_features_of_both_devices_agree():
     """mmcv's compiled op on the GPU, the sparse product on the CPU."""
-    extractor = PyramidRoIExtractor(dict(type='RoIAlign', output_size=7, sampling_ratio=2), 8, [4, 8])
+    extractor = PyramidRoIExtractor(
+        dict(type='RoIAlign', output_size=7, sampling_ratio=2), 8, [4, 8]
+    )
     torch.manual_seed(0)
     features = [torch.rand(2, 8, 32, 48), torch.rand(2, 8, 16, 24)]
-    rois = torch.tensor([[0, 3., 4, 60, 50], [1, 0, 0, 190, 120], [1, 100, 20, 230, 140]])
+    rois = torch.tensor([[0, 3.0, 4, 60, 50], [1, 0, 0, 190, 120], [1, 100, 20, 230, 140]])
     expected = extractor(tuple(features), rois)
     found = extractor.cuda()(tuple(level.cuda() for level in features), rois.cuda())
     assert torch.allclose(found.cpu(), expected, atol=1e-4)
@@ -37,28 +43,45 @@ def test_a_video_gives_the_same_objects_on_both_devices():
     found = list(model.run(_on_gpu(t) for t in range(3)))
     for one, other in zip(expected, found, strict=True):
         assert [item.id for item in one.objects] == [item.id for item in other.objects]
-        assert np.allclose([item.box for item in one.objects], [item.box for item in other.objects], atol=0.1)
+        assert np.allclose(
+            [item.box for item in one.objects], [item.box for item in other.objects], atol=0.1
+        )
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_accelerated_half_precision_is_finite(dtype):
     model = tiny_model().cuda().accelerate(dtype)
     for result in model.run(_on_gpu(t) for t in range(2)):
-        assert all(np.isfinite(item.score) and np.isfinite(item.box).all() for item in result.objects)
+        assert all(
+            np.isfinite(item.score) and np.isfinite(item.box).all() for item in result.objects
+        )
 
 
 @pytest.mark.parametrize('mode', ['crop', 'roi'])
 @pytest.mark.parametrize('merge', ['soft', 'hard'])
 def test_prompted_objects_are_the_same_on_both_devices(mode, merge):
-    """Masks, boxes, late prompts and lost objects: everything that a state holds is on the model's device."""
+    """Masks, boxes, late prompts and lost objects: everything that a state holds is on the model's
+    device.
+    """
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    prompts = {0: Prompts((2, 3), (square_mask(10, 10), None), (None, (50.0, 20.0, 80.0, 60.0))),
-               2: Prompts((1,), (None,), ((5.0, 40.0, 30.0, 70.0),))}
+    prompts = {
+        0: Prompts((2, 3), (square_mask(10, 10), None), (None, (50.0, 20.0, 80.0, 60.0))),
+        2: Prompts((1,), (None,), ((5.0, 40.0, 30.0, 70.0),)),
+    }
     model = tiny_segmenter(mode=mode, merge=merge)
     expected = list(model.run((prompted_frame(t) for t in range(4)), prompts))
     model = model.cuda()
-    found = list(model.run((Frame((item := prompted_frame(t)).image.cuda(), item.meta) for t in range(4)), prompts))
-    assert np.mean([(a.label_map() != b.label_map()).mean() for a, b in zip(expected, found, strict=True)]) < 0.01
+    found = list(
+        model.run(
+            (Frame((item := prompted_frame(t)).image.cuda(), item.meta) for t in range(4)), prompts
+        )
+    )
+    assert (
+        np.mean(
+            [(a.label_map() != b.label_map()).mean() for a, b in zip(expected, found, strict=True)]
+        )
+        < 0.01
+    )
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -68,15 +91,34 @@ def test_prompted_objects_in_half_precision(dtype):
         model = tiny_segmenter(mode=mode)
         expected = list(model.run((prompted_frame(t) for t in range(3)), prompts))
         model = model.cuda().accelerate(dtype)
-        found = list(model.run((Frame((item := prompted_frame(t)).image.cuda(), item.meta) for t in range(3)), prompts))
-        assert np.mean([(a.label_map() != b.label_map()).mean() for a, b in zip(expected, found, strict=True)]) < 0.05
+        found = list(
+            model.run(
+                (Frame((item := prompted_frame(t)).image.cuda(), item.meta) for t in range(3)),
+                prompts,
+            )
+        )
+        assert (
+            np.mean(
+                [
+                    (a.label_map() != b.label_map()).mean()
+                    for a, b in zip(expected, found, strict=True)
+                ]
+            )
+            < 0.05
+        )
 
 
 def test_a_prompted_segmenter_learns_on_a_gpu():
     model = tiny_segmenter().cuda().train()
     masks = np.stack([square_mask(20 + 4 * t, 20) for t in range(3)])[:, None]
-    sample = clip_sample(masks, np.concatenate([masks[:1], masks[:2]]) * 2.0 - 1, np.array([[0], [1], [1]]))
+    sample = clip_sample(
+        masks, np.concatenate([masks[:1], masks[:2]]) * 2.0 - 1, np.array([[0], [1], [1]])
+    )
     images = torch.randint(0, 256, (3, 3, HEIGHT, WIDTH), dtype=torch.uint8)
     packed = model.data_preprocessor(dict(inputs=[images] * 2, data_samples=[sample] * 2), True)
     sum(model(**packed, mode='loss').values()).backward()
-    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
+    assert all(
+        torch.isfinite(weight.grad).all()
+        for weight in model.parameters()
+        if weight.grad is not None
+    )

@@ -1,4 +1,5 @@
 """Tests of the package metadata, and of the set-up scripts with a stand-in for Python."""
+
 import os
 import shutil
 import subprocess
@@ -12,11 +13,23 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = [*sorted(ROOT.glob('tools/**/*.sh')), ROOT / '.ci' / 'run']
-NO_TREE = {'.venv', '.git', 'work_dirs', 'data', '__pycache__', '.mim', 'build', '.mypy_cache', '.ruff_cache',
-           '.pytest_cache', '.hypothesis'}
+NO_TREE = {
+    '.venv',
+    '.git',
+    'work_dirs',
+    'data',
+    '__pycache__',
+    '.mim',
+    'build',
+    '.mypy_cache',
+    '.ruff_cache',
+    '.pytest_cache',
+    '.hypothesis',
+}
 
-# Answers as Python and pip would, and writes down what it was asked. STUB_FAIL: arguments that make it fail.
-STUB = r'''#!/usr/bin/env bash
+# Answers as Python and pip would, and writes down what it was asked. STUB_FAIL: arguments that make
+# it fail.
+STUB = r"""#!/usr/bin/env bash
 echo "$*" >>"$STUB_LOG"
 [ -n "${STUB_FAIL:-}" ] && [[ "$*" == *$STUB_FAIL* ]] && { echo "ERROR: the stub fails here" >&2; exit 1; }
 case "$*" in
@@ -29,7 +42,7 @@ case "$*" in
     *'--no-binary onedl-mmcv'*) touch "$STUB_OPS"; echo "CFLAGS=$CFLAGS jobs=$MAX_JOBS" >>"$STUB_LOG" ;;
     -) exit 1 ;;
 esac
-'''
+"""
 
 
 class Checkout:
@@ -47,15 +60,27 @@ class Checkout:
         stub.write_text(STUB)
         stub.chmod(0o755)
         (folder / 'Python.h').touch()
-        self.environment = {**os.environ, 'PYTHON': str(stub), 'STUB_LOG': str(self.log),
-                            'STUB_OPS': str(folder / 'ops'), 'STUB_INCLUDE': str(folder), 'STUB_WHEEL': '1'}
+        self.environment = {
+            **os.environ,
+            'PYTHON': str(stub),
+            'STUB_LOG': str(self.log),
+            'STUB_OPS': str(folder / 'ops'),
+            'STUB_INCLUDE': str(folder),
+            'STUB_WHEEL': '1',
+        }
 
     def set_up(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs the set-up from another folder; the calls of earlier runs are forgotten."""
         self.log.write_text('')
         command = ['bash', str(self.root / 'tools' / 'setup_env.sh'), *arguments]
-        return subprocess.run(command, cwd='/', env={**self.environment, **environment}, capture_output=True,
-                              text=True, check=False)
+        return subprocess.run(
+            command,
+            cwd='/',
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def installs(self) -> list[str]:
         """Returns the pip install calls of the last run."""
@@ -77,9 +102,18 @@ def test_set_up_installs_torch_before_mmcv_and_never_the_desktop_opencv(checkout
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith('set-up: done\n')
     calls = checkout.installs()
-    order = [next(i for i, call in enumerate(calls) if name in call)
-             for name in ('build.txt', 'torch.txt', 'runtime.txt', 'onedl-mmdetection', 'onedl-mmcv', '-e ',
-                          'tests.txt')]
+    order = [
+        next(i for i, call in enumerate(calls) if name in call)
+        for name in (
+            'build.txt',
+            'torch.txt',
+            'runtime.txt',
+            'onedl-mmdetection',
+            'onedl-mmcv',
+            '-e ',
+            'tests.txt',
+        )
+    ]
     assert order == sorted(order)
     for call in calls:
         if 'onedl' in call:
@@ -113,7 +147,9 @@ def test_the_tests_are_added_to_a_finished_set_up(checkout: Checkout) -> None:
     assert len(checkout.installs()) == 1 and 'tests.txt' in checkout.installs()[0]
 
 
-def test_a_failing_step_is_named_with_its_log_and_remedy_and_is_taken_up_again(checkout: Checkout) -> None:
+def test_a_failing_step_is_named_with_its_log_and_remedy_and_is_taken_up_again(
+    checkout: Checkout,
+) -> None:
     failed = checkout.set_up(STUB_FAIL='torch.txt')
     assert failed.returncode == 1
     for text in ("step 'torch==", 'the stub fails here', 'remedy: is the package index reachable'):
@@ -130,11 +166,28 @@ def test_mmcv_is_compiled_where_no_wheel_fits(checkout: Checkout) -> None:
     assert 'CFLAGS=-g0 jobs=3' in checkout.log.read_text()
 
 
-def test_what_a_compile_needs_is_checked_only_for_a_compile(checkout: Checkout, tmp_path: Path) -> None:
+def test_what_a_compile_needs_is_checked_only_for_a_compile(
+    checkout: Checkout, tmp_path: Path
+) -> None:
     programs = tmp_path / 'bin'
     programs.mkdir()
-    for name in ('bash', 'cat', 'cksum', 'cp', 'cut', 'dirname', 'flock', 'grep', 'head', 'mkdir', 'nproc',
-                 'sleep', 'tail', 'touch', 'tr'):
+    for name in (
+        'bash',
+        'cat',
+        'cksum',
+        'cp',
+        'cut',
+        'dirname',
+        'flock',
+        'grep',
+        'head',
+        'mkdir',
+        'nproc',
+        'sleep',
+        'tail',
+        'touch',
+        'tr',
+    ):
         found = shutil.which(name)
         if found:
             (programs / name).symlink_to(found)
@@ -144,16 +197,21 @@ def test_what_a_compile_needs_is_checked_only_for_a_compile(checkout: Checkout, 
     assert 'no C++ compiler' in failed.stderr and 'apt-get install g++' in failed.stderr
     failed = checkout.set_up(STUB_WHEEL='', CXX='bash', STUB_INCLUDE='nowhere', PATH=str(programs))
     assert 'Python headers are missing' in failed.stderr and 'python3-dev' in failed.stderr
-    failed = checkout.set_up(STUB_WHEEL='', CXX='bash', STUB_CUDA='13.0', PATH=str(programs), CUDA_HOME='')
+    failed = checkout.set_up(
+        STUB_WHEEL='', CXX='bash', STUB_CUDA='13.0', PATH=str(programs), CUDA_HOME=''
+    )
     if not Path('/usr/local/cuda/bin/nvcc').exists():
         assert 'no nvcc' in failed.stderr and 'CUDA_VISIBLE_DEVICES=' in failed.stderr
     assert checkout.set_up(**missing).returncode == 0
 
 
-@pytest.mark.parametrize(('fails', 'said'), [
-    ('sys.version_info < (3, 10)', 'Python >= 3.10 is needed, found Python 3.11.0'),
-    ('import venv, ensurepip', 'apt-get install python3-venv'),
-])
+@pytest.mark.parametrize(
+    ('fails', 'said'),
+    [
+        ('sys.version_info < (3, 10)', 'Python >= 3.10 is needed, found Python 3.11.0'),
+        ('import venv, ensurepip', 'apt-get install python3-venv'),
+    ],
+)
 def test_an_unusable_python_is_named(checkout: Checkout, fails: str, said: str) -> None:
     failed = checkout.set_up(STUB_FAIL=fails)
     assert failed.returncode == 1
@@ -181,8 +239,13 @@ def test_ci_adds_the_folder_of_wheels_to_those_of_the_machine(tmp_path: Path) ->
 
     def find_links(before: str) -> str:
         environment = {**os.environ, 'PIP_FIND_LINKS': before}
-        done = subprocess.run(['bash', str(checkout / '.ci' / 'run')], env=environment, capture_output=True,
-                              text=True, check=True)
+        done = subprocess.run(
+            ['bash', str(checkout / '.ci' / 'run')],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout.strip()
 
     assert find_links('wheels-of-the-machine') == 'wheels-of-the-machine'
@@ -194,15 +257,22 @@ def test_ci_adds_the_folder_of_wheels_to_those_of_the_machine(tmp_path: Path) ->
 
 @pytest.mark.parametrize('arguments', [['--sed', '1'], ['--seed'], ['--seed', 'x']])
 def test_quickstart_refuses_what_it_does_not_know(arguments: list[str], checkout: Checkout) -> None:
-    done = subprocess.run(['bash', str(checkout.root / 'tools' / 'quickstart.sh'), *arguments], text=True,
-                          capture_output=True, check=False, env=checkout.environment)
+    done = subprocess.run(
+        ['bash', str(checkout.root / 'tools' / 'quickstart.sh'), *arguments],
+        text=True,
+        capture_output=True,
+        check=False,
+        env=checkout.environment,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith('usage:')
 
 
 @pytest.fixture(scope='module')
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Returns a function that builds 'wheel', 'editable' or 'sdist' from a copy of the tree, offline."""
+    """Returns a function that builds 'wheel', 'editable' or 'sdist' from a copy of the tree,
+    offline.
+    """
     pytest.importorskip('setuptools')
     folder = tmp_path_factory.mktemp('package')
     tree = folder / 'tree'
@@ -218,17 +288,24 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return build_one
 
 
-def test_wheel_has_the_files_of_mim_and_no_fixed_mm_distribution(build: Callable[[str], Path]) -> None:
+def test_wheel_has_the_files_of_mim_and_no_fixed_mm_distribution(
+    build: Callable[[str], Path],
+) -> None:
     with zipfile.ZipFile(build('wheel')) as wheel:
         names = set(wheel.namelist())
         metadata = next(wheel.read(name).decode() for name in names if name.endswith('METADATA'))
     for folder in ('configs', 'tools'):
-        ours = {f'mmvos/.mim/{path.relative_to(ROOT).as_posix()}' for path in (ROOT / folder).rglob('*')
-                if path.is_file() and '__pycache__' not in path.parts}
+        ours = {
+            f'mmvos/.mim/{path.relative_to(ROOT).as_posix()}'
+            for path in (ROOT / folder).rglob('*')
+            if path.is_file() and '__pycache__' not in path.parts
+        }
         assert ours and ours <= names
     assert 'mmvos/.mim/model-index.yml' in names or not (ROOT / 'model-index.yml').exists()
     assert not any(name.startswith(('tests', 'tools', 'configs')) for name in names)
-    needed = [line.split(': ')[1] for line in metadata.splitlines() if line.startswith('Requires-Dist')]
+    needed = [
+        line.split(': ')[1] for line in metadata.splitlines() if line.startswith('Requires-Dist')
+    ]
     always = [line for line in needed if 'extra ==' not in line]
     assert 'torch>=2.4' in always and 'Requires-Python: >=3.10' in metadata
     unwanted = ('mm', 'onedl', 'torchvision', 'opencv-python>')
@@ -248,7 +325,13 @@ def test_editable_install_links_to_the_files_of_mim(build: Callable[[str], Path]
 def test_sdist_has_what_building_a_wheel_reads(build: Callable[[str], Path]) -> None:
     with tarfile.open(build('sdist')) as archive:
         names = {name.split('/', 1)[1] for name in archive.getnames() if '/' in name}
-    files = {'setup.py', 'pyproject.toml', 'LICENSE', 'requirements/runtime.txt', 'tools/setup_env.sh'}
+    files = {
+        'setup.py',
+        'pyproject.toml',
+        'LICENSE',
+        'requirements/runtime.txt',
+        'tools/setup_env.sh',
+    }
     assert files <= names
     assert any(name.startswith('configs/masktrack_rcnn/') for name in names)
 
@@ -256,7 +339,9 @@ def test_sdist_has_what_building_a_wheel_reads(build: Callable[[str], Path]) -> 
 def test_model_index_names_configs_that_exist() -> None:
     yaml = pytest.importorskip('yaml')
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
-    metafiles = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml'))
+    metafiles = sorted(
+        path.relative_to(ROOT).as_posix() for path in ROOT.glob('configs/*/metafile.yml')
+    )
     assert sorted(index['Import']) == metafiles
     for name in metafiles:
         content = yaml.safe_load((ROOT / name).read_text())

@@ -1,4 +1,7 @@
-"""The model that comes with the project: the file is what its card says, and it corrects guides instead of copying them."""
+"""The model that comes with the project: the file is what its card says, and it corrects guides
+instead of copying them.
+"""
+
 from __future__ import annotations
 
 import hashlib
@@ -18,7 +21,10 @@ from mmvos.apis import init_model
 from mmvos.apis.inference import array_pipeline
 from mmvos.datasets.mask_folders import find_mask_videos, object_ids, read_label_map
 
-WEIGHTS, CONFIG = ROOT / 'weights/masktrack_compact.safetensors', ROOT / 'configs/masktrack/masktrack_r50s16_compact.py'
+WEIGHTS, CONFIG = (
+    ROOT / 'weights/masktrack_compact.safetensors',
+    ROOT / 'configs/masktrack/masktrack_r50s16_compact.py',
+)
 
 
 def test_file_is_the_one_of_its_card():
@@ -32,8 +38,25 @@ def videos(tmp_path_factory) -> Path:
     """Six sample videos: nothing of their kind was trained on."""
     folder = tmp_path_factory.mktemp('shipped')
     tool = ROOT / 'tools/dataset_converters/make_sample_videos.py'
-    subprocess.run([sys.executable, tool, folder / 'sample', '--seed', '1', '--train-videos', '1', '--val-videos', '6',
-                    '--frames', '12', '--processes', '1'], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            tool,
+            folder / 'sample',
+            '--seed',
+            '1',
+            '--train-videos',
+            '1',
+            '--val-videos',
+            '6',
+            '--frames',
+            '12',
+            '--processes',
+            '1',
+        ],
+        check=True,
+        capture_output=True,
+    )
     return folder / 'sample/valid'
 
 
@@ -42,20 +65,26 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos):
-    """A net that copies its guide, which is what training without deformations ends in, would give the shifted mask back."""
+    """A net that copies its guide, which is what training without deformations ends in, would give
+    the shifted mask back.
+    """
     model = init_model(CONFIG, WEIGHTS, device='cpu').accelerate()
     prepare = array_pipeline(model.cfg)
     before, after = [], []
     for video in find_mask_videos(videos):
-        frames = [model.make_frame(pseudo_collate([prepare(t, cv2.imread(str(path)))]))
-                  for t, path in enumerate(video.frames[:3:2])]
+        frames = [
+            model.make_frame(pseudo_collate([prepare(t, cv2.imread(str(path)))]))
+            for t, path in enumerate(video.frames[:3:2])
+        ]
         first, second = (read_label_map(path) for path in video.masks[:3:2])
         ids = [i for i in object_ids(first, 200) if (second == i).sum() > 200]
         height, width = frames[0].meta.network_shape
         size = (width, height)
 
         def network(mask, size=size):
-            return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
+            return cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(
+                bool
+            )
 
         given = torch.from_numpy(np.stack([network(first == i) for i in ids])).float()
         with torch.no_grad():
@@ -66,8 +95,13 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos):
                 _, _, w, h = cv2.boundingRect(truth.astype(np.uint8))
                 shifted.append(np.roll(truth, (round(0.1 * h), round(0.1 * w)), (0, 1)))
             guides = torch.from_numpy(np.stack(shifted)).float() * 2 - 1
-            states = tuple(replace(state, guide=guide) for state, guide in zip(states, guides, strict=True))
+            states = tuple(
+                replace(state, guide=guide) for state, guide in zip(states, guides, strict=True)
+            )
             found, _ = model.tracker.propagate(frames[1], states)
         before += [overlap(a, b) for a, b in zip(shifted, truths, strict=True)]
         after += [overlap(a.numpy() > 0.5, b) for a, b in zip(found, truths, strict=True)]
-    assert len(before) >= 10 and np.mean(after) > np.mean(before) + 0.1, (np.mean(before), np.mean(after))
+    assert len(before) >= 10 and np.mean(after) > np.mean(before) + 0.1, (
+        np.mean(before),
+        np.mean(after),
+    )

@@ -1,9 +1,12 @@
-"""A PartTracker so small that a step takes hundredths of a second, and one that compares pixels, so that it finds what is known.
+"""A PartTracker so small that a step takes hundredths of a second, and one that compares pixels, so
+that it finds what is known.
 
-The first has random weights: the narrow SiamMask on a pyramid and the narrow MaskPropagator of the other tiny models. In the
-second the networks of the matcher are replaced by the image itself and by the likeness (cosine) of a template with every place;
-all else, windows, cells, samples and batches, is the real thing.
+The first has random weights: the narrow SiamMask on a pyramid and the narrow MaskPropagator of the
+other tiny models. In the second the networks of the matcher are replaced by the image itself and by
+the likeness (cosine) of a template with every place; all else, windows, cells, samples and batches,
+is the real thing.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -48,7 +51,8 @@ def matcher_settings(crop: bool = False) -> Any:
 
 
 def tiny_parts(seed: int = 0, crop: bool = False, **tracker: Any) -> PromptedSegmenter:
-    """The model with random weights, in evaluation mode; ``tracker`` overrides the tracker's arguments.
+    """The model with random weights, in evaluation mode; ``tracker`` overrides the tracker's
+    arguments.
 
     Such a matcher finds a part where it was, if only because the window weighs so much.
     """
@@ -56,8 +60,17 @@ def tiny_parts(seed: int = 0, crop: bool = False, **tracker: Any) -> PromptedSeg
     torch.manual_seed(seed)
     settings = tiny_settings()
     restore = dict(restore=dict(mean=MEAN, std=STD)) if crop else {}
-    settings['tracker'] = dict(type='mmvos.PartTracker', matcher=matcher_settings(crop), propagator=settings['tracker'],
-                               parts=8, window_influence=0.9) | restore | tracker
+    settings['tracker'] = (
+        dict(
+            type='mmvos.PartTracker',
+            matcher=matcher_settings(crop),
+            propagator=settings['tracker'],
+            parts=8,
+            window_influence=0.9,
+        )
+        | restore
+        | tracker
+    )
     model = MODELS.build(settings).eval()
     for name, weight in model.named_parameters():
         if 'propagator' in name and 'guide' in name:
@@ -105,9 +118,13 @@ class _Likeness(nn.Module):
         assert branch == 'score'
         kernel, search = kernels[:, 0], search[:, :, 1:-1, 1:-1]
         ones = torch.ones_like(kernel[:1])
-        squared, both = (depthwise_correlation(a, b).sum(dim=1) for a, b in (
-            (search.square(), ones.expand_as(kernel)), (search, kernel)))
-        cosine = both / (squared * kernel.square().sum(dim=(1, 2, 3))[:, None, None]).sqrt().clamp(min=1e-9)
+        squared, both = (
+            depthwise_correlation(a, b).sum(dim=1)
+            for a, b in ((search.square(), ones.expand_as(kernel)), (search, kernel))
+        )
+        cosine = both / (squared * kernel.square().sum(dim=(1, 2, 3))[:, None, None]).sqrt().clamp(
+            min=1e-9
+        )
         logits = torch.zeros(len(kernel), 10, *cosine.shape[1:])
         logits[:, 5] = torch.logit(cosine.clamp(1e-3, 1 - 1e-3))
         logits[:, 6:] = -10
@@ -116,11 +133,15 @@ class _Likeness(nn.Module):
 
 def texture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """(3, H, W) float32 of smooth noise, as a normalised image has it."""
-    noise = torch.randn(1, 3, height // 10, width // 10, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(
+        1, 3, height // 10, width // 10, generator=torch.Generator().manual_seed(seed)
+    )
     return F.interpolate(noise, size=(height, width), mode='bicubic')[0].numpy()
 
 
-def scene(index: int, places: dict[int, tuple[int, int]], ground: float = 0.3) -> tuple[Frame, dict[int, np.ndarray]]:
+def scene(
+    index: int, places: dict[int, tuple[int, int]], ground: float = 0.3
+) -> tuple[Frame, dict[int, np.ndarray]]:
     """A frame with textured squares of ``SIDE`` pixels before a weaker texture, and their masks.
 
     Args:
@@ -130,10 +151,17 @@ def scene(index: int, places: dict[int, tuple[int, int]], ground: float = 0.3) -
     """
     image, masks = ground * texture(1000), {}
     for number, (x, y) in places.items():
-        left, top, right, bottom = max(x, 0), max(y, 0), max(min(x + SIDE, WIDTH), 0), max(min(y + SIDE, HEIGHT), 0)
+        left, top, right, bottom = (
+            max(x, 0),
+            max(y, 0),
+            max(min(x + SIDE, WIDTH), 0),
+            max(min(y + SIDE, HEIGHT), 0),
+        )
         masks[number] = np.zeros((HEIGHT, WIDTH), dtype=bool)
         if left < right and top < bottom:
             masks[number][top:bottom, left:right] = True
-            image[:, top:bottom, left:right] = texture(number, SIDE, SIDE)[:, top - y:bottom - y, left - x:right - x]
+            image[:, top:bottom, left:right] = texture(number, SIDE, SIDE)[
+                :, top - y : bottom - y, left - x : right - x
+            ]
     meta = FrameMeta(index, (HEIGHT, WIDTH), (HEIGHT, WIDTH), (1.0, 1.0))
     return Frame(torch.from_numpy(image)[None], meta), masks

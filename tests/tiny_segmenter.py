@@ -1,4 +1,7 @@
-"""A PromptedSegmenter so small that a step takes hundredths of a second: ResNet-18 to stride 16, squares of 64 pixels."""
+"""A PromptedSegmenter so small that a step takes hundredths of a second: ResNet-18 to stride 16,
+squares of 64 pixels.
+"""
+
 from __future__ import annotations
 
 from typing import Any
@@ -19,14 +22,36 @@ HEIGHT, WIDTH = 72, 96
 
 def tiny_settings(**tracker: Any) -> dict[str, Any]:
     """Config of the model; ``tracker`` overrides the propagator's arguments."""
-    head = dict(type='mmvos.PropagationHead', in_channels=(64, 64, 128, 256), channels=(8, 8, 16, 16), key_channels=8)
-    backbone = dict(type='mmvos.GuidedResNet', depth=18, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1),
-                    out_indices=(0, 1, 2), out_stem=True, norm_eval=True)
+    head = dict(
+        type='mmvos.PropagationHead',
+        in_channels=(64, 64, 128, 256),
+        channels=(8, 8, 16, 16),
+        key_channels=8,
+    )
+    backbone = dict(
+        type='mmvos.GuidedResNet',
+        depth=18,
+        num_stages=3,
+        strides=(1, 2, 2),
+        dilations=(1, 1, 1),
+        out_indices=(0, 1, 2),
+        out_stem=True,
+        norm_eval=True,
+    )
     return dict(
         type='mmvos.PromptedSegmenter',
-        data_preprocessor=dict(type='TrackDataPreprocessor', mean=[123.7, 116.3, 103.5], std=[58.4, 57.1, 57.4],
-                               bgr_to_rgb=True, pad_mask=False),
-        tracker=dict(type='mmvos.MaskPropagator', backbone=backbone, head=head, size=64, train_size=64) | tracker)
+        data_preprocessor=dict(
+            type='TrackDataPreprocessor',
+            mean=[123.7, 116.3, 103.5],
+            std=[58.4, 57.1, 57.4],
+            bgr_to_rgb=True,
+            pad_mask=False,
+        ),
+        tracker=dict(
+            type='mmvos.MaskPropagator', backbone=backbone, head=head, size=64, train_size=64
+        )
+        | tracker,
+    )
 
 
 def tiny_segmenter(seed: int = 0, merge: str = 'soft', **tracker: Any) -> PromptedSegmenter:
@@ -42,14 +67,20 @@ def tiny_segmenter(seed: int = 0, merge: str = 'soft', **tracker: Any) -> Prompt
 
 def frame(index: int, seed: int | None = None, height: int = HEIGHT, width: int = WIDTH) -> Frame:
     """A frame of noise."""
-    image = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(index if seed is None else seed))
+    image = torch.randn(
+        1,
+        3,
+        height,
+        width,
+        generator=torch.Generator().manual_seed(index if seed is None else seed),
+    )
     return Frame(image, FrameMeta(index, (height, width), (height, width), (1.0, 1.0)))
 
 
 def square_mask(x: int, y: int, side: int = 24) -> np.ndarray:
     """(HEIGHT, WIDTH) bool."""
     mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
-    mask[y:y + side, x:x + side] = True
+    mask[y : y + side, x : x + side] = True
     return mask
 
 
@@ -58,9 +89,12 @@ def clip_sample(masks: np.ndarray, guides: np.ndarray, kinds: np.ndarray) -> Tra
     sample = TrackDataSample()
     frames = []
     for mask, guide, kind in zip(masks, guides, kinds, strict=True):
-        instances = InstanceData(masks=BitmapMasks(mask.astype(np.uint8), *mask.shape[1:]),
-                                 guides=torch.from_numpy(guide.astype(np.float32)), guide_kinds=torch.from_numpy(kind),
-                                 instances_ids=torch.arange(1, len(mask) + 1))
+        instances = InstanceData(
+            masks=BitmapMasks(mask.astype(np.uint8), *mask.shape[1:]),
+            guides=torch.from_numpy(guide.astype(np.float32)),
+            guide_kinds=torch.from_numpy(kind),
+            instances_ids=torch.arange(1, len(mask) + 1),
+        )
         frames.append(DetDataSample(gt_instances=instances))
     sample.video_data_samples = frames
     return sample

@@ -1,7 +1,9 @@
 """Measures speed: python tools/benchmark.py NAME, one module of tools/benchmarks/ per NAME.
 
-A benchmark is a module with `add_arguments(parser)` and `run(args)`; its header says what it measures.
+A benchmark is a module with `add_arguments(parser)` and `run(args)`; its header says what it
+measures.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,14 +23,18 @@ def main() -> None:
     wanted = next((name for name in sys.argv[1:] if name in names), None)
     for name in names:
         command = commands.add_parser(name)
-        if name == wanted:  # only this one is imported: a benchmark may need what another can do without
+        # only this one is imported: a benchmark may need what another can do without
+        if name == wanted:
             module = importlib.import_module(f'benchmarks.{name}')
             command.description = module.__doc__
             command.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     args = parser.parse_args()
-    print(f'{args.name} on {platform.processor() or platform.machine()}, Python {platform.python_version()}')
+    print(
+        f'{args.name} on {platform.processor() or platform.machine()}, Python '
+        f'{platform.python_version()}'
+    )
     args.run(args)
 
 

@@ -4,9 +4,10 @@
     python tools/check_data.py FOLDER [--split LIST] [--images]          DAVIS or YouTube-VOS layout
     python tools/check_data.py CONFIG.py [--images] [--checkpoint CKPT]  every data set of a config
 
-Prints a table of findings with their number and the first places. Exit code: 0, or 1 where there is an error; notes are no
-errors.
+Prints a table of findings with their number and the first places. Exit code: 0, or 1 where there is
+an error; notes are no errors.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -14,7 +15,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data_checks.config_data import Classes, check_config, compare_classes
 from data_checks.findings import Findings, numbers
@@ -27,16 +29,39 @@ from mmvos.apis.checkpoint import read_checkpoint
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Says what is wrong in a data set before a training does.')
-    parser.add_argument('data', type=Path, help='YouTube-VIS JSON, folder in the layout of DAVIS or YouTube-VOS, or config')
-    parser.add_argument('--frames', type=Path, help='of a JSON: folder that its file names are relative to (default: JPEGImages '
-                                                    'beside '
-                        'it, where there is one)')
-    parser.add_argument('--images', action='store_true', help='open every frame (of a folder: and label image)')
-    parser.add_argument('--test', action='store_true', help='of a JSON: it is for tests only, so annotations may be absent')
-    parser.add_argument('--split', help='of a folder: list of videos, as in the data set\'s config')
-    parser.add_argument('--layout', choices=('davis', 'youtube-vos'), help='of a folder (default: youtube-vos with a meta.json)')
-    parser.add_argument('--checkpoint', help='also compare its classes with the data\'s: a model to be tested or resumed')
+    parser = argparse.ArgumentParser(
+        description='Says what is wrong in a data set before a training does.'
+    )
+    parser.add_argument(
+        'data',
+        type=Path,
+        help='YouTube-VIS JSON, folder in the layout of DAVIS or YouTube-VOS, or config',
+    )
+    parser.add_argument(
+        '--frames',
+        type=Path,
+        help='of a JSON: folder that its file names are relative to (default: JPEGImages '
+        'beside '
+        'it, where there is one)',
+    )
+    parser.add_argument(
+        '--images', action='store_true', help='open every frame (of a folder: and label image)'
+    )
+    parser.add_argument(
+        '--test',
+        action='store_true',
+        help='of a JSON: it is for tests only, so annotations may be absent',
+    )
+    parser.add_argument('--split', help="of a folder: list of videos, as in the data set's config")
+    parser.add_argument(
+        '--layout',
+        choices=('davis', 'youtube-vos'),
+        help='of a folder (default: youtube-vos with a meta.json)',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        help="also compare its classes with the data's: a model to be tested or resumed",
+    )
     return parser.parse_args()
 
 
@@ -70,7 +95,9 @@ def _config(path: Path) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is Python, which can fail in any way
-        raise ValueError(f'{path} is no config ({type(error).__name__}: {str(error).splitlines()[0]})') from error
+        raise ValueError(
+            f'{path} is no config ({type(error).__name__}: {str(error).splitlines()[0]})'
+        ) from error
 
 
 def _check_checkpoint(source: str, classes: Classes) -> Findings:

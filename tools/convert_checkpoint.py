@@ -1,16 +1,19 @@
 """Converts published weights: python tools/convert_checkpoint.py CONFIG SOURCE OUT
 
-SOURCE is a SiamMask file (VOT, VOT_LD, DAVIS), pysot's siammask, the published MaskTrack R-CNN (with
-masktrack-rcnn_r50_fpn_official.py), or an ImageNet ResNet-50 for SiamMask's backbone. CONFIG is the config that it is for. Every
-weight is accounted for. Files are read as tensors only; --trust also reads those that hold other objects, which can run code.
+SOURCE is a SiamMask file (VOT, VOT_LD, DAVIS), pysot's siammask, the published MaskTrack R-CNN
+(with masktrack-rcnn_r50_fpn_official.py), or an ImageNet ResNet-50 for SiamMask's backbone. CONFIG
+is the config that it is for. Every weight is accounted for. Files are read as tensors only; --trust
+also reads those that hold other objects, which can run code.
 """
+
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from mmengine.config import Config
@@ -28,8 +31,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('config', help='config that the weights are for')
     parser.add_argument('source', help='the published file, or its URL')
     parser.add_argument('out', type=Path, help='file to write')
-    parser.add_argument('--trust', action='store_true',
-                        help='read the file even if it holds other objects than tensors: these can run any code')
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='read the file even if it holds other objects than tensors: these can run any code',
+    )
     return parser.parse_args()
 
 
@@ -42,7 +48,9 @@ def main() -> None:
         sys.exit(f'convert_checkpoint: {error}')
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     torch.save({'state_dict': converted.weights}, arguments.out)
-    print(f'{arguments.source}: {converted.kind}, {len(converted.weights)} tensors -> {arguments.out}')
+    print(
+        f'{arguments.source}: {converted.kind}, {len(converted.weights)} tensors -> {arguments.out}'
+    )
 
 
 def convert(arguments: argparse.Namespace) -> Converted:

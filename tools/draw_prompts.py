@@ -1,10 +1,13 @@
-"""Makes a page on which boxes are drawn around the objects to follow: python tools/draw_prompts.py VIDEO [--out prompts.html]
+"""Makes a page on which boxes are drawn around the objects to follow: python tools/draw_prompts.py
+VIDEO [--out prompts.html]
 
-The page holds the first frame, or those of --frames, and needs nothing else: no server, no network and no display on the machine
-that makes it; copy it to any machine and open it in a browser. Drag a box around each object. The page then shows the command
-that follows these objects, and saves prompts.json. Frames are read as tools/segment_video.py reads them (phone videos upright),
-and boxes are in pixels of the frame, however large the browser shows it.
+The page holds the first frame, or those of --frames, and needs nothing else: no server, no network
+and no display on the machine that makes it; copy it to any machine and open it in a browser. Drag a
+box around each object. The page then shows the command that follows these objects, and saves
+prompts.json. Frames are read as tools/segment_video.py reads them (phone videos upright), and boxes
+are in pixels of the frame, however large the browser shows it.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -16,7 +19,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 
@@ -118,11 +122,24 @@ document.getElementById('save').onclick = () => {
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Makes a page on which boxes are drawn around the objects to follow.')
+    parser = argparse.ArgumentParser(
+        description='Makes a page on which boxes are drawn around the objects to follow.'
+    )
     parser.add_argument('video', help='video file, folder of frames, or glob in quotes')
-    parser.add_argument('--out', type=Path, default=Path('prompts.html'), help='page to write (default prompts.html)')
-    parser.add_argument('--frames', type=int, nargs='+', default=[0], metavar='N',
-                        help='frames to draw on, counted from 0, for objects that come later too (default 0)')
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('prompts.html'),
+        help='page to write (default prompts.html)',
+    )
+    parser.add_argument(
+        '--frames',
+        type=int,
+        nargs='+',
+        default=[0],
+        metavar='N',
+        help='frames to draw on, counted from 0, for objects that come later too (default 0)',
+    )
     arguments = parser.parse_args()
     if min(arguments.frames) < 0:
         parser.error(f'frames are counted from 0, got {min(arguments.frames)}')
@@ -142,7 +159,10 @@ def pick_frames(video: Iterable[tuple[str, Picture]], wanted: set[int]) -> dict[
             found[index] = picture
         if len(found) == len(wanted):
             return found
-    raise ValueError(f'the video has {index + 1} frames, so there is no frame {min(wanted - set(found))}; frames count from 0')
+    raise ValueError(
+        f'the video has {index + 1} frames, so there is no frame {min(wanted - set(found))}; '
+        f'frames count from 0'
+    )
 
 
 def page(video: str, frames: dict[int, Picture]) -> str:
@@ -156,10 +176,16 @@ def page(video: str, frames: dict[int, Picture]) -> str:
     for index, picture in sorted(frames.items()):
         jpeg = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
         height, width = picture.shape[:2]
-        entries.append(dict(index=index, width=width, height=height, jpeg=base64.b64encode(jpeg).decode()))
+        entries.append(
+            dict(index=index, width=width, height=height, jpeg=base64.b64encode(jpeg).decode())
+        )
     quoted = json.dumps(shlex.quote(video)).replace('<', '\\u003c')  # no name ends the script
     title = html.escape(f'Objects to follow in {Path(video).name}')
-    return PAGE.replace('__TITLE__', title).replace('__VIDEO__', quoted).replace('__FRAMES__', json.dumps(entries))
+    return (
+        PAGE.replace('__TITLE__', title)
+        .replace('__VIDEO__', quoted)
+        .replace('__FRAMES__', json.dumps(entries))
+    )
 
 
 def main() -> None:
@@ -172,7 +198,10 @@ def main() -> None:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(page(arguments.video, frames), encoding='utf-8')
     height, width = next(iter(frames.values())).shape[:2]
-    print(f'{arguments.out}: {len(frames)} frame{"s" if len(frames) > 1 else ""} of {width}x{height}; open it in a browser')
+    print(
+        f'{arguments.out}: {len(frames)} frame{"s" if len(frames) > 1 else ""} of '
+        f'{width}x{height}; open it in a browser'
+    )
 
 
 if __name__ == '__main__':

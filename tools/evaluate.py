@@ -1,9 +1,10 @@
 """Scores results without a server: python tools/evaluate.py PROTOCOL --gt GT --results RESULTS
 
-PROTOCOL is youtube-vis (also OVIS and own classes), davis, youtube-vos or vot; docs/evaluation.md says what
-each one measures and which files it expects. Prints a table; --out writes all numbers as JSON, --csv one row
-per object.
+PROTOCOL is youtube-vis (also OVIS and own classes), davis, youtube-vos or vot; docs/evaluation.md
+says what each one measures and which files it expects. Prints a table; --out writes all numbers as
+JSON, --csv one row per object.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -13,7 +14,8 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmvos.evaluation import (
     EvaluationInputError,
@@ -36,19 +38,30 @@ def parse_args() -> argparse.Namespace:
         'youtube-vis': _add_youtube_vis,
         'davis': _add_davis,
         'youtube-vos': _add_youtube_vos,
-        'vot': _add_vot
+        'vot': _add_vot,
     }
     for name, add in adders.items():
         protocol = protocols.add_parser(name)
-        protocol.add_argument('--gt', required=True, type=Path, help='ground truth: ' + add(protocol))
+        protocol.add_argument(
+            '--gt', required=True, type=Path, help='ground truth: ' + add(protocol)
+        )
         protocol.add_argument('--results', required=True, type=Path, help='results to score')
-        protocol.add_argument('--out', type=Path, metavar='JSON', help='write all numbers to this file')
-        protocol.add_argument('--csv',
-                              type=Path,
-                              metavar='CSV',
-                              help='write one row per object (youtube-vis: per class)')
-        protocol.add_argument('--processes', type=int, default=os.cpu_count() or 1, metavar='N',
-                              help='work in N processes; changes no number (default: one per core)')
+        protocol.add_argument(
+            '--out', type=Path, metavar='JSON', help='write all numbers to this file'
+        )
+        protocol.add_argument(
+            '--csv',
+            type=Path,
+            metavar='CSV',
+            help='write one row per object (youtube-vis: per class)',
+        )
+        protocol.add_argument(
+            '--processes',
+            type=int,
+            default=os.cpu_count() or 1,
+            metavar='N',
+            help='work in N processes; changes no number (default: one per core)',
+        )
     args = parser.parse_args()
     if args.processes < 1:
         parser.error('--processes must be at least 1')
@@ -63,53 +76,78 @@ def _add_youtube_vis(parser: argparse.ArgumentParser) -> str:
 
 
 def _add_davis(parser: argparse.ArgumentParser) -> str:
-    parser.add_argument('--year',
-                        type=int,
-                        choices=(2016, 2017),
-                        default=2017,
-                        help='2016: all ids are one object')
-    parser.add_argument('--task', choices=('semi-supervised', 'unsupervised'), default='semi-supervised')
-    parser.add_argument('--split',
-                        default='val',
-                        help='name in ImageSets/, or a file with a sequence per line (default val)')
-    parser.add_argument('--resolution', default='480p', help='folder in Annotations/ (default 480p)')
-    parser.add_argument('--official',
-                        action='store_true',
-                        help="also the official code's phantom objects at gaps in the ids")
-    parser.set_defaults(evaluate=lambda args: evaluate_davis(args.gt, args.results,
-                                                             Protocol(args.year, args.task, args.official),
-                                                             args.split, args.resolution, args.processes))
+    parser.add_argument(
+        '--year', type=int, choices=(2016, 2017), default=2017, help='2016: all ids are one object'
+    )
+    parser.add_argument(
+        '--task', choices=('semi-supervised', 'unsupervised'), default='semi-supervised'
+    )
+    parser.add_argument(
+        '--split',
+        default='val',
+        help='name in ImageSets/, or a file with a sequence per line (default val)',
+    )
+    parser.add_argument(
+        '--resolution', default='480p', help='folder in Annotations/ (default 480p)'
+    )
+    parser.add_argument(
+        '--official',
+        action='store_true',
+        help="also the official code's phantom objects at gaps in the ids",
+    )
+    parser.set_defaults(
+        evaluate=lambda args: evaluate_davis(
+            args.gt,
+            args.results,
+            Protocol(args.year, args.task, args.official),
+            args.split,
+            args.resolution,
+            args.processes,
+        )
+    )
     return 'the root of DAVIS, or a folder with one folder of label PNGs per sequence'
 
 
 def _add_youtube_vos(parser: argparse.ArgumentParser) -> str:
-    parser.add_argument('--seen', type=Path, metavar='FILE',
-                        help="classes seen in training: one per line, or the training set's meta.json")
+    parser.add_argument(
+        '--seen',
+        type=Path,
+        metavar='FILE',
+        help="classes seen in training: one per line, or the training set's meta.json",
+    )
     parser.set_defaults(
-        evaluate=lambda args: evaluate_youtube_vos(args.gt, args.results, args.seen, args.processes))
+        evaluate=lambda args: evaluate_youtube_vos(args.gt, args.results, args.seen, args.processes)
+    )
     return 'folder with Annotations/VIDEO/*.png and meta.json'
 
 
 def _add_vot(parser: argparse.ArgumentParser) -> str:
-    parser.add_argument('--year',
-                        type=int,
-                        choices=tuple(INTERVALS),
-                        default=2018,
-                        help='interval of EAO (default 2018)')
-    parser.add_argument('--interval',
-                        type=int,
-                        nargs=2,
-                        metavar=('LOW', 'HIGH'),
-                        help='another interval, for own sequences')
-    parser.add_argument('--toolkit-workspace',
-                        type=Path,
-                        metavar='DIR',
-                        help='also export to this VOT toolkit workspace')
+    parser.add_argument(
+        '--year',
+        type=int,
+        choices=tuple(INTERVALS),
+        default=2018,
+        help='interval of EAO (default 2018)',
+    )
+    parser.add_argument(
+        '--interval',
+        type=int,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='another interval, for own sequences',
+    )
+    parser.add_argument(
+        '--toolkit-workspace',
+        type=Path,
+        metavar='DIR',
+        help='also export to this VOT toolkit workspace',
+    )
     parser.add_argument('--tracker', metavar='NAME', help='name of the tracker in that workspace')
 
     def evaluate(args: argparse.Namespace) -> Report:
-        report = evaluate_vot(args.gt, args.results, args.year, args.interval and tuple(args.interval),
-                              args.processes)
+        report = evaluate_vot(
+            args.gt, args.results, args.year, args.interval and tuple(args.interval), args.processes
+        )
         if args.toolkit_workspace:
             export_workspace(args.results, args.gt, args.toolkit_workspace, args.tracker, args.year)
         return report
@@ -148,7 +186,8 @@ def main() -> None:
     args = parse_args()
     for path in (args.out, args.csv):
         if path:
-            path.unlink(missing_ok=True)  # numbers of an earlier run must not outlive a failure of this one
+            # numbers of an earlier run must not outlive a failure of this one
+            path.unlink(missing_ok=True)
     try:
         report = args.evaluate(args)
     except EvaluationInputError as error:

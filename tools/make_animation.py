@@ -1,15 +1,18 @@
-"""Makes a small moving picture out of a video, for a page: python tools/make_animation.py overlay.mp4 OUT.webp [--width 480]
+"""Makes a small moving picture out of a video, for a page: python tools/make_animation.py
+overlay.mp4 OUT.webp [--width 480]
 
-OUT is an animated WebP or GIF, by its suffix, that repeats for ever. Several videos of one size stand side by side; the shortest
-ends the picture.
+OUT is an animated WebP or GIF, by its suffix, that repeats for ever. Several videos of one size
+stand side by side; the shortest ends the picture.
 """
+
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from PIL import Image
@@ -24,9 +27,13 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Makes a small moving picture out of a video.')
     parser.add_argument('videos', nargs='+', metavar='VIDEO', help='video file or folder of frames')
     parser.add_argument('out', type=Path, help='.webp or .gif')
-    parser.add_argument('--width', type=int, default=480, help='of one video, in pixels (default 480)')
+    parser.add_argument(
+        '--width', type=int, default=480, help='of one video, in pixels (default 480)'
+    )
     parser.add_argument('--every', type=int, default=1, help='take every n-th frame (default 1)')
-    parser.add_argument('--fps', type=float, help='pictures per second (default: as the first video, by --every)')
+    parser.add_argument(
+        '--fps', type=float, help='pictures per second (default: as the first video, by --every)'
+    )
     parser.add_argument('--quality', type=int, default=60, help='of a WebP, 0 to 100 (default 60)')
     arguments = parser.parse_args()
     if arguments.out.suffix.lower() not in ('.webp', '.gif'):
@@ -42,17 +49,30 @@ def main() -> None:
     try:
         videos = [open_source(video) for video in arguments.videos]
         rows = [[picture for _, picture in frames] for frames in zip(*videos)]
-        pictures = [np.concatenate(row, axis=1)[..., ::-1] for row in rows[::arguments.every]]  # BGR -> RGB
+        # BGR -> RGB
+        pictures = [np.concatenate(row, axis=1)[..., ::-1] for row in rows[:: arguments.every]]
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'make_animation: {error}')
     height, width = pictures[0].shape[:2]
     size = (arguments.width * len(videos), round(height * arguments.width * len(videos) / width))
-    images = [Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS) for picture in pictures]
+    images = [
+        Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS) for picture in pictures
+    ]
     fps = arguments.fps or float(videos[0].fps or _FPS) / arguments.every
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    images[0].save(arguments.out, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0,
-                   quality=arguments.quality, method=6)
-    print(f'{arguments.out}: {len(images)} pictures of {size[0]}x{size[1]}, {arguments.out.stat().st_size / 1e6:.2f} MB')
+    images[0].save(
+        arguments.out,
+        save_all=True,
+        append_images=images[1:],
+        duration=round(1000 / fps),
+        loop=0,
+        quality=arguments.quality,
+        method=6,
+    )
+    print(
+        f'{arguments.out}: {len(images)} pictures of {size[0]}x{size[1]}, '
+        f'{arguments.out.stat().st_size / 1e6:.2f} MB'
+    )
 
 
 if __name__ == '__main__':

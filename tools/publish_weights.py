@@ -1,8 +1,11 @@
-"""Makes a checkpoint fit to be given away: python tools/publish_weights.py CHECKPOINT OUT.safetensors --license L [--note K=V]
+"""Makes a checkpoint fit to be given away: python tools/publish_weights.py CHECKPOINT
+OUT.safetensors --license L [--note K=V]
 
-Takes the weights alone (no optimizer, no paths, nothing pickled), in float16 by default, with the license and the notes in the
-file's header, and prints size and SHA-256. CHECKPOINT is what training wrote.
+Takes the weights alone (no optimizer, no paths, nothing pickled), in float16 by default, with the
+license and the notes in the file's header, and prints size and SHA-256. CHECKPOINT is what training
+wrote.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -10,7 +13,8 @@ import hashlib
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from safetensors.torch import save_file
@@ -22,7 +26,8 @@ LARGEST_HALF = 65504.0
 
 
 def published(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The weights in ``dtype``; integers as they are, without batch norms' counters and the data preprocessor's constants.
+    """The weights in ``dtype``; integers as they are, without batch norms' counters and the data
+    preprocessor's constants.
 
     Raises:
         ValueError: a weight is not finite, or too large for the type.
@@ -35,7 +40,10 @@ def published(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tenso
             if not torch.isfinite(value).all():
                 raise ValueError(f'{name} has values that are not finite')
             if dtype == torch.float16 and value.abs().max() > LARGEST_HALF:
-                raise ValueError(f'{name} has values beyond {LARGEST_HALF:.0f}, which float16 does not hold; use --dtype float32')
+                raise ValueError(
+                    f'{name} has values beyond {LARGEST_HALF:.0f}, which float16 does not hold; '
+                    f'use --dtype float32'
+                )
             value = value.to(dtype)
         kept[name] = value.contiguous()
     return kept
@@ -47,7 +55,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='what training wrote')
     parser.add_argument('out', type=Path, help='the .safetensors file')
     parser.add_argument('--license', required=True, help='of the weights, e.g. Apache-2.0')
-    parser.add_argument('--note', nargs='*', default=[], metavar='KEY=VALUE', help='more for the header: data, command, scores')
+    parser.add_argument(
+        '--note',
+        nargs='*',
+        default=[],
+        metavar='KEY=VALUE',
+        help='more for the header: data, command, scores',
+    )
     parser.add_argument('--dtype', choices=['float16', 'float32'], default='float16')
     arguments = parser.parse_args()
     if arguments.out.suffix != '.safetensors':
@@ -68,9 +82,14 @@ def main() -> None:
         sys.exit(f'publish_weights: {error}')
     notes = dict(note.split('=', 1) for note in arguments.note)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, arguments.out, metadata={'format': 'pt', 'license': arguments.license, **notes})
+    save_file(
+        weights, arguments.out, metadata={'format': 'pt', 'license': arguments.license, **notes}
+    )
     digest = hashlib.sha256(arguments.out.read_bytes()).hexdigest()
-    print(f'{arguments.out}: {len(weights)} tensors, {arguments.out.stat().st_size / 1e6:.2f} MB, SHA-256 {digest}')
+    print(
+        f'{arguments.out}: {len(weights)} tensors, {arguments.out.stat().st_size / 1e6:.2f} MB, '
+        f'SHA-256 {digest}'
+    )
 
 
 if __name__ == '__main__':

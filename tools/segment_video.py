@@ -6,11 +6,13 @@
     python tools/segment_video.py INPUT --system siammask --box 10,20,110,220 --out DIR     another system than MaskTrack; --list
     python tools/segment_video.py CONFIG CHECKPOINT INPUT --out DIR                          all objects of the model's classes
 
-INPUT is a video file, a folder of frames with any names, a glob of frames (quoted, so that the shell leaves it alone), the number
-of a camera, or a URL (http, rtsp, ...). Writes DIR/results.json (YouTube-VIS schema), DIR/masks/*.png (pixel value = object id)
-and DIR/overlay.mp4. Without --system, CONFIG and CHECKPOINT (or --config and --checkpoint) MaskTrack with the weights that come
+INPUT is a video file, a folder of frames with any names, a glob of frames (quoted, so that the
+shell leaves it alone), the number of a camera, or a URL (http, rtsp, ...). Writes DIR/results.json
+(YouTube-VIS schema), DIR/masks/*.png (pixel value = object id) and DIR/overlay.mp4. Without
+--system, CONFIG and CHECKPOINT (or --config and --checkpoint) MaskTrack with the weights that come
 with this project is used, which follows what it is given.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,7 +23,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmengine.config import Config, DictAction
 
@@ -36,61 +39,125 @@ _HOW_TO_TELL = '--mask first.png, --box x1,y1,x2,y2 or --prompts prompts.json'
 
 
 class ListSystems(argparse.Action):
-    """Prints what the systems are told and which of them have weights here, and ends the program."""
+    """Prints what the systems are told and which of them have weights here, and ends the
+    program.
+    """
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: str | Sequence[Any] | None,
-                 option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
         print(list_systems())
         parser.exit()
 
 
 def list_systems() -> str:
-    """A paragraph for each system: its config, what it is told, and its weights or how to get them."""
+    """A paragraph for each system: its config, what it is told, and its weights or how to get
+    them.
+    """
     lines = []
     for name, system in SYSTEMS.items():
-        told = ' or '.join(system.told) if system.told else 'nothing, it finds the objects of its classes'
+        told = (
+            ' or '.join(system.told)
+            if system.told
+            else 'nothing, it finds the objects of its classes'
+        )
         lines.append(f'{name} ({system.title}): {system.model}; is told {told}')
         try:
-            lines.append(f'  weights: {Path(shipped_weights(load_config(name))).name}, comes with the project')
+            lines.append(
+                f'  weights: {Path(shipped_weights(load_config(name))).name}, comes with the '
+                f'project'
+            )
         except (FileNotFoundError, ValueError) as error:
             lines.append(f'  {error}')
     return '\n'.join(lines)
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line; ``config`` and ``checkpoint`` are also those given by place, ``input`` is the video."""
-    parser = argparse.ArgumentParser(description='Segments one video.',
-                                     usage='%(prog)s [CONFIG CHECKPOINT] INPUT --out DIR [options]')
-    parser.add_argument('places', nargs='+', metavar='INPUT',
-                        help='video file, folder of frames, glob in quotes, number of a camera, or URL; before it the config of '
-                             'a model and its weights')
+    """The command line; ``config`` and ``checkpoint`` are also those given by place, ``input`` is
+    the video.
+    """
+    parser = argparse.ArgumentParser(
+        description='Segments one video.',
+        usage='%(prog)s [CONFIG CHECKPOINT] INPUT --out DIR [options]',
+    )
+    parser.add_argument(
+        'places',
+        nargs='+',
+        metavar='INPUT',
+        help='video file, folder of frames, glob in quotes, number of a camera, or URL; before it '
+        'the config of '
+        'a model and its weights',
+    )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
     told = parser.add_mutually_exclusive_group()
-    told.add_argument('--mask', metavar='PNG', help='the objects in the first frame: a PNG of ids, or of 0 and 255')
-    told.add_argument('--box', action='append', metavar='X1,Y1,X2,Y2',
-                      help='an object in the first frame, in pixels; again for object 2, 3, ...')
-    told.add_argument('--prompts', metavar='JSON', help='list of {"frame": 0, "id": 1, "box": [x1, y1, x2, y2]} or with '
-                                                        '"mask": PNG, relative to the file')
+    told.add_argument(
+        '--mask',
+        metavar='PNG',
+        help='the objects in the first frame: a PNG of ids, or of 0 and 255',
+    )
+    told.add_argument(
+        '--box',
+        action='append',
+        metavar='X1,Y1,X2,Y2',
+        help='an object in the first frame, in pixels; again for object 2, 3, ...',
+    )
+    told.add_argument(
+        '--prompts',
+        metavar='JSON',
+        help='list of {"frame": 0, "id": 1, "box": [x1, y1, x2, y2]} or with '
+        '"mask": PNG, relative to the file',
+    )
     parser.add_argument('--system', choices=SYSTEMS, help=f'default: {_DEFAULT_SYSTEM}')
-    parser.add_argument('--list', action=ListSystems, nargs=0, help='what the systems are told, and how to get their weights')
+    parser.add_argument(
+        '--list',
+        action=ListSystems,
+        nargs=0,
+        help='what the systems are told, and how to get their weights',
+    )
     parser.add_argument('--config', help='name of a model, or config file, instead of a system')
-    parser.add_argument('--checkpoint', help='weights: a .pth or .safetensors file, or a URL; default: those that come with the '
-                                             'system or config')
-    parser.add_argument('--score-thr', type=float, metavar='S',
-                        help='leave objects with a lower score in a frame out of masks and overlay (default 0.3, 0 for given '
-                             'objects); results.json has all')
-    parser.add_argument('--fps', type=Fraction, metavar='F',
-                        help="frame rate of the overlay, e.g. 30000/1001; default: the video's, or 25")
-    parser.add_argument('--device', help="e.g. cpu or cuda:0; default: a GPU where there is one")
-    parser.add_argument('--show', action='store_true', help='show the overlay in a window; q ends the video')
-    parser.add_argument('--every-frame', action='store_true',
-                        help='of a camera or stream take every frame and fall behind, instead of the newest')
+    parser.add_argument(
+        '--checkpoint',
+        help='weights: a .pth or .safetensors file, or a URL; default: those that come with the '
+        'system or config',
+    )
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        metavar='S',
+        help='leave objects with a lower score in a frame out of masks and overlay (default 0.3, 0 '
+        'for given '
+        'objects); results.json has all',
+    )
+    parser.add_argument(
+        '--fps',
+        type=Fraction,
+        metavar='F',
+        help="frame rate of the overlay, e.g. 30000/1001; default: the video's, or 25",
+    )
+    parser.add_argument('--device', help='e.g. cpu or cuda:0; default: a GPU where there is one')
+    parser.add_argument(
+        '--show', action='store_true', help='show the overlay in a window; q ends the video'
+    )
+    parser.add_argument(
+        '--every-frame',
+        action='store_true',
+        help='of a camera or stream take every frame and fall behind, instead of the newest',
+    )
     parser.add_argument('--no-video', action='store_true', help='write no overlay.mp4')
     parser.add_argument('--no-png', action='store_true', help='write no masks/*.png')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override the config: key=value')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override the config: key=value'
+    )
     args = parser.parse_args()
     if len(args.places) not in (1, 3):
-        parser.error(f'give INPUT, or CONFIG CHECKPOINT INPUT; these are {len(args.places)} places: {" ".join(args.places)}')
+        parser.error(
+            f'give INPUT, or CONFIG CHECKPOINT INPUT; these are {len(args.places)} places: '
+            f'{" ".join(args.places)}'
+        )
     if len(args.places) == 3 and (args.config or args.checkpoint):
         parser.error('config and checkpoint are given twice')
     if len(args.places) == 3:
@@ -136,32 +203,54 @@ def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> Vid
     if args.checkpoint and not (args.config or args.system):
         raise ValueError('--checkpoint needs the --config or the --system that it belongs to')
     if args.system or not args.config:
-        check_told(bool(SYSTEMS[args.system or _DEFAULT_SYSTEM].told), prompts)  # before the weights are looked for
+        # before the weights are looked for
+        check_told(bool(SYSTEMS[args.system or _DEFAULT_SYSTEM].told), prompts)
     config = load_config(args.config or args.system or _DEFAULT_SYSTEM)
-    model = init_model(config, choose_weights(args, config), args.device, args.cfg_options).accelerate()
+    model = init_model(
+        config, choose_weights(args, config), args.device, args.cfg_options
+    ).accelerate()
     check_told(model.takes_prompts, prompts)
     return model
 
 
 def choose_weights(args: argparse.Namespace, config: Config) -> str:
-    """The checkpoint that is given, or the one that comes with the config; see ``shipped_weights``."""
+    """The checkpoint that is given, or the one that comes with the config; see
+    ``shipped_weights``.
+    """
     return args.checkpoint or shipped_weights(config)
 
 
 def check_told(takes_prompts: bool, prompts: Mapping[int, Prompts]) -> None:
     """Raises ValueError where a model needs prompts and has none, or has some and takes none."""
     if takes_prompts and not prompts:
-        raise ValueError(f'the model follows what it is given: say which objects to follow, with {_HOW_TO_TELL}; or take one '
-                         f'that finds objects by itself, with --system masktrack-rcnn or its CONFIG and CHECKPOINT')
+        raise ValueError(
+            f'the model follows what it is given: say which objects to follow, with '
+            f'{_HOW_TO_TELL}; or take one '
+            f'that finds objects by itself, with --system masktrack-rcnn or its CONFIG and '
+            f'CHECKPOINT'
+        )
     if prompts and not takes_prompts:
         raise ValueError('the model finds objects by itself: leave --mask, --box and --prompts out')
 
 
-def segment(inferencer: VideoInferencer, source: VideoSource, prompts: Mapping[int, Prompts], args: argparse.Namespace) -> int:
+def segment(
+    inferencer: VideoInferencer,
+    source: VideoSource,
+    prompts: Mapping[int, Prompts],
+    args: argparse.Namespace,
+) -> int:
     """Segments the video, shows progress and returns the number of frames."""
-    results = inferencer.infer(source, prompts, args.out, score_thr=args.score_thr, png=not args.no_png,
-                               video=not args.no_video, show=args.show, fps=args.fps,
-                               drop_frames=False if args.every_frame else None)
+    results = inferencer.infer(
+        source,
+        prompts,
+        args.out,
+        score_thr=args.score_thr,
+        png=not args.no_png,
+        video=not args.no_video,
+        show=args.show,
+        fps=args.fps,
+        drop_frames=False if args.every_frame else None,
+    )
     total = source.length or '?'
     rate = f'{float(source.fps):.3f} frames per second' if source.fps else 'frame rate unknown'
     print(f'{source.name}: {total} frames, {rate}', flush=True)
@@ -172,11 +261,17 @@ def segment(inferencer: VideoInferencer, source: VideoSource, prompts: Mapping[i
             now = time.monotonic()
             if now - shown >= 2 or count == 1:
                 shown = now
-                print(f'frame {count}/{total}: {len(result.objects)} objects, '
-                      f'{count / (now - begin):.2f} frames/s', flush=True)
+                print(
+                    f'frame {count}/{total}: {len(result.objects)} objects, '
+                    f'{count / (now - begin):.2f} frames/s',
+                    flush=True,
+                )
     except KeyboardInterrupt:  # the way to end a camera
         results.close()
-    print(f'done: {count / (time.monotonic() - begin):.2f} frames/s from reading to writing', flush=True)
+    print(
+        f'done: {count / (time.monotonic() - begin):.2f} frames/s from reading to writing',
+        flush=True,
+    )
     return count
 
 

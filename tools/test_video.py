@@ -1,12 +1,15 @@
-"""Tests a model on a data set: ``python tools/test_video.py CONFIG CHECKPOINT --out OUT [--eval segm|davis|youtube-vos|vot]``.
+"""Tests a model on a data set: ``python tools/test_video.py CONFIG CHECKPOINT --out OUT [--eval
+segm|davis|youtube-vos|vot]``.
 
-Video instance segmentation: writes OUT.json (the official results schema, with the data set's video and category ids) and OUT.zip
-(results.json inside). Objects that are given (DAVIS, YouTube-VOS): writes OUT/VIDEO/FRAME.png (palette, pixel value = object id)
-and OUT.zip, in the layout that the benchmark's server takes. Supervised runs (VOT): writes
-OUT/baseline/SEQUENCE/SEQUENCE_001.txt. With ``--eval`` the written files are scored where there is ground truth. Finished videos
-are kept in OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In several processes:
-``tools/dist_test.sh``.
+Video instance segmentation: writes OUT.json (the official results schema, with the data set's video
+and category ids) and OUT.zip (results.json inside). Objects that are given (DAVIS, YouTube-VOS):
+writes OUT/VIDEO/FRAME.png (palette, pixel value = object id) and OUT.zip, in the layout that the
+benchmark's server takes. Supervised runs (VOT): writes OUT/baseline/SEQUENCE/SEQUENCE_001.txt. With
+``--eval`` the written files are scored where there is ground truth. Finished videos are kept in
+OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In
+several processes: ``tools/dist_test.sh``.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -16,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from evaluate import print_report
@@ -41,7 +45,12 @@ from mmvos.evaluation.vot import VOTDataset
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
 
 # The test_evaluator that --eval needs in the config.
-_METRICS = {'segm': 'YouTubeVISMetric', 'davis': 'DAVISMetric', 'youtube-vos': 'YouTubeVOSMetric', 'vot': 'VOTMetric'}
+_METRICS = {
+    'segm': 'YouTubeVISMetric',
+    'davis': 'DAVISMetric',
+    'youtube-vos': 'YouTubeVOSMetric',
+    'vot': 'VOTMetric',
+}
 _FOLDER_IN_ZIP = {'davis': '', 'youtube-vos': 'Annotations/'}  # by the data set's layout
 
 
@@ -50,16 +59,40 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Tests a model on a data set of videos.')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='weights: a .pth or .safetensors file, or a URL')
-    parser.add_argument('--out', required=True, help='results go to OUT.json, or to the folder OUT, and to OUT.zip')
-    parser.add_argument('--eval', nargs='+', choices=list(_METRICS), default=[],
-                        help='segm: AP of the masks; davis, youtube-vos: J and F; vot: accuracy, robustness, EAO; where there is '
-                             'ground truth')
-    parser.add_argument('--load_result', '--load-result', action='store_true', help='score results that are there already')
-    parser.add_argument('--precision', choices=['float32', 'bfloat16', 'float16'], default='float32',
-                        help='arithmetic of the network')
+    parser.add_argument(
+        '--out', required=True, help='results go to OUT.json, or to the folder OUT, and to OUT.zip'
+    )
+    parser.add_argument(
+        '--eval',
+        nargs='+',
+        choices=list(_METRICS),
+        default=[],
+        help='segm: AP of the masks; davis, youtube-vos: J and F; vot: accuracy, robustness, EAO; '
+        'where there is '
+        'ground truth',
+    )
+    parser.add_argument(
+        '--load_result',
+        '--load-result',
+        action='store_true',
+        help='score results that are there already',
+    )
+    parser.add_argument(
+        '--precision',
+        choices=['float32', 'bfloat16', 'float16'],
+        default='float32',
+        help='arithmetic of the network',
+    )
     parser.add_argument('--work-dir', help='folder for logs; default: the folder of OUT')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     arguments = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
@@ -82,8 +115,11 @@ def read_config(arguments: argparse.Namespace) -> Config:
     metric = config.test_evaluator.type.split('.')[-1]
     wrong = [name for name in arguments.eval if _METRICS[name] != metric]
     if wrong:
-        raise ValueError(f'--eval {wrong[0]} needs a test_evaluator of type mmvos.{_METRICS[wrong[0]]}, but that of '
-                         f'{arguments.config} is {config.test_evaluator.type}')
+        raise ValueError(
+            f'--eval {wrong[0]} needs a test_evaluator of type mmvos.{_METRICS[wrong[0]]}, but '
+            f'that of '
+            f'{arguments.config} is {config.test_evaluator.type}'
+        )
     return config
 
 
@@ -91,7 +127,8 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     """Runs the model over the data set and writes the results."""
     checkpoint = read_checkpoint(arguments.checkpoint)
     join_processes(config)
-    evaluator, config.test_evaluator = config.test_evaluator, []  # results are scored from the files
+    # results are scored from the files
+    evaluator, config.test_evaluator = config.test_evaluator, []
     runner = Runner.from_cfg(config)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, checkpoint)
@@ -100,8 +137,13 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
         model.accelerate(precision)
     else:  # it needs a model that can be trained, and accelerates the adapted ones
         runner.test_loop.tuner.precision = precision
-    settings = dict(model=config.model.to_dict(), data=config.test_dataloader.to_dict(), test=config.test_cfg.to_dict(),
-                    precision=arguments.precision, checkpoint=arguments.checkpoint)
+    settings = dict(
+        model=config.model.to_dict(),
+        data=config.test_dataloader.to_dict(),
+        test=config.test_cfg.to_dict(),
+        precision=arguments.precision,
+        checkpoint=arguments.checkpoint,
+    )
     files = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
     dataset = runner.test_loop.dataloader.dataset
     if isinstance(dataset, MaskVideoDataset):
@@ -112,7 +154,9 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
         test_supervised(runner, Trajectories(arguments.out, fingerprint(settings, *files)))
     else:
         _compare_classes(runner, checkpoint, evaluator.ann_file)
-        test_tracks(runner, VideoResults(arguments.out, fingerprint(settings, evaluator.ann_file, *files)))
+        test_tracks(
+            runner, VideoResults(arguments.out, fingerprint(settings, evaluator.ann_file, *files))
+        )
 
 
 def test_tracks(runner: Runner, results: VideoResults) -> None:
@@ -130,7 +174,9 @@ def test_labels(runner: Runner, folders: LabelFolders) -> None:
     with folders as labels:
         runner.test_loop.files = labels
         _run(runner, labels.finished)
-        packed = labels.merge([video.id for video in dataset.videos], _FOLDER_IN_ZIP[dataset.layout])
+        packed = labels.merge(
+            [video.id for video in dataset.videos], _FOLDER_IN_ZIP[dataset.layout]
+        )
     runner.logger.info(f'Results are in {labels.out} and {packed}.')
 
 
@@ -146,13 +192,18 @@ def test_supervised(runner: Runner, trajectories: Trajectories) -> None:
 def _run(runner: Runner, finished: frozenset[int]) -> None:
     loop = runner.test_loop
     if finished:
-        runner.logger.info(f'{len(finished)} of {len(loop.dataloader.dataset.videos)} videos were finished before; going on')
+        runner.logger.info(
+            f'{len(finished)} of {len(loop.dataloader.dataset.videos)} videos were finished '
+            f'before; going on'
+        )
     loop.dataloader.sampler.skip_videos = finished
     runner.test()
 
 
 def _label_images(videos: Sequence[PromptedVideo]) -> list[Any]:
-    """Path, size and time of every label image: a run does not go on with results from other prompts."""
+    """Path, size and time of every label image: a run does not go on with results from other
+    prompts.
+    """
     paths = [path for video in videos for path in video.files.masks if path is not None]
     return [(str(path), (state := path.stat()).st_size, state.st_mtime_ns) for path in paths]
 
@@ -162,8 +213,11 @@ def _compare_classes(runner: Runner, checkpoint: Checkpoint, annotations: str) -
     metas = checkpoint.dataset_meta, runner.test_loop.dataloader.dataset.metainfo
     trained, tested = (tuple(meta.get('classes') or ()) for meta in metas)
     if trained and trained != tested:
-        runner.logger.warning(f'{checkpoint.source} was trained for other classes ({", ".join(trained)}) than those of '
-                              f'{annotations} ({", ".join(tested)}); the categories of the results will be wrong')
+        runner.logger.warning(
+            f'{checkpoint.source} was trained for other classes ({", ".join(trained)}) than those '
+            f'of '
+            f'{annotations} ({", ".join(tested)}); the categories of the results will be wrong'
+        )
 
 
 def score(name: str, evaluator: Any, out: str) -> None:
@@ -178,18 +232,34 @@ def score(name: str, evaluator: Any, out: str) -> None:
     if name == 'davis':
         protocol = Protocol(evaluator.get('year', 2017), evaluator.get('task', 'semi-supervised'))
         places = {key: evaluator[key] for key in ('split', 'resolution') if key in evaluator}
-        print_report(evaluate_davis(evaluator.ground_truth, out, protocol, processes=processes, **places))
+        print_report(
+            evaluate_davis(evaluator.ground_truth, out, protocol, processes=processes, **places)
+        )
     elif name == 'youtube-vos':
-        print_report(evaluate_youtube_vos(evaluator.ground_truth, out, evaluator.get('seen'), processes))
+        print_report(
+            evaluate_youtube_vos(evaluator.ground_truth, out, evaluator.get('seen'), processes)
+        )
     elif name == 'vot':
         interval = evaluator.get('interval')
-        report = evaluate_vot(evaluator.ground_truth, out, evaluator.get('year', 2018), interval and tuple(interval), processes)
-        print('accuracy, robustness and EAO as the SiamMask and pysot tools count them, toolkit_* as the VOT toolkit does')
+        report = evaluate_vot(
+            evaluator.ground_truth,
+            out,
+            evaluator.get('year', 2018),
+            interval and tuple(interval),
+            processes,
+        )
+        print(
+            'accuracy, robustness and EAO as the SiamMask and pysot tools count them, toolkit_* as '
+            'the VOT toolkit does'
+        )
         print_report(report)
     elif has_annotations(read_json(evaluator.ann_file)):
         print_report(evaluate_youtube_vis_files(evaluator.ann_file, f'{out}.json'))
     else:
-        print(f'{evaluator.ann_file} has no annotations, so there is no score; the results are in {out}.json.')
+        print(
+            f'{evaluator.ann_file} has no annotations, so there is no score; the results are in '
+            f'{out}.json.'
+        )
 
 
 def main() -> None:

@@ -1,8 +1,10 @@
-"""Trains a model: ``python tools/train.py CONFIG [--work-dir DIR] [--amp] [--resume [CKPT]] [--cfg-options k=v ...]``.
+"""Trains a model: ``python tools/train.py CONFIG [--work-dir DIR] [--amp] [--resume [CKPT]]
+[--cfg-options k=v ...]``.
 
-Validation with AP runs during training on the split that the config names; the checkpoint with the best AP is kept.
-Several processes: ``tools/dist_train.sh CONFIG GPUS`` or ``tools/slurm_train.sh``.
+Validation with AP runs during training on the split that the config names; the checkpoint with the
+best AP is kept. Several processes: ``tools/dist_train.sh CONFIG GPUS`` or ``tools/slurm_train.sh``.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -10,7 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from mmengine.config import Config, DictAction
@@ -28,13 +31,30 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description='Trains a model.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default work_dirs/<name of the config>')
-    parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU')
-    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
-    parser.add_argument('--resume', nargs='?', const='auto',
-                        help='go on from a checkpoint; without a path from the last one in the work dir')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints; default work_dirs/<name of the config>'
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on a CPU'
+    )
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from a checkpoint; without a path from the last one in the work dir',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     arguments = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
@@ -56,23 +76,33 @@ def use_mixed_precision(config: Config) -> None:
 def scale_learning_rate(config: Config) -> None:
     """Turns on mmengine's scaling of the learning rate."""
     if 'base_batch_size' not in config.get('auto_scale_lr', {}):
-        raise SystemExit(f'{config.filename}: --auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config')
+        raise SystemExit(
+            f'{config.filename}: --auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in '
+            f'the config'
+        )
     config.auto_scale_lr.enable = True
 
 
 def use_initial_weights(config: Config) -> None:
-    """Turns ``load_from`` (a checkpoint of the model, of a COCO detector, or of a backbone) into a file that fits the model."""
+    """Turns ``load_from`` (a checkpoint of the model, of a COCO detector, or of a backbone) into a
+    file that fits the model.
+    """
     checkpoint = read_checkpoint(config.load_from)
     import_modules_from_strings(**config.custom_imports)
     init_default_scope(config.default_scope)
-    initial = match_initial_weights(MODELS.build(config.model), checkpoint.weights, checkpoint.source)
+    initial = match_initial_weights(
+        MODELS.build(config.model), checkpoint.weights, checkpoint.source
+    )
     path = Path(config.work_dir, 'initial_weights.pth')
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f'.{os.getpid()}')  # several processes may do this at once
     torch.save(dict(initial.weights), partial)
     partial.replace(path)
-    print(f'initial weights: {len(initial.weights)} tensors of the {initial.source} from {config.load_from}, '
-          f'{len(initial.random)} at random')
+    print(
+        f'initial weights: {len(initial.weights)} tensors of the {initial.source} from '
+        f'{config.load_from}, '
+        f'{len(initial.random)} at random'
+    )
     config.load_from = str(path)
 
 
@@ -82,12 +112,18 @@ def read_config(arguments: argparse.Namespace) -> Config:
     config.launcher = arguments.launcher
     if arguments.cfg_options:
         config.merge_from_dict(arguments.cfg_options)
-    config.work_dir = arguments.work_dir or config.get('work_dir') or str(Path('work_dirs', Path(arguments.config).stem))
+    config.work_dir = (
+        arguments.work_dir
+        or config.get('work_dir')
+        or str(Path('work_dirs', Path(arguments.config).stem))
+    )
     if arguments.amp:
         use_mixed_precision(config)
     if arguments.auto_scale_lr:
         scale_learning_rate(config)
-    resumed = find_latest_checkpoint(config.work_dir) if arguments.resume == 'auto' else arguments.resume
+    resumed = (
+        find_latest_checkpoint(config.work_dir) if arguments.resume == 'auto' else arguments.resume
+    )
     if resumed:  # else a first start, from the config's load_from
         config.resume, config.load_from = True, resumed
     return config

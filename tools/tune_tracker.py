@@ -1,13 +1,17 @@
 """Searches the settings of a tracker that do best on a data set:
 
     python tools/tune_tracker.py CONFIG CHECKPOINT --davis ROOT --out table.jsonl --processes 4 \\
-        --grid model.tracker.penalty=0:0.1:0.03 model.tracker.window_influence=0.3:0.5:0.04 model.tracker.size_rate=0.8,0.9,1.0
-    python tools/tune_tracker.py CONFIG CHECKPOINT --vot ROOT --interval 5 50 --out table.jsonl --random 40 --grid ...
+        --grid model.tracker.penalty=0:0.1:0.03 model.tracker.window_influence=0.3:0.5:0.04
+        model.tracker.size_rate=0.8,0.9,1.0
+    python tools/tune_tracker.py CONFIG CHECKPOINT --vot ROOT --interval 5 50 --out table.jsonl
+    --random 40 --grid ...
 
-A key is that of any entry of the config; its values are a list, or START:STOP:STEP without STOP. Every combination is tried, or
-as many random ones as --random says. The table has one line of JSON for each, written as soon as it is known: a killed search
-that is started again with the same arguments goes on where it stopped, and one with other values adds to the table.
+A key is that of any entry of the config; its values are a list, or START:STOP:STEP without STOP.
+Every combination is tried, or as many random ones as --random says. The table has one line of JSON
+for each, written as soon as it is known: a killed search that is started again with the same
+arguments goes on where it stopped, and one with other values adds to the table.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -25,7 +29,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import numpy as np
@@ -38,13 +43,21 @@ from mmvos.apis.inference import init_model
 from mmvos.apis.video_results import fingerprint
 from mmvos.engine import SupervisedSegmenter
 from mmvos.evaluation import DAVISMetric, EvaluationInputError
-from mmvos.evaluation.vot import INTERVALS, Interval, VOTDataset, measure, run_supervised, summarize, trajectory
+from mmvos.evaluation.vot import (
+    INTERVALS,
+    Interval,
+    VOTDataset,
+    measure,
+    run_supervised,
+    summarize,
+    trajectory,
+)
 from mmvos.models import VideoModel
 from mmvos.registry import DATASETS
 
 OBJECTIVES = {'davis': 'J&F_mean', 'vot': 'EAO'}
 LOWER_IS_BETTER = {'robustness', 'lost_number', 'toolkit_robustness'}
-UNDEFINED = -1.
+UNDEFINED = -1.0
 _SHOWN = 10
 Options = dict[str, Any]
 Metrics = dict[str, float]
@@ -82,25 +95,61 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='weights: a .pth file')
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument('--davis', metavar='ROOT', help='folder with JPEGImages and Annotations')
-    data.add_argument('--vot', metavar='ROOT', help='folder with one folder with groundtruth.txt and frames per sequence')
-    parser.add_argument('--split', default='val', help='of DAVIS: name in ImageSets/YEAR, or a file (default val)')
-    parser.add_argument('--year', type=int, help='of DAVIS 2016 or 2017 (default), of VOT 2016, 2018 (default) or 2019')
-    parser.add_argument('--prompt', choices=('box', 'mask'), default='box', help='what DAVIS objects are given by (default box)')
-    parser.add_argument('--interval', type=int, nargs=2, metavar=('LOW', 'HIGH'), help='of EAO, for own sequences')
-    parser.add_argument('--grid', nargs='+', required=True, metavar='KEY=VALUES', help='values of config entries')
-    parser.add_argument('--random', type=int, metavar='N', help='N random combinations instead of all')
+    data.add_argument(
+        '--vot',
+        metavar='ROOT',
+        help='folder with one folder with groundtruth.txt and frames per sequence',
+    )
+    parser.add_argument(
+        '--split', default='val', help='of DAVIS: name in ImageSets/YEAR, or a file (default val)'
+    )
+    parser.add_argument(
+        '--year',
+        type=int,
+        help='of DAVIS 2016 or 2017 (default), of VOT 2016, 2018 (default) or 2019',
+    )
+    parser.add_argument(
+        '--prompt',
+        choices=('box', 'mask'),
+        default='box',
+        help='what DAVIS objects are given by (default box)',
+    )
+    parser.add_argument(
+        '--interval', type=int, nargs=2, metavar=('LOW', 'HIGH'), help='of EAO, for own sequences'
+    )
+    parser.add_argument(
+        '--grid', nargs='+', required=True, metavar='KEY=VALUES', help='values of config entries'
+    )
+    parser.add_argument(
+        '--random', type=int, metavar='N', help='N random combinations instead of all'
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the random combinations')
     parser.add_argument('--objective', help='score to order by; default J&F_mean, or EAO for VOT')
     parser.add_argument('--out', required=True, type=Path, help='table of results, JSON lines')
-    parser.add_argument('--processes', type=int, default=1, metavar='N', help='work in N processes; changes no number')
-    parser.add_argument('--device', nargs='+', help='e.g. cuda:0 cuda:1, taken in turn by the processes; default: a GPU, or cpu')
-    parser.add_argument('--precision', choices=('float32', 'bfloat16', 'float16'), default='float32')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=1,
+        metavar='N',
+        help='work in N processes; changes no number',
+    )
+    parser.add_argument(
+        '--device',
+        nargs='+',
+        help='e.g. cuda:0 cuda:1, taken in turn by the processes; default: a GPU, or cpu',
+    )
+    parser.add_argument(
+        '--precision', choices=('float32', 'bfloat16', 'float16'), default='float32'
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...'
+    )
     return parser.parse_args()
 
 
 def parse_grid(entries: Sequence[str]) -> dict[str, list[Any]]:
-    """Values of each key: 'a.b=1,2.5,x' is [1, 2.5, 'x'], 'a.b=0:0.1:0.03' is [0, 0.03, 0.06, 0.09].
+    """Values of each key: 'a.b=1,2.5,x' is [1, 2.5, 'x'], 'a.b=0:0.1:0.03' is [0, 0.03, 0.06,
+    0.09].
 
     Raises:
         ValueError: an entry is neither.
@@ -110,7 +159,9 @@ def parse_grid(entries: Sequence[str]) -> dict[str, list[Any]]:
         key, equals, text = entry.partition('=')
         if not (key and equals and text):
             raise ValueError(f'--grid {entry}: write KEY=VALUE,VALUE,... or KEY=START:STOP:STEP')
-        grid[key] = _range(entry, text) if ':' in text else [_value(item) for item in text.split(',')]
+        grid[key] = (
+            _range(entry, text) if ':' in text else [_value(item) for item in text.split(',')]
+        )
     return grid
 
 
@@ -119,7 +170,8 @@ def _range(entry: str, text: str) -> list[float]:
         start, stop, step = (float(item) for item in text.split(':'))
     except ValueError:
         raise ValueError(f'--grid {entry}: a range is START:STOP:STEP, three numbers') from None
-    count = int(np.ceil((stop - start) / step - 1e-6)) if step else 0  # STOP itself is left out, however it is rounded
+    # STOP itself is left out, however it is rounded
+    count = int(np.ceil((stop - start) / step - 1e-6)) if step else 0
     if count < 1:
         raise ValueError(f'--grid {entry}: the range has no value')
     return [round(start + i * step, 10) for i in range(count)]
@@ -133,9 +185,13 @@ def _value(text: str) -> Any:
 
 
 def combinations(grid: dict[str, list[Any]], count: int | None, seed: int) -> list[Options]:
-    """All combinations in order, the last key changing fastest, or ``count`` random ones of them, none twice."""
+    """All combinations in order, the last key changing fastest, or ``count`` random ones of them,
+    none twice.
+    """
     every = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
-    return every if count is None or count >= len(every) else random.Random(seed).sample(every, count)
+    return (
+        every if count is None or count >= len(every) else random.Random(seed).sample(every, count)
+    )
 
 
 class Table:
@@ -154,7 +210,7 @@ class Table:
         self.rows: list[dict[str, Any]] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.is_file() else b''
-        whole = content[:content.rfind(b'\n') + 1]  # a killed search leaves half a line
+        whole = content[: content.rfind(b'\n') + 1]  # a killed search leaves half a line
         lines = whole.decode().splitlines()
         try:
             head, *self.rows = [json.loads(line) for line in lines] or [dict(search=search)]
@@ -162,7 +218,9 @@ class Table:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f'{path} is no table of a search; give another --out') from error
         if found != search:
-            raise ValueError(f'{path} was made with another config, checkpoint or data; give another --out')
+            raise ValueError(
+                f'{path} was made with another config, checkpoint or data; give another --out'
+            )
         path.write_bytes(whole or (json.dumps(head) + '\n').encode())
 
     def __contains__(self, options: Options) -> bool:
@@ -189,13 +247,30 @@ def score_davis(model: VideoModel, trial: Trial) -> Metrics:
     root = Path(str(trial.davis))
     files = (root / 'ImageSets' / str(trial.year) / f'{trial.split}.txt', Path(trial.split))
     split = next((str(path) for path in files if path.is_file()), None)  # without one all videos
-    dataset = DATASETS.build(dict(type='mmvos.MaskVideoDataset', data_root=trial.davis, split=split, prompt=trial.prompt,
-                                  merge_objects=trial.year == 2016, pipeline=get_test_pipeline_cfg(model.cfg)))
+    dataset = DATASETS.build(
+        dict(
+            type='mmvos.MaskVideoDataset',
+            data_root=trial.davis,
+            split=split,
+            prompt=trial.prompt,
+            merge_objects=trial.year == 2016,
+            pipeline=get_test_pipeline_cfg(model.cfg),
+        )
+    )
     labels_in_480p = (root / 'Annotations' / '480p').is_dir()
-    metric = DAVISMetric(str(root if labels_in_480p else root / 'Annotations'), year=trial.year, split=split or trial.split)
+    metric = DAVISMetric(
+        str(root if labels_in_480p else root / 'Annotations'),
+        year=trial.year,
+        split=split or trial.split,
+    )
     for index, video in enumerate(dataset.videos):
-        frames = (model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index))
-        labels = [result.label_map().astype(np.uint8) for result in model.run(frames, dataset.prompts(video))]
+        frames = (
+            model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index)
+        )
+        labels = [
+            result.label_map().astype(np.uint8)
+            for result in model.run(frames, dataset.prompts(video))
+        ]
         metric.process(None, [dict(sequence=video.name, labels=labels)])
     return metric.compute_metrics(metric.results)
 
@@ -207,7 +282,9 @@ def score_vot(model: VideoModel, trial: Trial) -> Metrics:
     runs = {}
     for index, video in enumerate(dataset.videos):
         truth, size = video.sequence.truth, video.sequence.size()
-        frames = (model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index))
+        frames = (
+            model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index)
+        )
         lines = run_supervised(frames, truth, SupervisedSegmenter(model), size)
         runs[video.name] = [measure(trajectory(lines), truth, size)]
     return summarize(runs, interval).metrics
@@ -227,7 +304,9 @@ def _evaluate_here(trial: Trial, options: Options) -> dict[str, Any]:
     return evaluate(trial, options, _device)
 
 
-def search(trial: Trial, todo: Sequence[Options], processes: int, devices: Sequence[str | None]) -> Iterator[dict[str, Any]]:
+def search(
+    trial: Trial, todo: Sequence[Options], processes: int, devices: Sequence[str | None]
+) -> Iterator[dict[str, Any]]:
     """Yields the rows as they come."""
     if processes == 1:
         yield from (evaluate(trial, options, devices[0]) for options in todo)
@@ -237,9 +316,13 @@ def search(trial: Trial, todo: Sequence[Options], processes: int, devices: Seque
     for i in range(processes):
         queue.put(devices[i % len(devices)])
     threads = max((os.cpu_count() or 1) // processes, 1)
-    with ProcessPoolExecutor(processes, context, initializer=_start_process, initargs=(queue, threads)) as pool:
+    with ProcessPoolExecutor(
+        processes, context, initializer=_start_process, initargs=(queue, threads)
+    ) as pool:
         try:
-            for future in as_completed([pool.submit(_evaluate_here, trial, options) for options in todo]):
+            for future in as_completed(
+                [pool.submit(_evaluate_here, trial, options) for options in todo]
+            ):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -251,10 +334,19 @@ def print_best(rows: Sequence[dict[str, Any]], objective: str) -> None:
     sign = 1 if objective in LOWER_IS_BETTER else -1
     best = sorted(rows, key=lambda row: sign * row['metrics'][objective])[:_SHOWN]
     for row in best:
-        print(f'{row["metrics"][objective]:.4f}  ' + ' '.join(f'{key}={value}' for key, value in row['options'].items()))
-    print(f'best {objective} of {len(rows)}: --cfg-options ' + ' '.join(f'{k}={v}' for k, v in best[0]['options'].items()))
+        print(
+            f'{row["metrics"][objective]:.4f}  '
+            + ' '.join(f'{key}={value}' for key, value in row['options'].items())
+        )
+    print(
+        f'best {objective} of {len(rows)}: --cfg-options '
+        + ' '.join(f'{k}={v}' for k, v in best[0]['options'].items())
+    )
     if best[0]['metrics'][objective] == UNDEFINED:
-        print(f'{objective} is undefined: no sequence is long enough; give --interval or another --objective')
+        print(
+            f'{objective} is undefined: no sequence is long enough; give --interval or another '
+            f'--objective'
+        )
 
 
 def main() -> None:
@@ -263,23 +355,41 @@ def main() -> None:
     kind = 'davis' if arguments.davis else 'vot'
     objective = arguments.objective or OBJECTIVES[kind]
     year = arguments.year or (2017 if arguments.davis else 2018)
-    trial = Trial(arguments.config, arguments.checkpoint, arguments.cfg_options or {}, arguments.davis, arguments.vot,
-                  arguments.split, year, arguments.prompt, tuple(arguments.interval) if arguments.interval else None,
-                  arguments.precision)
+    trial = Trial(
+        arguments.config,
+        arguments.checkpoint,
+        arguments.cfg_options or {},
+        arguments.davis,
+        arguments.vot,
+        arguments.split,
+        year,
+        arguments.prompt,
+        tuple(arguments.interval) if arguments.interval else None,
+        arguments.precision,
+    )
     try:
         todo = combinations(parse_grid(arguments.grid), arguments.random, arguments.seed)
         config = Config.fromfile(trial.config)
-        table = Table(arguments.out, fingerprint(dict(vars(trial), config=config.model.to_dict()), trial.checkpoint))
+        table = Table(
+            arguments.out,
+            fingerprint(dict(vars(trial), config=config.model.to_dict()), trial.checkpoint),
+        )
         left = [options for options in todo if options not in table]
         print(f'{len(todo)} combinations, {len(todo) - len(left)} of them known')
-        for done, row in enumerate(search(trial, left, arguments.processes, arguments.device or [None]), 1):
+        for done, row in enumerate(
+            search(trial, left, arguments.processes, arguments.device or [None]), 1
+        ):
             if objective not in row['metrics']:
                 raise ValueError(f'--objective {objective} is none of {", ".join(row["metrics"])}')
             table.add(row)
             score, seconds = row['metrics'][objective], row['seconds']
-            print(f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}', flush=True)
+            print(
+                f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}',
+                flush=True,
+            )
         print_best([row for row in table.rows if row['options'] in todo], objective)
-    except (FileNotFoundError, TypeError, ValueError, EvaluationInputError) as error:  # TypeError: a key that nobody takes
+    # TypeError: a key that nobody takes
+    except (FileNotFoundError, TypeError, ValueError, EvaluationInputError) as error:
         sys.exit(f'tune_tracker: {error}')
 
 

@@ -1,12 +1,16 @@
-# The nearest to MaskTrack's public code: ResNet-101 with dilated stages (stride 8), the guide at the stem of the frame's
-# crop, plain propagation without remembered frames, and the hard rule where objects meet. DeepLab's four parallel classifiers are
-# the head's coarsest level here.
+# The nearest to MaskTrack's public code: ResNet-101 with dilated stages (stride 8), the guide at
+# the stem of the frame's crop, plain propagation without remembered frames, and the hard rule where
+# objects meet. DeepLab's four parallel classifiers are the head's coarsest level here.
 _base_ = [
-    '../_base_/models/masktrack_r50s16.py', '../_base_/datasets/mask_clips.py', '../_base_/datasets/davis.py',
-    '../_base_/schedules/masktrack_20k.py', '../_base_/default_runtime.py'
+    '../_base_/models/masktrack_r50s16.py',
+    '../_base_/datasets/mask_clips.py',
+    '../_base_/datasets/davis.py',
+    '../_base_/schedules/masktrack_20k.py',
+    '../_base_/default_runtime.py',
 ]
 
-load_from = 'checkpoints/resnet101.pth'  # any ResNet-101 with torchvision's names (--cfg-options load_from=PATH)
+# any ResNet-101 with torchvision's names (--cfg-options load_from=PATH)
+load_from = 'checkpoints/resnet101.pth'
 
 model = dict(
     merge='hard',
@@ -16,9 +20,12 @@ model = dict(
             num_stages=4,
             strides=(1, 2, 1, 1),
             dilations=(1, 1, 2, 4),
-            out_indices=(0, 1, 3)),
+            out_indices=(0, 1, 3),
+        ),
         head=dict(in_channels=(64, 256, 512, 2048), reference=False),
-        strides=(2, 4, 8, 8)))
+        strides=(2, 4, 8, 8),
+    ),
+)
 
 davis_clips = dict(
     type='mmvos.MaskClipDataset',
@@ -26,7 +33,8 @@ davis_clips = dict(
     split='2017/train',
     clip_length={{_base_.clip_length}},
     samples_per_epoch=4000,
-    pipeline={{_base_.video_clips.pipeline}})
+    pipeline={{_base_.video_clips.pipeline}},
+)
 train_dataloader = dict(dataset=dict(datasets=[davis_clips]))
 val_dataloader = dict(dataset=dict(split='2017/val', merge_objects=False))
 test_dataloader = dict(dataset=dict(split='2017/val', merge_objects=False))
@@ -34,5 +42,7 @@ val_evaluator = dict(year=2017)
 test_evaluator = dict(year=2017)
 
 default_hooks = dict(
-    logger=dict(interval=50), checkpoint=dict(by_epoch=False, interval=1000, save_best='davis/J_mean'))
+    logger=dict(interval=50),
+    checkpoint=dict(by_epoch=False, interval=1000, save_best='davis/J_mean'),
+)
 log_processor = dict(by_epoch=False)

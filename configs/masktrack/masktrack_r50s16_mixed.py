@@ -1,9 +1,15 @@
-# The compact MaskTrack model (R50 to stride 16), trained on DAVIS videos, videos composed from them, and COCO-style images: what
-# the shipped weights were made with. data/DAVIS as published; data/composed from tools/dataset_converters/compose_videos.py;
-# data/coco any image set in COCO's format. Test: DAVIS.
-_base_ = ['../_base_/models/masktrack_r50s16.py', '../_base_/datasets/davis.py', '../_base_/default_runtime.py']
+# The compact MaskTrack model (R50 to stride 16), trained on DAVIS videos, videos composed from
+# them, and COCO-style images: what the shipped weights were made with. data/DAVIS as published;
+# data/composed from tools/dataset_converters/compose_videos.py; data/coco any image set in COCO's
+# format. Test: DAVIS.
+_base_ = [
+    '../_base_/models/masktrack_r50s16.py',
+    '../_base_/datasets/davis.py',
+    '../_base_/default_runtime.py',
+]
 
-load_from = 'checkpoints/resnet50.pth'  # any ResNet-50 with torchvision's names (--cfg-options load_from=PATH)
+# any ResNet-50 with torchvision's names (--cfg-options load_from=PATH)
+load_from = 'checkpoints/resnet50.pth'
 iterations = 2000
 clip_length = 3
 
@@ -14,7 +20,8 @@ make_sample = [
     dict(
         type='TransformBroadcaster',
         share_random_params=True,  # one flip for all frames of a clip
-        transforms=[dict(type='RandomFlip', prob=0.5)]),
+        transforms=[dict(type='RandomFlip', prob=0.5)],
+    ),
     dict(type='mmvos.ColorClip'),
     dict(type='mmvos.CropClip', size=384),
     dict(type='mmvos.DeformGuides'),
@@ -34,13 +41,15 @@ train_dataloader = dict(
                 split='2016/train',
                 clip_length=clip_length,
                 samples_per_epoch=600,
-                pipeline=[load_frames, *make_sample]),
+                pipeline=[load_frames, *make_sample],
+            ),
             dict(
                 type='mmvos.MaskClipDataset',
                 data_root='data/composed/train',
                 clip_length=clip_length,
                 samples_per_epoch=300,
-                pipeline=[load_frames, *make_sample]),
+                pipeline=[load_frames, *make_sample],
+            ),
             dict(
                 type='mmvos.StaticClipDataset',
                 data_root='data/coco',
@@ -48,8 +57,15 @@ train_dataloader = dict(
                 data_prefix=dict(img_path='images'),
                 min_area=48 * 48,
                 samples_per_epoch=600,
-                pipeline=[load_frames, dict(type='mmvos.WarpClip', clip_length=clip_length), *make_sample]),
-        ]))
+                pipeline=[
+                    load_frames,
+                    dict(type='mmvos.WarpClip', clip_length=clip_length),
+                    *make_sample,
+                ],
+            ),
+        ],
+    ),
+)
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(
@@ -60,11 +76,16 @@ optim_wrapper = dict(
         custom_keys={
             'tracker.backbone': dict(lr_mult=0.2),
             'tracker.backbone.guide_conv': dict(lr_mult=1.0),
-        }),
-    clip_grad=dict(max_norm=5, norm_type=2))
+        }
+    ),
+    clip_grad=dict(max_norm=5, norm_type=2),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=3e-6),
 ]
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=200, save_best='davis/J_mean'))
+default_hooks = dict(
+    logger=dict(interval=20),
+    checkpoint=dict(by_epoch=False, interval=200, save_best='davis/J_mean'),
+)
 log_processor = dict(by_epoch=False)

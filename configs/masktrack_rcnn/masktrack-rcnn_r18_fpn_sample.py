@@ -1,7 +1,10 @@
-# MaskTrack R-CNN on the sample videos (tools/dataset_converters/make_sample_videos.py), small enough to train from scratch on two
-# CPU cores within ten minutes: ResNet-18 with trained batch norms, 96 channels, frames of 320x180.
+# MaskTrack R-CNN on the sample videos (tools/dataset_converters/make_sample_videos.py), small
+# enough to train from scratch on two CPU cores within ten minutes: ResNet-18 with trained batch
+# norms, 96 channels, frames of 320x180.
 _base_ = [
-    '../_base_/models/masktrack-rcnn_r50_fpn.py', '../_base_/datasets/youtube_vis.py', '../_base_/default_runtime.py'
+    '../_base_/models/masktrack-rcnn_r50_fpn.py',
+    '../_base_/datasets/youtube_vis.py',
+    '../_base_/default_runtime.py',
 ]
 
 data_root = 'data/sample/'
@@ -18,7 +21,8 @@ model = dict(
         roi_head=dict(
             bbox_roi_extractor=dict(out_channels=width),
             bbox_head=dict(
-                type='ConvFCBBoxHead',  # textures are learned faster by convolutions than by fully connected layers
+                # textures are learned faster by convolutions than by fully connected layers
+                type='ConvFCBBoxHead',
                 num_shared_convs=2,
                 num_shared_fcs=1,
                 in_channels=width,
@@ -26,11 +30,17 @@ model = dict(
                 fc_out_channels=256,
                 norm_cfg=dict(type='BN'),
                 num_classes=num_classes,
-                loss_cls=dict(loss_weight=2.0)),
+                loss_cls=dict(loss_weight=2.0),
+            ),
             mask_roi_extractor=dict(out_channels=width),
-            mask_head=dict(num_convs=2, in_channels=width, conv_out_channels=width, num_classes=num_classes)),
-        train_cfg=dict(rcnn=dict(sampler=dict(num=32, pos_fraction=0.5)))),
-    track_head=dict(in_channels=width, fc_out_channels=256))
+            mask_head=dict(
+                num_convs=2, in_channels=width, conv_out_channels=width, num_classes=num_classes
+            ),
+        ),
+        train_cfg=dict(rcnn=dict(sampler=dict(num=32, pos_fraction=0.5))),
+    ),
+    track_head=dict(in_channels=width, fc_out_channels=256),
+)
 
 train_pipeline = [
     dict(
@@ -41,7 +51,8 @@ train_pipeline = [
             dict(type='LoadTrackAnnotations', with_mask=True),
             dict(type='Resize', scale=(320, 180), keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
-        ]),
+        ],
+    ),
     dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
 ]
 test_pipeline = [
@@ -50,7 +61,8 @@ test_pipeline = [
         transforms=[
             dict(type='mmvos.LoadFrame'),
             dict(type='Resize', scale=(320, 180), keep_ratio=True),
-        ]),
+        ],
+    ),
     dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
 ]
 
@@ -61,14 +73,18 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='train/instances.json',
         data_prefix=dict(img_path='train/JPEGImages'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
         data_root=data_root,
         ann_file='valid/instances.json',
         data_prefix=dict(img_path='valid/JPEGImages'),
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'valid/instances.json')
 test_evaluator = val_evaluator
@@ -78,9 +94,17 @@ optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=6e-4, weight_decay=0.05),
-    clip_grad=dict(max_norm=10, norm_type=2))
+    clip_grad=dict(max_norm=10, norm_type=2),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=epochs, eta_min=1e-5, convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=True,
+        begin=0,
+        end=epochs,
+        eta_min=1e-5,
+        convert_to_iter_based=True,
+    ),
 ]
 default_hooks = dict(logger=dict(interval=20))

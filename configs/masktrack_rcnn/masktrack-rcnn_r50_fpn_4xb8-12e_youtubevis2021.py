@@ -1,17 +1,30 @@
 # MaskTrack R-CNN, ResNet-50, YouTube-VIS 2021 (40 classes, in another order than those of 2019).
-# The two parts of the training file for local scores: tools/dataset_converters/split_youtube_vis.py ... --out <data_root>
+# The two parts of the training file for local scores: tools/dataset_converters/split_youtube_vis.py
+# ... --out <data_root>
 _base_ = [
-    '../_base_/models/masktrack-rcnn_r50_fpn.py', '../_base_/datasets/youtube_vis.py',
-    '../_base_/schedules/masktrack-rcnn_12e.py', '../_base_/default_runtime.py'
+    '../_base_/models/masktrack-rcnn_r50_fpn.py',
+    '../_base_/datasets/youtube_vis.py',
+    '../_base_/schedules/masktrack-rcnn_12e.py',
+    '../_base_/default_runtime.py',
 ]
 
 data_root = 'data/youtube_vis_2021/'
-# Mask R-CNN R50-FPN trained on COCO, mmdet's format (path or URL). README.md beside this file says where to get one.
+# Mask R-CNN R50-FPN trained on COCO, mmdet's format (path or URL). README.md beside this file says
+# where to get one.
 load_from = 'checkpoints/mask_rcnn_r50_fpn_1x_coco.pth'
 
-train_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=dict(img_path='train/JPEGImages')))
-val_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=dict(img_path='train/JPEGImages')))
+train_dataloader = dict(
+    dataset=dict(data_root=data_root, data_prefix=dict(img_path='train/JPEGImages'))
+)
+val_dataloader = dict(
+    dataset=dict(data_root=data_root, data_prefix=dict(img_path='train/JPEGImages'))
+)
 test_dataloader = dict(
-    dataset=dict(data_root=data_root, ann_file='valid/instances.json', data_prefix=dict(img_path='valid/JPEGImages')))
+    dataset=dict(
+        data_root=data_root,
+        ann_file='valid/instances.json',
+        data_prefix=dict(img_path='valid/JPEGImages'),
+    )
+)
 val_evaluator = dict(ann_file=data_root + 'valid_sub.json')
 test_evaluator = dict(ann_file=data_root + 'valid/instances.json')

@@ -1,7 +1,11 @@
-# S2iamMask: a second stage on SiamMask's first, in which the best candidates vote for the mask; test: DAVIS-2016.
+# S2iamMask: a second stage on SiamMask's first, in which the best candidates vote for the mask;
+# test: DAVIS-2016.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs.py',
-    '../_base_/schedules/siammask_vote.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/davis_own-size.py',
+    '../_base_/datasets/siamese_pairs.py',
+    '../_base_/schedules/siammask_vote.py',
+    '../_base_/default_runtime.py',
 ]
 
 load_from = 'work_dirs/siammask-base_r50_4xb16-20e/epoch_20.pth'
@@ -16,7 +20,10 @@ model = dict(
             enlarge=0.4,
             mask_threshold=0.2,
             min_votes=6,
-            smallest=1600.0)))
+            smallest=1600.0,
+        ),
+    )
+)
 train_dataloader = dict(dataset=dict(samples=[100_000, 100_000], negative=0.0))
 
 custom_hooks = {{_base_.stage_hooks}}

@@ -1,8 +1,12 @@
-# S2iamMask's second stage on few data, from SiamMask's third (siammask-sharp_r50_mixed-longer.py): only the head that votes is
-# trained, on few regions of many windows; the refining module comes along unused. What docs/results.md measures.
+# S2iamMask's second stage on few data, from SiamMask's third (siammask-sharp_r50_mixed-longer.py):
+# only the head that votes is trained, on few regions of many windows; the refining module comes
+# along unused. What docs/results.md measures.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_mixed.py',
-    '../_base_/schedules/siammask_short.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/davis_own-size.py',
+    '../_base_/datasets/siamese_pairs_mixed.py',
+    '../_base_/schedules/siammask_short.py',
+    '../_base_/default_runtime.py',
 ]
 
 iterations = 1600

@@ -1,8 +1,12 @@
-# First stage of SiamMask (masks of 63 x 63 pixels): YouTube-VOS and COCO; test: DAVIS-2016. The initial weights are made by
-# tools/convert_checkpoint.py from the ImageNet weights of the published code, or from any ResNet-50.
+# First stage of SiamMask (masks of 63 x 63 pixels): YouTube-VOS and COCO; test: DAVIS-2016. The
+# initial weights are made by tools/convert_checkpoint.py from the ImageNet weights of the published
+# code, or from any ResNet-50.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs.py',
-    '../_base_/schedules/siammask_base.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/davis_own-size.py',
+    '../_base_/datasets/siamese_pairs.py',
+    '../_base_/schedules/siammask_base.py',
+    '../_base_/default_runtime.py',
 ]
 
 load_from = 'checkpoints/siamese_resnet50.pth'

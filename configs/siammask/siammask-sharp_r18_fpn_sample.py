@@ -1,8 +1,10 @@
-# SiamMask with refined masks on the sample videos (tools/dataset_converters/make_sample_videos.py): ResNet-18 and FPN, trained
-# from scratch within ten minutes on two CPU cores. The network sees training windows in 0.5 to 1.15 times their size, as objects
-# in whole frames have all sizes.
+# SiamMask with refined masks on the sample videos (tools/dataset_converters/make_sample_videos.py):
+# ResNet-18 and FPN, trained from scratch within ten minutes on two CPU cores. The network sees
+# training windows in 0.5 to 1.15 times their size, as objects in whole frames have all sizes.
 _base_ = [
-    '../_base_/models/siammask_fpn_r50.py', '../_base_/datasets/sample_videos.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_fpn_r50.py',
+    '../_base_/datasets/sample_videos.py',
+    '../_base_/default_runtime.py',
 ]
 
 data_root = 'data/sample/'
@@ -20,15 +22,27 @@ model = dict(
                 dilations=(1, 1, 1),
                 frozen_stages=-1,
                 norm_eval=False,
-                zero_init_residual=False),
-            neck=dict(in_channels=[64, 128, 256], out_channels=channels, num_outs=3, norm_cfg=dict(type='BN')),
+                zero_init_residual=False,
+            ),
+            neck=dict(
+                in_channels=[64, 128, 256],
+                out_channels=channels,
+                num_outs=3,
+                norm_cfg=dict(type='BN'),
+            ),
             adjust=dict(in_channels=channels, out_channels=channels),
             strides=(4, 8, 16),
-            train_scales=(0.5, 1.15)),
+            train_scales=(0.5, 1.15),
+        ),
         neck=dict(channels=channels),
         head=dict(
             channels=channels,
-            refine=dict(type='mmvos.MaskRefiner', in_channels=(channels, channels, channels), channels=channels)),
+            refine=dict(
+                type='mmvos.MaskRefiner',
+                in_channels=(channels, channels, channels),
+                channels=channels,
+            ),
+        ),
         loss_weights=(2.0, 3.0, 36.0),
         size_rate=0.25,
         window_influence=0.5,
@@ -36,7 +50,9 @@ model = dict(
         lost_score=0.1,
         most_masks=24,
         hard_negatives=True,
-        least_overlap=0.3))
+        least_overlap=0.3,
+    )
+)
 
 train_dataloader = dict(
     batch_size=12,
@@ -51,16 +67,21 @@ train_dataloader = dict(
                 data_root=data_root + 'train',
                 frame_range=20,
                 min_area=64,
-                from_start=0.3)
+                from_start=0.3,
+            )
         ],
         samples=[12 * iterations],
         negative=0.2,
         pipeline=[
             dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')]),
-            dict(type='mmvos.CropPair', search_size=255, search_shift=64, search_scale=0.3, flip=0.5),
+            dict(
+                type='mmvos.CropPair', search_size=255, search_shift=64, search_scale=0.3, flip=0.5
+            ),
             dict(type='mmvos.ColorPair', gray=0.25, blur=0.18),
             dict(type='mmvos.PackPair'),
-        ]))
+        ],
+    ),
+)
 val_dataloader = dict(dataset=dict(prompt='box'))
 test_dataloader = val_dataloader
 
@@ -69,7 +90,8 @@ optim_wrapper = dict(
     type='mmvos.GuardedOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=2.5e-3, weight_decay=0.02),
-    clip_grad=dict(max_norm=10, norm_type=2))
+    clip_grad=dict(max_norm=10, norm_type=2),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
@@ -80,5 +102,7 @@ custom_hooks = [
     dict(type='mmvos.FixedNormHook', begin=0.4),
 ]
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(by_epoch=False, interval=iterations, save_best='youtube_vos/J&F_mean'))
+    logger=dict(interval=20),
+    checkpoint=dict(by_epoch=False, interval=iterations, save_best='youtube_vos/J&F_mean'),
+)
 log_processor = dict(by_epoch=False)

@@ -1,8 +1,12 @@
-# Second stage of SiamMask (masks of 127 x 127 pixels), from the weights of the first; test: DAVIS-2016. It is also the config of
-# the published SiamMask_DAVIS.pth, converted by tools/convert_checkpoint.py.
+# Second stage of SiamMask (masks of 127 x 127 pixels), from the weights of the first; test:
+# DAVIS-2016. It is also the config of the published SiamMask_DAVIS.pth, converted by
+# tools/convert_checkpoint.py.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_refine.py',
-    '../_base_/schedules/siammask_refine.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/davis_own-size.py',
+    '../_base_/datasets/siamese_pairs_refine.py',
+    '../_base_/schedules/siammask_refine.py',
+    '../_base_/default_runtime.py',
 ]
 
 load_from = 'work_dirs/siammask-base_r50_4xb16-20e/epoch_20.pth'

@@ -1,8 +1,12 @@
-# Third stage of SiamMask on few data, from siammask-sharp_r50_mixed.py: 900 iterations more, with hard negatives, search windows
-# around the box of the frame before, and batch norms whose statistics are fixed after 40 %. What docs/results.md measures.
+# Third stage of SiamMask on few data, from siammask-sharp_r50_mixed.py: 900 iterations more, with
+# hard negatives, search windows around the box of the frame before, and batch norms whose
+# statistics are fixed after 40 %. What docs/results.md measures.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_mixed.py',
-    '../_base_/schedules/siammask_short.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/davis_own-size.py',
+    '../_base_/datasets/siamese_pairs_mixed.py',
+    '../_base_/schedules/siammask_short.py',
+    '../_base_/default_runtime.py',
 ]
 
 iterations = 900
@@ -10,12 +14,31 @@ load_from = 'work_dirs/siammask-sharp_r50_mixed/iter_450.pth'
 model = dict(tracker=dict(hard_negatives=True, least_overlap=0.3))
 train_dataloader = dict(
     batch_size=12,
-    dataset=dict(sources=[
-        dict(type='mmvos.FolderPairs', data_root='data/DAVIS', split='2016/train', frame_range=20, previous=True),
-        dict(type='mmvos.FolderPairs', data_root='data/composed/train', frame_range=20, min_area=300, previous=True),
-        dict(
-            type='mmvos.StillPairs', data_root='data/coco/', ann_file='instances.json', data_prefix=dict(img_path='images')),
-    ]))
+    dataset=dict(
+        sources=[
+            dict(
+                type='mmvos.FolderPairs',
+                data_root='data/DAVIS',
+                split='2016/train',
+                frame_range=20,
+                previous=True,
+            ),
+            dict(
+                type='mmvos.FolderPairs',
+                data_root='data/composed/train',
+                frame_range=20,
+                min_area=300,
+                previous=True,
+            ),
+            dict(
+                type='mmvos.StillPairs',
+                data_root='data/coco/',
+                ann_file='instances.json',
+                data_prefix=dict(img_path='images'),
+            ),
+        ]
+    ),
+)
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [

@@ -1,8 +1,12 @@
-# Second stage of SiamMask on few data: score, box and refined masks are trained together, stages 2 and 3 of the backbone too.
-# Twelve pairs a step, of whose cells 40 give a mask. What docs/results.md measures.
+# Second stage of SiamMask on few data: score, box and refined masks are trained together, stages 2
+# and 3 of the backbone too. Twelve pairs a step, of whose cells 40 give a mask. What
+# docs/results.md measures.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/davis_own-size.py', '../_base_/datasets/siamese_pairs_mixed.py',
-    '../_base_/schedules/siammask_short.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/davis_own-size.py',
+    '../_base_/datasets/siamese_pairs_mixed.py',
+    '../_base_/schedules/siammask_short.py',
+    '../_base_/default_runtime.py',
 ]
 
 load_from = 'work_dirs/siammask-base_r50_mixed/iter_300.pth'

@@ -1,7 +1,11 @@
-# Second stage of SiamMask with the settings for VOT-2016, 2018 and 2019 and the published SiamMask_VOT.pth; test: VOT-2018.
+# Second stage of SiamMask with the settings for VOT-2016, 2018 and 2019 and the published
+# SiamMask_VOT.pth; test: VOT-2018.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/vot.py', '../_base_/datasets/siamese_pairs_refine.py',
-    '../_base_/schedules/siammask_refine.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/vot.py',
+    '../_base_/datasets/siamese_pairs_refine.py',
+    '../_base_/schedules/siammask_refine.py',
+    '../_base_/default_runtime.py',
 ]
 
 load_from = 'work_dirs/siammask-base_r50_4xb16-20e/epoch_20.pth'
@@ -11,7 +15,9 @@ model = dict(
         penalty=0.04,
         window_influence=0.42,
         size_rate=0.25,
-        loss_weights=(0.0, 0.0, 36.0)))
+        loss_weights=(0.0, 0.0, 36.0),
+    )
+)
 
 custom_hooks = {{_base_.stage_hooks}}
 default_hooks = dict(checkpoint=dict(save_best='vot/EAO', rule='greater'))

@@ -1,7 +1,11 @@
-# Second stage of SiamMask; test: YouTube-VOS, with the published SiamMask_DAVIS.pth or weights of one's own.
+# Second stage of SiamMask; test: YouTube-VOS, with the published SiamMask_DAVIS.pth or weights of
+# one's own.
 _base_ = [
-    '../_base_/models/siammask_r50.py', '../_base_/datasets/youtube_vos_own-size.py',
-    '../_base_/datasets/siamese_pairs_refine.py', '../_base_/schedules/siammask_refine.py', '../_base_/default_runtime.py'
+    '../_base_/models/siammask_r50.py',
+    '../_base_/datasets/youtube_vos_own-size.py',
+    '../_base_/datasets/siamese_pairs_refine.py',
+    '../_base_/schedules/siammask_refine.py',
+    '../_base_/default_runtime.py',
 ]
 
 load_from = 'work_dirs/siammask-base_r50_4xb16-20e/epoch_20.pth'

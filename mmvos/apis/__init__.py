@@ -1,8 +1,20 @@
-"""What users of the library call: models by name or from config and checkpoint, videos in, results out."""
+"""What users of the library call: models by name or from config and checkpoint, videos in, results
+out.
+"""
+
 from .background import newest
 from .inference import VideoInferencer, init_model
 from .sources import VideoSource, open_source
 from .systems import SYSTEMS
 from .video_results import VideoResults, fingerprint
 
-__all__ = ['SYSTEMS', 'VideoInferencer', 'VideoResults', 'VideoSource', 'fingerprint', 'init_model', 'newest', 'open_source']
+__all__ = [
+    'SYSTEMS',
+    'VideoInferencer',
+    'VideoResults',
+    'VideoSource',
+    'fingerprint',
+    'init_model',
+    'newest',
+    'open_source',
+]

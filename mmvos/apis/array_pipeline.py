@@ -1,4 +1,7 @@
-"""The test pipeline of a config as a function of pictures in memory, where the pipeline itself reads files."""
+"""The test pipeline of a config as a function of pictures in memory, where the pipeline itself
+reads files.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -14,13 +17,16 @@ _FILE_LOADERS = ('LoadFrame', 'LoadImageFromFile')
 
 
 def array_pipeline(cfg: Config) -> Callable[[int, NDArray[np.uint8]], dict[str, Any]]:
-    """The config's test pipeline as a function of frame index and picture (H, W, 3) BGR; built once, for all frames.
+    """The config's test pipeline as a function of frame index and picture (H, W, 3) BGR; built
+    once, for all frames.
 
     Raises:
         ValueError: the config has no test data loader.
     """
     if 'test_dataloader' not in cfg:
-        raise ValueError(f'{cfg.filename or "the config"} has no test_dataloader, whose pipeline is used')
+        raise ValueError(
+            f'{cfg.filename or "the config"} has no test_dataloader, whose pipeline is used'
+        )
     steps = [_from_array(step) for step in get_test_pipeline_cfg(cfg)]
     # Pipelines of video data sets go over lists of frames.
     in_lists = str(steps[0]['type']).endswith('TransformBroadcaster')
@@ -28,8 +34,17 @@ def array_pipeline(cfg: Config) -> Callable[[int, NDArray[np.uint8]], dict[str, 
 
     def prepare(index: int, picture: NDArray[np.uint8]) -> dict[str, Any]:
         height, width = picture.shape[:2]
-        record = {'img': picture, 'img_id': index, 'frame_id': index, 'video_id': 1, 'height': height, 'width': width}
-        packed: dict[str, Any] = pipeline({key: [record[key]] for key in record} if in_lists else record)
+        record = {
+            'img': picture,
+            'img_id': index,
+            'frame_id': index,
+            'video_id': 1,
+            'height': height,
+            'width': width,
+        }
+        packed: dict[str, Any] = pipeline(
+            {key: [record[key]] for key in record} if in_lists else record
+        )
         return packed
 
     return prepare

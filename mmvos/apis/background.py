@@ -1,8 +1,10 @@
-"""Work beside the model: reading the next frames and writing the last ones in one other thread each.
+"""Work beside the model: reading the next frames and writing the last ones in one other thread
+each.
 
-All keep a fixed number of items, so memory does not grow; an error of the other thread comes up in the
-caller.
+All keep a fixed number of items, so memory does not grow; an error of the other thread comes up in
+the caller.
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -18,7 +20,9 @@ _PATIENCE = 2.0  # seconds that a reader has to notice that nobody reads on
 
 
 def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
-    """Yields the items in order while up to ``depth`` of the following ones are made in another thread."""
+    """Yields the items in order while up to ``depth`` of the following ones are made in another
+    thread.
+    """
     iterator = iter(items)
     with ThreadPoolExecutor(1, 'mmvos-read') as pool:
         waiting: deque[Future[Any]] = deque(pool.submit(next, iterator, _END) for _ in range(depth))
@@ -28,7 +32,8 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
 
 
 def newest(items: Iterable[T]) -> Generator[T, None, None]:
-    """Yields always the latest item: those that come while the caller is busy are dropped, so that it never falls behind.
+    """Yields always the latest item: those that come while the caller is busy are dropped, so that
+    it never falls behind.
 
     The items are read in another thread as fast as they come; the last one is never dropped.
     """
@@ -75,8 +80,8 @@ def _generator(items: Iterable[T]) -> Generator[T, None, None]:
 
 
 class WriteBehind:
-    """Calls a function in another thread, in order, at most ``depth`` calls behind; a context manager that
-    waits at its end.
+    """Calls a function in another thread, in order, at most ``depth`` calls behind; a context
+    manager that waits at its end.
     """
 
     def __init__(self, write: Callable[..., None], depth: int = 4) -> None:
@@ -94,7 +99,9 @@ class WriteBehind:
             self._waiting.popleft().result()
 
     def write(self, *arguments: Any) -> None:
-        """Hands over one call; waits while too many are under way. Raises what an earlier call has raised."""
+        """Hands over one call; waits while too many are under way. Raises what an earlier call has
+        raised.
+        """
         while len(self._waiting) >= self._depth:
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(self._write, *arguments))

@@ -1,7 +1,9 @@
-"""Inference on a user's videos: a model from its name or config and its weights, and the results of a video frame by frame.
+"""Inference on a user's videos: a model from its name or config and its weights, and the results of
+a video frame by frame.
 
 This file puts the room together: sources, checkpoint, prompts and writers do not know each other.
 """
+
 from __future__ import annotations
 
 import warnings
@@ -56,14 +58,17 @@ def load_config(model: str | Path) -> Config:
             raise FileNotFoundError(f'the config {model} does not exist')
         return Config.fromfile(path)
     known = shipped_models(project_root())
-    return Config.fromfile(find_model(SYSTEMS[name].model if name in SYSTEMS else name, known).config)
+    return Config.fromfile(
+        find_model(SYSTEMS[name].model if name in SYSTEMS else name, known).config
+    )
 
 
 def shipped_weights(cfg: Config) -> str:
     """Path or URL of the weights that come with a config.
 
     Raises:
-        FileNotFoundError: none come with it, or they are not where they belong; the message says how to get some.
+        FileNotFoundError: none come with it, or they are not where they belong; the message says
+            how to get some.
     """
     path = Path(cfg.filename or 'CONFIG')
     try:
@@ -74,35 +79,50 @@ def shipped_weights(cfg: Config) -> str:
     if model is not None and model.weights is not None and model.weights_are_here:
         return model.weights
     shown = model.config.relative_to(root).as_posix() if model is not None else str(path)
-    fault = f'{shown} comes without weights' if model is None or model.weights is None else f'{model.weights} is missing'
-    raise FileNotFoundError(f'{fault}; give some with weights=FILE (--checkpoint FILE on the command line). Ways to get them:\n'
-                            f'{how_to_get(path.stem, shown)}')
+    fault = (
+        f'{shown} comes without weights'
+        if model is None or model.weights is None
+        else f'{model.weights} is missing'
+    )
+    raise FileNotFoundError(
+        f'{fault}; give some with weights=FILE (--checkpoint FILE on the command line). Ways to '
+        f'get them:\n'
+        f'{how_to_get(path.stem, shown)}'
+    )
 
 
-def init_model(config: str | Path | Config, checkpoint: str | Path | None = None, device: str | None = None,
-               cfg_options: Mapping[str, Any] | None = None) -> VideoModel:
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+) -> VideoModel:
     """Builds a video model ready for inference.
 
     Args:
         config: name of a shipped model or system, path of a config, or the config.
-        checkpoint: file or URL; without one a name has the weights that come with it, the weights of a config are random.
+        checkpoint: file or URL; without one a name has the weights that come with it, the weights
+            of a config are random.
         device: e.g. 'cpu', 'cuda:0'; a GPU where there is one by default.
         cfg_options: overrides of the config by dotted keys.
 
     Returns:
-        The model in evaluation mode, with ``cfg`` (the config) and ``dataset_meta`` (classes, category_ids
-        and palette, from the checkpoint, else from the config's test data set).
+        The model in evaluation mode, with ``cfg`` (the config) and ``dataset_meta`` (classes,
+        category_ids and palette, from the checkpoint, else from the config's test data set).
 
     Raises:
         FileNotFoundError: config or checkpoint do not exist, or no weights come with the name.
-        ValueError: the checkpoint cannot be read or does not fit the model, or there is no such name.
+        ValueError: the checkpoint cannot be read or does not fit the model, or there is no such
+            name.
     """
     cfg = config if isinstance(config, Config) else load_config(config)
     if checkpoint is None and not isinstance(config, Config) and Path(config).suffix != '.py':
         checkpoint = shipped_weights(cfg)
     if cfg_options:
         cfg.merge_from_dict(dict(cfg_options))
-    import_modules_from_strings(**cfg.get('custom_imports', {'imports': ['mmvos.models', 'mmvos.datasets']}))
+    import_modules_from_strings(
+        **cfg.get('custom_imports', {'imports': ['mmvos.models', 'mmvos.datasets']})
+    )
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     loaded = read_checkpoint(checkpoint) if checkpoint is not None else None
     model: VideoModel = revert_sync_batchnorm(MODELS.build(cfg.model))
@@ -110,8 +130,11 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
     if loaded is not None:
         load_weights(model, loaded)
         meta = dict(loaded.dataset_meta) if loaded.dataset_meta.get('classes') else meta
-        if not meta.get('classes') and not model.takes_prompts:  # one that is told its objects knows no classes
-            warnings.warn(f'{checkpoint} does not say its classes: no names, category id is label + 1')
+        # one that is told its objects knows no classes
+        if not meta.get('classes') and not model.takes_prompts:
+            warnings.warn(
+                f'{checkpoint} does not say its classes: no names, category id is label + 1'
+            )
     meta.setdefault('classes', ())
     meta.setdefault('category_ids', tuple(range(1, len(meta['classes']) + 1)))
     model.cfg, model.dataset_meta = cfg, meta
@@ -120,24 +143,31 @@ def init_model(config: str | Path | Config, checkpoint: str | Path | None = None
 
 
 class VideoInferencer:
-    """Segments videos with one model: whole ones (``infer``), or frame by frame in a loop of the caller's (``start``, ``step``,
-    ``add``, ``remove``), which may last for ever.
+    """Segments videos with one model: whole ones (``infer``), or frame by frame in a loop of the
+    caller's (``start``, ``step``, ``add``, ``remove``), which may last for ever.
 
     Args:
-        model: name of a shipped model ('masktrack-rcnn_r50_fpn_youtubevis2019') or system ('siammask'), path of a config, a
-            config, or a model from ``init_model``.
+        model: name of a shipped model ('masktrack-rcnn_r50_fpn_youtubevis2019') or system
+            ('siammask'), path of a config, a config, or a model from ``init_model``.
         weights: checkpoint, file or URL; by default the one that comes with the name or config.
         device: see ``init_model``. A model built here is made faster for good (``accelerate``).
 
     Raises:
-        FileNotFoundError, ValueError: see ``init_model``; no weights are given and none come with the config.
+        FileNotFoundError, ValueError: see ``init_model``; no weights are given and none come with
+            the config.
     """
 
-    def __init__(self, model: str | Path | Config | VideoModel, weights: str | Path | None = None,
-                 device: str | None = None) -> None:
+    def __init__(
+        self,
+        model: str | Path | Config | VideoModel,
+        weights: str | Path | None = None,
+        device: str | None = None,
+    ) -> None:
         if isinstance(model, (str, Path, Config)):
             cfg = model if isinstance(model, Config) else load_config(model)
-            model = init_model(cfg, weights if weights is not None else shipped_weights(cfg), device).accelerate()
+            model = init_model(
+                cfg, weights if weights is not None else shipped_weights(cfg), device
+            ).accelerate()
         self.model = model
         self._prepare = array_pipeline(self.model.cfg)
         self._live = LiveVideo(self.model, self._prepare, {})
@@ -160,7 +190,8 @@ class VideoInferencer:
             frame: (H, W, 3) uint8 BGR, of one size through the video.
 
         Raises:
-            ValueError: the frame is not so, or an added object does not fit it; the video can go on after that.
+            ValueError: the frame is not so, or an added object does not fit it; the video can go on
+                after that.
         """
         return self._live.step(check_picture(self._live.index, frame))
 
@@ -168,60 +199,83 @@ class VideoInferencer:
         """Adds objects in the next frame given to ``step``; a known id starts that object anew.
 
         Args:
-            prompts: of one frame, see ``infer``; boxes and bool masks without an id get ids that this video has not had yet.
+            prompts: of one frame, see ``infer``; boxes and bool masks without an id get ids that
+                this video has not had yet.
 
         Returns:
             The ids of the objects.
 
         Raises:
-            ValueError: the model takes no prompts, an object with this id was removed, or the prompts cannot be read.
+            ValueError: the model takes no prompts, an object with this id was removed, or the
+                prompts cannot be read.
         """
         by_frame = self._read(prompts, self._live.free_id)
         if list(by_frame) != [0]:
-            raise ValueError(f'add takes objects of the next frame, these are of frames {sorted(by_frame)}: give them to start')
+            raise ValueError(
+                f'add takes objects of the next frame, these are of frames {sorted(by_frame)}: '
+                f'give them to start'
+            )
         self._live.add(by_frame[0])
         return by_frame[0].ids
 
     def remove(self, object_id: int) -> None:
-        """Removes an object from the video begun by ``start``: no later result shows it, and its id is not given again.
+        """Removes an object from the video begun by ``start``: no later result shows it, and its id
+        is not given again.
 
-        A model that finds its objects goes on recognising it, so that it does not come back under another id.
+        A model that finds its objects goes on recognising it, so that it does not come back under
+        another id.
 
         Raises:
             ValueError: there is no such object.
         """
         self._live.remove(object_id)
 
-    def infer(self, source: Source | VideoSource, prompts: Told = None, out_dir: str | Path | None = None, *,
-              score_thr: float | None = None, png: bool = True, video: bool = True, show: bool = False,
-              fps: Fraction | float | None = None, drop_frames: bool | None = None) -> Iterator[FrameResult]:
+    def infer(
+        self,
+        source: Source | VideoSource,
+        prompts: Told = None,
+        out_dir: str | Path | None = None,
+        *,
+        score_thr: float | None = None,
+        png: bool = True,
+        video: bool = True,
+        show: bool = False,
+        fps: Fraction | float | None = None,
+        drop_frames: bool | None = None,
+    ) -> Iterator[FrameResult]:
         """Segments one video and yields the result of each frame as soon as it is there.
 
-        Memory does not grow with the length of the video. The files are complete when the iterator ends, is
-        closed or fails; they then hold the frames so far.
+        Memory does not grow with the length of the video. The files are complete when the iterator
+        ends, is closed or fails; they then hold the frames so far.
 
         Args:
-            source: a video file, a folder of images, a glob, a camera's number, a URL, an iterable of (H, W, 3) uint8 BGR
-                arrays, or an opened source.
-            prompts: the objects, for models that are told them: ``Prompts``, boxes or an array of ids in the first frame, the
-                path of a label image or a prompts.json, or {frame index: one of these}; see ``read_told``.
+            source: a video file, a folder of images, a glob, a camera's number, a URL, an iterable
+                of (H, W, 3) uint8 BGR arrays, or an opened source.
+            prompts: the objects, for models that are told them: ``Prompts``, boxes or an array of
+                ids in the first frame, the path of a label image or a prompts.json, or {frame
+                index: one of these}; see ``read_told``.
             out_dir: where to write ``results.json`` (all objects, YouTube-VIS schema, video id 1),
                 ``masks/<frame>.png`` and ``overlay.mp4``; nothing is written without it.
-            score_thr: objects with a lower score in a frame are left out of its label image, overlay and window; by
-                default 0.3, but 0 with prompts: what is told is there.
+            score_thr: objects with a lower score in a frame are left out of its label image,
+                overlay and window; by default 0.3, but 0 with prompts: what is told is there.
             png, video: whether to write label images and the overlay.
             show: also show the overlay in a window; q, Escape or closing it ends the video.
             fps: frame rate of the overlay; the source's by default, 25 for images and arrays.
-            drop_frames: take the newest frame and drop those that came while the model was busy; by default only where frames
-                come by the clock (cameras, streams). Frames are counted as they are taken; their names count what has come.
+            drop_frames: take the newest frame and drop those that came while the model was busy; by
+                default only where frames come by the clock (cameras, streams). Frames are counted
+                as they are taken; their names count what has come.
 
         Raises:
-            FileNotFoundError, ValueError: the source or the prompts cannot be read; see ``open_source``, also while iterating; a
-                model that takes no prompts has some, or one that needs them none; there is no way to show a window.
+            FileNotFoundError, ValueError: the source or the prompts cannot be read; see
+                ``open_source``, also while iterating; a model that takes no prompts has some, or
+                one that needs them none; there is no way to show a window.
         """
         told = self._read(prompts, 1)
         if self.model.takes_prompts and not told:
-            raise ValueError('the model follows what it is told: say which objects with prompts, e.g. boxes or a label image')
+            raise ValueError(
+                'the model follows what it is told: say which objects with prompts, e.g. boxes or '
+                'a label image'
+            )
         opened = source if isinstance(source, VideoSource) else open_source(source)
         least = score_thr if score_thr is not None else 0.0 if told else 0.3
         writers: list[tuple[Writer, float]] = []  # with the least score of what they write
@@ -237,8 +291,14 @@ class VideoInferencer:
         drops = opened.timed if drop_frames is None else drop_frames
         return self._run(opened, told, writers, window, drops)
 
-    def _run(self, source: VideoSource, prompts: Mapping[int, Prompts], writers: list[tuple[Writer, float]],
-             window: tuple[Window, float] | None, drops: bool) -> Iterator[FrameResult]:
+    def _run(
+        self,
+        source: VideoSource,
+        prompts: Mapping[int, Prompts],
+        writers: list[tuple[Writer, float]],
+        window: tuple[Window, float] | None,
+        drops: bool,
+    ) -> Iterator[FrameResult]:
         pictures: deque[tuple[str, Picture]] = deque()  # gone into the model, result not yet out
         with ExitStack() as stack:
             if window is not None:
@@ -249,12 +309,16 @@ class VideoInferencer:
                 behind.append((stack.enter_context(WriteBehind(writer.write)), least))
             frames = stack.enter_context(closing(newest(source))) if drops else iter(source)
             packed = self._pack(frames)
-            packed = stack.enter_context(closing(packed if source.live or drops else read_ahead(packed)))
+            packed = stack.enter_context(
+                closing(packed if source.live or drops else read_ahead(packed))
+            )
             for result in self.model.run(self._frames(packed, pictures), prompts):
                 name, picture = pictures.popleft()
                 for output, least in behind:
                     output.write(name, picture, _confident(result, least))
-                goes_on = window is None or window[0].show(self._drawn(picture, _confident(result, window[1])))
+                goes_on = window is None or window[0].show(
+                    self._drawn(picture, _confident(result, window[1]))
+                )
                 yield result
                 if not goes_on:
                     return
@@ -262,8 +326,11 @@ class VideoInferencer:
     def _read(self, prompts: Told, first_id: int) -> dict[int, Prompts]:
         told = read_told(prompts, first_id)
         if told and not self.model.takes_prompts:
-            raise ValueError(f'{type(self.model).__name__} takes no prompts: it finds the objects of its classes by itself; '
-                             f'leave them out, or take a system that follows what it is told')
+            raise ValueError(
+                f'{type(self.model).__name__} takes no prompts: it finds the objects of its '
+                f'classes by itself; '
+                f'leave them out, or take a system that follows what it is told'
+            )
         return told
 
     def _drawn(self, picture: Picture, result: FrameResult) -> Picture:
@@ -273,11 +340,15 @@ class VideoInferencer:
         for index, (name, picture) in enumerate(frames):
             yield name, picture, pseudo_collate([self._prepare(index, picture)])
 
-    def _frames(self, packed: Iterator[Packed], pictures: deque[tuple[str, Picture]]) -> Iterator[Frame]:
+    def _frames(
+        self, packed: Iterator[Packed], pictures: deque[tuple[str, Picture]]
+    ) -> Iterator[Frame]:
         for name, picture, batch in packed:
             pictures.append((name, picture))
             yield self.model.make_frame(batch)
 
 
 def _confident(result: FrameResult, score_thr: float) -> FrameResult:
-    return replace(result, objects=tuple(item for item in result.objects if item.score >= score_thr))
+    return replace(
+        result, objects=tuple(item for item in result.objects if item.score >= score_thr)
+    )

@@ -1,6 +1,7 @@
-"""Label PNGs: one palette image per frame whose pixel values are object ids, as DAVIS and YouTube-VOS have
-them.
+"""Label PNGs: one palette image per frame whose pixel values are object ids, as DAVIS and
+YouTube-VOS have them.
 """
+
 from __future__ import annotations
 
 import warnings
@@ -20,9 +21,9 @@ _LARGEST_ID = 65535
 class LabelPngs:
     """Writes ``FOLDER/<frame name>.png``; a context manager.
 
-    Pixel value = object id, 0 = background, where masks overlap the higher score wins. A frame whose largest
-    id is at most 255 is a palette PNG (DAVIS colors); a frame with a larger id is a 16-bit gray PNG, which
-    Pillow and ``cv2.imread(..., cv2.IMREAD_UNCHANGED)`` read as ids too.
+    Pixel value = object id, 0 = background, where masks overlap the higher score wins. A frame
+    whose largest id is at most 255 is a palette PNG (DAVIS colors); a frame with a larger id is a
+    16-bit gray PNG, which Pillow and ``cv2.imread(..., cv2.IMREAD_UNCHANGED)`` read as ids too.
 
     Args:
         folder: made where missing; files of equal names are overwritten.
@@ -39,8 +40,11 @@ class LabelPngs:
 
     def __exit__(self, *error: object) -> None:
         if self._earlier:
-            warnings.warn(f'{self.folder} still holds {len(self._earlier)} label images that this run did '
-                          f'not write, e.g. {min(self._earlier)}', stacklevel=2)
+            warnings.warn(
+                f'{self.folder} still holds {len(self._earlier)} label images that this run did '
+                f'not write, e.g. {min(self._earlier)}',
+                stacklevel=2,
+            )
 
     def write(self, name: str, image: NDArray[np.uint8], result: FrameResult) -> None:
         """Writes the labels of one frame.
@@ -57,8 +61,10 @@ class LabelPngs:
         labels = result.label_map()
         largest = int(labels.max(initial=0))
         if largest > _LARGEST_ID:
-            raise ValueError(f'{path}: object id {largest} does not fit into a label image, which ends at '
-                             f'{_LARGEST_ID}; leave the images out, results.json holds all objects')
+            raise ValueError(
+                f'{path}: object id {largest} does not fit into a label image, which ends at '
+                f'{_LARGEST_ID}; leave the images out, results.json holds all objects'
+            )
         if largest > _PALETTE_IDS:
             Image.fromarray(labels.astype(np.uint16)).save(path)
         else:

@@ -1,7 +1,10 @@
-"""LiveVideo: one video that its caller goes through frame by frame, adding and removing objects on the way.
+"""LiveVideo: one video that its caller goes through frame by frame, adding and removing objects on
+the way.
 
-The model's state goes in and comes out of ``VideoModel.step``; it is kept here from one call to the next.
+The model's state goes in and comes out of ``VideoModel.step``; it is kept here from one call to the
+next.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -29,8 +32,12 @@ class LiveVideo:
         free_id: an id that no object of this video has or had.
     """
 
-    def __init__(self, model: VideoModel, prepare: Callable[[int, NDArray[np.uint8]], dict[str, Any]],
-                 prompts: Mapping[int, Prompts]) -> None:
+    def __init__(
+        self,
+        model: VideoModel,
+        prepare: Callable[[int, NDArray[np.uint8]], dict[str, Any]],
+        prompts: Mapping[int, Prompts],
+    ) -> None:
         self.model, self.prepare = model, prepare
         self.index = 0
         self.free_id = 1
@@ -46,13 +53,16 @@ class LiveVideo:
         """The objects of the next frame.
 
         Raises:
-            ValueError: the picture has another size than those before it, or an added object does not fit it; the video is then
-                as it was, without the objects added to this frame.
+            ValueError: the picture has another size than those before it, or an added object does
+                not fit it; the video is then as it was, without the objects added to this frame.
         """
         if self._shape not in (None, picture.shape):
             height, width = picture.shape[:2]
-            raise ValueError(f'frame {self.index} is {width}x{height} but the first frame is {self._shape[1]}x{self._shape[0]}; '
-                             f'all frames of a video must have one size, start anew for another')
+            raise ValueError(
+                f'frame {self.index} is {width}x{height} but the first frame is '
+                f'{self._shape[1]}x{self._shape[0]}; '
+                f'all frames of a video must have one size, start anew for another'
+            )
         prompts = self._waiting.pop(self.index, None)
         frame = self.model.make_frame(pseudo_collate([self.prepare(self.index, picture)]))
         self._state, result = self.model.step(frame, self._state, prompts)
@@ -91,14 +101,22 @@ class LiveVideo:
     def _add(self, index: int, prompts: Prompts) -> None:
         again = sorted(self._removed & set(prompts.ids))
         if again:
-            raise ValueError(f'object {again[0]} was removed from this video, and its id is not given again; the next free one '
-                             f'is {self.free_id}')
+            raise ValueError(
+                f'object {again[0]} was removed from this video, and its id is not given again; '
+                f'the next free one '
+                f'is {self.free_id}'
+            )
         earlier = _without(self._waiting.get(index, Prompts((), (), ())), set(prompts.ids))
-        self._waiting[index] = Prompts(earlier.ids + prompts.ids, earlier.masks + prompts.masks, earlier.boxes + prompts.boxes)
+        self._waiting[index] = Prompts(
+            earlier.ids + prompts.ids, earlier.masks + prompts.masks, earlier.boxes + prompts.boxes
+        )
         self.free_id = max(self.free_id, *(object_id + 1 for object_id in prompts.ids))
 
 
 def _without(prompts: Prompts, ids: set[int]) -> Prompts:
     kept = [k for k, object_id in enumerate(prompts.ids) if object_id not in ids]
-    return Prompts(tuple(prompts.ids[k] for k in kept), tuple(prompts.masks[k] for k in kept),
-                   tuple(prompts.boxes[k] for k in kept))
+    return Prompts(
+        tuple(prompts.ids[k] for k in kept),
+        tuple(prompts.masks[k] for k in kept),
+        tuple(prompts.boxes[k] for k in kept),
+    )

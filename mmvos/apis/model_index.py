@@ -1,9 +1,12 @@
-"""The models that come with the project, by name: their configs, and the weights that are shipped with them.
+"""The models that come with the project, by name: their configs, and the weights that are shipped
+with them.
 
-A model's name is the stem of its config in ``configs/FOLDER/``; the part with the training's settings (``_4xb8-12e``) may be
-left out. Which weights belong to a config stands in the ``metafile.yml`` beside it, as ``Weights:``, a path from the top of the
-project or a URL. Configs are found in a checkout and in the ``.mim`` folder of an installed package.
+A model's name is the stem of its config in ``configs/FOLDER/``; the part with the training's
+settings (``_4xb8-12e``) may be left out. Which weights belong to a config stands in the
+``metafile.yml`` beside it, as ``Weights:``, a path from the top of the project or a URL. Configs
+are found in a checkout and in the ``.mim`` folder of an installed package.
 """
+
 from __future__ import annotations
 
 import re
@@ -26,7 +29,8 @@ class ShippedModel:
     Attributes:
         name: the config's stem.
         config: its path.
-        weights: path or URL of the weights that its metafile names; None where none are shipped. The file may be missing.
+        weights: path or URL of the weights that its metafile names; None where none are shipped.
+            The file may be missing.
     """
 
     name: str
@@ -45,7 +49,8 @@ class ShippedModel:
 
 
 def project_root(package: Path = _PACKAGE) -> Path:
-    """The folder that holds ``configs``: that of the checkout, else ``.mim`` of the installed package.
+    """The folder that holds ``configs``: that of the checkout, else ``.mim`` of the installed
+    package.
 
     Args:
         package: folder of the package mmvos.
@@ -56,8 +61,11 @@ def project_root(package: Path = _PACKAGE) -> Path:
     for root in (package.parent, package / '.mim'):
         if (root / 'configs').is_dir() and (root / 'model-index.yml').is_file():
             return root
-    raise FileNotFoundError(f'the configs of mmvos are neither beside {package} nor in its folder .mim; install mmvos from a '
-                            f'checkout or from a wheel, or give the path of a config')
+    raise FileNotFoundError(
+        f'the configs of mmvos are neither beside {package} nor in its folder .mim; install mmvos '
+        f'from a '
+        f'checkout or from a wheel, or give the path of a config'
+    )
 
 
 def shipped_models(root: Path) -> dict[str, ShippedModel]:
@@ -71,7 +79,9 @@ def shipped_models(root: Path) -> dict[str, ShippedModel]:
         for model in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:
             if given := model.get('Weights'):
                 weights[model['Name']] = given if '://' in given else str(root / given)
-    configs = sorted(path for path in root.glob('configs/*/*.py') if not path.parent.name.startswith('_'))
+    configs = sorted(
+        path for path in root.glob('configs/*/*.py') if not path.parent.name.startswith('_')
+    )
     return {path.stem: ShippedModel(path.stem, path, weights.get(path.stem)) for path in configs}
 
 
@@ -87,12 +97,26 @@ def find_model(name: str, models: Mapping[str, ShippedModel]) -> ShippedModel:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise ValueError(f'the name {name!r} is that of several models: {", ".join(model.name for model in matches)}; give one '
-                         f'of these')
-    names = {alias: model.name for model in models.values() for alias in (model.short_name, model.name)}
-    close = list(dict.fromkeys(names[alias] for alias in get_close_matches(name, names, 2 * _CLOSE, 0.5)))[:_CLOSE]
-    close = close or [other for other in models if name and name.split('_')[0].split('-')[0] in other][:_CLOSE]
-    listed = f'close to it are {", ".join(close)}' if close else f'the models are {", ".join(models)}'
+        raise ValueError(
+            f'the name {name!r} is that of several models: '
+            f'{", ".join(model.name for model in matches)}; give one '
+            f'of these'
+        )
+    names = {
+        alias: model.name for model in models.values() for alias in (model.short_name, model.name)
+    }
+    close = list(
+        dict.fromkeys(names[alias] for alias in get_close_matches(name, names, 2 * _CLOSE, 0.5))
+    )[:_CLOSE]
+    close = (
+        close
+        or [other for other in models if name and name.split('_')[0].split('-')[0] in other][
+            :_CLOSE
+        ]
+    )
+    listed = (
+        f'close to it are {", ".join(close)}' if close else f'the models are {", ".join(models)}'
+    )
     raise ValueError(f'there is no model or config {name!r}; {listed}')
 
 

@@ -1,8 +1,9 @@
-"""Overlay video: the frames with the objects drawn on them, as an H.264 mp4 that any player and browser
-shows.
+"""Overlay video: the frames with the objects drawn on them, as an H.264 mp4 that any player and
+browser shows.
 
 An object keeps its color through the video, and id n has the same color in every video.
 """
+
 from __future__ import annotations
 
 import colorsys
@@ -20,24 +21,30 @@ from numpy.typing import NDArray
 from mmvos.structures import FrameResult, TrackedObject, rle
 
 _CODECS: tuple[tuple[str, dict[str, str]], ...] = (  # the first that PyAV has, with its settings
-    ('libx264', {'crf': '20', 'preset': 'veryfast'}), ('libopenh264', {}), ('mpeg4', {'qscale': '4'}))
-Plate = tuple[int, int, int, int]  # left, top, width, height of what stands behind a name, in pixels
+    ('libx264', {'crf': '20', 'preset': 'veryfast'}),
+    ('libopenh264', {}),
+    ('mpeg4', {'qscale': '4'}),
+)
+# left, top, width, height of what stands behind a name, in pixels
+Plate = tuple[int, int, int, int]
 _OPACITY = 0.45
-_GOLDEN = 0.6180339887498949  # steps of this size spread evenly over the hue circle, however many there are
+# steps of this size spread evenly over the hue circle, however many there are
+_GOLDEN = 0.6180339887498949
 
 
 @lru_cache(maxsize=4096)
 def color_of(object_id: int) -> tuple[int, int, int]:
-    """The color (B, G, R), 0..255, of an id >= 1: neighboring ids differ in hue, every third one also in
-    lightness.
+    """The color (B, G, R), 0..255, of an id >= 1: neighboring ids differ in hue, every third one
+    also in lightness.
     """
     hue = (0.58 + object_id * _GOLDEN) % 1.0
     red, green, blue = colorsys.hls_to_rgb(hue, (0.5, 0.62, 0.4)[object_id % 3], 0.95)
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
-def draw_overlay(image: NDArray[np.uint8], result: FrameResult,
-                 classes: Sequence[str] = ()) -> NDArray[np.uint8]:
+def draw_overlay(
+    image: NDArray[np.uint8], result: FrameResult, classes: Sequence[str] = ()
+) -> NDArray[np.uint8]:
     """Draws masks, contours, ids and class names.
 
     Args:
@@ -55,7 +62,9 @@ def draw_overlay(image: NDArray[np.uint8], result: FrameResult,
         _tint(drawn, labels, item)
     taken: list[Plate] = []
     for item in result.objects:
-        text = f'{item.id} {classes[item.label]}' if 0 <= item.label < len(classes) else str(item.id)
+        text = (
+            f'{item.id} {classes[item.label]}' if 0 <= item.label < len(classes) else str(item.id)
+        )
         _name(drawn, text, item, taken)
     return drawn
 
@@ -79,7 +88,9 @@ def _stroke(image: NDArray[np.uint8]) -> int:
 
 
 def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject, taken: list[Plate]) -> None:
-    """Writes a text on a dark plate at the object, inside the frame, beside the plates that are there."""
+    """Writes a text on a dark plate at the object, inside the frame, beside the plates that are
+    there.
+    """
     height, width = drawn.shape[:2]
     size = max(0.4, min(height, width) / 800)
     (w, h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
@@ -88,27 +99,36 @@ def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject, taken: list[
         return
     plate_height, plate_width = min(h + below + 4, height), min(w + 6, width)
     left = int(min(max(x1, 0), width - plate_width))
-    tops = [y1 - plate_height, y2, *np.arange(y1, y2, plate_height)]  # above, below, then down inside
+    # above, below, then down inside
+    tops = [y1 - plate_height, y2, *np.arange(y1, y2, plate_height)]
     inside = [int(min(max(top, 0), height - plate_height)) for top in tops]
     plates = [(left, top, plate_width, plate_height) for top in inside]
-    plate = next((one for one in plates if not any(_overlap(one, other) for other in taken)), plates[0])
+    plate = next(
+        (one for one in plates if not any(_overlap(one, other) for other in taken)), plates[0]
+    )
     taken.append(plate)
     top = plate[1]
-    pixels = drawn[top:top + plate_height, left:left + plate_width]
+    pixels = drawn[top : top + plate_height, left : left + plate_width]
     pixels[:] = (pixels * 0.25).astype(np.uint8)
     pixels[:, :3] = color_of(item.id)
     white = (255, 255, 255)
-    cv2.putText(drawn, text, (left + 5, top + h + 2), cv2.FONT_HERSHEY_SIMPLEX, size, white, 1, cv2.LINE_AA)
+    cv2.putText(
+        drawn, text, (left + 5, top + h + 2), cv2.FONT_HERSHEY_SIMPLEX, size, white, 1, cv2.LINE_AA
+    )
 
 
 def _overlap(one: Plate, other: Plate) -> bool:
-    return (one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
-            and one[1] < other[1] + other[3] and other[1] < one[1] + one[3])
+    return (
+        one[0] < other[0] + other[2]
+        and other[0] < one[0] + one[2]
+        and one[1] < other[1] + other[3]
+        and other[1] < one[1] + one[3]
+    )
 
 
 class OverlayVideo:
-    """Encodes the drawn frames as they come; a context manager, the file is complete when it is left, also
-    after an error.
+    """Encodes the drawn frames as they come; a context manager, the file is complete when it is
+    left, also after an error.
 
     Args:
         path: the mp4 file; nothing is written when there is no frame.
@@ -136,7 +156,8 @@ class OverlayVideo:
 
         Args:
             name: not used.
-            image: (H, W, 3) uint8 BGR; an odd height or width grows by one pixel, which yuv420p needs.
+            image: (H, W, 3) uint8 BGR; an odd height or width grows by one pixel, which yuv420p
+                needs.
             result: the objects.
         """
         drawn = draw_overlay(image, result, self.classes)
@@ -151,8 +172,11 @@ class OverlayVideo:
     def _open(self, height: int, width: int) -> tuple[av.container.OutputContainer, av.VideoStream]:
         codec, options = next(item for item in _CODECS if item[0] in av.codecs_available)
         if codec == 'mpeg4':
-            warnings.warn(f'this build of PyAV has no H.264 encoder, {self.path} is MPEG-4 part 2, which '
-                          f'browsers may not show', stacklevel=3)
+            warnings.warn(
+                f'this build of PyAV has no H.264 encoder, {self.path} is MPEG-4 part 2, which '
+                f'browsers may not show',
+                stacklevel=3,
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         container = av.open(str(self.path), 'w', format='mp4')
         stream = container.add_stream(codec, rate=self.fps, options=dict(options))

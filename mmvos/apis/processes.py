@@ -1,4 +1,7 @@
-"""Several processes on a machine without a GPU; mmengine's own start always asks for a CUDA device."""
+"""Several processes on a machine without a GPU; mmengine's own start always asks for a CUDA
+device.
+"""
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -9,11 +12,12 @@ from mmengine.config import Config
 
 
 def join_processes(config: Config) -> None:
-    """Connects this process with the others of its launch, where there is no GPU; with GPUs mmengine's runner does it.
+    """Connects this process with the others of its launch, where there is no GPU; with GPUs
+    mmengine's runner does it.
 
     Args:
-        config: ``launcher`` says how the processes were started; ``env_cfg.dist_cfg`` may give a ``timeout`` in seconds, its
-            backend becomes gloo.
+        config: ``launcher`` says how the processes were started; ``env_cfg.dist_cfg`` may give a
+            ``timeout`` in seconds, its backend becomes gloo.
 
     Raises:
         ValueError: a launcher that needs GPUs.
@@ -22,13 +26,20 @@ def join_processes(config: Config) -> None:
         return
     config.env_cfg.dist_cfg.backend = 'gloo'
     if config.launcher in ('slurm', 'mpi'):
-        raise ValueError(f'--launcher {config.launcher} needs GPUs; on CPUs start the processes with tools/dist_train.sh or '
-                         f'tools/dist_test.sh')
+        raise ValueError(
+            f'--launcher {config.launcher} needs GPUs; on CPUs start the processes with '
+            f'tools/dist_train.sh or '
+            f'tools/dist_test.sh'
+        )
     if config.launcher == 'pytorch':
         settings: dict[str, Any] = {'backend': 'gloo'}
         if (seconds := config.env_cfg.dist_cfg.get('timeout')) is not None:
             settings['timeout'] = timedelta(seconds=seconds)
         torch.distributed.init_process_group(**settings)
         # By default the runner names a CUDA device here too.
-        config.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
-                                        find_unused_parameters=config.get('find_unused_parameters', False))
+        config.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=config.get('find_unused_parameters', False),
+        )

@@ -1,9 +1,11 @@
-"""Prompts that a user gives for one video: a label image, boxes, a JSON file, or what Python has of these.
+"""Prompts that a user gives for one video: a label image, boxes, a JSON file, or what Python has of
+these.
 
-prompts.json is a list with one entry per object and frame, ``{"frame": 0, "id": 1, "box": [x1, y1, x2, y2]}`` or
-``{"frame": 12, "id": 2, "mask": "cat.png"}``: frames count from 0; boxes are continuous pixels of the frames; masks are label
-images, with paths relative to the file.
+prompts.json is a list with one entry per object and frame, ``{"frame": 0, "id": 1, "box": [x1, y1,
+x2, y2]}`` or ``{"frame": 12, "id": 2, "mask": "cat.png"}``: frames count from 0; boxes are
+continuous pixels of the frames; masks are label images, with paths relative to the file.
 """
+
 from __future__ import annotations
 
 import json
@@ -30,8 +32,9 @@ def read_told(told: Told, first_id: int = 1) -> dict[int, Prompts]:
     """What a caller says about a video, by frame index.
 
     Args:
-        told: ``Prompts`` of the first frame; boxes (x1, y1, x2, y2) in it; an (H, W) array of ids, 0 = background, or of bool;
-            the path of a label image, or of a prompts.json; or {frame index: any of these}. None says nothing.
+        told: ``Prompts`` of the first frame; boxes (x1, y1, x2, y2) in it; an (H, W) array of ids,
+            0 = background, or of bool; the path of a label image, or of a prompts.json; or {frame
+            index: any of these}. None says nothing.
         first_id: of objects that have no id, boxes and bool masks, counted up from it.
 
     Raises:
@@ -40,9 +43,15 @@ def read_told(told: Told, first_id: int = 1) -> dict[int, Prompts]:
     if told is None:
         return {}
     if isinstance(told, Mapping):
-        wrong = [frame for frame in told if not isinstance(frame, int) or isinstance(frame, bool) or frame < 0]
+        wrong = [
+            frame
+            for frame in told
+            if not isinstance(frame, int) or isinstance(frame, bool) or frame < 0
+        ]
         if wrong:
-            raise ValueError(f'prompts by frame must have frame numbers from 0 on as keys, not {wrong[0]!r}')
+            raise ValueError(
+                f'prompts by frame must have frame numbers from 0 on as keys, not {wrong[0]!r}'
+            )
         return {frame: _of_one_frame(said, first_id) for frame, said in sorted(told.items())}
     if isinstance(told, (str, Path)) and str(told).lower().endswith('.json'):
         return read_prompts(told)
@@ -62,14 +71,23 @@ def _of_one_frame(told: Any, first_id: int) -> Prompts:
             raise ValueError(f'an array of object ids must have integers or bool, not {told.dtype}')
         ids = [int(object_id) for object_id in np.unique(labels) if object_id != 0]
         if not ids:
-            raise ValueError('the array of object ids shows no object: all its pixels are background')
-        return Prompts(tuple(ids), tuple(labels == object_id for object_id in ids), (None,) * len(ids))
+            raise ValueError(
+                'the array of object ids shows no object: all its pixels are background'
+            )
+        return Prompts(
+            tuple(ids), tuple(labels == object_id for object_id in ids), (None,) * len(ids)
+        )
     if not isinstance(told, (Sequence, np.ndarray)):
-        raise ValueError(f'prompts cannot be a {type(told).__name__}; give Prompts, boxes, an array of ids, the path of a label '
-                         f'image or of a prompts.json, or {{frame: one of these}}')
+        raise ValueError(
+            f'prompts cannot be a {type(told).__name__}; give Prompts, boxes, an array of ids, the '
+            f'path of a label '
+            f'image or of a prompts.json, or {{frame: one of these}}'
+        )
     single = len(told) == 4 and all(np.isscalar(number) for number in told)
     boxes = [_box(box, f'box {number}') for number, box in enumerate([told] if single else told, 1)]
-    return Prompts(tuple(range(first_id, first_id + len(boxes))), (None,) * len(boxes), tuple(boxes))
+    return Prompts(
+        tuple(range(first_id, first_id + len(boxes))), (None,) * len(boxes), tuple(boxes)
+    )
 
 
 def read_mask_prompts(path: str | Path) -> Prompts:
@@ -99,7 +117,8 @@ def read_prompts(path: str | Path) -> dict[int, Prompts]:
     """The prompts of a JSON file by frame index; see the head of this file.
 
     Raises:
-        ValueError: the file or one of its masks cannot be read, or an entry is not as described; the message names the entry.
+        ValueError: the file or one of its masks cannot be read, or an entry is not as described;
+            the message names the entry.
     """
     path = Path(path)
     try:
@@ -109,14 +128,19 @@ def read_prompts(path: str | Path) -> dict[int, Prompts]:
     except ValueError as error:
         raise ValueError(f'{path} is not a JSON file: {error}') from error
     if not isinstance(entries, list) or not entries:
-        raise ValueError(f'{path} must hold a list of prompts, e.g. [{{"frame": 0, "id": 1, "box": [10, 20, 110, 220]}}]')
+        raise ValueError(
+            f'{path} must hold a list of prompts, e.g. [{{"frame": 0, "id": 1, "box": [10, 20, '
+            f'110, 220]}}]'
+        )
     by_frame: dict[int, dict[int, Said]] = {}
     for number, entry in enumerate(entries):
         place = f'{path}, entry {number}'
         frame, object_id = _frame_and_id(entry, place)
         said = by_frame.setdefault(frame, {})
         if object_id in said:
-            raise ValueError(f'{place}: a second prompt for object {object_id} in frame {frame}; give one')
+            raise ValueError(
+                f'{place}: a second prompt for object {object_id} in frame {frame}; give one'
+            )
         if 'mask' in entry:
             said[object_id] = _mask(path.parent / str(entry['mask']), object_id)
         else:
@@ -132,7 +156,10 @@ def _frame_and_id(entry: Any, place: str) -> tuple[int, int]:
         raise ValueError(f'{place}: points are not supported; give a box or a mask')
     unknown = sorted(entry.keys() - _KEYS)
     if unknown:
-        raise ValueError(f'{place} has {unknown[0]!r}, which says nothing here; an entry has frame, id, and box or mask')
+        raise ValueError(
+            f'{place} has {unknown[0]!r}, which says nothing here; an entry has frame, id, and box '
+            f'or mask'
+        )
     if ('box' in entry) == ('mask' in entry):
         raise ValueError(f'{place} must have either a box or a mask')
     for key, least, most in (('frame', 0, None), ('id', 1, _LARGEST_ID)):
@@ -147,17 +174,26 @@ def _box(numbers: Any, name: str) -> Box:
     try:
         x1, y1, x2, y2 = (float(number) for number in numbers)
     except (TypeError, ValueError) as error:
-        raise ValueError(f'{name} must be four numbers x1, y1, x2, y2, it is {numbers!r}') from error
+        raise ValueError(
+            f'{name} must be four numbers x1, y1, x2, y2, it is {numbers!r}'
+        ) from error
     if not (x2 > x1 and y2 > y1):
-        raise ValueError(f'{name} has no area: {x1:g}, {y1:g}, {x2:g}, {y2:g}; the numbers are left, top, right, bottom')
+        raise ValueError(
+            f'{name} has no area: {x1:g}, {y1:g}, {x2:g}, {y2:g}; the numbers are left, top, '
+            f'right, bottom'
+        )
     return x1, y1, x2, y2
 
 
 def _mask(path: Path, object_id: int) -> NDArray[np.bool_]:
-    """The pixels of one object in a label image: those of its id, or all where the image shows a single object."""
+    """The pixels of one object in a label image: those of its id, or all where the image shows a
+    single object.
+    """
     labels, ids = _read_labels(path)
     if object_id not in ids and len(ids) > 1:
-        raise ValueError(f'{path} shows the objects {", ".join(map(str, ids))}, not object {object_id}')
+        raise ValueError(
+            f'{path} shows the objects {", ".join(map(str, ids))}, not object {object_id}'
+        )
     mask: NDArray[np.bool_] = labels == (object_id if object_id in ids else ids[0])
     return mask
 
@@ -169,10 +205,17 @@ def _read_labels(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
     if not ids:
         raise ValueError(f'{path} shows no object: all its pixels are background')
     with Image.open(path) as image:
-        soft = image.mode == 'L' and (image.format == 'JPEG' or len(ids) > _MOST_GRAY_IDS or bool((labels == _LARGEST_ID).any()))
+        soft = image.mode == 'L' and (
+            image.format == 'JPEG'
+            or len(ids) > _MOST_GRAY_IDS
+            or bool((labels == _LARGEST_ID).any())
+        )
     if soft:
-        raise ValueError(f'{path} is a gray image with values between 0 and 255, so it seems to be a soft mask; write a PNG of 0 '
-                         f'and 255, or of object ids')
+        raise ValueError(
+            f'{path} is a gray image with values between 0 and 255, so it seems to be a soft mask; '
+            f'write a PNG of 0 '
+            f'and 255, or of object ids'
+        )
     return labels, ids
 
 

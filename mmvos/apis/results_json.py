@@ -1,11 +1,12 @@
-"""results.json: the tracks of one video in the YouTube-VIS results schema, written without holding the video
-in memory.
+"""results.json: the tracks of one video in the YouTube-VIS results schema, written without holding
+the video in memory.
 
-A track's line in the file is complete only when the video is over, so the masks wait in a temporary database
-on the disk beside the file, ordered by (object, frame), and are streamed from there at the end. Schema:
-YouTube-VIS submission, a list of {video_id, category_id, score, segmentations: one compressed RLE or null per
-frame}.
+A track's line in the file is complete only when the video is over, so the masks wait in a temporary
+database on the disk beside the file, ordered by (object, frame), and are streamed from there at the
+end. Schema: YouTube-VIS submission, a list of {video_id, category_id, score, segmentations: one
+compressed RLE or null per frame}.
 """
+
 from __future__ import annotations
 
 import json
@@ -26,15 +27,16 @@ _CACHE_KIB = 2048
 
 
 class ResultsJson:
-    """Collects the results of one video; a context manager, the file is there when it is left, also after an
-    error.
+    """Collects the results of one video; a context manager, the file is there when it is left, also
+    after an error.
 
-    The class and the score of a track are those of ``VideoTracks``: the most frequent class, the mean score.
+    The class and the score of a track are those of ``VideoTracks``: the most frequent class, the
+    mean score.
 
     Args:
         path: the JSON file.
-        category_ids: label -> category id; label + 1 where it is empty. A class-agnostic model (label -1)
-            gives category 1.
+        category_ids: label -> category id; label + 1 where it is empty. A class-agnostic model
+            (label -1) gives category 1.
         video_id: the video's id in the file.
     """
 
@@ -49,7 +51,8 @@ class ResultsJson:
     def __enter__(self) -> ResultsJson:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._shard.unlink(missing_ok=True)
-        # The shard is never read after a crash, so it needs no journal. Writing may happen in another thread.
+        # The shard is never read after a crash, so it needs no journal. Writing may happen in
+        # another thread.
         self._masks = sqlite3.connect(self._shard, isolation_level=None, check_same_thread=False)
         for setting in ('journal_mode = OFF', 'synchronous = OFF', f'cache_size = -{_CACHE_KIB}'):
             self._masks.execute(f'PRAGMA {setting}')
@@ -76,10 +79,20 @@ class ResultsJson:
         """
         for item in result.objects:
             if self.category_ids and item.label >= len(self.category_ids):
-                raise ValueError(f'{self.path}: object {item.id} has label {item.label}, but there are '
-                                 f'{len(self.category_ids)} categories')
-        rows = [(item.id, self.length, item.label, item.score, json.dumps(item.mask, separators=(',', ':')))
-                for item in result.objects]
+                raise ValueError(
+                    f'{self.path}: object {item.id} has label {item.label}, but there are '
+                    f'{len(self.category_ids)} categories'
+                )
+        rows = [
+            (
+                item.id,
+                self.length,
+                item.label,
+                item.score,
+                json.dumps(item.mask, separators=(',', ':')),
+            )
+            for item in result.objects
+        ]
         self._masks.execute('BEGIN')
         self._masks.executemany('INSERT INTO masks VALUES (?, ?, ?, ?, ?)', rows)
         self._masks.execute('COMMIT')
@@ -95,14 +108,20 @@ class ResultsJson:
 
     def _write_track(self, stream: TextIO, object_id: int) -> None:
         own = (object_id,)
-        counts = self._masks.execute('SELECT COUNT(*), label FROM masks WHERE id = ? GROUP BY label', own)
+        counts = self._masks.execute(
+            'SELECT COUNT(*), label FROM masks WHERE id = ? GROUP BY label', own
+        )
         votes = counts.fetchall()
         label = min(votes, key=lambda vote: (-vote[0], vote[1]))[1]
         scores = self._masks.execute('SELECT score FROM masks WHERE id = ? ORDER BY frame', own)
         score = sum(row[0] for row in scores) / sum(count for count, _ in votes)
-        category_id = 1 if label < 0 else self.category_ids[label] if self.category_ids else label + 1
-        stream.write(f'{{"video_id":{self.video_id},"category_id":{category_id},"score":{json.dumps(score)},'
-                     f'"segmentations":[')
+        category_id = (
+            1 if label < 0 else self.category_ids[label] if self.category_ids else label + 1
+        )
+        stream.write(
+            f'{{"video_id":{self.video_id},"category_id":{category_id},"score":{json.dumps(score)},'
+            f'"segmentations":['
+        )
         following = 0  # the frame whose entry comes next
         masks = self._masks.execute('SELECT frame, rle FROM masks WHERE id = ? ORDER BY frame', own)
         for frame, rle in masks:

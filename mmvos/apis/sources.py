@@ -1,9 +1,10 @@
-"""Sources: where the frames of a video come from (video file, folder of images, glob, camera, URL, arrays), read one
-frame at a time.
+"""Sources: where the frames of a video come from (video file, folder of images, glob, camera, URL,
+arrays), read one frame at a time.
 
-Frames are (H, W, 3) uint8 arrays in BGR order, upright, all of one size. Only the frame in hand is kept in
-memory.
+Frames are (H, W, 3) uint8 arrays in BGR order, upright, all of one size. Only the frame in hand is
+kept in memory.
 """
+
 from __future__ import annotations
 
 import glob
@@ -27,7 +28,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # Tags in other encodings must not matter; from version 19 on they never do.
-_OPEN_OPTIONS: dict[str, Any] = {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
+_OPEN_OPTIONS: dict[str, Any] = (
+    {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
+)
 Picture: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = str | Path | int | Iterable[Picture]
 _WEB = ('http', 'https')
@@ -44,7 +47,8 @@ class VideoSource:
         fps: frames per second, exact; None where the source does not say (images, arrays).
         length: number of frames announced; None where it is not known beforehand.
         read: starts reading from the first frame.
-        live: frames are made while they are taken (a caller's iterator), so none is asked for ahead of time.
+        live: frames are made while they are taken (a caller's iterator), so none is asked for ahead
+            of time.
         timed: frames come by the clock, whether they are taken or not (a camera, a stream).
     """
 
@@ -59,7 +63,8 @@ class VideoSource:
         """Yields name and picture of each frame.
 
         Raises:
-            ValueError: a frame cannot be read or has another size than the first; there is no frame.
+            ValueError: a frame cannot be read or has another size than the first; there is no
+                frame.
         """
         size = None
         for name, picture in self.read():
@@ -75,13 +80,14 @@ def open_source(source: Source) -> VideoSource:
     """Opens a video.
 
     Args:
-        source: a video file; a folder of images with any names (in natural order: frame_2 before frame_10; other files are
-            ignored); a glob of images; one image; a camera by its number; a URL; or an iterable of (H, W, 3) uint8 BGR arrays.
+        source: a video file; a folder of images with any names (in natural order: frame_2 before
+            frame_10; other files are ignored); a glob of images; one image; a camera by its number;
+            a URL; or an iterable of (H, W, 3) uint8 BGR arrays.
 
     Raises:
         FileNotFoundError: there is no such file, folder or match.
-        ValueError: it holds no images or no video, images differ in size or name only by suffix, or a camera or
-            URL does not answer.
+        ValueError: it holds no images or no video, images differ in size or name only by suffix, or
+            a camera or URL does not answer.
     """
     if isinstance(source, int):
         return _open_camera(source)
@@ -92,7 +98,9 @@ def open_source(source: Source) -> VideoSource:
         return VideoSource('video', None, length, lambda: _read_arrays(source), live=True)
     path = Path(source).expanduser()
     if path.is_dir():
-        return _open_images(path.resolve().name, str(source), [item for item in path.iterdir() if item.is_file()])
+        return _open_images(
+            path.resolve().name, str(source), [item for item in path.iterdir() if item.is_file()]
+        )
     if path.is_file():
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return _open_images(path.stem, str(source), [path])
@@ -102,7 +110,9 @@ def open_source(source: Source) -> VideoSource:
         return _open_images('video', str(source), [item for item in matches if item.is_file()])
     if str(source).isdecimal():
         return _open_camera(int(str(source)))
-    raise FileNotFoundError(f'{source} does not exist; give a video file, a folder of images or a glob')
+    raise FileNotFoundError(
+        f'{source} does not exist; give a video file, a folder of images or a glob'
+    )
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
@@ -112,30 +122,42 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 
 
 def _mixed(place: str, size: tuple[int, ...], first: tuple[int, ...]) -> str:
-    return (f'{place} is {size[1]}x{size[0]} but the first frame is {first[1]}x{first[0]}; all frames of a '
-            f'video must have one size')
+    return (
+        f'{place} is {size[1]}x{size[0]} but the first frame is {first[1]}x{first[0]}; all frames '
+        f'of a '
+        f'video must have one size'
+    )
 
 
 # ---- images
 
 
 def _open_images(name: str, shown: str, paths: Sequence[Path]) -> VideoSource:
-    images = [path for path in paths
-              if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')]
+    images = [
+        path
+        for path in paths
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
+    ]
     if not images:
-        raise FileNotFoundError(f'{shown} holds no images among its {len(paths)} files; images end in '
-                                f'{", ".join(IMAGE_SUFFIXES)}')
+        raise FileNotFoundError(
+            f'{shown} holds no images among its {len(paths)} files; images end in '
+            f'{", ".join(IMAGE_SUFFIXES)}'
+        )
     images.sort(key=lambda path: (natural_key(str(path)), str(path)))
     first_of: dict[str, Path] = {}
     for path in images:
         if first_of.setdefault(path.stem, path) is not path:
-            raise ValueError(f'{first_of[path.stem]} and {path} would be one frame name; keep one of them')
+            raise ValueError(
+                f'{first_of[path.stem]} and {path} would be one frame name; keep one of them'
+            )
     sizes = (_size_in_header(path) for path in images)
     first = next(sizes)
     for path, size in zip(images[1:], sizes, strict=True):
         if size != first:
             raise ValueError(_mixed(str(path), size, first))
-    return VideoSource(name, None, len(images), lambda: ((path.stem, _read_image(path)) for path in images))
+    return VideoSource(
+        name, None, len(images), lambda: ((path.stem, _read_image(path)) for path in images)
+    )
 
 
 def _size_in_header(path: Path) -> tuple[int, int]:
@@ -143,17 +165,23 @@ def _size_in_header(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             # Pillow would decode a whole PNG to look for this mark.
-            mark = image.getexif().get(ExifTags.Base.Orientation, 1) if image.format in ('JPEG', 'MPO') else 1
+            mark = (
+                image.getexif().get(ExifTags.Base.Orientation, 1)
+                if image.format in ('JPEG', 'MPO')
+                else 1
+            )
             width, height = image.size
     except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(f'{path} is not an image, or it is damaged; replace or remove it') from error
+        raise ValueError(
+            f'{path} is not an image, or it is damaged; replace or remove it'
+        ) from error
     return (width, height) if mark >= 5 else (height, width)
 
 
 def _read_image(path: Path) -> Picture:
     data = path.read_bytes()
-    # OpenCV fills a truncated picture with gray and goes on; Pillow, which does not, is asked where the end
-    # of a JPEG is missing, and for all other formats.
+    # OpenCV fills a truncated picture with gray and goes on; Pillow, which does not, is asked where
+    # the end of a JPEG is missing, and for all other formats.
     if path.suffix.lower() in ('.jpg', '.jpeg') and b'\xff\xd9' in data[-1024:]:
         truncated = False
     else:
@@ -185,8 +213,10 @@ def check_picture(index: int, picture: object) -> Picture:
     if not isinstance(picture, np.ndarray):
         raise ValueError(f'frame {index} is a {type(picture).__name__}, not a numpy array')
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, '
-                         f'it is {picture.dtype} {picture.shape}')
+        raise ValueError(
+            f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, '
+            f'it is {picture.dtype} {picture.shape}'
+        )
     return picture
 
 
@@ -212,7 +242,9 @@ def _open_camera(number: int) -> VideoSource:
 def _camera(number: int) -> cv2.VideoCapture:
     camera = cv2.VideoCapture(number)
     if not camera.isOpened():
-        raise ValueError(f'camera {number} cannot be opened; is it connected, free, and may you read it?')
+        raise ValueError(
+            f'camera {number} cannot be opened; is it connected, free, and may you read it?'
+        )
     camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, where the driver can
     return camera
 
@@ -222,7 +254,9 @@ def _read_camera(number: int, camera: cv2.VideoCapture) -> Iterator[tuple[str, P
         for index in itertools.count():
             there, picture = camera.read()
             if not there:
-                raise ValueError(f'camera {number} gave no more pictures after {index}; was it unplugged?')
+                raise ValueError(
+                    f'camera {number} gave no more pictures after {index}; was it unplugged?'
+                )
             yield f'{index:05d}', check_picture(index, picture)
     finally:
         camera.release()
@@ -237,23 +271,37 @@ def _open_url(url: str) -> VideoSource:
     if parts.scheme == 'file':
         return open_source(Path(url2pathname(parts.path)))
     if parts.scheme not in _WEB + _STREAMS:
-        raise ValueError(f'{shown} is a URL of a kind that is not read; known are {", ".join((*_WEB, *_STREAMS, "file"))}')
+        raise ValueError(
+            f'{shown} is a URL of a kind that is not read; known are '
+            f'{", ".join((*_WEB, *_STREAMS, "file"))}'
+        )
     opened = [_container(url, shown)]  # read once; some streams are served a single time
-    timed = parts.scheme in _STREAMS or opened[0].duration is None  # a finished file knows its length
+    # a finished file knows its length
+    timed = parts.scheme in _STREAMS or opened[0].duration is None
     name = Path(parts.path).stem or parts.hostname or 'video'
-    source = _describe(opened[0], name, shown,
-                       lambda: _read_video(opened.pop() if opened else _container(url, shown), shown))
+    source = _describe(
+        opened[0],
+        name,
+        shown,
+        lambda: _read_video(opened.pop() if opened else _container(url, shown), shown),
+    )
     return replace(source, live=timed, timed=timed)
 
 
 def _open_video(path: Path) -> VideoSource:
     shown = str(path)
     with _container(shown, shown) as container:
-        return _describe(container, path.stem, shown, lambda: _read_video(_container(shown, shown), shown))
+        return _describe(
+            container, path.stem, shown, lambda: _read_video(_container(shown, shown), shown)
+        )
 
 
-def _describe(container: av.container.InputContainer, name: str, shown: str,
-              read: Callable[[], Iterator[tuple[str, Picture]]]) -> VideoSource:
+def _describe(
+    container: av.container.InputContainer,
+    name: str,
+    shown: str,
+    read: Callable[[], Iterator[tuple[str, Picture]]],
+) -> VideoSource:
     if not container.streams.video:
         raise ValueError(f'{shown} holds no video stream')
     stream = container.streams.video[0]
@@ -265,11 +313,17 @@ def _describe(container: av.container.InputContainer, name: str, shown: str,
 def _container(place: str, shown: str) -> av.container.InputContainer:
     options = dict(_OPEN_OPTIONS)
     if '://' in place:
-        options.update(timeout=_TIMEOUT, options={'rtsp_transport': 'tcp'} if place.startswith('rtsp') else {})
+        options.update(
+            timeout=_TIMEOUT, options={'rtsp_transport': 'tcp'} if place.startswith('rtsp') else {}
+        )
     try:
         return av.open(place, **options)
     except av.FFmpegError as error:
-        what = 'cannot be opened as a video' if '://' in place else 'is not a video file, or it is damaged'
+        what = (
+            'cannot be opened as a video'
+            if '://' in place
+            else 'is not a video file, or it is damaged'
+        )
         raise ValueError(f'{shown} {what} ({error.strerror})') from error
 
 
@@ -280,20 +334,31 @@ def _read_video(opened: av.container.InputContainer, shown: str) -> Iterator[tup
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
-                    warnings.warn(f'{shown}: frame {count} is damaged, the decoder repaired it', stacklevel=2)
+                    warnings.warn(
+                        f'{shown}: frame {count} is damaged, the decoder repaired it', stacklevel=2
+                    )
                 yield f'{count:05d}', _upright(frame)
                 count += 1
         except av.FFmpegError as error:
             if '://' in shown:
-                raise ValueError(f'{shown}: no frame came after {count} of them ({error.strerror})') from error
-            raise ValueError(f'{shown}: the file is damaged, frame {count} cannot be decoded '
-                             f'({error.strerror}); repair it or cut it there') from error
+                raise ValueError(
+                    f'{shown}: no frame came after {count} of them ({error.strerror})'
+                ) from error
+            raise ValueError(
+                f'{shown}: the file is damaged, frame {count} cannot be decoded '
+                f'({error.strerror}); repair it or cut it there'
+            ) from error
         if count < stream.frames:
-            warnings.warn(f'{shown} announces {stream.frames} frames, but only {count} could be read; it may '
-                          f'be cut off', stacklevel=2)
+            warnings.warn(
+                f'{shown} announces {stream.frames} frames, but only {count} could be read; it may '
+                f'be cut off',
+                stacklevel=2,
+            )
 
 
 def _upright(frame: av.VideoFrame) -> Picture:
-    """(H, W, 3) BGR, turned as the file's rotation mark says (phones write one for portrait videos)."""
+    """(H, W, 3) BGR, turned as the file's rotation mark says (phones write one for portrait
+    videos).
+    """
     picture = frame.to_ndarray(format='bgr24')
     return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))

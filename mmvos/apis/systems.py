@@ -1,7 +1,10 @@
-"""The systems of the toolbox by short names: which model each is, what it is told, and how to get weights that are not shipped.
+"""The systems of the toolbox by short names: which model each is, what it is told, and how to get
+weights that are not shipped.
 
-One row is all that a new system needs. Weights that are shipped stand as ``Weights:`` in the ``metafile.yml`` beside the config.
+One row is all that a new system needs. Weights that are shipped stand as ``Weights:`` in the
+``metafile.yml`` beside the config.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -41,28 +44,82 @@ class System:
 
 _RCNN, _SIAM = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn', 'configs/siammask'
 _COMPACT = 'weights/masktrack_compact.safetensors'
-_SHIPPED = Way('restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_COMPACT}',), _COMPACT)
+_SHIPPED = Way(
+    'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_COMPACT}',), _COMPACT
+)
 _SIAM_BASE = f'python tools/train.py {_SIAM}/siammask-base_r50_4xb16-20e.py'
 
 SYSTEMS = {
-    'masktrack-rcnn': System('MaskTrack R-CNN', 'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019', (), (
-        Way('train', (f'python tools/train.py {_RCNN}_4xb8-12e_youtubevis2019.py',),
-            'work_dirs/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth'),)),
+    'masktrack-rcnn': System(
+        'MaskTrack R-CNN',
+        'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019',
+        (),
+        (
+            Way(
+                'train',
+                (f'python tools/train.py {_RCNN}_4xb8-12e_youtubevis2019.py',),
+                'work_dirs/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth',
+            ),
+        ),
+    ),
     'masktrack': System('MaskTrack', 'masktrack_r50s16_compact', ('mask', 'box'), (_SHIPPED,)),
-    'masktrack-box': System('MaskTrack-Box', 'masktrack-box_r50s16_compact', ('box', 'mask'), (_SHIPPED,)),
-    'siammask': System('SiamMask', 'siammask-sharp_r50_4xb16-20e_davis', ('box', 'mask'), (
-        Way('convert', (f'python tools/convert_checkpoint.py {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py SiamMask_DAVIS.pth '
-                        'checkpoints/siammask_davis.pth',), 'checkpoints/siammask_davis.pth'),
-        Way('train', (_SIAM_BASE, f'python tools/train.py {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py'),
-            'work_dirs/siammask-sharp_r50_4xb16-20e_davis/epoch_20.pth'))),
-    's2iammask': System('S2iamMask', 's2iammask_r50_4xb16-10e', ('box', 'mask'), (
-        Way('train', (_SIAM_BASE, f'python tools/train.py {_SIAM}/s2iammask_r50_4xb16-10e.py'),
-            'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth'),)),
-    'parts': System('Part tracking', 'parts_r50_fpn_davis', ('mask', 'box'), (
-        Way('join', (f'python tools/train.py {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
-                     'python tools/join_checkpoints.py configs/parts/parts_r50_fpn_davis.py '
-                     'checkpoints/parts_r50_fpn.safetensors matcher=work_dirs/siammask-base_r50_fpn_4xb16-20e/epoch_20.pth '
-                     f'propagator={_COMPACT}'), 'checkpoints/parts_r50_fpn.safetensors'),)),
+    'masktrack-box': System(
+        'MaskTrack-Box', 'masktrack-box_r50s16_compact', ('box', 'mask'), (_SHIPPED,)
+    ),
+    'siammask': System(
+        'SiamMask',
+        'siammask-sharp_r50_4xb16-20e_davis',
+        ('box', 'mask'),
+        (
+            Way(
+                'convert',
+                (
+                    f'python tools/convert_checkpoint.py '
+                    f'{_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py SiamMask_DAVIS.pth '
+                    'checkpoints/siammask_davis.pth',
+                ),
+                'checkpoints/siammask_davis.pth',
+            ),
+            Way(
+                'train',
+                (
+                    _SIAM_BASE,
+                    f'python tools/train.py {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py',
+                ),
+                'work_dirs/siammask-sharp_r50_4xb16-20e_davis/epoch_20.pth',
+            ),
+        ),
+    ),
+    's2iammask': System(
+        'S2iamMask',
+        's2iammask_r50_4xb16-10e',
+        ('box', 'mask'),
+        (
+            Way(
+                'train',
+                (_SIAM_BASE, f'python tools/train.py {_SIAM}/s2iammask_r50_4xb16-10e.py'),
+                'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth',
+            ),
+        ),
+    ),
+    'parts': System(
+        'Part tracking',
+        'parts_r50_fpn_davis',
+        ('mask', 'box'),
+        (
+            Way(
+                'join',
+                (
+                    f'python tools/train.py {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
+                    'python tools/join_checkpoints.py configs/parts/parts_r50_fpn_davis.py '
+                    'checkpoints/parts_r50_fpn.safetensors '
+                    'matcher=work_dirs/siammask-base_r50_fpn_4xb16-20e/epoch_20.pth '
+                    f'propagator={_COMPACT}',
+                ),
+                'checkpoints/parts_r50_fpn.safetensors',
+            ),
+        ),
+    ),
 }
 
 

@@ -1,11 +1,13 @@
 """Results of testing on a data set, kept on disk video by video, so that a killed test continues.
 
-Each process appends one JSON line per finished video to its own file ``OUT.partial/rank<r>.jsonl``; at the
-end the lines of all processes are joined in the order of the videos, byte for byte the same for any number of
-processes: tracks (``VideoResults``) into ``OUT.json`` and ``OUT.zip``, label images (``LabelFolders``), which
-stand in ``OUT/VIDEO`` at once, into ``OUT.zip``; supervised runs (``Trajectories``) stand in ``OUT/baseline`` at
-once. A fingerprint of what was tested keeps results of different runs apart.
+Each process appends one JSON line per finished video to its own file ``OUT.partial/rank<r>.jsonl``;
+at the end the lines of all processes are joined in the order of the videos, byte for byte the same
+for any number of processes: tracks (``VideoResults``) into ``OUT.json`` and ``OUT.zip``, label
+images (``LabelFolders``), which stand in ``OUT/VIDEO`` at once, into ``OUT.zip``; supervised runs
+(``Trajectories``) stand in ``OUT/baseline`` at once. A fingerprint of what was tested keeps results
+of different runs apart.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -28,18 +30,20 @@ from mmvos.evaluation.vot import SupervisedVideo, write_trajectory
 from mmvos.evaluation.youtube_vis import write_results
 from mmvos.structures import FrameResult
 
-Entry = Any  # a track: video_id, category_id, score, segmentations; or the name of a file of results
+# a track: video_id, category_id, score, segmentations; or the name of a file of results
+Entry = Any
 Own = TypeVar('Own', bound='FinishedVideos')
 _LARGEST_ID = 255  # of a palette image
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
 
 
 def fingerprint(settings: Mapping[str, Any], *files: str | Path) -> str:
-    """Names what is being tested: equal only where the settings and the content of all files are equal.
+    """Names what is being tested: equal only where the settings and the content of all files are
+    equal.
 
     Args:
-        settings: the parts of the config that decide the results (model, data set); values that ``str`` can
-            show.
+        settings: the parts of the config that decide the results (model, data set); values that
+            ``str`` can show.
         files: checkpoint, annotation file.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -62,8 +66,8 @@ class _Line:
 class FinishedVideos:
     """What one test run has finished; a context manager, because it keeps its shard open.
 
-    All processes of a distributed run construct it together (it waits for the others). What an earlier run with
-    the same fingerprint left behind is kept, other is deleted.
+    All processes of a distributed run construct it together (it waits for the others). What an
+    earlier run with the same fingerprint left behind is kept, other is deleted.
 
     Args:
         out: path without suffix; the folder ``out.partial`` holds the shards until ``collect``.
@@ -110,8 +114,8 @@ class FinishedVideos:
             self._shard = None
 
     def collect(self, video_ids: Sequence[int], use: Callable[[list[list[Entry]]], object]) -> None:
-        """Hands the entries of all videos to ``use`` on the main process, then forgets them; all processes call
-        it, and wait for each other.
+        """Hands the entries of all videos to ``use`` on the main process, then forgets them; all
+        processes call it, and wait for each other.
 
         Args:
             video_ids: all videos of the data set; their order is the order of the entries.
@@ -125,8 +129,10 @@ class FinishedVideos:
             lines = _lines(self._folder)
             missing = [video_id for video_id in video_ids if video_id not in lines]
             if missing:
-                raise ValueError(f'{self._folder}: {len(missing)} of {len(video_ids)} videos have no result, '
-                                 f'the first is video {missing[0]}; start the test again, it continues there')
+                raise ValueError(
+                    f'{self._folder}: {len(missing)} of {len(video_ids)} videos have no result, '
+                    f'the first is video {missing[0]}; start the test again, it continues there'
+                )
             use([_entries(lines[video_id]) for video_id in video_ids])
             shutil.rmtree(self._folder)
         barrier()
@@ -136,22 +142,36 @@ class VideoResults(FinishedVideos):
     """Tracks: an entry is one track in the YouTube-VIS results schema. See ``FinishedVideos``."""
 
     def merge(self, video_ids: Sequence[int]) -> tuple[Path, Path]:
-        """Joins the tracks of all videos, see ``collect``; returns the paths of ``out.json`` and ``out.zip``."""
-        self.collect(video_ids, lambda videos: write_results([entry for video in videos for entry in video], self.out))
-        return self.out.with_name(self.out.name + '.json'), self.out.with_name(self.out.name + '.zip')
+        """Joins the tracks of all videos, see ``collect``; returns the paths of ``out.json`` and
+        ``out.zip``.
+        """
+        self.collect(
+            video_ids,
+            lambda videos: write_results([entry for video in videos for entry in video], self.out),
+        )
+        return self.out.with_name(self.out.name + '.json'), self.out.with_name(
+            self.out.name + '.zip'
+        )
 
 
 class FinishedFiles(FinishedVideos):
-    """Results in files; an entry is the path of one below ``out``. Where one of a video's is gone, it is not finished."""
+    """Results in files; an entry is the path of one below ``out``. Where one of a video's is gone,
+    it is not finished.
+    """
 
     def __init__(self, out: str | Path, run: str) -> None:
         super().__init__(out, run)
-        self.finished = frozenset(video_id for video_id in self._earlier
-                                  if all((self.out / name).is_file() for name in self.read(video_id)))
+        self.finished = frozenset(
+            video_id
+            for video_id in self._earlier
+            if all((self.out / name).is_file() for name in self.read(video_id))
+        )
 
 
 class Trajectories(FinishedFiles):
-    """Supervised runs ``out/baseline/SEQUENCE/SEQUENCE_001.txt``, as the tools of VOT write them."""
+    """Supervised runs ``out/baseline/SEQUENCE/SEQUENCE_001.txt``, as the tools of VOT write
+    them.
+    """
 
     def keep(self, video: SupervisedVideo, lines: Iterable[Any]) -> None:
         """Writes the lines of one sequence, and keeps it as finished."""
@@ -166,33 +186,43 @@ class Trajectories(FinishedFiles):
 
 
 class LabelFolders(FinishedFiles):
-    """Label images ``out/VIDEO/FRAME.png`` in DAVIS's palette, whose pixel values are the objects' ids; an entry is
-    the path of one below ``out``. See ``FinishedVideos``.
+    """Label images ``out/VIDEO/FRAME.png`` in DAVIS's palette, whose pixel values are the objects'
+    ids; an entry is the path of one below ``out``. See ``FinishedVideos``.
     """
 
     def keep(self, video: PromptedVideo, results: Iterable[FrameResult]) -> None:
         """Writes the label image of each result as it comes, and keeps the video as finished.
 
         Raises:
-            ValueError: the folder is that of the ground truth, or an id does not fit into a palette image.
+            ValueError: the folder is that of the ground truth, or an id does not fit into a palette
+                image.
         """
         folder = self.out / video.name
         folder.mkdir(parents=True, exist_ok=True)
         if any(path is not None and path.parent.samefile(folder) for path in video.files.masks):
-            raise ValueError(f'{folder} holds the given label images, which the results would overwrite; give '
-                             f'another place for the results')
+            raise ValueError(
+                f'{folder} holds the given label images, which the results would overwrite; give '
+                f'another place for the results'
+            )
         names = []
         for result in results:
             labels = result.label_map()
             if labels.max(initial=0) > _LARGEST_ID:
-                raise ValueError(f'video {video.name}: object id {labels.max()} does not fit into a palette image, '
-                                 f'ids are 1 to {_LARGEST_ID}')
+                raise ValueError(
+                    f'video {video.name}: object id {labels.max()} does not fit into a palette '
+                    f'image, '
+                    f'ids are 1 to {_LARGEST_ID}'
+                )
             names.append(f'{video.name}/{video.frame_names[result.frame_index]}.png')
             write_label_png(self.out / names[-1], labels.astype(np.uint8))
         surplus = {path.name for path in folder.glob('*.png')} - {Path(name).name for name in names}
         if surplus:
-            warnings.warn(f'{folder} still holds {len(surplus)} label images that this run did not write, e.g. '
-                          f'{min(surplus)}; remove them before scoring', stacklevel=2)
+            warnings.warn(
+                f'{folder} still holds {len(surplus)} label images that this run did not write, '
+                f'e.g. '
+                f'{min(surplus)}; remove them before scoring',
+                stacklevel=2,
+            )
         self.append(video.id, names)
 
     def merge(self, video_ids: Sequence[int], folder: str = '') -> Path:
@@ -202,7 +232,10 @@ class LabelFolders(FinishedFiles):
             folder: where the videos stand in the zip, e.g. 'Annotations/'; at the top by default.
         """
         path = self.out.with_name(self.out.name + '.zip')
-        self.collect(video_ids, lambda videos: self._pack(path, folder, (name for video in videos for name in video)))
+        self.collect(
+            video_ids,
+            lambda videos: self._pack(path, folder, (name for video in videos for name in video)),
+        )
         return path
 
     def _pack(self, path: Path, folder: str, names: Iterable[str]) -> None:
@@ -215,7 +248,9 @@ class LabelFolders(FinishedFiles):
 
 
 def _prepare(folder: Path, run: str) -> None:
-    """Makes the folder ready: results of another run are deleted, the half line of a killed run cut off."""
+    """Makes the folder ready: results of another run are deleted, the half line of a killed run cut
+    off.
+    """
     mark = folder / 'fingerprint'
     if folder.exists() and (not mark.is_file() or mark.read_text() != run):
         shutil.rmtree(folder)
@@ -231,8 +266,8 @@ def _length_of_whole_lines(stream: BinaryIO) -> int:
 
 
 def _is_whole(line: bytes) -> bool:
-    """Whether a line was written to its end: after a kill the last may be short, after a power cut also
-    zeros.
+    """Whether a line was written to its end: after a kill the last may be short, after a power cut
+    also zeros.
     """
     try:
         return line.endswith(b'\n') and 'entries' in json.loads(line)
@@ -241,7 +276,9 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _lines(folder: Path) -> dict[int, _Line]:
-    """The finished videos of all shards; where two processes had the same video, the first shard counts."""
+    """The finished videos of all shards; where two processes had the same video, the first shard
+    counts.
+    """
     found: dict[int, _Line] = {}
     for path in sorted(folder.glob('rank*.jsonl')):
         with open(path, 'rb') as stream:

@@ -1,4 +1,5 @@
 """A window that shows pictures as they come, where OpenCV has windows and there is a display."""
+
 from __future__ import annotations
 
 import os
@@ -35,17 +36,27 @@ class Window:
         cv2.destroyAllWindows()
 
     def show(self, picture: NDArray[np.uint8]) -> bool:
-        """Shows (H, W, 3) uint8 BGR; False when the user has pressed q or Escape, or has closed the window."""
+        """Shows (H, W, 3) uint8 BGR; False when the user has pressed q or Escape, or has closed the
+        window.
+        """
         cv2.imshow(self.title, picture)
         key = cv2.waitKey(1) & 0xFF
-        return key not in (_ESCAPE, ord('q')) and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+        return (
+            key not in (_ESCAPE, ord('q'))
+            and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+        )
 
 
 def _why_not() -> str | None:
     """What stands in the way of a window; None where nothing does."""
     if re.search(r'^\s*GUI:\s*NONE', cv2.getBuildInformation(), re.MULTILINE):
-        return ('this OpenCV is built without windows (opencv-python-headless); install opencv-python in its place, or look at '
-                'the overlay video')
-    if sys.platform.startswith('linux') and not (os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+        return (
+            'this OpenCV is built without windows (opencv-python-headless); install opencv-python '
+            'in its place, or look at '
+            'the overlay video'
+        )
+    if sys.platform.startswith('linux') and not (
+        os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
+    ):
         return 'there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); look at the overlay video'
     return None

@@ -1,14 +1,45 @@
 """Datasets, samplers and transforms. No models."""
+
 from .mask_clips import MaskClipDataset
 from .mask_pairs import MaskPairDataset
 from .mask_video import MaskVideoDataset, PromptedVideo
 from .pair_sources import FolderPairs, StillPairs, YouTubeVISPairs
 from .samplers import OrientationBatchSampler, SeededIndex, VideoSampler
 from .static_clips import StaticClipDataset
-from .transforms import ColorClip, ColorPair, CropClip, CropPair, DeformGuides, LoadFrame, PackClip, PackPair, WarpClip
+from .transforms import (
+    ColorClip,
+    ColorPair,
+    CropClip,
+    CropPair,
+    DeformGuides,
+    LoadFrame,
+    PackClip,
+    PackPair,
+    WarpClip,
+)
 from .youtube_vis import Video, YouTubeVISDataset
 
-__all__ = ['ColorClip', 'ColorPair', 'CropClip', 'CropPair', 'DeformGuides', 'FolderPairs', 'LoadFrame', 'MaskClipDataset',
-           'MaskPairDataset', 'MaskVideoDataset', 'OrientationBatchSampler', 'PackClip', 'PackPair', 'PromptedVideo',
-           'SeededIndex', 'StaticClipDataset', 'StillPairs', 'Video', 'VideoSampler', 'WarpClip', 'YouTubeVISDataset',
-           'YouTubeVISPairs']
+__all__ = [
+    'ColorClip',
+    'ColorPair',
+    'CropClip',
+    'CropPair',
+    'DeformGuides',
+    'FolderPairs',
+    'LoadFrame',
+    'MaskClipDataset',
+    'MaskPairDataset',
+    'MaskVideoDataset',
+    'OrientationBatchSampler',
+    'PackClip',
+    'PackPair',
+    'PromptedVideo',
+    'SeededIndex',
+    'StaticClipDataset',
+    'StillPairs',
+    'Video',
+    'VideoSampler',
+    'WarpClip',
+    'YouTubeVISDataset',
+    'YouTubeVISPairs',
+]

@@ -1,8 +1,10 @@
-"""Finding frames whose file is missing, cut off, or of another size than the annotation file says, without decoding any.
+"""Finding frames whose file is missing, cut off, or of another size than the annotation file says,
+without decoding any.
 
-Plain functions, used by ``YouTubeVISDataset`` and by tools. A video is its entry in a YouTube-VIS JSON file: id, height, width
-and file_names. Letters: H, W height and width in pixels.
+Plain functions, used by ``YouTubeVISDataset`` and by tools. A video is its entry in a YouTube-VIS
+JSON file: id, height, width and file_names. Letters: H, W height and width in pixels.
 """
+
 from __future__ import annotations
 
 import os
@@ -15,8 +17,11 @@ _HEAD = 4096  # bytes; holds the size of most JPEGs
 _TAIL = 1024  # bytes; some cameras write padding behind the end of a JPEG
 
 
-def missing_frames(videos: Sequence[Mapping[str, Any] | None], folder: str | Path) -> Iterator[tuple[int, str]]:
-    """Yields (position in the list, sentence that names video, frame and file) for every video with a missing frame.
+def missing_frames(
+    videos: Sequence[Mapping[str, Any] | None], folder: str | Path
+) -> Iterator[tuple[int, str]]:
+    """Yields (position in the list, sentence that names video, frame and file) for every video with
+    a missing frame.
 
     Every folder is listed once, no file is opened.
 
@@ -37,12 +42,17 @@ def missing_frames(videos: Sequence[Mapping[str, Any] | None], folder: str | Pat
         if video and missing:
             t, path, no_folder = missing[0]
             more = f' (and {len(missing) - 1} more of this video)' if len(missing) > 1 else ''
-            hint = '; its folder does not exist, check data_root and data_prefix' if no_folder else ''
+            hint = (
+                '; its folder does not exist, check data_root and data_prefix' if no_folder else ''
+            )
             yield position, f'video {video["id"]}, frame {t}: {path} is missing{more}{hint}'
 
 
-def damaged_images(videos: Sequence[Mapping[str, Any] | None], folder: str | Path) -> Iterator[tuple[int, str]]:
-    """Yields (position in the list, sentence that names video, frame and file) for every video with an ``image_fault``.
+def damaged_images(
+    videos: Sequence[Mapping[str, Any] | None], folder: str | Path
+) -> Iterator[tuple[int, str]]:
+    """Yields (position in the list, sentence that names video, frame and file) for every video with
+    an ``image_fault``.
 
     Args:
         videos: entries of the JSON, None for one that is not to be looked at.
@@ -60,7 +70,8 @@ def damaged_images(videos: Sequence[Mapping[str, Any] | None], folder: str | Pat
 
 
 def image_fault(path: str | Path, height: int, width: int) -> str | None:
-    """What the first and last bytes of an image file say against it, None if nothing; looks into JPEG and PNG only.
+    """What the first and last bytes of an image file say against it, None if nothing; looks into
+    JPEG and PNG only.
 
     Args:
         path: the file.
@@ -86,7 +97,8 @@ def image_fault(path: str | Path, height: int, width: int) -> str | None:
         return f'cannot be read: {error.strerror}'
     if not ended:
         return 'is a truncated image; copy or extract it again'
-    # A camera's Exif block may tell the decoder to turn the picture; the loader compares the size after that.
+    # A camera's Exif block may tell the decoder to turn the picture; the loader compares the size
+    # after that.
     turned = b'Exif' in head and size == (width, height)
     if size is not None and size != (height, width) and not turned:
         return f'is {size[1]}x{size[0]}, but the annotation file says {width}x{height}'
@@ -104,9 +116,12 @@ def _listing(folder: str) -> set[str] | None:
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     """(H, W) from the frame header of a JPEG, None if it does not lie in ``data``."""
     at = 2
-    while at + 9 <= len(data) and data[at] == 0xff:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2:at + 4], 'big')
-        if 0xc0 <= marker <= 0xcf and marker not in (0xc4, 0xc8, 0xcc):  # those are no frame headers
-            return int.from_bytes(data[at + 5:at + 7], 'big'), int.from_bytes(data[at + 7:at + 9], 'big')
-        at += 1 if marker == 0xff else 2 + length
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], 'big')
+        # those are no frame headers
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[at + 5 : at + 7], 'big'), int.from_bytes(
+                data[at + 7 : at + 9], 'big'
+            )
+        at += 1 if marker == 0xFF else 2 + length
     return None

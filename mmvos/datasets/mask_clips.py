@@ -1,4 +1,7 @@
-"""Short clips of one object for training, from videos in DAVIS or YouTube-VOS folders (see ``mask_folders``)."""
+"""Short clips of one object for training, from videos in DAVIS or YouTube-VOS folders (see
+``mask_folders``).
+"""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,15 +22,18 @@ _DRAWS = 10
 
 @DATASETS.register_module()
 class MaskClipDataset(BaseDataset):
-    """Clips of T annotated frames, with the masks of one object that is visible in the first of them.
+    """Clips of T annotated frames, with the masks of one object that is visible in the first of
+    them.
 
-    A video's item is another clip each time: start, gaps, direction and object are drawn from numpy's global generator. Between
-    two frames of a clip lie 1 to ``max_gap`` steps of annotated frames, less where the video is too short, and 0 where it has
-    fewer than T of them. The object may be absent from all frames but the first.
+    A video's item is another clip each time: start, gaps, direction and object are drawn from
+    numpy's global generator. Between two frames of a clip lie 1 to ``max_gap`` steps of annotated
+    frames, less where the video is too short, and 0 where it has fewer than T of them. The object
+    may be absent from all frames but the first.
 
-    An item given to the pipeline is a dict of lists of length T, in the clip's order, as mmdet's ``TransformBroadcaster``
-    expects: ``img_path``, ``img_id`` and ``frame_id`` (position of the frame in the video, from 0), ``video_id`` (name of the
-    video), ``height``, ``width``, ``gt_masks`` (BitmapMasks of one mask) and ``gt_instances_ids`` (the id, (1,) int64).
+    An item given to the pipeline is a dict of lists of length T, in the clip's order, as mmdet's
+    ``TransformBroadcaster`` expects: ``img_path``, ``img_id`` and ``frame_id`` (position of the
+    frame in the video, from 0), ``video_id`` (name of the video), ``height``, ``width``,
+    ``gt_masks`` (BitmapMasks of one mask) and ``gt_instances_ids`` (the id, (1,) int64).
 
     Args:
         data_root: folder with JPEGImages and Annotations.
@@ -35,7 +41,8 @@ class MaskClipDataset(BaseDataset):
         clip_length: T.
         max_gap: largest step between neighbors, in annotated frames.
         reverse: how probably a clip is played backwards.
-        samples_per_epoch: number of items, each of a random video; by default one item for each video.
+        samples_per_epoch: number of items, each of a random video; by default one item for each
+            video.
         pipeline: transforms.
         lazy_init: look for the files at first use.
 
@@ -43,11 +50,27 @@ class MaskClipDataset(BaseDataset):
         ValueError: folders, split or files are missing or damaged; the message names the file.
     """
 
-    def __init__(self, data_root: str, split: str | None = None, clip_length: int = 3, max_gap: int = 5, reverse: float = 0.5,
-                 samples_per_epoch: int | None = None, pipeline: Sequence[Any] = (), lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        split: str | None = None,
+        clip_length: int = 3,
+        max_gap: int = 5,
+        reverse: float = 0.5,
+        samples_per_epoch: int | None = None,
+        pipeline: Sequence[Any] = (),
+        lazy_init: bool = False,
+    ) -> None:
         if clip_length < 1 or max_gap < 1:
-            raise ValueError(f'clip_length and max_gap must be at least 1, got {clip_length} and {max_gap}')
-        self.split, self.clip_length, self.max_gap, self.reverse = split, clip_length, max_gap, reverse
+            raise ValueError(
+                f'clip_length and max_gap must be at least 1, got {clip_length} and {max_gap}'
+            )
+        self.split, self.clip_length, self.max_gap, self.reverse = (
+            split,
+            clip_length,
+            max_gap,
+            reverse,
+        )
         self.samples_per_epoch = samples_per_epoch
         super().__init__(data_root=data_root, pipeline=list(pipeline), lazy_init=lazy_init)
 
@@ -57,10 +80,20 @@ class MaskClipDataset(BaseDataset):
         records = []
         for video in videos:
             annotated = [t for t, mask in enumerate(video.masks) if mask is not None]
-            records.append(dict(name=video.name, positions=annotated, frames=[str(video.frames[t]) for t in annotated],
-                                masks=[str(video.masks[t]) for t in annotated]))
+            records.append(
+                dict(
+                    name=video.name,
+                    positions=annotated,
+                    frames=[str(video.frames[t]) for t in annotated],
+                    masks=[str(video.masks[t]) for t in annotated],
+                )
+            )
         count = sum(len(record['frames']) for record in records)
-        print_log(f'{self.data_root}, split {self.split}: {len(records)} videos, {count} annotated frames', logger='current')
+        print_log(
+            f'{self.data_root}, split {self.split}: {len(records)} videos, {count} annotated '
+            f'frames',
+            logger='current',
+        )
         return records
 
     def __len__(self) -> int:
@@ -89,12 +122,22 @@ class MaskClipDataset(BaseDataset):
         return [int(t) for t in (chosen[::-1] if rng.random() < self.reverse else chosen)]
 
 
-def _item(video: dict[str, Any], chosen: Sequence[int], first: np.ndarray, object_id: int) -> dict[str, list[Any]]:
+def _item(
+    video: dict[str, Any], chosen: Sequence[int], first: np.ndarray, object_id: int
+) -> dict[str, list[Any]]:
     """The pipeline's input; ``first`` is the label map of the clip's first frame."""
     maps = [first, *(read_label_map(video['masks'][t]) for t in chosen[1:])]
     positions = [video['positions'][t] for t in chosen]
     return dict(
-        img_path=[video['frames'][t] for t in chosen], video_id=[video['name'] for _ in chosen], img_id=positions,
-        frame_id=positions, height=[labels.shape[0] for labels in maps], width=[labels.shape[1] for labels in maps],
-        gt_masks=[BitmapMasks((labels == object_id).view(np.uint8)[None], *labels.shape) for labels in maps],
-        gt_instances_ids=[np.array([object_id], dtype=np.int64) for _ in maps])
+        img_path=[video['frames'][t] for t in chosen],
+        video_id=[video['name'] for _ in chosen],
+        img_id=positions,
+        frame_id=positions,
+        height=[labels.shape[0] for labels in maps],
+        width=[labels.shape[1] for labels in maps],
+        gt_masks=[
+            BitmapMasks((labels == object_id).view(np.uint8)[None], *labels.shape)
+            for labels in maps
+        ],
+        gt_instances_ids=[np.array([object_id], dtype=np.int64) for _ in maps],
+    )

@@ -1,12 +1,14 @@
-"""Videos whose objects are given by label images in folders: the layouts of DAVIS and of YouTube-VOS.
+"""Videos whose objects are given by label images in folders: the layouts of DAVIS and of
+YouTube-VOS.
 
     ROOT/JPEGImages/SEQ/FRAME.jpg          or ROOT/JPEGImages/480p/SEQ/FRAME.jpg (DAVIS)
     ROOT/Annotations/SEQ/FRAME.png         likewise; a frame without a file is not annotated (YouTube-VOS: every 5th is)
     ROOT/ImageSets/2016/train.txt          splits, one SEQ per line (DAVIS)
 
-Plain functions, used by the data sets that read such folders. Only ``read_label_map`` opens an image. Letters: H, W height and
-width in pixels.
+Plain functions, used by the data sets that read such folders. Only ``read_label_map`` opens an
+image. Letters: H, W height and width in pixels.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -41,25 +43,30 @@ def find_mask_videos(root: str | Path, split: str | Path | None = None) -> list[
 
     Args:
         root: folder that holds JPEGImages and Annotations.
-        split: name of a file in ROOT/ImageSets without its '.txt' ('2016/train'), or the path of a file, relative to ``root`` or
-            not, with one video name per line; None for all folders.
+        split: name of a file in ROOT/ImageSets without its '.txt' ('2016/train'), or the path of a
+            file, relative to ``root`` or not, with one video name per line; None for all folders.
 
     Raises:
-        ValueError: a folder or the split file is missing, a video has no frames or no annotated one, or the label image of a
-            frame has no frame; the message names it.
+        ValueError: a folder or the split file is missing, a video has no frames or no annotated
+            one, or the label image of a frame has no frame; the message names it.
     """
     return [find_mask_video(root, name) for name in mask_video_names(root, split)]
 
 
 def mask_video_names(root: str | Path, split: str | Path | None = None) -> list[str]:
-    """The names of the videos that ``find_mask_videos`` finds; a video's own folders are not looked into.
+    """The names of the videos that ``find_mask_videos`` finds; a video's own folders are not looked
+    into.
 
     Raises:
         ValueError: a folder or the split file is missing, or there is no video.
     """
     root = Path(root)
     images, _ = _folder(root, 'JPEGImages'), _folder(root, 'Annotations')
-    names = sorted(entry.name for entry in images.iterdir() if entry.is_dir()) if split is None else _read_split(root, split)
+    names = (
+        sorted(entry.name for entry in images.iterdir() if entry.is_dir())
+        if split is None
+        else _read_split(root, split)
+    )
     if not names:
         raise ValueError(f'{images if split is None else split} names no video')
     return names
@@ -78,8 +85,8 @@ def find_mask_video(root: str | Path, name: str) -> MaskVideo:
 def read_label_map(path: str | Path) -> NDArray[np.uint8]:
     """(H, W) uint8 object ids of a label image.
 
-    The values of a palette image are the ids. A gray image with no other values than 0 and 255 shows a single object and is
-    read as 0 and 1; other gray images hold ids too.
+    The values of a palette image are the ids. A gray image with no other values than 0 and 255
+    shows a single object and is read as 0 and 1; other gray images hold ids too.
 
     Raises:
         ValueError: the file is missing, damaged, or an image in color; the message names it.
@@ -87,9 +94,13 @@ def read_label_map(path: str | Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             if image.mode not in ('P', 'L', '1'):
-                raise ValueError(f'{path} is a {image.mode} image; a label image is a palette or gray PNG whose values are ids')
+                raise ValueError(
+                    f'{path} is a {image.mode} image; a label image is a palette or gray PNG whose '
+                    f'values are ids'
+                )
             gray = image.mode != 'P'
-            labels = np.array(image.convert('L') if image.mode == '1' else image, dtype=np.uint8)  # (H, W)
+            # (H, W)
+            labels = np.array(image.convert('L') if image.mode == '1' else image, dtype=np.uint8)
     except FileNotFoundError as error:
         raise ValueError(f'{path} is missing') from error
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
@@ -100,8 +111,11 @@ def read_label_map(path: str | Path) -> NDArray[np.uint8]:
 
 
 def object_ids(labels: NDArray[np.uint8], min_area: int = 1) -> list[int]:
-    """Ids in a label map that cover at least ``min_area`` pixels, rising; neither 0 (background) nor 255 (void)."""
-    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()[1:255]  # a tenth of np.bincount's time
+    """Ids in a label map that cover at least ``min_area`` pixels, rising; neither 0 (background)
+    nor 255 (void).
+    """
+    # a tenth of np.bincount's time
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()[1:255]
     return [int(i) + 1 for i in np.flatnonzero(counts >= max(min_area, 1))]
 
 
@@ -124,10 +138,15 @@ def _read_split(root: Path, split: str | Path) -> list[str]:
 def _video(name: str, images: Path, annotations: Path) -> MaskVideo:
     frames = {path.stem: path for path in _files(images) if path.suffix.lower() in _IMAGES}
     if not frames:
-        raise ValueError(f'video {name}: {images} ' + ('holds no image' if images.is_dir() else 'does not exist'))
+        raise ValueError(
+            f'video {name}: {images} ' + ('holds no image' if images.is_dir() else 'does not exist')
+        )
     masks = {path.stem: path for path in _files(annotations) if path.suffix.lower() == '.png'}
     if not masks:
-        raise ValueError(f'video {name}: {annotations} ' + ('holds no PNG' if annotations.is_dir() else 'does not exist'))
+        raise ValueError(
+            f'video {name}: {annotations} '
+            + ('holds no PNG' if annotations.is_dir() else 'does not exist')
+        )
     lost = sorted(masks.keys() - frames.keys())
     if lost:
         raise ValueError(f'video {name}: {masks[lost[0]]} has no frame in {images}')
@@ -136,4 +155,8 @@ def _video(name: str, images: Path, annotations: Path) -> MaskVideo:
 
 def _files(folder: Path) -> list[Path]:
     """The folder's files by name, without hidden ones; none where there is no folder."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith('.')) if folder.is_dir() else []
+    return (
+        sorted(path for path in folder.iterdir() if not path.name.startswith('.'))
+        if folder.is_dir()
+        else []
+    )

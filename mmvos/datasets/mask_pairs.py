@@ -1,7 +1,10 @@
-"""Pairs of a template and a search frame for a siamese tracker, cut out of whole frames while training (Wang et al., CVPR 2019).
+"""Pairs of a template and a search frame for a siamese tracker, cut out of whole frames while
+training (Wang et al., CVPR 2019).
 
-There is no step that writes crops to disk: a pair costs two decoded frames, and any data set with masks or boxes is a source.
+There is no step that writes crops to disk: a pair costs two decoded frames, and any data set with
+masks or boxes is a source.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,22 +17,33 @@ from mmengine.dataset import BaseDataset
 from mmvos.registry import DATASETS
 
 _DRAWS = 8
-_LISTED = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width', 'gt_bboxes', 'last_bbox')
+_LISTED = (
+    'img_path',
+    'img_id',
+    'frame_id',
+    'video_id',
+    'height',
+    'width',
+    'gt_bboxes',
+    'last_bbox',
+)
 
 
 @DATASETS.register_module()
 class MaskPairDataset(BaseDataset):
     """Pairs of frames of one object, from several sources.
 
-    An item belongs to a source and is another pair each time: video, object and frames are drawn anew. With probability
-    ``negative`` the search frame shows another object, of a source chosen with equal probability. An item with a ``seed``
-    (``OrientationBatchSampler`` sends one) seeds numpy's global generator, and with it all that is drawn for the pair.
+    An item belongs to a source and is another pair each time: video, object and frames are drawn
+    anew. With probability ``negative`` the search frame shows another object, of a source chosen
+    with equal probability. An item with a ``seed`` (``OrientationBatchSampler`` sends one) seeds
+    numpy's global generator, and with it all that is drawn for the pair.
 
-    An item given to the pipeline is a dict of lists of two, template and search: ``img_path``, ``img_id``, ``frame_id``,
-    ``video_id``, ``height``, ``width``, ``gt_bboxes`` ((1, 4) float32 xyxy, continuous pixels), ``last_bbox`` ((4,), the box in
-    the frame before, or None), ``gt_masks`` (BitmapMasks of one mask, empty where only the box is known), ``negative`` (bool,
-    the pair shows different objects) and ``has_mask`` (bool, the masks are known and are the same object's); the last two are
-    said twice.
+    An item given to the pipeline is a dict of lists of two, template and search: ``img_path``,
+    ``img_id``, ``frame_id``, ``video_id``, ``height``, ``width``, ``gt_bboxes`` ((1, 4) float32
+    xyxy, continuous pixels), ``last_bbox`` ((4,), the box in the frame before, or None),
+    ``gt_masks`` (BitmapMasks of one mask, empty where only the box is known), ``negative`` (bool,
+    the pair shows different objects) and ``has_mask`` (bool, the masks are known and are the same
+    object's); the last two are said twice.
 
     Args:
         sources: configs of ``FolderPairs``, ``YouTubeVISPairs`` or ``StillPairs``.
@@ -39,14 +53,24 @@ class MaskPairDataset(BaseDataset):
         lazy_init: open the sources at first use.
     """
 
-    def __init__(self, sources: Sequence[dict[str, Any]], samples: Sequence[int] | None = None, negative: float = 0.2,
-                 pipeline: Sequence[Any] = (), lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        sources: Sequence[dict[str, Any]],
+        samples: Sequence[int] | None = None,
+        negative: float = 0.2,
+        pipeline: Sequence[Any] = (),
+        lazy_init: bool = False,
+    ) -> None:
         if not sources or (samples is not None and len(samples) != len(sources)):
-            raise ValueError(f'{len(sources)} sources and {len(samples or ())} numbers of samples do not belong together')
+            raise ValueError(
+                f'{len(sources)} sources and {len(samples or ())} numbers of samples do not belong '
+                f'together'
+            )
         self.negative = negative
         self.sources: list[Any] = []
         self._configs, self._samples = sources, samples
-        self._ends: np.ndarray = np.zeros(0, dtype=np.int64)  # item after the last one of each source
+        # item after the last one of each source
+        self._ends: np.ndarray = np.zeros(0, dtype=np.int64)
         super().__init__(pipeline=list(pipeline), lazy_init=lazy_init)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -66,7 +90,9 @@ class MaskPairDataset(BaseDataset):
         return np.zeros(len(self), dtype=bool)
 
     def prepare_data(self, idx: int) -> Any:
-        """A pair through the pipeline; None (another item is taken) where the videos drawn show no object."""
+        """A pair through the pipeline; None (another item is taken) where the videos drawn show no
+        object.
+        """
         if (seed := getattr(idx, 'seed', None)) is not None:
             np.random.seed(seed)
         rng = np.random.default_rng(np.random.randint(1 << 31))
@@ -78,24 +104,42 @@ class MaskPairDataset(BaseDataset):
             views = [views[0], other] if other is not None else None
         if views is None:
             return None
-        views = [dict(view, gt_bboxes=view['gt_bboxes'][None], last_bbox=view.get('last_bbox')) for view in views]
+        views = [
+            dict(view, gt_bboxes=view['gt_bboxes'][None], last_bbox=view.get('last_bbox'))
+            for view in views
+        ]
         known = all(view['gt_masks'] is not None for view in views)
         masks = [view['gt_masks'] or _empty(view) for view in views]
-        return self.pipeline({**{key: [view[key] for view in views] for key in _LISTED}, 'gt_masks': masks,
-                              'negative': [negative] * 2, 'has_mask': [known and not negative] * 2})
+        return self.pipeline(
+            {
+                **{key: [view[key] for view in views] for key in _LISTED},
+                'gt_masks': masks,
+                'negative': [negative] * 2,
+                'has_mask': [known and not negative] * 2,
+            }
+        )
 
-    def _draw(self, source: int, rng: np.random.Generator, count: int) -> list[dict[str, Any]] | None:
+    def _draw(
+        self, source: int, rng: np.random.Generator, count: int
+    ) -> list[dict[str, Any]] | None:
         """Views of an object of a random video."""
-        views: list[dict[str, Any]] | None = self.sources[source].draw(int(rng.integers(len(self.sources[source]))), rng, count)
+        views: list[dict[str, Any]] | None = self.sources[source].draw(
+            int(rng.integers(len(self.sources[source]))), rng, count
+        )
         return views
 
-    def _draw_other(self, source: int, view: dict[str, Any], rng: np.random.Generator) -> dict[str, Any] | None:
+    def _draw_other(
+        self, source: int, view: dict[str, Any], rng: np.random.Generator
+    ) -> dict[str, Any] | None:
         """A view of another object, from any source."""
         for _ in range(_DRAWS):
             other_source = int(rng.integers(len(self.sources)))
             views = self._draw(other_source, rng, 1)
-            if views is not None and (other_source, views[0]['video_id'], views[0]['object_id']) != (
-                    source, view['video_id'], view['object_id']):
+            if views is not None and (
+                other_source,
+                views[0]['video_id'],
+                views[0]['object_id'],
+            ) != (source, view['video_id'], view['object_id']):
                 return views[0]
         return None
 

@@ -1,9 +1,12 @@
-"""Videos to be segmented from prompts: the test sets of DAVIS and YouTube-VOS, in folders of label images.
+"""Videos to be segmented from prompts: the test sets of DAVIS and YouTube-VOS, in folders of label
+images.
 
-One item is one frame, in video order and then frame order; what is said about a video's objects is asked for apart, with
-``prompts``, so that no pipeline carries ground truth. Pont-Tuset et al., The 2017 DAVIS Challenge, 2017; Xu et al., YouTube-VOS,
-ECCV 2018. Letters: H, W height and width in pixels.
+One item is one frame, in video order and then frame order; what is said about a video's objects is
+asked for apart, with ``prompts``, so that no pipeline carries ground truth. Pont-Tuset et al., The
+2017 DAVIS Challenge, 2017; Xu et al., YouTube-VOS, ECCV 2018. Letters: H, W height and width in
+pixels.
 """
+
 from __future__ import annotations
 
 import json
@@ -50,16 +53,18 @@ class PromptedVideo:
 class MaskVideoDataset(BaseDataset):
     """Frames of videos whose objects are given by label images.
 
-    An item given to the pipeline is a dict of lists with one entry, as mmdet's ``TransformBroadcaster`` and ``PackTrackInputs``
-    expect: ``img_path``, ``img_id`` (position of the frame in the data set, from 0), ``frame_id`` (in the video, from 0),
-    ``video_id``, ``video_length``.
+    An item given to the pipeline is a dict of lists with one entry, as mmdet's
+    ``TransformBroadcaster`` and ``PackTrackInputs`` expect: ``img_path``, ``img_id`` (position of
+    the frame in the data set, from 0), ``frame_id`` (in the video, from 0), ``video_id``,
+    ``video_length``.
 
     Args:
         data_root: folder that holds JPEGImages and Annotations, see ``mask_folders``.
         split: list of videos, see ``find_mask_videos``; all by default.
-        layout: 'davis': the objects are those of the first frame, and every frame has a label image in the results;
-            'youtube-vos': an object is given in the first frame with its annotation, and the results have label images of the
-            frames that the server wants (see ``wanted_frames``).
+        layout: 'davis': the objects are those of the first frame, and every frame has a label image
+            in the results; 'youtube-vos': an object is given in the first frame with its
+            annotation, and the results have label images of the frames that the server wants (see
+            ``wanted_frames``).
         merge_objects: all objects of a frame are object 1 (DAVIS-2016).
         prompt: 'mask', or 'box' for the tight box of that mask.
         pipeline: transforms.
@@ -69,9 +74,17 @@ class MaskVideoDataset(BaseDataset):
 
     METAINFO = dict(classes=('object',))
 
-    def __init__(self, data_root: str, split: str | None = None, layout: str = 'davis', merge_objects: bool = False,
-                 prompt: str = 'mask', pipeline: Sequence[Any] = (), metainfo: dict[str, Any] | None = None,
-                 lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        split: str | None = None,
+        layout: str = 'davis',
+        merge_objects: bool = False,
+        prompt: str = 'mask',
+        pipeline: Sequence[Any] = (),
+        metainfo: dict[str, Any] | None = None,
+        lazy_init: bool = False,
+    ) -> None:
         for name, value, known in (('layout', layout, LAYOUTS), ('prompt', prompt, PROMPTS)):
             if value not in known:
                 raise ValueError(f'{name} must be {" or ".join(map(repr, known))}, not {value!r}')
@@ -80,9 +93,19 @@ class MaskVideoDataset(BaseDataset):
         self.merge_objects = merge_objects
         self.prompt = prompt
         self._videos: list[PromptedVideo] = []
-        self._starts: NDArray[np.int64] = np.zeros(1, dtype=np.int64)  # (V + 1,) item index of each video's first item
-        self._listed: dict[str, frozenset[str]] = {}  # names of the frames that meta.json lists for a video
-        super().__init__('', metainfo, data_root, dict(img_path=''), pipeline=list(pipeline), test_mode=True, lazy_init=lazy_init)
+        # (V + 1,) item index of each video's first item
+        self._starts: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
+        # names of the frames that meta.json lists for a video
+        self._listed: dict[str, frozenset[str]] = {}
+        super().__init__(
+            '',
+            metainfo,
+            data_root,
+            dict(img_path=''),
+            pipeline=list(pipeline),
+            test_mode=True,
+            lazy_init=lazy_init,
+        )
 
     @property
     def videos(self) -> list[PromptedVideo]:
@@ -96,14 +119,18 @@ class MaskVideoDataset(BaseDataset):
         return range(int(self._starts[video_index]), int(self._starts[video_index + 1]))
 
     def prompts(self, video: PromptedVideo) -> dict[int, Prompts]:
-        """What is said about a video, by frame index: every object once, in the frame in which it is given.
+        """What is said about a video, by frame index: every object once, in the frame in which it
+        is given.
 
         Raises:
-            ValueError: no object is given, or a label image cannot be read or has another size than its frame.
+            ValueError: no object is given, or a label image cannot be read or has another size than
+                its frame.
         """
         masks = video.files.masks[:1] if self.layout == 'davis' else video.files.masks
         if masks[0] is None and self.layout == 'davis':
-            raise ValueError(f'video {video.name}: its first frame {video.files.frames[0]} has no label image')
+            raise ValueError(
+                f'video {video.name}: its first frame {video.files.frames[0]} has no label image'
+            )
         known: set[int] = set()
         found = {}
         for index, path in enumerate(masks):
@@ -114,19 +141,25 @@ class MaskVideoDataset(BaseDataset):
             if new:
                 fault = image_fault(video.files.frames[index], *labels.shape)
                 if fault is not None:
-                    raise ValueError(f'{video.files.frames[index]} {fault} (the label image {path})')
+                    raise ValueError(
+                        f'{video.files.frames[index]} {fault} (the label image {path})'
+                    )
                 found[index] = self._prompts(labels, new)
                 known.update(new)
         if not found:
-            raise ValueError(f'video {video.name}: no object in {next(path for path in masks if path is not None)}' +
-                             (' or a later label image' if len(masks) > 1 else ''))
+            raise ValueError(
+                f'video {video.name}: no object in '
+                f'{next(path for path in masks if path is not None)}'
+                + (' or a later label image' if len(masks) > 1 else '')
+            )
         return found
 
     def wanted_frames(self, video: PromptedVideo, prompted: Collection[int]) -> frozenset[int]:
         """Frames whose label images belong to the results.
 
-        All in DAVIS's layout. In YouTube-VOS's those that meta.json lists for the video's objects; where it lists none, the
-        annotated frames if some of them give no new object, so are there to be compared with, and else all.
+        All in DAVIS's layout. In YouTube-VOS's those that meta.json lists for the video's objects;
+        where it lists none, the annotated frames if some of them give no new object, so are there
+        to be compared with, and else all.
 
         Args:
             prompted: frames in which objects are given.
@@ -136,15 +169,20 @@ class MaskVideoDataset(BaseDataset):
             return everything
         listed = self._listed.get(video.name)
         if listed:
-            return frozenset(index for index, name in enumerate(video.frame_names) if name in listed)
-        annotated = frozenset(index for index, path in enumerate(video.files.masks) if path is not None)
+            return frozenset(
+                index for index, name in enumerate(video.frame_names) if name in listed
+            )
+        annotated = frozenset(
+            index for index, path in enumerate(video.files.masks) if path is not None
+        )
         return annotated if annotated - set(prompted) else everything
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Lists the folders; one record per frame, grouped by video.
 
         Raises:
-            ValueError: a folder or a file of the split is missing, see ``find_mask_videos``, or meta.json cannot be read.
+            ValueError: a folder or a file of the split is missing, see ``find_mask_videos``, or
+                meta.json cannot be read.
         """
         records: list[dict[str, Any]] = []
         starts = [0]
@@ -152,14 +190,25 @@ class MaskVideoDataset(BaseDataset):
             names = tuple(path.stem for path in files.frames)
             video = PromptedVideo(len(self._videos) + 1, files.name, len(names), names, files)
             self._videos.append(video)
-            records += [dict(img_path=str(path), img_id=len(records) + index, frame_id=index, video_id=video.id,
-                             video_length=video.length) for index, path in enumerate(files.frames)]
+            records += [
+                dict(
+                    img_path=str(path),
+                    img_id=len(records) + index,
+                    frame_id=index,
+                    video_id=video.id,
+                    video_length=video.length,
+                )
+                for index, path in enumerate(files.frames)
+            ]
             starts.append(len(records))
         self._starts = np.asarray(starts)
         meta = Path(self.data_root, 'meta.json')
         if self.layout == 'youtube-vos' and meta.is_file():
             self._listed = _listed_frames(meta)
-        print_log(f'{self.data_root}: {len(records)} frames in {len(self._videos)} videos', logger='current')
+        print_log(
+            f'{self.data_root}: {len(records)} frames in {len(self._videos)} videos',
+            logger='current',
+        )
         return records
 
     def prepare_data(self, idx: int) -> Any:
@@ -185,15 +234,23 @@ def _tight_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
 
 
 def _listed_frames(path: Path) -> dict[str, frozenset[str]]:
-    """The frames that YouTube-VOS' meta.json lists, by video: {"videos": {VIDEO: {"objects": {ID: {"frames": [NAME, ...]}}}}}.
+    """The frames that YouTube-VOS' meta.json lists, by video: {"videos": {VIDEO: {"objects": {ID:
+    {"frames": [NAME, ...]}}}}}.
 
     Raises:
         ValueError: the file is damaged or has another layout.
     """
     try:
         videos: Mapping[str, Any] = json.loads(path.read_text(encoding='utf-8'))['videos']
-        return {name: frozenset(frame for item in video['objects'].values() for frame in item.get('frames', ()))
-                for name, video in videos.items()}
+        return {
+            name: frozenset(
+                frame for item in video['objects'].values() for frame in item.get('frames', ())
+            )
+            for name, video in videos.items()
+        }
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__}: {error}); get the complete file, '
-                         f'or remove it to have results for all frames') from error
+        raise ValueError(
+            f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__}: {error}); get '
+            f'the complete file, '
+            f'or remove it to have results for all frames'
+        ) from error

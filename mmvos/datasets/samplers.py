@@ -1,7 +1,10 @@
-"""Samplers over videos: whole videos per process at test time, batches of one orientation in training.
+"""Samplers over videos: whole videos per process at test time, batches of one orientation in
+training.
 
-Both give the same division of the work on every process without talking to each other, from the data set and a seed alone.
+Both give the same division of the work on every process without talking to each other, from the
+data set and a seed alone.
 """
+
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
@@ -18,26 +21,34 @@ from mmvos.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class VideoSampler(Sampler):
-    """Gives each process whole videos, about the same number of frames to each; frames of a video are contiguous and in order.
+    """Gives each process whole videos, about the same number of frames to each; frames of a video
+    are contiguous and in order.
 
     Args:
-        dataset: has ``videos`` (with ``id`` and ``length``) and ``frame_range(video_index)``, as ``YouTubeVISDataset``.
+        dataset: has ``videos`` (with ``id`` and ``length``) and ``frame_range(video_index)``, as
+            ``YouTubeVISDataset``.
         seed: ignored, nothing is random; mmengine's runner passes it.
         skip_videos: ids of videos to leave out, as those finished before a test run was killed.
     """
 
-    def __init__(self, dataset: Any, seed: int | None = None, skip_videos: Collection[int] = ()) -> None:
+    def __init__(
+        self, dataset: Any, seed: int | None = None, skip_videos: Collection[int] = ()
+    ) -> None:
         self.dataset = dataset
         self.rank, self.world_size = get_dist_info()
         self.skip_videos = frozenset(skip_videos)
 
     def video_indices(self) -> list[int]:
         """Positions in ``dataset.videos`` of this process' videos, ascending."""
-        frames = {i: len(self.dataset.frame_range(i)) for i, video in enumerate(self.dataset.videos)
-                  if video.id not in self.skip_videos}
+        frames = {
+            i: len(self.dataset.frame_range(i))
+            for i, video in enumerate(self.dataset.videos)
+            if video.id not in self.skip_videos
+        }
         loads = np.zeros(self.world_size, dtype=np.int64)
         mine = []
-        # Longest first, each to the process with the least to do; ties go to the lower index, so all processes agree.
+        # Longest first, each to the process with the least to do; ties go to the lower index, so
+        # all processes agree.
         for index in sorted(frames, key=lambda i: (-frames[i], i)):
             rank = int(loads.argmin())
             loads[rank] += frames[index]
@@ -57,7 +68,8 @@ class VideoSampler(Sampler):
 
 
 class SeededIndex(int):
-    """An item index that carries the seed of the item's random numbers; arithmetic on it gives a plain int.
+    """An item index that carries the seed of the item's random numbers; arithmetic on it gives a
+    plain int.
 
     Args:
         index: the item.
@@ -76,15 +88,18 @@ class SeededIndex(int):
 class OrientationBatchSampler(Sampler):
     """Batches that never mix landscape frames (wider than high) with portrait or square ones.
 
-    Batches are formed for all processes together: P processes with batch size B see, step by step, the items that one process
-    with batch size P * B sees. Every item comes with its own seed, a function of the sampler's seed, the epoch and the item,
-    so that what is drawn for it does not depend on workers, processes or on where a resumed training started. The last batch
-    of an orientation is filled up from the beginning of that orientation's order.
+    Batches are formed for all processes together: P processes with batch size B see, step by step,
+    the items that one process with batch size P * B sees. Every item comes with its own seed, a
+    function of the sampler's seed, the epoch and the item, so that what is drawn for it does not
+    depend on workers, processes or on where a resumed training started. The last batch of an
+    orientation is filled up from the beginning of that orientation's order.
 
-    mmdet's AspectRatioBatchSampler mixes orientations in the last batches of an epoch, and sorts per process.
+    mmdet's AspectRatioBatchSampler mixes orientations in the last batches of an epoch, and sorts
+    per process.
 
     Args:
-        sampler: mmengine's ``DefaultSampler``; gives the data set, the seed, the epoch and whether to shuffle.
+        sampler: mmengine's ``DefaultSampler``; gives the data set, the seed, the epoch and whether
+            to shuffle.
         batch_size: items per process.
         drop_last: leave out the last batch of an orientation instead of filling it up.
     """
@@ -127,7 +142,9 @@ class OrientationBatchSampler(Sampler):
         return torch.randperm(len(self._landscape), generator=generator).tolist()
 
     def _mine(self, group: list[int]) -> list[int]:
-        return [SeededIndex(index, self._seed(index)) for index in group[self.rank::self.world_size]]
+        return [
+            SeededIndex(index, self._seed(index)) for index in group[self.rank :: self.world_size]
+        ]
 
     def _seed(self, index: int) -> int:
         entropy = [self.sampler.seed, self.sampler.epoch, index]
@@ -135,7 +152,9 @@ class OrientationBatchSampler(Sampler):
 
 
 def _landscape(dataset: Any) -> np.ndarray:
-    """(N,) bool; asks the data set at once where it can tell, else (mmengine's wrappers) item by item."""
+    """(N,) bool; asks the data set at once where it can tell, else (mmengine's wrappers) item by
+    item.
+    """
     if (known := getattr(dataset, 'landscape', None)) is not None:
         return np.asarray(known, dtype=bool)
     infos = (dataset.get_data_info(index) for index in range(len(dataset)))

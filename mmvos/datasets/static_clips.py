@@ -1,4 +1,7 @@
-"""An image set with instance masks (COCO's JSON) seen as one-frame clips of one object each; ``WarpClip`` sets them in motion."""
+"""An image set with instance masks (COCO's JSON) seen as one-frame clips of one object each;
+``WarpClip`` sets them in motion.
+"""
+
 from __future__ import annotations
 
 import json
@@ -17,29 +20,45 @@ from mmvos.registry import DATASETS
 
 @DATASETS.register_module()
 class StaticClipDataset(BaseDataset):
-    """Every object of a COCO JSON file that is not crowd and large enough, each as a clip of one frame.
+    """Every object of a COCO JSON file that is not crowd and large enough, each as a clip of one
+    frame.
 
-    An item given to the pipeline has the keys of ``MaskClipDataset``'s items, in lists of length 1; ``video_id`` is the image's
-    id, ``gt_instances_ids`` holds 1.
+    An item given to the pipeline has the keys of ``MaskClipDataset``'s items, in lists of length 1;
+    ``video_id`` is the image's id, ``gt_instances_ids`` holds 1.
 
     Args:
         ann_file: the JSON file, relative to ``data_root``.
         data_root: root of ``ann_file`` and ``data_prefix``.
         data_prefix: ``img_path`` is the folder that the JSON's file names are relative to.
         min_area: least ``area`` in the JSON, in pixels.
-        samples_per_epoch: number of items, each of a random object; by default one item for each object.
+        samples_per_epoch: number of items, each of a random object; by default one item for each
+            object.
         pipeline: transforms.
         lazy_init: read the file at first use.
 
     Raises:
-        ValueError: the file is missing, is no COCO JSON, or has no usable object; the message names it.
+        ValueError: the file is missing, is no COCO JSON, or has no usable object; the message names
+            it.
     """
 
-    def __init__(self, ann_file: str, data_root: str = '', data_prefix: dict[str, str] | None = None, min_area: float = 32 * 32,
-                 samples_per_epoch: int | None = None, pipeline: Sequence[Any] = (), lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = '',
+        data_prefix: dict[str, str] | None = None,
+        min_area: float = 32 * 32,
+        samples_per_epoch: int | None = None,
+        pipeline: Sequence[Any] = (),
+        lazy_init: bool = False,
+    ) -> None:
         self.min_area, self.samples_per_epoch = min_area, samples_per_epoch
-        super().__init__(ann_file, data_root=data_root, data_prefix=data_prefix or dict(img_path=''), pipeline=list(pipeline),
-                         lazy_init=lazy_init)
+        super().__init__(
+            ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix or dict(img_path=''),
+            pipeline=list(pipeline),
+            lazy_init=lazy_init,
+        )
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record for each usable object."""
@@ -47,16 +66,33 @@ class StaticClipDataset(BaseDataset):
         folder = Path(self.data_prefix['img_path'])
         records = []
         for annotation in annotations:
-            if annotation.get('iscrowd') or annotation.get('area', 0) < self.min_area or not annotation.get('segmentation'):
+            if (
+                annotation.get('iscrowd')
+                or annotation.get('area', 0) < self.min_area
+                or not annotation.get('segmentation')
+            ):
                 continue
             image = images.get(annotation['image_id'])
             if image is None:
-                raise ValueError(f'{self.ann_file}: annotation {annotation["id"]} has no image {annotation["image_id"]}')
-            records.append(dict(img_path=str(folder / image['file_name']), img_id=image['id'], height=image['height'],
-                                width=image['width'], segmentation=annotation['segmentation']))
+                raise ValueError(
+                    f'{self.ann_file}: annotation {annotation["id"]} has no image '
+                    f'{annotation["image_id"]}'
+                )
+            records.append(
+                dict(
+                    img_path=str(folder / image['file_name']),
+                    img_id=image['id'],
+                    height=image['height'],
+                    width=image['width'],
+                    segmentation=annotation['segmentation'],
+                )
+            )
         if not records:
             raise ValueError(f'{self.ann_file} has no object of at least {self.min_area} pixels')
-        print_log(f'{self.ann_file}: {len(records)} of {len(annotations)} objects are used', logger='current')
+        print_log(
+            f'{self.ann_file}: {len(records)} of {len(annotations)} objects are used',
+            logger='current',
+        )
         return records
 
     def __len__(self) -> int:
@@ -64,14 +100,25 @@ class StaticClipDataset(BaseDataset):
 
     def prepare_data(self, idx: int) -> Any:
         """One object through the pipeline; None where its mask is empty."""
-        record = self.get_data_info(np.random.randint(super().__len__()) if self.samples_per_epoch else idx)
+        record = self.get_data_info(
+            np.random.randint(super().__len__()) if self.samples_per_epoch else idx
+        )
         height, width = record['height'], record['width']
         mask = _decoded(record['segmentation'], height, width)
         if not mask.any():
             return None
-        return self.pipeline(dict(
-            img_path=[record['img_path']], img_id=[record['img_id']], frame_id=[0], video_id=[record['img_id']], height=[height],
-            width=[width], gt_masks=[BitmapMasks(mask[None], height, width)], gt_instances_ids=[np.array([1], dtype=np.int64)]))
+        return self.pipeline(
+            dict(
+                img_path=[record['img_path']],
+                img_id=[record['img_id']],
+                frame_id=[0],
+                video_id=[record['img_id']],
+                height=[height],
+                width=[width],
+                gt_masks=[BitmapMasks(mask[None], height, width)],
+                gt_instances_ids=[np.array([1], dtype=np.int64)],
+            )
+        )
 
 
 def _read(path: str) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
@@ -82,7 +129,9 @@ def _read(path: str) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
     except OSError as error:
         raise ValueError(f'{path} cannot be read: {error.strerror}') from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is no COCO JSON file with images and annotations: {error}') from error
+        raise ValueError(
+            f'{path} is no COCO JSON file with images and annotations: {error}'
+        ) from error
 
 
 def _decoded(segmentation: Any, height: int, width: int) -> np.ndarray:

@@ -1,10 +1,13 @@
-"""YouTube-VIS data set: video instance segmentation ground truth in its native JSON (2019, 2021, OVIS, own classes).
+"""YouTube-VIS data set: video instance segmentation ground truth in its native JSON (2019, 2021,
+OVIS, own classes).
 
-One item is one frame. In training an item is a key frame together with a reference frame of the same video (Yang et al., Video
-Instance Segmentation, ICCV 2019); at test time it is a single frame, in video order and then frame order. The file and its frames
-are checked when the data set is opened. Masks stay run lengths or polygons until a pipeline decodes them, and every frame's
-record is kept as pickled bytes that the loader's workers share.
+One item is one frame. In training an item is a key frame together with a reference frame of the
+same video (Yang et al., Video Instance Segmentation, ICCV 2019); at test time it is a single frame,
+in video order and then frame order. The file and its frames are checked when the data set is
+opened. Masks stay run lengths or polygons until a pipeline decodes them, and every frame's record
+is kept as pickled bytes that the loader's workers share.
 """
+
 from __future__ import annotations
 
 import logging
@@ -25,7 +28,12 @@ from pycocotools import mask as coco_mask
 from mmvos.registry import DATASETS
 
 from .frame_files import damaged_images, missing_frames
-from .youtube_vis_checks import annotation_problems, check_categories, read_youtube_vis, video_problems
+from .youtube_vis_checks import (
+    annotation_problems,
+    check_categories,
+    read_youtube_vis,
+    video_problems,
+)
 
 _SHOWN_PROBLEMS = 5
 
@@ -52,37 +60,52 @@ class Video:
 class YouTubeVISDataset(BaseDataset):
     """Frames (test) or pairs of frames (training) of a YouTube-VIS JSON file.
 
-    A frame is usable for training when it has at least one ground truth that is not crowd, with a box of at least one pixel on
-    each side, an area above zero and a mask; crowd objects and all others are left out. One epoch has every usable frame once
-    as key frame; its reference frame is drawn uniformly from all other usable frames of the video. A video with a single usable
-    frame uses that frame as its own reference.
+    A frame is usable for training when it has at least one ground truth that is not crowd, with a
+    box of at least one pixel on each side, an area above zero and a mask; crowd objects and all
+    others are left out. One epoch has every usable frame once as key frame; its reference frame is
+    drawn uniformly from all other usable frames of the video. A video with a single usable frame
+    uses that frame as its own reference.
 
-    An item given to the pipeline is a dict of lists (one entry per frame, key frame first), as mmdet's ``TransformBroadcaster``
-    and ``PackTrackInputs`` expect: ``img_path``, ``img_id`` (position of the frame in the file, from 0), ``frame_id`` (in the
-    video, from 0), ``video_id`` (the JSON's), ``video_length``, ``height``, ``width``; in training also ``key_frame_flags`` and
-    ``instances`` (``bbox`` xyxy in continuous pixels, ``bbox_label`` from 0, ``mask``, ``instance_id`` = annotation id >= 1,
-    ``ignore_flag`` 0).
+    An item given to the pipeline is a dict of lists (one entry per frame, key frame first), as
+    mmdet's ``TransformBroadcaster`` and ``PackTrackInputs`` expect: ``img_path``, ``img_id``
+    (position of the frame in the file, from 0), ``frame_id`` (in the video, from 0), ``video_id``
+    (the JSON's), ``video_length``, ``height``, ``width``; in training also ``key_frame_flags`` and
+    ``instances`` (``bbox`` xyxy in continuous pixels, ``bbox_label`` from 0, ``mask``,
+    ``instance_id`` = annotation id >= 1, ``ignore_flag`` 0).
 
     Args:
-        ann_file: the JSON file, relative to ``data_root``; ``annotations`` may be absent or null when ``test_mode`` is set.
+        ann_file: the JSON file, relative to ``data_root``; ``annotations`` may be absent or null
+            when ``test_mode`` is set.
         data_root: root of ``ann_file`` and ``data_prefix``.
         data_prefix: ``img_path`` is the folder that the JSON's file names are relative to.
         pipeline: transforms.
         test_mode: items are single frames, all of them.
-        metainfo: ``classes``, names of the JSON's categories to be used, in the order of the labels; all of them, in the JSON's
-            order, by default.
+        metainfo: ``classes``, names of the JSON's categories to be used, in the order of the
+            labels; all of them, in the JSON's order, by default.
         ground_truth_in_test: ``instances`` are given in ``test_mode`` too.
         drop_single_frame_videos: leave out videos with one usable frame in training.
-        on_error: 'raise' stops at bad input; 'skip' leaves bad videos and annotations out and logs their number.
-        check_images: also look at the first and last bytes of every JPEG and PNG frame when the file is opened, to find those
-            that are cut off or of another size. Missing frames are always found.
+        on_error: 'raise' stops at bad input; 'skip' leaves bad videos and annotations out and logs
+            their number.
+        check_images: also look at the first and last bytes of every JPEG and PNG frame when the
+            file is opened, to find those that are cut off or of another size. Missing frames are
+            always found.
         lazy_init: read the file at first use.
     """
 
-    def __init__(self, ann_file: str, data_root: str = '', data_prefix: dict[str, str] | None = None,
-                 pipeline: Sequence[Any] = (), test_mode: bool = False, metainfo: dict[str, Any] | None = None,
-                 ground_truth_in_test: bool = False, drop_single_frame_videos: bool = False, on_error: str = 'raise',
-                 check_images: bool = True, lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = '',
+        data_prefix: dict[str, str] | None = None,
+        pipeline: Sequence[Any] = (),
+        test_mode: bool = False,
+        metainfo: dict[str, Any] | None = None,
+        ground_truth_in_test: bool = False,
+        drop_single_frame_videos: bool = False,
+        on_error: str = 'raise',
+        check_images: bool = True,
+        lazy_init: bool = False,
+    ) -> None:
         if on_error not in ('raise', 'skip'):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         self.on_error = on_error
@@ -90,9 +113,17 @@ class YouTubeVISDataset(BaseDataset):
         self.with_ground_truth = ground_truth_in_test or not test_mode
         self.drop_single_frame_videos = drop_single_frame_videos
         self._videos: list[Video] = []
-        self._starts: np.ndarray = np.zeros(1, dtype=np.int64)  # (V + 1,) item index of each video's first item
-        super().__init__(ann_file, metainfo, data_root, data_prefix or dict(img_path=''), pipeline=list(pipeline),
-                         test_mode=test_mode, lazy_init=lazy_init)
+        # (V + 1,) item index of each video's first item
+        self._starts: np.ndarray = np.zeros(1, dtype=np.int64)
+        super().__init__(
+            ann_file,
+            metainfo,
+            data_root,
+            data_prefix or dict(img_path=''),
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
 
     @property
     def videos(self) -> list[Video]:
@@ -104,7 +135,9 @@ class YouTubeVISDataset(BaseDataset):
     def landscape(self) -> np.ndarray:
         """(len(self),) bool, whether the frames of an item are wider than high."""
         self.full_init()
-        return np.repeat([video.width > video.height for video in self._videos], np.diff(self._starts))
+        return np.repeat(
+            [video.width > video.height for video in self._videos], np.diff(self._starts)
+        )
 
     def frame_range(self, video_index: int) -> range:
         """The items of ``self.videos[video_index]``, in the order of its frames."""
@@ -123,7 +156,10 @@ class YouTubeVISDataset(BaseDataset):
         """
         content = read_youtube_vis(self.ann_file)
         if self.with_ground_truth and content['annotations'] is None:
-            raise ValueError(f'{self.ann_file} has no annotations, as a test split; it can only be used with test_mode=True')
+            raise ValueError(
+                f'{self.ann_file} has no annotations, as a test split; it can only be used with '
+                f'test_mode=True'
+            )
         check_categories(self.ann_file, content['categories'])
         label_of = self._set_metainfo(content['categories'])
         self._leave_out_bad(content)
@@ -141,18 +177,26 @@ class YouTubeVISDataset(BaseDataset):
                 starts.append(len(records))
         self._starts = np.asarray(starts)
         if not records:
-            raise ValueError(f'{self.ann_file} has no frame' + (' with a usable object' if not self.test_mode else ''))
+            raise ValueError(
+                f'{self.ann_file} has no frame'
+                + (' with a usable object' if not self.test_mode else '')
+            )
         use = 'frames' if self.test_mode else 'key frames'
-        print_log(f'{self.ann_file}: {len(records)} of {first_image} frames in {len(self._videos)} of {len(content["videos"])} '
-                  f'videos are {use}, {len(label_of)} classes', logger='current')
+        print_log(
+            f'{self.ann_file}: {len(records)} of {first_image} frames in {len(self._videos)} of '
+            f'{len(content["videos"])} '
+            f'videos are {use}, {len(label_of)} classes',
+            logger='current',
+        )
         return records
 
     def prepare_data(self, idx: int) -> Any:
         """One item through the pipeline.
 
         Args:
-            idx: item index; an index with an attribute ``seed`` (see ``OrientationBatchSampler``) makes the reference frame and
-                the pipeline's random numbers depend on that seed alone, not on the worker, the rank or what was drawn before.
+            idx: item index; an index with an attribute ``seed`` (see ``OrientationBatchSampler``)
+                makes the reference frame and the pipeline's random numbers depend on that seed
+                alone, not on the worker, the rank or what was drawn before.
         """
         if self.test_mode:
             return self.pipeline(_collate([self.get_data_info(idx)]))
@@ -174,8 +218,12 @@ class YouTubeVISDataset(BaseDataset):
         classes = tuple(self._metainfo.get('classes', id_of))
         unknown = [name for name in classes if name not in id_of]
         if unknown:
-            raise ValueError(f'{self.ann_file} has no category called {unknown[0]!r}; it has: {", ".join(id_of)}')
-        palette = [tuple(int(value) for value in color) for color in get_palette('random', len(classes))]
+            raise ValueError(
+                f'{self.ann_file} has no category called {unknown[0]!r}; it has: {", ".join(id_of)}'
+            )
+        palette = [
+            tuple(int(value) for value in color) for color in get_palette('random', len(classes))
+        ]
         self._metainfo.update(classes=classes, category_ids=tuple(id_of[name] for name in classes))
         self._metainfo.setdefault('palette', palette)
         return {id_of[name]: label for label, name in enumerate(classes)}
@@ -193,24 +241,50 @@ class YouTubeVISDataset(BaseDataset):
         if not problems:
             return
         shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
-        more = f'\n  and {len(problems) - _SHOWN_PROBLEMS} more' if len(problems) > _SHOWN_PROBLEMS else ''
+        more = (
+            f'\n  and {len(problems) - _SHOWN_PROBLEMS} more'
+            if len(problems) > _SHOWN_PROBLEMS
+            else ''
+        )
         if self.on_error == 'raise':
-            raise ValueError(f"{self.ann_file} or its frames need repair (on_error='skip' in the data set's config leaves bad "
-                             f'videos and annotations out):\n  {shown}{more}')
-        print_log(f'{self.ann_file}: skipped {len(bad_videos)} of {len(videos)} videos and {len(bad_annotations)} of '
-                  f'{len(annotations)} annotations:\n  {shown}{more}', logger='current', level=logging.WARNING)
+            raise ValueError(
+                f"{self.ann_file} or its frames need repair (on_error='skip' in the data set's "
+                f'config leaves bad '
+                f'videos and annotations out):\n  {shown}{more}'
+            )
+        print_log(
+            f'{self.ann_file}: skipped {len(bad_videos)} of {len(videos)} videos and '
+            f'{len(bad_annotations)} of '
+            f'{len(annotations)} annotations:\n  {shown}{more}',
+            logger='current',
+            level=logging.WARNING,
+        )
         content['videos'] = [video for video in _without(videos, bad_videos) if video]
-        content['annotations'] = [annotation for annotation in _without(annotations, bad_annotations) if annotation]
+        content['annotations'] = [
+            annotation for annotation in _without(annotations, bad_annotations) if annotation
+        ]
 
-    def _frames(self, video: dict[str, Any], annotations: Sequence[dict[str, Any]], label_of: dict[int, int],
-                first_image: int) -> list[dict[str, Any]]:
+    def _frames(
+        self,
+        video: dict[str, Any],
+        annotations: Sequence[dict[str, Any]],
+        label_of: dict[int, int],
+        first_image: int,
+    ) -> list[dict[str, Any]]:
         """The records of a video's items."""
         folder = self.data_prefix['img_path']
         length = len(video['file_names'])
         frames = []
         for t, file_name in enumerate(video['file_names']):
-            frame = dict(img_path=os.path.join(folder, file_name), img_id=first_image + t, frame_id=t, video_id=video['id'],
-                         video_length=length, height=video['height'], width=video['width'])
+            frame = dict(
+                img_path=os.path.join(folder, file_name),
+                img_id=first_image + t,
+                frame_id=t,
+                video_id=video['id'],
+                video_length=length,
+                height=video['height'],
+                width=video['width'],
+            )
             if self.with_ground_truth:
                 frame['instances'] = list(_instances(annotations, t, label_of))
             if self.test_mode or frame['instances']:
@@ -226,24 +300,44 @@ def _without(rows: Sequence[dict[str, Any]], bad: Mapping[int, str]) -> list[dic
 
 def _video(video: dict[str, Any]) -> Video:
     folder = PurePosixPath(video['file_names'][0]).parent.name
-    return Video(video['id'], folder or str(video['id']), len(video['file_names']), video['height'], video['width'])
+    return Video(
+        video['id'],
+        folder or str(video['id']),
+        len(video['file_names']),
+        video['height'],
+        video['width'],
+    )
 
 
-def _instances(annotations: Sequence[dict[str, Any]], t: int, label_of: dict[int, int]) -> Iterator[dict[str, Any]]:
+def _instances(
+    annotations: Sequence[dict[str, Any]], t: int, label_of: dict[int, int]
+) -> Iterator[dict[str, Any]]:
     """The usable objects of frame t."""
     for annotation in annotations:
         box, mask = annotation['bboxes'][t], annotation['segmentations'][t]
-        if not box or not mask or annotation.get('iscrowd') or annotation['category_id'] not in label_of:
+        if (
+            not box
+            or not mask
+            or annotation.get('iscrowd')
+            or annotation['category_id'] not in label_of
+        ):
             continue
         x, y, w, h = box
         if w < 1 or h < 1 or ('areas' in annotation and not annotation['areas'][t]):
             continue
-        yield dict(bbox=[x, y, x + w, y + h], bbox_label=label_of[annotation['category_id']], mask=_stored(mask),
-                   instance_id=annotation['id'], ignore_flag=0)
+        yield dict(
+            bbox=[x, y, x + w, y + h],
+            bbox_label=label_of[annotation['category_id']],
+            mask=_stored(mask),
+            instance_id=annotation['id'],
+            ignore_flag=0,
+        )
 
 
 def _stored(mask: Any) -> Any:
-    """A mask as mmdet's loader takes it, run lengths in their compressed form, which is a tenth of the size."""
+    """A mask as mmdet's loader takes it, run lengths in their compressed form, which is a tenth of
+    the size.
+    """
     if isinstance(mask, list) or isinstance(mask['counts'], str):
         return mask
     height, width = mask['size']
@@ -256,7 +350,9 @@ def _collate(frames: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
 @contextmanager
 def _seeded(seed: int | None) -> Iterator[None]:
-    """Seeds numpy's and Python's random numbers inside the block and puts the old states back; does nothing for None."""
+    """Seeds numpy's and Python's random numbers inside the block and puts the old states back; does
+    nothing for None.
+    """
     if seed is None:
         yield
         return

@@ -1,10 +1,12 @@
 """Reading a YouTube-VIS JSON file and finding what is wrong with it, before training begins.
 
-Plain functions, used by ``YouTubeVISDataset`` and by tools; nothing here decides what happens to what is found, and no mask is
-decoded: run lengths are checked as numbers, polygons as lists. Schema: videos (id, height, width, file_names and optionally
-length), categories (id, name), annotations (id, video_id, category_id, and one entry per frame or None in segmentations, bboxes
-(x, y, w, h) and optionally areas). Letters: H, W height and width in pixels.
+Plain functions, used by ``YouTubeVISDataset`` and by tools; nothing here decides what happens to
+what is found, and no mask is decoded: run lengths are checked as numbers, polygons as lists.
+Schema: videos (id, height, width, file_names and optionally length), categories (id, name),
+annotations (id, video_id, category_id, and one entry per frame or None in segmentations, bboxes (x,
+y, w, h) and optionally areas). Letters: H, W height and width in pixels.
 """
+
 from __future__ import annotations
 
 import json
@@ -21,13 +23,15 @@ _MARK = '~'  # begins no compressed run lengths, whose characters lie within '0'
 
 
 def read_youtube_vis(path: str | Path) -> dict[str, Any]:
-    """Reads the file; uncompressed run lengths come as int32 arrays, all else as JSON has it, ``annotations`` None where absent.
+    """Reads the file; uncompressed run lengths come as int32 arrays, all else as JSON has it,
+    ``annotations`` None where absent.
 
-    The run lengths, nearly all of a published file, go from text to arrays without becoming Python numbers, which would take
-    several times as long and ten times the memory.
+    The run lengths, nearly all of a published file, go from text to arrays without becoming Python
+    numbers, which would take several times as long and ten times the memory.
 
     Raises:
-        ValueError: the file cannot be read, is no JSON, or its parts are not lists of objects; the message names it.
+        ValueError: the file cannot be read, is no JSON, or its parts are not lists of objects; the
+            message names it.
     """
     try:
         text = Path(path).read_bytes()
@@ -79,7 +83,9 @@ def check_categories(path: str | Path, categories: Sequence[Mapping[str, Any]]) 
 
 
 def video_problems(videos: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
-    """Yields (position in the list, sentence that names the video) of the entries that are not usable."""
+    """Yields (position in the list, sentence that names the video) of the entries that are not
+    usable.
+    """
     seen: set[int] = set()
     for position, video in enumerate(videos):
         fault = _video_fault(video, seen)
@@ -89,16 +95,22 @@ def video_problems(videos: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, s
             yield position, f'{_name(video)}: {fault}'
 
 
-def annotation_problems(annotations: Sequence[Mapping[str, Any]], videos: Sequence[Mapping[str, Any]],
-                        categories: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str]]:
-    """Yields (position in the list, sentence that names video, annotation and frame) of the annotations that are not usable.
+def annotation_problems(
+    annotations: Sequence[Mapping[str, Any]],
+    videos: Sequence[Mapping[str, Any]],
+    categories: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[int, str]]:
+    """Yields (position in the list, sentence that names video, annotation and frame) of the
+    annotations that are not usable.
 
     The lists of an annotation whose video is itself at fault cannot be checked.
 
     Args:
         annotations, videos, categories: the JSON's.
     """
-    video_of = {video['id']: video for video in reversed(videos) if _video_fault(video, set()) is None}
+    video_of = {
+        video['id']: video for video in reversed(videos) if _video_fault(video, set()) is None
+    }
     known_videos = {video['id'] for video in videos if isinstance(video.get('id'), int)}
     category_ids = {category['id'] for category in categories}
     seen: set[int] = set()
@@ -115,7 +127,9 @@ def annotation_problems(annotations: Sequence[Mapping[str, Any]], videos: Sequen
 
 
 def mask_fault(mask: Any, height: int, width: int) -> str | None:
-    """What is wrong with a mask (polygons, compressed or uncompressed run lengths) of an (H, W) frame, None if nothing."""
+    """What is wrong with a mask (polygons, compressed or uncompressed run lengths) of an (H, W)
+    frame, None if nothing.
+    """
     if isinstance(mask, list):
         for polygon in mask:
             if not isinstance(polygon, list) or not all(_is_number(value) for value in polygon):
@@ -138,7 +152,11 @@ def mask_fault(mask: Any, height: int, width: int) -> str | None:
 
 def _name(video: Mapping[str, Any]) -> str:
     names = video.get('file_names')
-    folder = Path(names[0]).parent.name if isinstance(names, list) and names and isinstance(names[0], str) else ''
+    folder = (
+        Path(names[0]).parent.name
+        if isinstance(names, list) and names and isinstance(names[0], str)
+        else ''
+    )
     return f'video {video.get("id")}' + (f' ({folder})' if folder else '')
 
 
@@ -165,8 +183,14 @@ def _video_fault(video: Mapping[str, Any], seen: set[int]) -> str | None:
     return None
 
 
-def _annotation_fault(annotation: Mapping[str, Any], seen: set[int], videos: set[int], categories: set[int]) -> str | None:
-    missing = [key for key in ('id', 'video_id', 'category_id', 'segmentations', 'bboxes') if key not in annotation]
+def _annotation_fault(
+    annotation: Mapping[str, Any], seen: set[int], videos: set[int], categories: set[int]
+) -> str | None:
+    missing = [
+        key
+        for key in ('id', 'video_id', 'category_id', 'segmentations', 'bboxes')
+        if key not in annotation
+    ]
     if missing:
         return f'it has no {missing[0]!r}'
     if not _is_positive_int(annotation['id']):
@@ -209,7 +233,8 @@ def _box_fault(box: Any, height: int, width: int) -> str | None:
 
 
 def _runs(counts: Any) -> np.ndarray:
-    """Run lengths as int64, from the compressed string (5 bits per character, differences to the run before the last) or numbers.
+    """Run lengths as int64, from the compressed string (5 bits per character, differences to the
+    run before the last) or numbers.
 
     Raises:
         ValueError: the string is cut off or holds other characters than '0'..'o'.
@@ -226,7 +251,7 @@ def _runs(counts: Any) -> np.ndarray:
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1
     shifts = 5 * (np.arange(len(chars)) - np.repeat(starts, lengths))
-    runs = np.add.reduceat((chars & 0x1f) << shifts, starts)
+    runs = np.add.reduceat((chars & 0x1F) << shifts, starts)
     runs -= np.where(chars[ends] & 0x10, 1 << (5 * lengths), 0)  # the highest bit is the sign
     runs[1::2] = np.cumsum(runs[1::2])
     runs[2::2] = np.cumsum(runs[2::2])

@@ -1,12 +1,14 @@
-"""Writes videos in the YouTube-VIS layout (native JSON + JPEG frames) with the same masks as DAVIS-style
-palette PNGs.
+"""Writes videos in the YouTube-VIS layout (native JSON + JPEG frames) with the same masks as
+DAVIS-style palette PNGs.
 
-One `VideoWriter` takes one video frame by frame (picture and label map) and returns a `VideoRecord`;
-`write_instances` joins the records of a split into its JSON file. Writers of different videos share nothing,
-so videos can be made in parallel; ids come from the order of the records alone. Layout of a split:
-`instances.json`, `JPEGImages/<video>/00000.jpg`, `Annotations/<video>/00000.png`. Schema: the YouTube-VIS
-2021 competition page. Letters: H, W height and width, L frames.
+One `VideoWriter` takes one video frame by frame (picture and label map) and returns a
+`VideoRecord`; `write_instances` joins the records of a split into its JSON file. Writers of
+different videos share nothing, so videos can be made in parallel; ids come from the order of the
+records alone. Layout of a split: `instances.json`, `JPEGImages/<video>/00000.jpg`,
+`Annotations/<video>/00000.png`. Schema: the YouTube-VIS 2021 competition page. Letters: H, W height
+and width, L frames.
 """
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +26,15 @@ MAX_OBJECTS = 255  # pixel values of a palette PNG, 0 is the background
 
 @dataclass(frozen=True)
 class ObjectRecord:
-    """One object over a whole video; each tuple has one entry per frame, None where no pixel of it is
-    visible."""
+    """One object over a whole video; each tuple has one entry per frame, None where no pixel of it
+    is visible."""
 
-    number: int                                  # pixel value in the PNGs, from 1
+    number: int  # pixel value in the PNGs, from 1
     category_id: int
-    segmentations: tuple[dict[str, Any] | None, ...]  # uncompressed RLE: counts (list of int), size [H, W]
-    bboxes: tuple[list[float] | None, ...]       # x, y, w, h in pixels
-    areas: tuple[int | None, ...]                # visible pixels
+    # uncompressed RLE: counts (list of int), size [H, W]
+    segmentations: tuple[dict[str, Any] | None, ...]
+    bboxes: tuple[list[float] | None, ...]  # x, y, w, h in pixels
+    areas: tuple[int | None, ...]  # visible pixels
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class VideoRecord:
 
 @cache
 def davis_palette() -> tuple[int, ...]:
-    """Return the 768 numbers of the DAVIS (= PASCAL VOC) palette: bit k of the index, three bits at a time,
-    from the top."""
+    """Return the 768 numbers of the DAVIS (= PASCAL VOC) palette: bit k of the index, three bits at
+    a time, from the top."""
     palette = []
     for index in range(256):
         color = [0, 0, 0]
@@ -68,15 +71,18 @@ def write_label_png(path: Path, label_map: np.ndarray) -> None:
 
 
 def uncompressed_rle(mask: np.ndarray) -> dict[str, Any]:
-    """Return the COCO run lengths of an (H, W) bool mask, column by column, beginning with the zeros."""
+    """Return the COCO run lengths of an (H, W) bool mask, column by column, beginning with the
+    zeros.
+    """
     flat = np.asarray(mask, dtype=bool).ravel(order='F')
     edges = np.flatnonzero(np.diff(flat)) + 1
     counts = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
     return {'counts': [0, *counts] if flat[0] else counts, 'size': list(mask.shape)}
 
 
-def keep_visible(label_maps: Sequence[np.ndarray], categories: Mapping[int, int]
-                 ) -> tuple[list[np.ndarray], dict[int, int]]:
+def keep_visible(
+    label_maps: Sequence[np.ndarray], categories: Mapping[int, int]
+) -> tuple[list[np.ndarray], dict[int, int]]:
     """Drop the objects that no frame shows and number the others 1..K in their old order.
 
     Args:
@@ -87,7 +93,9 @@ def keep_visible(label_maps: Sequence[np.ndarray], categories: Mapping[int, int]
     table = np.zeros(256, np.uint8)
     for new, old in enumerate(seen, 1):
         table[old] = new
-    return [table[labels] for labels in label_maps], {new: categories[old] for new, old in enumerate(seen, 1)}
+    return [table[labels] for labels in label_maps], {
+        new: categories[old] for new, old in enumerate(seen, 1)
+    }
 
 
 class VideoWriter:
@@ -100,8 +108,9 @@ class VideoWriter:
         quality: JPEG quality, 1..100.
     """
 
-    def __init__(self, split_dir: str | Path, name: str, categories: Mapping[int, int],
-                 quality: int = 92) -> None:
+    def __init__(
+        self, split_dir: str | Path, name: str, categories: Mapping[int, int], quality: int = 92
+    ) -> None:
         bad = [number for number in categories if not 1 <= number <= MAX_OBJECTS]
         if bad:
             raise ValueError(f'video {name}: object number {bad[0]} is not within 1..{MAX_OBJECTS}')
@@ -123,20 +132,26 @@ class VideoWriter:
             label_map: (H, W) uint8, object number of each pixel, 0 = background.
 
         Raises:
-            ValueError: another size than the first frame, picture and labels of different sizes, an object
-                number without category.
+            ValueError: another size than the first frame, picture and labels of different sizes, an
+                object number without category.
         """
         place = f'video {self.name}, frame {len(self._rows)}'
         height, width = label_map.shape
         if image.shape != (height, width, 3):
-            raise ValueError(f'{place}: the picture is {image.shape}, the label map {label_map.shape}')
+            raise ValueError(
+                f'{place}: the picture is {image.shape}, the label map {label_map.shape}'
+            )
         if self._shape not in (None, (height, width)):
-            raise ValueError(f'{place}: size {(height, width)} differs from the first frame, {self._shape}')
+            raise ValueError(
+                f'{place}: size {(height, width)} differs from the first frame, {self._shape}'
+            )
         numbers = [int(n) for n in np.unique(label_map) if n]
         unknown = sorted(set(numbers) - set(self.categories))
         if unknown:
-            raise ValueError(f'{place}: object number {unknown[0]} has no category; '
-                             f'known: {list(self.categories)}')
+            raise ValueError(
+                f'{place}: object number {unknown[0]} has no category; '
+                f'known: {list(self.categories)}'
+            )
         self._shape = (height, width)
         stem = f'{len(self._rows):05d}'
         image_path = self.image_dir / f'{stem}.jpg'
@@ -149,7 +164,8 @@ class VideoWriter:
         """Return the record of the video.
 
         Raises:
-            ValueError: no frame was added, or an object is visible in no frame (see `keep_visible`).
+            ValueError: no frame was added, or an object is visible in no frame (see
+                `keep_visible`).
         """
         if self._shape is None:
             raise ValueError(f'video {self.name}: no frame was added')
@@ -157,15 +173,18 @@ class VideoWriter:
         for number, category_id in self.categories.items():
             rows = [row.get(number) for row in self._rows]
             if not any(rows):
-                raise ValueError(f'video {self.name}: object {number} is visible in no frame; leave it out')
+                raise ValueError(
+                    f'video {self.name}: object {number} is visible in no frame; leave it out'
+                )
             masks, boxes, areas = zip(*(row if row else (None, None, None) for row in rows))
             objects.append(ObjectRecord(number, category_id, masks, boxes, areas))
         names = tuple(f'{self.name}/{index:05d}.jpg' for index in range(len(self._rows)))
         return VideoRecord(self.name, *self._shape, names, tuple(objects))
 
 
-def write_instances(path: str | Path, records: Sequence[VideoRecord], categories: Sequence[str],
-                    description: str) -> None:
+def write_instances(
+    path: str | Path, records: Sequence[VideoRecord], categories: Sequence[str], description: str
+) -> None:
     """Write the native YouTube-VIS JSON of one split; ids of videos and annotations count from 1.
 
     Args:
@@ -188,15 +207,32 @@ def write_instances(path: str | Path, records: Sequence[VideoRecord], categories
         videos.append({'id': video_id, **size, 'file_names': list(record.file_names)})
         for item in record.objects:
             if not 1 <= item.category_id <= len(categories):
-                raise ValueError(f'{path}: video {record.name}, object {item.number}: category id '
-                                 f'{item.category_id} is not within 1..{len(categories)}')
-            annotations.append({
-                'id': len(annotations) + 1, 'video_id': video_id, 'category_id': item.category_id,
-                'iscrowd': 0, **size,
-                'segmentations': item.segmentations, 'bboxes': item.bboxes, 'areas': item.areas})
-    classes = [{'id': i, 'name': name, 'supercategory': 'object'} for i, name in enumerate(categories, 1)]
-    data = {'info': {'description': description, 'version': '1.0'}, 'licenses': [], 'videos': videos,
-            'categories': classes, 'annotations': annotations}
+                raise ValueError(
+                    f'{path}: video {record.name}, object {item.number}: category id '
+                    f'{item.category_id} is not within 1..{len(categories)}'
+                )
+            annotations.append(
+                {
+                    'id': len(annotations) + 1,
+                    'video_id': video_id,
+                    'category_id': item.category_id,
+                    'iscrowd': 0,
+                    **size,
+                    'segmentations': item.segmentations,
+                    'bboxes': item.bboxes,
+                    'areas': item.areas,
+                }
+            )
+    classes = [
+        {'id': i, 'name': name, 'supercategory': 'object'} for i, name in enumerate(categories, 1)
+    ]
+    data = {
+        'info': {'description': description, 'version': '1.0'},
+        'licenses': [],
+        'videos': videos,
+        'categories': classes,
+        'annotations': annotations,
+    }
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, separators=(',', ':')))

@@ -1,4 +1,5 @@
 """Training and testing beside what mmengine has."""
+
 from .freeze_hook import FixedNormHook, FreezeHook, FreshOptimizerHook
 from .hooks import IterationSeedHook, NonFiniteLossHook
 from .online_fine_tuner import OnlineFineTuner
@@ -6,5 +7,15 @@ from .optim_wrapper import GuardedOptimWrapper
 from .supervised_segmenter import SupervisedSegmenter
 from .video_loop import VideoTestLoop, VideoValLoop
 
-__all__ = ['FixedNormHook', 'FreezeHook', 'FreshOptimizerHook', 'GuardedOptimWrapper', 'IterationSeedHook', 'NonFiniteLossHook',
-           'OnlineFineTuner', 'SupervisedSegmenter', 'VideoTestLoop', 'VideoValLoop']
+__all__ = [
+    'FixedNormHook',
+    'FreezeHook',
+    'FreshOptimizerHook',
+    'GuardedOptimWrapper',
+    'IterationSeedHook',
+    'NonFiniteLossHook',
+    'OnlineFineTuner',
+    'SupervisedSegmenter',
+    'VideoTestLoop',
+    'VideoValLoop',
+]

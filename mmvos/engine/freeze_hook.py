@@ -1,4 +1,5 @@
 """Freezing parts of a model for a part of the training, as SiamMask's staged training needs it."""
+
 from __future__ import annotations
 
 import math
@@ -16,18 +17,22 @@ from mmvos.registry import HOOKS
 
 @HOOKS.register_module()
 class FreezeHook(Hook):
-    """Keeps modules untrained, their batch norms in evaluation mode, until a share of the training is over.
+    """Keeps modules untrained, their batch norms in evaluation mode, until a share of the training
+    is over.
 
-    The optimizer is made before the first iteration, with all parameters of the config and their learning rates
-    (``paramwise_cfg``); a frozen parameter gets no gradient, so no optimizer touches it, and starts without momentum when its
-    time has come. What the model itself freezes stays frozen. With several processes ``find_unused_parameters=True`` is needed.
+    The optimizer is made before the first iteration, with all parameters of the config and their
+    learning rates (``paramwise_cfg``); a frozen parameter gets no gradient, so no optimizer touches
+    it, and starts without momentum when its time has come. What the model itself freezes stays
+    frozen. With several processes ``find_unused_parameters=True`` is needed.
 
     Args:
-        modules: regular expressions; a module whose whole name matches one of them is frozen with all that is in it.
+        modules: regular expressions; a module whose whole name matches one of them is frozen with
+            all that is in it.
         until: share of the iterations, in [0, 1]; 1 for the whole training.
 
     Raises:
-        ValueError: ``until`` is out of range, or (at the start of the training) an expression matches no module.
+        ValueError: ``until`` is out of range, or (at the start of the training) an expression
+            matches no module.
     """
 
     priority = 'HIGH'
@@ -50,22 +55,32 @@ class FreezeHook(Hook):
             if not found:
                 raise ValueError(f'FreezeHook: the model has no module {pattern!r}')
             self._chosen += found
-        parameters = {id(p): p for module in self._chosen for p in module.parameters() if p.requires_grad}
+        parameters = {
+            id(p): p for module in self._chosen for p in module.parameters() if p.requires_grad
+        }
         self._own, self._modes = list(parameters.values()), {}
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
-        """Freezes or thaws; before every iteration, because the loops put the model into training mode in between."""
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
+    ) -> None:
+        """Freezes or thaws; before every iteration, because the loops put the model into training
+        mode in between.
+        """
         if not self._own:
             return
         if not self._modes:
-            self._modes = {part: part.training for module in self._chosen for part in module.modules()}
+            self._modes = {
+                part: part.training for module in self._chosen for part in module.modules()
+            }
         trained = runner.iter >= self.until * runner.max_iters
         for parameter in self._own:
             parameter.requires_grad_(trained)
         for part, mode in self._modes.items():
             part.training = mode and trained
         if trained:
-            runner.logger.info(f'iteration {runner.iter}: {", ".join(self.modules)} are trained from now on')
+            runner.logger.info(
+                f'iteration {runner.iter}: {", ".join(self.modules)} are trained from now on'
+            )
             self._own = []
 
 
@@ -91,7 +106,9 @@ class FreshOptimizerHook(Hook):
         if self.every_epoch:
             runner.optim_wrapper.optimizer.state.clear()
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
+    ) -> None:
         """Forgets in the first iteration after a share of the training."""
         if runner.iter in {math.ceil(share * runner.max_iters) for share in self.at}:
             runner.optim_wrapper.optimizer.state.clear()
@@ -101,8 +118,9 @@ class FreshOptimizerHook(Hook):
 class FixedNormHook(Hook):
     """Lets batch norms use their running statistics, as in a test, in the last part of a training.
 
-    A siamese tracker's template and search image have statistics of their own, of which a test sees a mixture; what is trained on
-    the mixture for a while fits it. Scales and offsets are trained on.
+    A siamese tracker's template and search image have statistics of their own, of which a test sees
+    a mixture; what is trained on the mixture for a while fits it. Scales and offsets are trained
+    on.
 
     Args:
         begin: share of the iterations, in [0, 1], from which on statistics are fixed.
@@ -116,7 +134,9 @@ class FixedNormHook(Hook):
             raise ValueError(f'begin is a share of the training between 0 and 1, not {begin}')
         self.begin = begin
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
+    ) -> None:
         """Before every iteration, because the loops put the model into training mode in between."""
         if runner.iter >= self.begin * runner.max_iters:
             for module in runner.model.modules():

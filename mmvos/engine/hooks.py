@@ -1,4 +1,7 @@
-"""Hooks that mmengine lacks: a guard that names the batch of a non-finite loss, and random numbers that survive a resume."""
+"""Hooks that mmengine lacks: a guard that names the batch of a non-finite loss, and random numbers
+that survive a resume.
+"""
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,11 +19,12 @@ from mmvos.registry import HOOKS
 class NonFiniteLossHook(Hook):
     """Stops at, or skips, a batch whose loss is not finite, and names the batch.
 
-    A batch with finite losses whose step ``GuardedOptimWrapper`` left out, as a gradient was not finite or the loss too large, is
-    always skipped.
+    A batch with finite losses whose step ``GuardedOptimWrapper`` left out, as a gradient was not
+    finite or the loss too large, is always skipped.
 
     Args:
-        action: 'stop' raises; 'skip' goes on (the optimizer wrapper has left the step out) and counts.
+        action: 'stop' raises; 'skip' goes on (the optimizer wrapper has left the step out) and
+            counts.
         max_skips: more skipped batches than this in a row stop the training all the same.
     """
 
@@ -32,14 +36,24 @@ class NonFiniteLossHook(Hook):
         self.in_a_row = 0
         self.left_out = 0
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None,
-                         outputs: dict[str, Any] | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict[str, Any] | None = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
         """Looks at the losses of the iteration.
 
         Raises:
-            FloatingPointError: a loss is not finite and ``action`` is 'stop', or too many batches in a row were skipped.
+            FloatingPointError: a loss is not finite and ``action`` is 'stop', or too many batches
+                in a row were skipped.
         """
-        bad = [name for name, value in (outputs or {}).items() if not torch.isfinite(torch.as_tensor(value)).all()]
+        bad = [
+            name
+            for name, value in (outputs or {}).items()
+            if not torch.isfinite(torch.as_tensor(value)).all()
+        ]
         stops = bool(bad) and self.action == 'stop'
         fault = f'{", ".join(bad)} is not finite' if bad else ''
         left_out = getattr(runner.optim_wrapper, 'left_out', 0)
@@ -69,13 +83,15 @@ def _names(batch: dict[str, Any] | None) -> list[str]:
 class IterationSeedHook(Hook):
     """Seeds the random numbers of each iteration from the run's seed, the iteration and the rank.
 
-    With it a resumed training draws what the uninterrupted one would have drawn; the frames' own augmentations are seeded by the
-    data set (see ``OrientationBatchSampler``).
+    With it a resumed training draws what the uninterrupted one would have drawn; the frames' own
+    augmentations are seeded by the data set (see ``OrientationBatchSampler``).
     """
 
     priority = 'VERY_HIGH'
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
+    ) -> None:
         """Seeds torch and numpy."""
         entropy = [runner.seed or 0, runner.iter, get_rank()]
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])

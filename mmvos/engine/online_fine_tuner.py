@@ -1,9 +1,12 @@
-"""OnlineFineTuner: adapts a model to the objects of one video, from the frame in which they are given.
+"""OnlineFineTuner: adapts a model to the objects of one video, from the frame in which they are
+given.
 
-Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017, section 3.2. One copy of the network
-for all objects of the video; each training sample is about one of them, and the others are background to it. The model itself
-never changes, so that there is nothing to restore after the video.
+Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017,
+section 3.2. One copy of the network for all objects of the video; each training sample is about one
+of them, and the others are background to it. The model itself never changes, so that there is
+nothing to restore after the video.
 """
+
 from __future__ import annotations
 
 import copy
@@ -34,45 +37,72 @@ DEFORMED = 1  # kind of guide, see DeformGuides
 
 @TASK_UTILS.register_module()
 class OnlineFineTuner:
-    """Trains a copy of a prompted model on augmented copies of the frame with the first prompt, then runs it over the video.
+    """Trains a copy of a prompted model on augmented copies of the frame with the first prompt,
+    then runs it over the video.
 
     Objects that are given later are segmented by the adapted copy too, but it is not adapted again.
 
     Args:
-        steps: iterations of the training; each is one call of the optimizer wrapper (which may accumulate gradients).
+        steps: iterations of the training; each is one call of the optimizer wrapper (which may
+            accumulate gradients).
         batch_size: samples per iteration.
         optim_wrapper: config of the optimizer wrapper.
-        pipeline: transforms that make a training clip of a still image with the mask of one object: ``img`` and ``gt_masks``
-            are lists of length 1.
+        pipeline: transforms that make a training clip of a still image with the mask of one object:
+            ``img`` and ``gt_masks`` are lists of length 1.
         param_scheduler: configs of mmengine's schedulers, counted in iterations.
-        iterations: 0, or how often the set of the paper's code is drawn (42 images, 84 pairs of image and guide each), which
-            then goes through the pipeline instead of the still image.
+        iterations: 0, or how often the set of the paper's code is drawn (42 images, 84 pairs of
+            image and guide each), which then goes through the pipeline instead of the still image.
         seed: of the augmentations; the same for each video.
     """
 
-    def __init__(self, steps: int, batch_size: int, optim_wrapper: dict[str, Any], pipeline: Sequence[dict[str, Any]],
-                 param_scheduler: Sequence[dict[str, Any]] = (), iterations: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        steps: int,
+        batch_size: int,
+        optim_wrapper: dict[str, Any],
+        pipeline: Sequence[dict[str, Any]],
+        param_scheduler: Sequence[dict[str, Any]] = (),
+        iterations: int = 0,
+        seed: int = 0,
+    ) -> None:
         if steps < 1 or batch_size < 1:
-            raise ValueError(f'online fine-tuning needs at least one step and one sample, got {steps} and {batch_size}')
-        self.steps, self.batch_size, self.seed, self.iterations = steps, batch_size, seed, iterations
+            raise ValueError(
+                f'online fine-tuning needs at least one step and one sample, got {steps} and '
+                f'{batch_size}'
+            )
+        self.steps, self.batch_size, self.seed, self.iterations = (
+            steps,
+            batch_size,
+            seed,
+            iterations,
+        )
         self.optim_wrapper, self.param_scheduler = optim_wrapper, list(param_scheduler)
         self.pipeline = Compose(pipeline)
         self.precision = torch.float32  # of the copy that goes over the video
         self.seconds = 0.0  # spent in adapting, all videos together
 
-    def run(self, model: VideoModel, frames: Iterable[Frame], prompts: Mapping[int, Prompts]) -> Iterator[FrameResult]:
-        """``VideoModel.run`` with a copy of the model adapted to the first prompt; the model must not have been accelerated."""
+    def run(
+        self, model: VideoModel, frames: Iterable[Frame], prompts: Mapping[int, Prompts]
+    ) -> Iterator[FrameResult]:
+        """``VideoModel.run`` with a copy of the model adapted to the first prompt; the model must
+        not have been accelerated.
+        """
         frames = iter(frames)
         for frame in frames:
             if frame.meta.index in prompts:
-                tuned = self.adapted(model, Frame(frame.image, frame.meta), prompts[frame.meta.index])  # keeps no features
+                # keeps no features
+                tuned = self.adapted(
+                    model, Frame(frame.image, frame.meta), prompts[frame.meta.index]
+                )
                 yield from tuned.run(chain([frame], frames), prompts)
                 return
             yield from model.run([frame])
         yield from model.run((), prompts)  # says which frame did not come
 
     def adapted(self, model: VideoModel, frame: Frame, prompts: Prompts) -> VideoModel:
-        """A copy of the model, trained on a frame with its prompts, in evaluation mode and accelerated."""
+        """A copy of the model, trained on a frame with its prompts, in evaluation mode and
+        accelerated.
+        """
         started = time.perf_counter()
         with torch.no_grad():  # a box becomes a mask
             _, result = model.eval().step(frame, model.init_state(), prompts)
@@ -93,7 +123,10 @@ class OnlineFineTuner:
 
     def _train(self, model: VideoModel, items: Iterator[dict[str, Any]]) -> None:
         wrapper = build_optim_wrapper(model, copy.deepcopy(self.optim_wrapper))
-        schedulers = [PARAM_SCHEDULERS.build(dict(config, optimizer=wrapper)) for config in self.param_scheduler]
+        schedulers = [
+            PARAM_SCHEDULERS.build(dict(config, optimizer=wrapper))
+            for config in self.param_scheduler
+        ]
         logger, shown = MMLogger.get_current_instance(), time.perf_counter()
         for step in range(1, self.steps + 1):
             batch = pseudo_collate([self.pipeline(next(items)) for _ in range(self.batch_size)])
@@ -105,14 +138,20 @@ class OnlineFineTuner:
                 scheduler.step()
             if step == self.steps or time.perf_counter() - shown > 10:
                 shown = time.perf_counter()
-                logger.info(f'online fine-tuning: step {step} of {self.steps}, loss {float(values["loss"].detach()):.4f}')
+                logger.info(
+                    f'online fine-tuning: step {step} of {self.steps}, loss '
+                    f'{float(values["loss"].detach()):.4f}'
+                )
 
-    def _items(self, image: NDArray[np.uint8], masks: list[NDArray[np.uint8]]) -> Iterator[dict[str, Any]]:
+    def _items(
+        self, image: NDArray[np.uint8], masks: list[NDArray[np.uint8]]
+    ) -> Iterator[dict[str, Any]]:
         """What goes into the pipeline, without end."""
         if not self.iterations:
             while True:
                 yield _item(image, masks[np.random.randint(len(masks))])
-        while True:  # one epoch; drawn again in the next instead of being kept, which would take a gigabyte
+        # one epoch; drawn again in the next instead of being kept, which would take a gigabyte
+        while True:
             rng = np.random.default_rng(self.seed)
             for _, mask in product(range(self.iterations), masks):
                 for turned, target, guide in online_set(image, mask.astype(bool), rng):
@@ -120,17 +159,33 @@ class OnlineFineTuner:
 
 
 def _resized(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    return np.asarray(
+        cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST),
+        dtype=np.uint8,
+    )
 
 
-def _item(image: NDArray[np.uint8], mask: NDArray[np.uint8], guide: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+def _item(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], guide: NDArray[np.bool_] | None = None
+) -> dict[str, Any]:
     """A clip of one frame with one object, as a pipeline takes it."""
     height, width = mask.shape
-    item = dict(img=[image], img_shape=[(height, width)], ori_shape=[(height, width)], img_id=[0], frame_id=[0], video_id=[0],
-                img_path=['the frame with the prompt'], gt_masks=[BitmapMasks(mask[None], height, width)],
-                gt_instances_ids=[np.array([1])])
+    item = dict(
+        img=[image],
+        img_shape=[(height, width)],
+        ori_shape=[(height, width)],
+        img_id=[0],
+        frame_id=[0],
+        video_id=[0],
+        img_path=['the frame with the prompt'],
+        gt_masks=[BitmapMasks(mask[None], height, width)],
+        gt_instances_ids=[np.array([1])],
+    )
     if guide is not None:
-        item.update(gt_guides=[guide[None].astype(np.float32) * 2 - 1], gt_guide_kinds=[np.array([DEFORMED])])
+        item.update(
+            gt_guides=[guide[None].astype(np.float32) * 2 - 1],
+            gt_guide_kinds=[np.array([DEFORMED])],
+        )
     return item
 
 
@@ -142,5 +197,7 @@ def _pixels(model: VideoModel, frame: Frame) -> NDArray[np.uint8]:
         image = image * preprocessor.std + preprocessor.mean
     if preprocessor._channel_conversion:
         image = image.flip(1)
-    pixels: NDArray[np.uint8] = image[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    pixels: NDArray[np.uint8] = (
+        image[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    )
     return np.ascontiguousarray(pixels)

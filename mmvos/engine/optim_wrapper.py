@@ -1,6 +1,7 @@
-"""Optimizer wrapper that computes in reduced precision where asked and never steps on gradients that are not finite, or on losses
-that are too large.
+"""Optimizer wrapper that computes in reduced precision where asked and never steps on gradients
+that are not finite, or on losses that are too large.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -17,16 +18,19 @@ from mmvos.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class GuardedOptimWrapper(OptimWrapper):
-    """mmengine's ``OptimWrapper`` with autocast on any device and a guard against non-finite gradients.
+    """mmengine's ``OptimWrapper`` with autocast on any device and a guard against non-finite
+    gradients.
 
-    The guard looks at the gradients after they have been averaged over the processes, so that all processes decide alike; a step
-    with non-finite gradients is left out and counted. ``NonFiniteLossHook`` names the batch and decides whether to go on.
+    The guard looks at the gradients after they have been averaged over the processes, so that all
+    processes decide alike; a step with non-finite gradients is left out and counted.
+    ``NonFiniteLossHook`` names the batch and decides whether to go on.
 
     Args:
-        dtype: 'float32' (no autocast), 'bfloat16', or 'auto': bfloat16 on a CPU with instructions for it, AMX (a step is about
-            6 times faster there) or AVX512-BF16 (1.3 to 1.9 times), else float32. float16 needs loss scaling: mmengine's
-            ``AmpOptimWrapper`` has it.
-        max_loss: a step on a loss above this, in the mean of all processes, is left out too (SiamMask: 1e4).
+        dtype: 'float32' (no autocast), 'bfloat16', or 'auto': bfloat16 on a CPU with instructions
+            for it, AMX (a step is about 6 times faster there) or AVX512-BF16 (1.3 to 1.9 times),
+            else float32. float16 needs loss scaling: mmengine's ``AmpOptimWrapper`` has it.
+        max_loss: a step on a loss above this, in the mean of all processes, is left out too
+            (SiamMask: 1e4).
         kwargs: see ``OptimWrapper``.
 
     Attributes:
@@ -34,10 +38,15 @@ class GuardedOptimWrapper(OptimWrapper):
         fault: why the last of them was.
     """
 
-    def __init__(self, dtype: str = 'float32', max_loss: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, dtype: str = 'float32', max_loss: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if dtype not in ('float32', 'bfloat16', 'auto'):
-            raise ValueError(f"dtype must be 'float32', 'bfloat16' or 'auto', not {dtype!r}; for float16 use AmpOptimWrapper")
+            raise ValueError(
+                f"dtype must be 'float32', 'bfloat16' or 'auto', not {dtype!r}; for float16 use "
+                f'AmpOptimWrapper'
+            )
         self.dtype = dtype
         self.max_loss = max_loss
         self.left_out = 0
@@ -48,7 +57,9 @@ class GuardedOptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """The context of one forward pass."""
         device = next(model.parameters()).device.type
-        reduced = self.dtype == 'bfloat16' or (self.dtype == 'auto' and device == 'cpu' and _has_fast_bfloat16())
+        reduced = self.dtype == 'bfloat16' or (
+            self.dtype == 'auto' and device == 'cpu' and _has_fast_bfloat16()
+        )
         with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=reduced):
             yield
 
@@ -62,17 +73,29 @@ class GuardedOptimWrapper(OptimWrapper):
 
     def step(self, **kwargs: Any) -> None:
         """Steps the optimizer, unless a gradient is not finite or the loss was too large."""
-        gradients = [p.grad for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
+        gradients = [
+            p.grad
+            for group in self.optimizer.param_groups
+            for p in group['params']
+            if p.grad is not None
+        ]
         finite = torch.stack([gradient.norm() for gradient in gradients]).isfinite().all()
         if finite and not self._too_large:
             super().step(**kwargs)
         else:
             self.left_out += 1
-            self.fault = f'the loss is above {self.max_loss:g}' if finite else 'a gradient is not finite'
+            self.fault = (
+                f'the loss is above {self.max_loss:g}' if finite else 'a gradient is not finite'
+            )
         self._too_large = False
 
 
 def _has_fast_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16; torch 2.4 cannot tell, and that counts as no."""
-    questions = (getattr(torch.cpu, name, bool) for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported'))
+    """Whether this CPU has instructions for bfloat16; torch 2.4 cannot tell, and that counts as
+    no.
+    """
+    questions = (
+        getattr(torch.cpu, name, bool)
+        for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
+    )
     return any(asked() for asked in questions)

@@ -1,4 +1,7 @@
-"""A prompted video model as VOT's supervised run wants a tracker: started on a polygon, then asked for a region in each frame."""
+"""A prompted video model as VOT's supervised run wants a tracker: started on a polygon, then asked
+for a region in each frame.
+"""
+
 from __future__ import annotations
 
 from typing import Any
@@ -18,10 +21,11 @@ _ID = 1
 
 @TASK_UTILS.register_module()
 class SupervisedSegmenter:
-    """Follows one object; see ``SupervisedTracker`` of mmvos.evaluation.vot, whose images are ``Frame``s here.
+    """Follows one object; see ``SupervisedTracker`` of mmvos.evaluation.vot, whose images are
+    ``Frame``s here.
 
-    The region is the polygon that the object's state has (``SiameseTracker``), else the smallest rotated rectangle around the
-    largest part of its mask, else its box.
+    The region is the polygon that the object's state has (``SiameseTracker``), else the smallest
+    rotated rectangle around the largest part of its mask, else its box.
 
     Args:
         model: in evaluation mode.
@@ -45,8 +49,10 @@ class SupervisedSegmenter:
     @torch.no_grad()
     def _step(self, frame: Frame, prompts: Prompts | None) -> NDArray[np.float64]:
         self._state, result = self.model.step(frame, self._state, prompts)
-        found, = result.objects
-        polygon = getattr(self._state[0], 'polygon', None) if isinstance(self._state, tuple) else None
+        (found,) = result.objects
+        polygon = (
+            getattr(self._state[0], 'polygon', None) if isinstance(self._state, tuple) else None
+        )
         if polygon is not None:
             return (np.asarray(polygon, dtype=np.float64) / frame.meta.scale).ravel()
         polygon = mask_polygon(rle.decode(found.mask))

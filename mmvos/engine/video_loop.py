@@ -1,9 +1,12 @@
-"""Loops that test and validate a video model: videos one after the other, frames in order, one result per video.
+"""Loops that test and validate a video model: videos one after the other, frames in order, one
+result per video.
 
-The dataset gives single frames, so that loading runs ahead in workers and memory does not grow with a video's length. A data set
-whose objects are told (``MaskVideoDataset``) has ``prompts``, and its results are label maps; those of supervised runs
-(``VOTDataset``) are lines; those of others are tracks.
+The dataset gives single frames, so that loading runs ahead in workers and memory does not grow with
+a video's length. A data set whose objects are told (``MaskVideoDataset``) has ``prompts``, and its
+results are label maps; those of supervised runs (``VOTDataset``) are lines; those of others are
+tracks.
 """
+
 from __future__ import annotations
 
 import resource
@@ -57,7 +60,8 @@ class _Videos:
     Args:
         model: a ``VideoModel``, possibly wrapped for distributed use.
         dataloader: batches of one frame, the frames of a video contiguous and in order.
-        tuner: adapts the model to each video whose objects are told; None: the model is taken as it is.
+        tuner: adapts the model to each video whose objects are told; None: the model is taken as it
+            is.
     """
 
     def __init__(self, model: Any, dataloader: Any, tuner: Any = None) -> None:
@@ -69,13 +73,20 @@ class _Videos:
         self._started = self._reported = time.perf_counter()
 
     def __iter__(self) -> Iterator[tuple[Any, Iterator[Any]]]:
-        """Yields each video of the data set and the results of its frames (of a supervised run its lines), which must be used up
-        before the next video.
+        """Yields each video of the data set and the results of its frames (of a supervised run its
+        lines), which must be used up before the next video.
         """
         videos = {video.id: video for video in self.dataloader.dataset.videos}
-        for video_id, batches in groupby(self._batches(), key=lambda batch: _meta(batch)['video_id']):
+        for video_id, batches in groupby(
+            self._batches(), key=lambda batch: _meta(batch)['video_id']
+        ):
             video, frames = videos[video_id], self._frames(batches)
-            yield video, self._lines(video, frames) if isinstance(video, SupervisedVideo) else self._results(video, frames)
+            yield (
+                video,
+                self._lines(video, frames)
+                if isinstance(video, SupervisedVideo)
+                else self._results(video, frames),
+            )
 
     def sample(self, video: Any, results: Iterable[Any]) -> VideoSample:
         """What the metrics take for a video."""
@@ -99,9 +110,16 @@ class _Videos:
         if torch.cuda.is_available():
             memory.append(f'{torch.cuda.max_memory_allocated() / _MIB:.0f} MiB of the GPU')
         each = max(self.frames, 1)
-        tuning = f' and {self.tuner.seconds / each:.4f} s online fine-tuning' if self.tuner is not None else ''
-        return (f'{self.frames} frames in {seconds:.1f} s: {seconds / each:.4f} s per frame, of which {self.waited / each:.4f} s '
-                f'waiting for frames{tuning}; peak memory {", ".join(memory)}')
+        tuning = (
+            f' and {self.tuner.seconds / each:.4f} s online fine-tuning'
+            if self.tuner is not None
+            else ''
+        )
+        return (
+            f'{self.frames} frames in {seconds:.1f} s: {seconds / each:.4f} s per frame, of which '
+            f'{self.waited / each:.4f} s '
+            f'waiting for frames{tuning}; peak memory {", ".join(memory)}'
+        )
 
     def _frames(self, batches: Iterable[dict[str, Any]]) -> Iterator[Frame]:
         """The frames of one video; they are counted when they are done with."""
@@ -112,7 +130,9 @@ class _Videos:
             if now - self._reported > _REPORT_SECONDS:
                 self._reported = now
                 rate = self.frames / (now - self._started)
-                MMLogger.get_current_instance().info(f'{self.frames} of {len(self.dataloader)} frames, {rate:.1f} frames/s')
+                MMLogger.get_current_instance().info(
+                    f'{self.frames} of {len(self.dataloader)} frames, {rate:.1f} frames/s'
+                )
 
     def _lines(self, video: SupervisedVideo, frames: Iterable[Frame]) -> Iterator[Any]:
         """Runs the model over one sequence, started again where it has lost the object."""
@@ -123,8 +143,14 @@ class _Videos:
         """Runs the model over one video and yields the results that count."""
         dataset = self.dataloader.dataset
         prompts = dataset.prompts(video) if _is_told(dataset) else None
-        wanted = dataset.wanted_frames(video, prompts) if prompts is not None else range(video.length)
-        results = self.model.run(frames, prompts) if self.tuner is None else self.tuner.run(self.model, frames, prompts)
+        wanted = (
+            dataset.wanted_frames(video, prompts) if prompts is not None else range(video.length)
+        )
+        results = (
+            self.model.run(frames, prompts)
+            if self.tuner is None
+            else self.tuner.run(self.model, frames, prompts)
+        )
         yield from (result for result in results if result.frame_index in wanted)
 
     def _batches(self) -> Iterator[dict[str, Any]]:
@@ -137,7 +163,9 @@ class _Videos:
 
 
 class _LabelMaps(Sequence[NDArray[np.uint8]]):
-    """The label maps of results, made when they are asked for: a video's maps are large, its run lengths are not."""
+    """The label maps of results, made when they are asked for: a video's maps are large, its run
+    lengths are not.
+    """
 
     def __init__(self, results: Sequence[FrameResult]) -> None:
         self._results = results
@@ -156,7 +184,7 @@ def _is_told(dataset: Any) -> bool:
 
 def _meta(batch: dict[str, Any]) -> dict[str, Any]:
     """Meta information of the frame in a batch of one."""
-    sample, = batch['data_samples']
+    (sample,) = batch['data_samples']
     return (sample[0] if hasattr(sample, 'video_data_samples') else sample).metainfo
 
 
@@ -182,12 +210,14 @@ class VideoValLoop(ValLoop):
 class VideoTestLoop(TestLoop):
     """Tests a model: every video through the model, then the evaluator.
 
-    ``store``, when set before ``run``, keeps each finished video at once; the videos that it has already finished (leave them out
-    of the sampler) are evaluated with the others. ``files``, when set, writes the label maps of a data set with prompts, or the
-    lines of supervised runs; they are scored from the files, and the evaluator sees none of them.
+    ``store``, when set before ``run``, keeps each finished video at once; the videos that it has
+    already finished (leave them out of the sampler) are evaluated with the others. ``files``, when
+    set, writes the label maps of a data set with prompts, or the lines of supervised runs; they are
+    scored from the files, and the evaluator sees none of them.
 
     Args:
-        online: config of an ``OnlineFineTuner``, which adapts the model to each video (the model must not be accelerated then).
+        online: config of an ``OnlineFineTuner``, which adapts the model to each video (the model
+            must not be accelerated then).
         kwargs: see mmengine's ``TestLoop``.
 
     Raises:
@@ -226,9 +256,13 @@ class VideoTestLoop(TestLoop):
         return metrics
 
     def _earlier(self) -> Iterator[VideoSample]:
-        """The videos that an earlier run finished; on the main process only, so that each counts once."""
+        """The videos that an earlier run finished; on the main process only, so that each counts
+        once.
+        """
         if self.store is None or self.runner.rank != 0:
             return
         lengths = {video.id: video.length for video in self.dataloader.dataset.videos}
         for video_id in sorted(self.store.finished):
-            yield dict(video_id=video_id, length=lengths[video_id], entries=self.store.read(video_id))
+            yield dict(
+                video_id=video_id, length=lengths[video_id], entries=self.store.read(video_id)
+            )

@@ -1,9 +1,10 @@
 """Binary images with 64 pixels in one word: contours, exact disks and counts at memory speed.
 
-Pure arithmetic. An image is cut to what is set plus a margin of zeros, on a grid of whole words that all cuts
-of one frame share, so two cuts are compared by slicing. Bit b of word column n is the pixel in column 64 n +
-b. Letters: H, W frame; h rows and n words of a cut.
+Pure arithmetic. An image is cut to what is set plus a margin of zeros, on a grid of whole words
+that all cuts of one frame share, so two cuts are compared by slicing. Bit b of word column n is the
+pixel in column 64 n + b. Letters: H, W frame; h rows and n words of a cut.
 """
+
 from __future__ import annotations
 
 import math
@@ -22,8 +23,8 @@ class BitMask:
     """A cut of a binary frame.
 
     Attributes:
-        top: frame row of the first row. left: word column of the first word; both are negative where the
-            margin leaves the frame.
+        top: frame row of the first row. left: word column of the first word; both are negative
+            where the margin leaves the frame.
         words: (h, n) uint64.
         shape: (H, W) of the frame.
     """
@@ -35,7 +36,9 @@ class BitMask:
 
 
 def pack(mask: NDArray[np.bool_], margin: int) -> BitMask:
-    """Cut a (H, W) bool mask to what is set and at least `margin` >= 1 pixels of zeros around it."""
+    """Cut a (H, W) bool mask to what is set and at least `margin` >= 1 pixels of zeros around
+    it.
+    """
     assert mask.ndim == 2 and mask.dtype == bool, (mask.shape, mask.dtype)
     shape = (mask.shape[0], mask.shape[1])
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
@@ -43,9 +46,11 @@ def pack(mask: NDArray[np.bool_], margin: int) -> BitMask:
         return BitMask(0, 0, np.zeros((0, 0), np.uint64), shape)
     side = math.ceil(margin / _BITS)
     first, last = x // _BITS, (x + width - 1) // _BITS  # word columns that hold set pixels
-    packed = np.packbits(mask[y:y + height, first * _BITS:(last + 1) * _BITS], axis=1, bitorder='little')
+    packed = np.packbits(
+        mask[y : y + height, first * _BITS : (last + 1) * _BITS], axis=1, bitorder='little'
+    )
     canvas = np.zeros((height + 2 * margin, (last - first + 1 + 2 * side) * 8), np.uint8)
-    canvas[margin:margin + height, 8 * side:8 * side + packed.shape[1]] = packed
+    canvas[margin : margin + height, 8 * side : 8 * side + packed.shape[1]] = packed
     return BitMask(y - margin, first - side, canvas.view('<u8'), shape)
 
 
@@ -69,9 +74,9 @@ def contour(mask: BitMask) -> BitMask:
         diagonal[:, last_column // _BITS] &= keep
     edge = right | below | diagonal
     if mask.top < 0:
-        edge[:-mask.top] = 0
+        edge[: -mask.top] = 0
     if mask.left < 0:
-        edge[:, :-mask.left] = 0
+        edge[:, : -mask.left] = 0
     return replace(mask, words=edge)
 
 
@@ -80,8 +85,9 @@ def dilate(mask: BitMask, radius: int) -> BitMask:
 
     The cut's margin must be at least `radius` wider than what is set.
     """
-    halves = [math.isqrt(radius * radius - offset * offset)
-              for offset in range(radius + 1)]  # of the disk's rows
+    halves = [
+        math.isqrt(radius * radius - offset * offset) for offset in range(radius + 1)
+    ]  # of the disk's rows
     wide, width = mask.words, 0
     result = np.zeros_like(wide)
     for offset in range(radius, -1, -1):  # from the disk's shortest row to its longest
@@ -111,7 +117,8 @@ def count_shared(first: BitMask, second: BitMask) -> int:
     if bottom <= top or right <= left:
         return 0
     parts = [
-        one.words[top - one.top:bottom - one.top, left - one.left:right - one.left] for one in (first, second)
+        one.words[top - one.top : bottom - one.top, left - one.left : right - one.left]
+        for one in (first, second)
     ]
     return _count(parts[0] & parts[1])
 
@@ -121,8 +128,8 @@ def _count(words: NDArray[np.uint64]) -> int:
 
 
 def _shift(words: NDArray[np.uint64], step: int) -> NDArray[np.uint64]:
-    """Move all pixels `step` columns to the right (0 < |step| < 64); rows run into each other, hence the
-    margin.
+    """Move all pixels `step` columns to the right (0 < |step| < 64); rows run into each other,
+    hence the margin.
     """
     flat = words.ravel()
     if step > 0:

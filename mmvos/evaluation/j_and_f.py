@@ -1,8 +1,11 @@
-"""Region similarity J, contour accuracy F and their statistics over time (DAVIS: Perazzi et al., CVPR 2016).
+"""Region similarity J, contour accuracy F and their statistics over time (DAVIS: Perazzi et al.,
+CVPR 2016).
 
-Pure arithmetic on masks, shared by the DAVIS and YouTube-VOS protocols. A mask is cut to what is set before
-anything is computed; the values are those of the whole frame, bit for bit. Letters: H, W frame; n frames.
+Pure arithmetic on masks, shared by the DAVIS and YouTube-VOS protocols. A mask is cut to what is
+set before anything is computed; the values are those of the whole frame, bit for bit. Letters: H, W
+frame; n frames.
 """
+
 from __future__ import annotations
 
 import math
@@ -52,25 +55,29 @@ def jaccard(first: Region, second: Region) -> float:
     """Intersection over union of two masks of one frame; 1 where both are empty."""
     shared = count_shared(first.mask, second.mask)
     union = first.area + second.area - shared
-    return shared / union if union else 1.
+    return shared / union if union else 1.0
 
 
 def contour_accuracy(prediction: Region, truth: Region) -> float:
-    """F-measure of contour precision and recall; a contour pixel is right within the tolerance of the other
-    contour.
+    """F-measure of contour precision and recall; a contour pixel is right within the tolerance of
+    the other contour.
 
-    1 where both contours are empty (two empty masks, or an empty one and one that fills the frame), 0 where
-    one is.
+    1 where both contours are empty (two empty masks, or an empty one and one that fills the frame),
+    0 where one is.
     """
     if not prediction.length or not truth.length:
         return float(prediction.length == truth.length)
     precision = count_shared(prediction.edge, truth.reach) / prediction.length
     recall = count_shared(truth.edge, prediction.reach) / truth.length
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def j_and_f(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], void: NDArray[np.bool_] | None = None,
-            tolerance: float = TOLERANCE) -> tuple[float, float]:
+def j_and_f(
+    prediction: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
+    void: NDArray[np.bool_] | None = None,
+    tolerance: float = TOLERANCE,
+) -> tuple[float, float]:
     """J and F of one object in one frame.
 
     Args:
@@ -86,8 +93,8 @@ def j_and_f(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], void: NDArr
 
 @dataclass(frozen=True)
 class Statistics:
-    """One measure of one object over time, fractions: mean, share of frames above 0.5, first minus last
-    quarter.
+    """One measure of one object over time, fractions: mean, share of frames above 0.5, first minus
+    last quarter.
     """
 
     mean: float
@@ -98,10 +105,14 @@ class Statistics:
 def statistics(values: NDArray[np.float64]) -> Statistics:
     """Statistics of the values (n,) of n >= 1 frames.
 
-    The four quarters share their edge frames, as in the official code; frame numbers do not overflow at 256.
+    The four quarters share their edge frames, as in the official code; frame numbers do not
+    overflow at 256.
     """
     assert values.ndim == 1 and len(values), values.shape
     edges = np.round(np.linspace(1, len(values), 5) + 1e-10).astype(np.int64) - 1
-    first, last = values[edges[0]:edges[1] + 1], values[edges[3]:edges[4] + 1]
-    return Statistics(mean=float(values.mean()), recall=float((values > _RECALL_THRESHOLD).mean()),
-                      decay=float(first.mean() - last.mean()))
+    first, last = values[edges[0] : edges[1] + 1], values[edges[3] : edges[4] + 1]
+    return Statistics(
+        mean=float(values.mean()),
+        recall=float((values > _RECALL_THRESHOLD).mean()),
+        decay=float(first.mean() - last.mean()),
+    )

@@ -1,6 +1,7 @@
-"""What an evaluation hands back, the same for every protocol: summary values by name, tables, and notes for
-the reader.
+"""What an evaluation hands back, the same for every protocol: summary values by name, tables, and
+notes for the reader.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -1,4 +1,5 @@
 """Work in processes with a progress bar; the number of processes never changes the result."""
+
 from __future__ import annotations
 
 import multiprocessing
@@ -14,23 +15,30 @@ Result = TypeVar('Result')
 _BAR_AFTER_SECONDS = 2
 
 
-def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item], processes: int,
-                     title: str) -> list[Result]:
+def map_in_processes(
+    function: Callable[[Item], Result], items: Sequence[Item], processes: int, title: str
+) -> list[Result]:
     """Results of `function` in the order of `items`; the first error ends the work.
 
     Args:
-        function: a module's function, or a `partial` of one. items: longest work first fills the processes
-            best.
-        processes: 1 stays in this process. title: of the progress bar, which appears after 2 seconds.
+        function: a module's function, or a `partial` of one. items: longest work first fills the
+            processes best.
+        processes: 1 stays in this process. title: of the progress bar, which appears after 2
+            seconds.
     """
     assert processes >= 1, processes
     processes = min(processes, len(items))
     if processes <= 1:
-        return list(tqdm(map(function, items), title, len(items), delay=_BAR_AFTER_SECONDS, leave=False))
-    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods(
-    ) else None  # a child need not import torch again
+        return list(
+            tqdm(map(function, items), title, len(items), delay=_BAR_AFTER_SECONDS, leave=False)
+        )
+    method = (
+        'fork' if 'fork' in multiprocessing.get_all_start_methods() else None
+    )  # a child need not import torch again
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(processes, context, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
+    with ProcessPoolExecutor(
+        processes, context, initializer=cv2.setNumThreads, initargs=(0,)
+    ) as pool:
         try:
             results = pool.map(function, items)
             return list(tqdm(results, title, len(items), delay=_BAR_AFTER_SECONDS, leave=False))

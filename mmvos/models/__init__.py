@@ -1,4 +1,5 @@
 """Video models and their parts."""
+
 from .backbones.crop_features import CropFeatures
 from .backbones.guided_resnet import GuidedResNet
 from .backbones.pyramid_features import PyramidFeatures
@@ -21,8 +22,27 @@ from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
 
 __all__ = [
-    'CropFeatures', 'GuidedResNet', 'InstanceMemory', 'LegacyBBoxHead', 'LegacyBoxCoder', 'LegacyRoIExtractor',
-    'MaskPropagator', 'MaskRefiner', 'MaskTrackRCNN', 'PartTracker', 'PromptedSegmenter', 'PropagationHead',
-    'PyramidFeatures', 'PyramidRoIExtractor', 'RPNHead', 'SiameseAdjust', 'SiameseCorrelation', 'SiameseHead', 'SiameseResNet',
-    'SiameseTracker', 'TrackHead', 'VideoModel', 'VotingMaskHead'
+    'CropFeatures',
+    'GuidedResNet',
+    'InstanceMemory',
+    'LegacyBBoxHead',
+    'LegacyBoxCoder',
+    'LegacyRoIExtractor',
+    'MaskPropagator',
+    'MaskRefiner',
+    'MaskTrackRCNN',
+    'PartTracker',
+    'PromptedSegmenter',
+    'PropagationHead',
+    'PyramidFeatures',
+    'PyramidRoIExtractor',
+    'RPNHead',
+    'SiameseAdjust',
+    'SiameseCorrelation',
+    'SiameseHead',
+    'SiameseResNet',
+    'SiameseTracker',
+    'TrackHead',
+    'VideoModel',
+    'VotingMaskHead',
 ]

@@ -1,8 +1,10 @@
 """PromptedSegmenter: follows the objects that it is told, and gives their masks.
 
-The tracker says how (``MaskPropagator``: MaskTrack and MaskTrack-Box); this class merges the objects, adds prompts, and makes
-results. K objects, H x W the network's frame; prompts and results are in original pixels.
+The tracker says how (``MaskPropagator``: MaskTrack and MaskTrack-Box); this class merges the
+objects, adds prompts, and makes results. K objects, H x W the network's frame; prompts and results
+are in original pixels.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -34,15 +36,20 @@ class PromptedSegmenter(VideoModel):
     Args:
         tracker: config of the tracker; it has the weights.
         data_preprocessor: config of mmdet's ``TrackDataPreprocessor``.
-        merge: 'soft' (odds normalised over the objects), 'hard' (the most certain object takes the pixel, of equal ones the last)
-            or 'hard-first' (of equal ones the first).
+        merge: 'soft' (odds normalised over the objects), 'hard' (the most certain object takes the
+            pixel, of equal ones the last) or 'hard-first' (of equal ones the first).
         init_cfg: mmengine's weight initialisation.
     """
 
     takes_prompts = True
 
-    def __init__(self, tracker: dict[str, Any], data_preprocessor: dict[str, Any], merge: str = 'soft',
-                 init_cfg: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        tracker: dict[str, Any],
+        data_preprocessor: dict[str, Any],
+        merge: str = 'soft',
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(data_preprocessor, True, init_cfg)
         if merge not in ('soft', 'hard', 'hard-first'):
             raise ValueError(f"merge must be 'soft', 'hard' or 'hard-first', not {merge!r}")
@@ -54,8 +61,11 @@ class PromptedSegmenter(VideoModel):
         """No object yet."""
         return ()
 
-    def step(self, frame: Frame, state: tuple[Any, ...], prompts: Prompts | None = None) -> tuple[tuple[Any, ...], FrameResult]:
-        """Finds the known objects in a frame, then adds those of a prompt, whose pixels win; see ``VideoModel.step``.
+    def step(
+        self, frame: Frame, state: tuple[Any, ...], prompts: Prompts | None = None
+    ) -> tuple[tuple[Any, ...], FrameResult]:
+        """Finds the known objects in a frame, then adds those of a prompt, whose pixels win; see
+        ``VideoModel.step``.
 
         A prompt for an id that is known starts that object anew.
 
@@ -73,18 +83,24 @@ class PromptedSegmenter(VideoModel):
                 merged = self._merged(probabilities.float())
             else:
                 guides, exact = _guides(fitted, frame)
-                given, started = self.tracker.start(frame, prompts.ids, guides, exact, _boxes(prompts, frame))
+                given, started = self.tracker.start(
+                    frame, prompts.ids, guides, exact, _boxes(prompts, frame)
+                )
                 together, is_mask = (*state, *started), [False] * len(state) + exact
                 order = sorted(range(len(together)), key=lambda k: together[k].id)
                 state = tuple(together[k] for k in order)
-                merged = self._merged_with(torch.cat([probabilities, given]).float()[order], [is_mask[k] for k in order])
+                merged = self._merged_with(
+                    torch.cat([probabilities, given]).float()[order], [is_mask[k] for k in order]
+                )
             state = self.tracker.commit(state, merged)
         return state, _result(frame, state, merged, prompts)
 
     def remove(self, state: tuple[Any, ...], object_id: int) -> tuple[Any, ...]:
         """The state without an object; see ``VideoModel.remove``."""
         if object_id not in (item.id for item in state):
-            raise ValueError(f'there is no object {object_id} to remove; known are {[item.id for item in state]}')
+            raise ValueError(
+                f'there is no object {object_id} to remove; known are {[item.id for item in state]}'
+            )
         return tuple(item for item in state if item.id != object_id)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
@@ -104,7 +120,8 @@ class PromptedSegmenter(VideoModel):
             backbone.fold_guide()
         super().accelerate(dtype)
         for backbone in backbones:
-            fuse_resnet(backbone, stem=False)  # the guide comes between the stem's convolution and its rectifier
+            # the guide comes between the stem's convolution and its rectifier
+            fuse_resnet(backbone, stem=False)
         for module in self.modules():
             if module not in backbones:
                 fuse_resnet(module)
@@ -120,7 +137,9 @@ class PromptedSegmenter(VideoModel):
         return soft_aggregate(probabilities)[0]
 
     def _merged_with(self, probabilities: Tensor, given: Sequence[bool]) -> Tensor:
-        """What is left (K, H, W) of each object where some are given masks, whose pixels belong to nobody else."""
+        """What is left (K, H, W) of each object where some are given masks, whose pixels belong to
+        nobody else.
+        """
         is_mask = torch.tensor(given, device=probabilities.device)
         found, masks = self._merged(probabilities[~is_mask]), probabilities[is_mask]
         if len(masks):
@@ -136,7 +155,9 @@ def _padded(maps: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def _guides(prompts: Prompts, frame: Frame) -> tuple[Tensor, list[bool]]:
-    """Guides (K, H, W) of prompts in the network's pixels, 0 in the padding, and of each whether it is a mask."""
+    """Guides (K, H, W) of prompts in the network's pixels, 0 in the padding, and of each whether it
+    is a mask.
+    """
     height, width = frame.meta.original_shape
     maps = []
     for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
@@ -145,20 +166,30 @@ def _guides(prompts: Prompts, frame: Frame) -> tuple[Tensor, list[bool]]:
             x1, y1, x2, y2 = (round(value) for value in box)
             x1, y1 = min(x1, width - 1), min(y1, height - 1)  # a fraction of a pixel is a pixel
             mask = np.zeros((height, width), dtype=bool)
-            mask[y1:max(y2, y1 + 1), x1:max(x2, x1 + 1)] = True
+            mask[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)] = True
         maps.append(mask)
     given = torch.from_numpy(np.stack(maps))[:, None].to(frame.image.device, torch.float32)
     if frame.meta.network_shape != (height, width):
-        given = F.interpolate(given, size=frame.meta.network_shape, mode='bilinear', align_corners=False, antialias=True)
-        given = given / given.amax(dim=(2, 3), keepdim=True)  # what is thinner than a pixel is still an object
-    return _padded(2 * given[:, 0] - 1, tuple(frame.image.shape[2:])), [mask is not None for mask in prompts.masks]
+        given = F.interpolate(
+            given,
+            size=frame.meta.network_shape,
+            mode='bilinear',
+            align_corners=False,
+            antialias=True,
+        )
+        # what is thinner than a pixel is still an object
+        given = given / given.amax(dim=(2, 3), keepdim=True)
+    return _padded(2 * given[:, 0] - 1, tuple(frame.image.shape[2:])), [
+        mask is not None for mask in prompts.masks
+    ]
 
 
 def _boxes(prompts: Prompts, frame: Frame) -> list[tuple[float, ...]]:
-    """Boxes xyxy of prompts in the network's pixels: those around the masks, and where there is no mask those given.
+    """Boxes xyxy of prompts in the network's pixels: those around the masks, and where there is no
+    mask those given.
 
-    A given box may reach out of the frame, by the frame's size at most: what a tracker cuts out lies around the box's own middle,
-    not around that of its visible part.
+    A given box may reach out of the frame, by the frame's size at most: what a tracker cuts out
+    lies around the box's own middle, not around that of its visible part.
     """
     height, width = frame.meta.original_shape
     found = []
@@ -168,28 +199,39 @@ def _boxes(prompts: Prompts, frame: Frame) -> list[tuple[float, ...]]:
             box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
         assert box is not None
         sides = (width, height) * 2
-        found.append(tuple(float(min(max(value, -side), 2 * side) * scale)
-                           for value, side, scale in zip(box, sides, frame.meta.scale * 2, strict=True)))
+        found.append(
+            tuple(
+                float(min(max(value, -side), 2 * side) * scale)
+                for value, side, scale in zip(box, sides, frame.meta.scale * 2, strict=True)
+            )
+        )
     return found
 
 
-def _result(frame: Frame, state: Sequence[Any], merged: Tensor, prompts: Prompts | None) -> FrameResult:
-    """The result in original pixels: the most probable object of each pixel, or the background; given masks as they are.
+def _result(
+    frame: Frame, state: Sequence[Any], merged: Tensor, prompts: Prompts | None
+) -> FrameResult:
+    """The result in original pixels: the most probable object of each pixel, or the background;
+    given masks as they are.
 
-    An object's score is what its state says (``SiameseTracker``), where it says nothing the mean probability of its pixels, and 0
-    where it has none.
+    An object's score is what its state says (``SiameseTracker``), where it says nothing the mean
+    probability of its pixels, and 0 where it has none.
     """
     meta, ids = frame.meta, [item.id for item in state]
     height, width = meta.original_shape
-    merged = merged[:, :meta.network_shape[0], :meta.network_shape[1]]
+    merged = merged[:, : meta.network_shape[0], : meta.network_shape[1]]
     if tuple(merged.shape[1:]) != (height, width) and len(merged):
-        merged = F.interpolate(merged[None], size=(height, width), mode='bilinear', align_corners=False, antialias=True)[0]
+        merged = F.interpolate(
+            merged[None], size=(height, width), mode='bilinear', align_corners=False, antialias=True
+        )[0]
     if not len(merged):
         return FrameResult(meta.index, meta.original_shape, ())
     best, index = merged.max(dim=0)
-    winner = torch.where(best > 1 - merged.sum(dim=0), index, -1).cpu().numpy()  # the background's share is the rest
+    # the background's share is the rest
+    winner = torch.where(best > 1 - merged.sum(dim=0), index, -1).cpu().numpy()
     told = () if prompts is None else zip(prompts.ids, prompts.masks, strict=True)
-    for object_id, given in sorted(told, reverse=True):  # where they overlap the lower id has the pixel
+    # where they overlap the lower id has the pixel
+    for object_id, given in sorted(told, reverse=True):
         if given is not None:
             winner[winner == ids.index(object_id)] = -1
             winner[given] = ids.index(object_id)

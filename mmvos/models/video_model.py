@@ -1,7 +1,10 @@
-"""VideoModel: a model that goes through a video frame by frame, with its state passed in and handed back.
+"""VideoModel: a model that goes through a video frame by frame, with its state passed in and handed
+back.
 
-``run`` is the only loop over frames in the project; testing, the demo and online use all go through it.
+``run`` is the only loop over frames in the project; testing, the demo and online use all go through
+it.
 """
+
 from __future__ import annotations
 
 from abc import abstractmethod
@@ -22,7 +25,8 @@ class VideoModel(BaseModel):
 
     Args:
         data_preprocessor: config of the data preprocessor.
-        channels_last: keep weights and features in channels-last order; about 1.7 times faster on CPUs.
+        channels_last: keep weights and features in channels-last order; about 1.7 times faster on
+            CPUs.
         init_cfg: mmengine's weight initialisation.
 
     Attributes:
@@ -31,8 +35,12 @@ class VideoModel(BaseModel):
 
     takes_prompts = False
 
-    def __init__(self, data_preprocessor: dict[str, Any], channels_last: bool = False,
-                 init_cfg: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        data_preprocessor: dict[str, Any],
+        channels_last: bool = False,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.channels_last = channels_last
         self.compute_dtype = torch.float32
@@ -42,12 +50,15 @@ class VideoModel(BaseModel):
         """The state before a video's first frame; it needs no frame and no prompt."""
 
     @abstractmethod
-    def step(self, frame: Frame, state: Any, prompts: Prompts | None = None) -> tuple[Any, FrameResult]:
+    def step(
+        self, frame: Frame, state: Any, prompts: Prompts | None = None
+    ) -> tuple[Any, FrameResult]:
         """Goes on by one frame.
 
         Args:
             frame: the next frame of the video.
-            state: from ``init_state`` or the previous step; it is never changed, so a step can be replayed.
+            state: from ``init_state`` or the previous step; it is never changed, so a step can be
+                replayed.
             prompts: what is said about this frame.
 
         Returns:
@@ -67,11 +78,14 @@ class VideoModel(BaseModel):
         """Losses of one preprocessed training batch."""
 
     @torch.no_grad()
-    def run(self, frames: Iterable[Frame], prompts: Mapping[int, Prompts] | None = None) -> Iterator[FrameResult]:
+    def run(
+        self, frames: Iterable[Frame], prompts: Mapping[int, Prompts] | None = None
+    ) -> Iterator[FrameResult]:
         """Goes through a video and yields the result of each frame as soon as it is there.
 
         Args:
-            frames: the frames in order; they are taken one at a time, so memory does not grow with the video.
+            frames: the frames in order; they are taken one at a time, so memory does not grow with
+                the video.
             prompts: by frame index.
 
         Raises:
@@ -83,35 +97,52 @@ class VideoModel(BaseModel):
             state, result = self.step(frame, state, waiting.pop(frame.meta.index, None))
             yield result
         if waiting:
-            raise ValueError(f'the video has no frame {sorted(waiting)[0]}, for which there is a prompt')
+            raise ValueError(
+                f'the video has no frame {sorted(waiting)[0]}, for which there is a prompt'
+            )
 
     def make_frame(self, batch: dict[str, Any]) -> Frame:
         """Preprocesses a collated batch that holds a single frame.
 
         Args:
-            batch: ``inputs`` and ``data_samples`` as lists of length 1, as the test pipeline and ``pseudo_collate`` give them.
+            batch: ``inputs`` and ``data_samples`` as lists of length 1, as the test pipeline and
+                ``pseudo_collate`` give them.
         """
         batch = self.data_preprocessor(batch, False)
         image = batch['inputs'].flatten(0, -4)  # (1, 1, 3, H, W) or (1, 3, H, W) -> (1, 3, H, W)
         sample = batch['data_samples'][0]
         meta = (sample[0] if hasattr(sample, 'video_data_samples') else sample).metainfo
         sx, sy = meta['scale_factor']
-        return Frame(image, FrameMeta(int(meta['frame_id']), tuple(meta['ori_shape'][:2]), tuple(meta['img_shape'][:2]),
-                                      (float(sx), float(sy))))
+        return Frame(
+            image,
+            FrameMeta(
+                int(meta['frame_id']),
+                tuple(meta['ori_shape'][:2]),
+                tuple(meta['img_shape'][:2]),
+                (float(sx), float(sy)),
+            ),
+        )
 
-    def forward(self, inputs: Tensor, data_samples: list[BaseDataElement] | None = None, mode: str = 'loss') -> dict[str, Tensor]:
-        """Entry of mmengine's training. Videos are tested with ``run``, which carries the state from frame to frame.
+    def forward(
+        self, inputs: Tensor, data_samples: list[BaseDataElement] | None = None, mode: str = 'loss'
+    ) -> dict[str, Tensor]:
+        """Entry of mmengine's training. Videos are tested with ``run``, which carries the state
+        from frame to frame.
 
         Raises:
             RuntimeError: ``mode`` is not 'loss'.
         """
         if mode != 'loss':
-            raise RuntimeError(f"mode {mode!r}: a video model is tested frame by frame with run(); use mmvos.VideoTestLoop")
+            raise RuntimeError(
+                f'mode {mode!r}: a video model is tested frame by frame with run(); use '
+                f'mmvos.VideoTestLoop'
+            )
         assert data_samples is not None
         return self.loss(inputs, data_samples)
 
     def accelerate(self, dtype: torch.dtype = torch.float32) -> VideoModel:
-        """Makes the model faster for evaluation, for good: batch norms folded, channels-last weights, ``dtype`` arithmetic.
+        """Makes the model faster for evaluation, for good: batch norms folded, channels-last
+        weights, ``dtype`` arithmetic.
 
         Args:
             dtype: float32, bfloat16 or float16, for convolutions and linear layers.
@@ -125,7 +156,9 @@ class VideoModel(BaseModel):
         return self
 
     def autocast(self, device: torch.device) -> torch.autocast:
-        """The context in which ``step`` computes: ``compute_dtype``, or what surrounds the model where that is float32."""
+        """The context in which ``step`` computes: ``compute_dtype``, or what surrounds the model
+        where that is float32.
+        """
         reduced = self.compute_dtype != torch.float32
         enabled = reduced or torch.is_autocast_enabled(device.type)
         return torch.autocast(device.type, self.compute_dtype if reduced else None, enabled=enabled)

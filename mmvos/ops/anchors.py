@@ -1,8 +1,11 @@
-"""Anchors of a siamese tracker, and how it chooses among them (Li et al., SiamRPN, CVPR 2018, sections 3.2 and 4.3).
+"""Anchors of a siamese tracker, and how it chooses among them (Li et al., SiamRPN, CVPR 2018,
+sections 3.2 and 4.3).
 
-A search image has n x n cells of 8 pixels with A = 5 anchors each, N = A n n in all; the flat index is anchor * n * n + row * n +
-column. Boxes are (centre x, centre y, width, height) in pixels of the search image. K objects.
+A search image has n x n cells of 8 pixels with A = 5 anchors each, N = A n n in all; the flat index
+is anchor * n * n + row * n + column. Boxes are (centre x, centre y, width, height) in pixels of the
+search image. K objects.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,7 +14,8 @@ import torch
 from torch import Tensor
 
 STRIDE = 8
-SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))  # width, height: ratios .33 .5 1 2 3 of an area of 64 cells
+# width, height: ratios .33 .5 1 2 3 of an area of 64 cells
+SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))
 COUNT = len(SIZES)
 _LONGEST = 16.0  # the logarithm of a side is cut here, so that untrained weights give finite boxes
 Choice = tuple[list[float], float, float]  # box, score and penalty of an anchor
@@ -22,11 +26,12 @@ class Candidates:
     """What the anchors of K search windows say.
 
     Attributes:
-        boxes: (K, N, 4) centre from the window's middle, and size, in pixels of the search window; float64.
+        boxes: (K, N, 4) centre from the window's middle, and size, in pixels of the search window;
+            float64.
         scores: (K, N) probabilities that it is the object.
         penalties: (K, N) in (0, 1], for changes of size and shape.
-        best: (K, T) the anchors with the highest scores after penalties and distance from the middle, the highest first; T = 1
-            where there is no vote.
+        best: (K, T) the anchors with the highest scores after penalties and distance from the
+            middle, the highest first; T = 1 where there is no vote.
     """
 
     boxes: Tensor
@@ -37,7 +42,10 @@ class Candidates:
     def chosen(self) -> list[Choice]:
         """Of each window the best anchor."""
         windows = torch.arange(len(self.best), device=self.best.device)
-        picked = (item[windows, self.best[:, 0]].tolist() for item in (self.boxes, self.scores, self.penalties))
+        picked = (
+            item[windows, self.best[:, 0]].tolist()
+            for item in (self.boxes, self.scores, self.penalties)
+        )
         return list(zip(*picked, strict=True))
 
 
@@ -46,7 +54,8 @@ def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
 
     Args:
         cells: n.
-        center: where the middle cell lies in x and in y; 0 gives boxes relative to the middle of the search image.
+        center: where the middle cell lies in x and in y; 0 gives boxes relative to the middle of
+            the search image.
 
     Returns:
         (N, 4) float64.
@@ -59,11 +68,20 @@ def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
 
 
 def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
-    """Boxes (..., N, 4) of the deltas (..., 4, N): centre offsets in anchor sizes, logarithms of the size ratios."""
+    """Boxes (..., N, 4) of the deltas (..., 4, N): centre offsets in anchor sizes, logarithms of
+    the size ratios.
+    """
     dx, dy, dw, dh = deltas.unbind(dim=-2)
     x, y, width, height = anchors.unbind(dim=-1)
-    return torch.stack([dx * width + x, dy * height + y, dw.clamp(max=_LONGEST).exp() * width,
-                        dh.clamp(max=_LONGEST).exp() * height], dim=-1)
+    return torch.stack(
+        [
+            dx * width + x,
+            dy * height + y,
+            dw.clamp(max=_LONGEST).exp() * width,
+            dh.clamp(max=_LONGEST).exp() * height,
+        ],
+        dim=-1,
+    )
 
 
 def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
@@ -93,6 +111,8 @@ def _change(ratio: Tensor) -> Tensor:
 
 
 def cosine_window(cells: int) -> Tensor:
-    """(N,) float64: for all anchors of a cell the same weight, 1 in the middle of the search image and 0 at its edge."""
+    """(N,) float64: for all anchors of a cell the same weight, 1 in the middle of the search image
+    and 0 at its edge.
+    """
     line = torch.hann_window(cells, periodic=False, dtype=torch.float64)
     return torch.outer(line, line).flatten().repeat(COUNT)

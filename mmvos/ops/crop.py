@@ -1,12 +1,15 @@
 """Crops of frames: the only file that knows crop coordinates.
 
-A *square* is an int64 row (x, y, side) in frame pixels: its left column, its top row and its side; it may reach outside the
-frame. K squares, B frames of H x W pixels, C channels, S x S the size of a crop. Resampling is bilinear with antialiasing
-(``align_corners=False``: the square's edges are the crop's edges), so a crop and its paste are aligned at every scale.
+A *square* is an int64 row (x, y, side) in frame pixels: its left column, its top row and its side;
+it may reach outside the frame. K squares, B frames of H x W pixels, C channels, S x S the size of a
+crop. Resampling is bilinear with antialiasing (``align_corners=False``: the square's edges are the
+crop's edges), so a crop and its paste are aligned at every scale.
 
-A *window* is a square as SiamMask (Wang et al., CVPR 2019) cuts it, as plain ints (x, y, side), its rounding, colours and
-resampling being those that the published weights were made with; a *template* window has 127, a *search* window 255 pixels.
+A *window* is a square as SiamMask (Wang et al., CVPR 2019) cuts it, as plain ints (x, y, side), its
+rounding, colours and resampling being those that the published weights were made with; a *template*
+window has 127, a *search* window 255 pixels.
 """
+
 from __future__ import annotations
 
 import math
@@ -21,7 +24,8 @@ from torch.nn import functional as F
 
 Window = tuple[int, int, int]
 TEMPLATE = 127  # pixels of a template window
-CELL, BORDER_CELLS = 8, 4  # a mask of 127 pixels at cell (y, x) begins at pixel 8 (y - 4), 8 (x - 4) of its search window
+# a mask of 127 pixels at cell (y, x) begins at pixel 8 (y - 4), 8 (x - 4) of its search window
+CELL, BORDER_CELLS = 8, 4
 
 
 def squares_around(boxes: Tensor, context: Tensor | float, smallest: int, largest: int) -> Tensor:
@@ -63,7 +67,11 @@ def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: in
         part = images[frame, None, :, y0:y1, x0:x1].float()
         part = F.pad(part, (x0 - x, x + side - x1, y0 - y, y + side - y1))  # (1, C, side, side)
         crops.append(_resize(part, size, size))
-    return torch.cat(crops) if crops else images.new_zeros(0, images.shape[1], size, size, dtype=torch.float32)
+    return (
+        torch.cat(crops)
+        if crops
+        else images.new_zeros(0, images.shape[1], size, size, dtype=torch.float32)
+    )
 
 
 def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Tensor:
@@ -82,7 +90,9 @@ def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Te
         x0, y0, x1, y1 = _inside(x, y, side, height, width)
         if x0 == x1 or y0 == y1:
             continue
-        frame[y0:y1, x0:x1] = _resize(crop[None, None].float(), side, side)[0, 0, y0 - y:y1 - y, x0 - x:x1 - x]
+        frame[y0:y1, x0:x1] = _resize(crop[None, None].float(), side, side)[
+            0, 0, y0 - y : y1 - y, x0 - x : x1 - x
+        ]
     return frames
 
 
@@ -94,7 +104,9 @@ def square_rois(squares: Tensor, index: Sequence[int]) -> Tensor:
 
 
 def _inside(x: int, y: int, side: int, height: int, width: int) -> tuple[int, int, int, int]:
-    """The part (x0, y0, x1, y1) of a square that lies in the frame; empty where the square lies outside."""
+    """The part (x0, y0, x1, y1) of a square that lies in the frame; empty where the square lies
+    outside.
+    """
     x0, y0 = min(max(x, 0), width), min(max(y, 0), height)
     return x0, y0, max(min(x + side, width), x0), max(min(y + side, height), y0)
 
@@ -102,28 +114,38 @@ def _inside(x: int, y: int, side: int, height: int, width: int) -> tuple[int, in
 def _resize(image: Tensor, height: int, width: int) -> Tensor:
     if image.shape[2:] == (height, width):
         return image
-    return F.interpolate(image, size=(height, width), mode='bilinear', align_corners=False, antialias=True)
+    return F.interpolate(
+        image, size=(height, width), mode='bilinear', align_corners=False, antialias=True
+    )
 
 
 def template_side(width: float, height: float) -> float:
-    """Side, in frame pixels, of the square that the template window shows of an object; not rounded."""
+    """Side, in frame pixels, of the square that the template window shows of an object; not
+    rounded.
+    """
     context = (width + height) / 2
     return math.sqrt((width + context) * (height + context))
 
 
 def search_side(side: float, search_size: int) -> float:
-    """Side, in frame pixels, of what a search window of ``search_size`` pixels shows at the template window's scale."""
+    """Side, in frame pixels, of what a search window of ``search_size`` pixels shows at the
+    template window's scale.
+    """
     scale = TEMPLATE / side
     return side + 2 * ((search_size - TEMPLATE) / 2 / scale)
 
 
 def window_around(center: tuple[float, float], side: float) -> Window:
-    """The window around a point, in whole frame pixels; halves are rounded to even, as the published code does."""
+    """The window around a point, in whole frame pixels; halves are rounded to even, as the
+    published code does.
+    """
     size = max(round(side), 1)
     return round(center[0] - (size + 1) / 2), round(center[1] - (size + 1) / 2), size
 
 
-def cut_window(image: NDArray[np.uint8], window: Window, color: tuple[int, int, int], size: int) -> NDArray[np.uint8]:
+def cut_window(
+    image: NDArray[np.uint8], window: Window, color: tuple[int, int, int], size: int
+) -> NDArray[np.uint8]:
     """Cuts a window out of a frame, bilinearly without antialiasing.
 
     Args:
@@ -143,13 +165,15 @@ def cut_window(image: NDArray[np.uint8], window: Window, color: tuple[int, int, 
     else:
         part = np.empty((side, side, 3), dtype=np.uint8)
         part[:] = color
-        part[y0 - y:y1 - y, x0 - x:x1 - x] = image[y0:y1, x0:x1]
+        part[y0 - y : y1 - y, x0 - x : x1 - x] = image[y0:y1, x0:x1]
     if side == size:
         return part.copy()
     return np.asarray(cv2.resize(part, (size, size)), dtype=np.uint8)
 
 
-def mask_area(center: tuple[float, float], side: int, cell: tuple[int, int], search_size: int) -> tuple[float, float, float]:
+def mask_area(
+    center: tuple[float, float], side: int, cell: tuple[int, int], search_size: int
+) -> tuple[float, float, float]:
     """Where in a frame the mask of 127 search pixels lies that a cell (row, column) predicts.
 
     The published code takes the window to be centred exactly, though ``window_around`` rounds it.
@@ -164,13 +188,21 @@ def mask_area(center: tuple[float, float], side: int, cell: tuple[int, int], sea
         Left, top and side in frame pixels.
     """
     scale = side / search_size
-    left, top = (center[axis] - side / 2 + (cell[1 - axis] - BORDER_CELLS) * CELL * scale for axis in (0, 1))
+    left, top = (
+        center[axis] - side / 2 + (cell[1 - axis] - BORDER_CELLS) * CELL * scale for axis in (0, 1)
+    )
     return left, top, TEMPLATE * scale
 
 
-def paste_mask(mask: NDArray[np.float32], area: tuple[float, float, float], height: int, width: int,
-               outside: float = -1.0) -> NDArray[np.float32]:
-    """Puts the mask of an area into a frame, bilinearly, with the published code's half-pixel-free alignment.
+def paste_mask(
+    mask: NDArray[np.float32],
+    area: tuple[float, float, float],
+    height: int,
+    width: int,
+    outside: float = -1.0,
+) -> NDArray[np.float32]:
+    """Puts the mask of an area into a frame, bilinearly, with the published code's half-pixel-free
+    alignment.
 
     Args:
         mask: (S, S).
@@ -184,13 +216,23 @@ def paste_mask(mask: NDArray[np.float32], area: tuple[float, float, float], heig
     left, top, side = area
     pixels = side / mask.shape[0]  # frame pixels per mask pixel
     shrink_x, shrink_y = (width - 1) / width, (height - 1) / height
-    matrix = np.array([[shrink_x * pixels, 0, left * shrink_x], [0, shrink_y * pixels, top * shrink_y]])
-    pasted = cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
-                            borderValue=outside)
+    matrix = np.array(
+        [[shrink_x * pixels, 0, left * shrink_x], [0, shrink_y * pixels, top * shrink_y]]
+    )
+    pasted = cv2.warpAffine(
+        mask,
+        matrix,
+        (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=outside,
+    )
     return np.asarray(pasted, dtype=np.float32)
 
 
-def cut_cells(features: Tensor, index: Sequence[int], corners: Sequence[tuple[int, int]], size: int) -> Tensor:
+def cut_cells(
+    features: Tensor, index: Sequence[int], corners: Sequence[tuple[int, int]], size: int
+) -> Tensor:
     """Cuts squares of cells out of feature maps; what lies outside is 0.
 
     Args:

@@ -1,4 +1,7 @@
-"""Arithmetic on guides, maps in [-1, 1]: +1 object, -1 background, 0 unknown. K objects, H x W pixels."""
+"""Arithmetic on guides, maps in [-1, 1]: +1 object, -1 background, 0 unknown. K objects, H x W
+pixels.
+"""
+
 from __future__ import annotations
 
 import cv2
@@ -11,7 +14,8 @@ SPECK = 0.05  # parts smaller than this share of the largest part do not count f
 
 
 def guide_boxes(guides: Tensor) -> Tensor:
-    """Tight boxes of the positive pixels, without specks far from the object; the whole frame where there are none.
+    """Tight boxes of the positive pixels, without specks far from the object; the whole frame where
+    there are none.
 
     Args:
         guides: (K, H, W).
@@ -35,9 +39,11 @@ def _box(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 
 def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
-    """Boxes whose width and height differ from those of the frame before by at most a share of them; the centres stay.
+    """Boxes whose width and height differ from those of the frame before by at most a share of
+    them; the centres stay.
 
-    A mask that has lost a part would otherwise make the square around it smaller, in which the part is then not seen any more.
+    A mask that has lost a part would otherwise make the square around it smaller, in which the part
+    is then not seen any more.
 
     Args:
         boxes, last: (K, 4) xyxy, of this frame and of the one before.

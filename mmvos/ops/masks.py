@@ -1,7 +1,9 @@
 """Mask arithmetic: from the mask of a box to the mask of the frame.
 
-N boxes; S x S the resolution of a box's mask; boxes are continuous xyxy in the pixels of the H x W frame.
+N boxes; S x S the resolution of a box's mask; boxes are continuous xyxy in the pixels of the H x W
+frame.
 """
+
 from __future__ import annotations
 
 import math
@@ -10,11 +12,15 @@ import torch
 from torch import Tensor
 
 
-def paste_in_box(probabilities: Tensor, box: Tensor, height: int, width: int) -> tuple[Tensor, int, int]:
-    """Resamples the mask of one box to the pixels that it can reach, bilinearly, with zeros around the mask.
+def paste_in_box(
+    probabilities: Tensor, box: Tensor, height: int, width: int
+) -> tuple[Tensor, int, int]:
+    """Resamples the mask of one box to the pixels that it can reach, bilinearly, with zeros around
+    the mask.
 
-    Equal to sampling the mask over the whole frame with ``grid_sample(align_corners=False, padding_mode='zeros')``; because the
-    sampling is separable it is two small matrix products, and pixels outside the box's neighbourhood are never visited.
+    Equal to sampling the mask over the whole frame with ``grid_sample(align_corners=False,
+    padding_mode='zeros')``; because the sampling is separable it is two small matrix products, and
+    pixels outside the box's neighbourhood are never visited.
 
     Args:
         probabilities: (S, S) float in [0, 1].
@@ -22,7 +28,8 @@ def paste_in_box(probabilities: Tensor, box: Tensor, height: int, width: int) ->
         height, width: H and W.
 
     Returns:
-        (h, w) float, and the row and column of its first pixel. h or w is 0 where the box lies outside the frame.
+        (h, w) float, and the row and column of its first pixel. h or w is 0 where the box lies
+        outside the frame.
     """
     x1, y1, x2, y2 = box.tolist()
     size_y, size_x = probabilities.shape
@@ -36,13 +43,19 @@ def paste_in_box(probabilities: Tensor, box: Tensor, height: int, width: int) ->
 
 
 def _pixel_range(low: float, high: float, size: int) -> tuple[int, int]:
-    """First pixel and one past the last pixel whose centre can lie in [low, high], inside a line of ``size`` pixels."""
+    """First pixel and one past the last pixel whose centre can lie in [low, high], inside a line of
+    ``size`` pixels.
+    """
     first = min(max(math.floor(low), 0), size)
     return first, min(max(math.ceil(high), first), size)
 
 
-def _interpolation(first: int, last: int, start: float, end: float, cells: int, like: Tensor) -> Tensor:
-    """Weights (last - first, cells) of linear interpolation at pixel centres between cell centres, zero outside."""
+def _interpolation(
+    first: int, last: int, start: float, end: float, cells: int, like: Tensor
+) -> Tensor:
+    """Weights (last - first, cells) of linear interpolation at pixel centres between cell centres,
+    zero outside.
+    """
     centers = torch.arange(first, last, dtype=torch.float32, device=like.device) + 0.5
     position = (centers - start) * (cells / max(end - start, 1e-6)) - 0.5  # in cells
     weights = 1 - (position[:, None] - torch.arange(cells, device=like.device)).abs()
@@ -50,7 +63,8 @@ def _interpolation(first: int, last: int, start: float, end: float, cells: int, 
 
 
 def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
-    """Stretches probabilities so that ``threshold`` comes to lie at .5, which is where masks are cut when objects are merged.
+    """Stretches probabilities so that ``threshold`` comes to lie at .5, which is where masks are
+    cut when objects are merged.
 
     Args:
         probabilities: float, any shape; below 0 counts as 0.

@@ -1,7 +1,10 @@
-"""Matching of detections to remembered instances (Yang et al., Video Instance Segmentation, ICCV 2019, equations 1 and 2).
+"""Matching of detections to remembered instances (Yang et al., Video Instance Segmentation, ICCV
+2019, equations 1 and 2).
 
-N detections, M remembered instances. Column 0 of a score matrix is "a new object", column j + 1 is instance j.
+N detections, M remembered instances. Column 0 of a score matrix is "a new object", column j + 1 is
+instance j.
 """
+
 from __future__ import annotations
 
 import torch
@@ -17,18 +20,24 @@ def with_new_object(logits: Tensor) -> Tensor:
 def similarity(first: Tensor, second: Tensor) -> Tensor:
     """Dot products (N, D), (M, D) -> (N, M), in float32 whatever autocast says.
 
-    They are sums of a thousand terms that compete with terms of size 1 in ``match_scores``: at 100 bfloat16 has steps of 0.5.
+    They are sums of a thousand terms that compete with terms of size 1 in ``match_scores``: at 100
+    bfloat16 has steps of 0.5.
     """
     with torch.autocast(first.device.type, enabled=False):
         return first.float() @ second.float().T
 
 
-def match_scores(logits: Tensor, scores: Tensor, ious: Tensor, same_label: Tensor,
-                 weights: tuple[float, float, float]) -> Tensor:
+def match_scores(
+    logits: Tensor,
+    scores: Tensor,
+    ious: Tensor,
+    same_label: Tensor,
+    weights: tuple[float, float, float],
+) -> Tensor:
     """Score of every detection with every instance and with "a new object".
 
-    ``log p + weights[0] * log(score) + weights[1] * IoU + weights[2] * [same label]``, where p is the softmax over the M + 1
-    columns; for "a new object" the IoU is 0 and the labels agree.
+    ``log p + weights[0] * log(score) + weights[1] * IoU + weights[2] * [same label]``, where p is
+    the softmax over the M + 1 columns; for "a new object" the IoU is 0 and the labels agree.
 
     Args:
         logits: (N, M) similarity of the embeddings.
@@ -43,14 +52,20 @@ def match_scores(logits: Tensor, scores: Tensor, ious: Tensor, same_label: Tenso
     assert logits.shape == ious.shape == same_label.shape and scores.shape == logits.shape[:1]
     by_score, by_iou, by_label = weights
     agreement = F.pad(same_label.to(logits.dtype), (1, 0), value=1.0)
-    return (F.log_softmax(with_new_object(logits), dim=1) + by_score * scores.log()[:, None]
-            + by_iou * F.pad(ious, (1, 0)) + by_label * agreement)
+    return (
+        F.log_softmax(with_new_object(logits), dim=1)
+        + by_score * scores.log()[:, None]
+        + by_iou * F.pad(ious, (1, 0))
+        + by_label * agreement
+    )
 
 
 def assign_instances(scores: Tensor) -> Tensor:
-    """Gives each detection its best column; where several want one instance, the highest score wins and the losers vanish.
+    """Gives each detection its best column; where several want one instance, the highest score wins
+    and the losers vanish.
 
-    A loser neither becomes a new object nor tries its second choice; a tie goes to the earlier detection.
+    A loser neither becomes a new object nor tries its second choice; a tie goes to the earlier
+    detection.
 
     Args:
         scores: (N, M + 1) from ``match_scores``.
@@ -62,7 +77,9 @@ def assign_instances(scores: Tensor) -> Tensor:
         return scores.new_zeros(0, dtype=torch.long)
     best, column = scores.max(dim=1)
     rivals = (column[:, None] == column[None, :]) & (column[:, None] > 0)  # (N, N)
-    better = (best[None, :] > best[:, None]) | ((best[None, :] == best[:, None]) & _earlier(len(best), best.device))
+    better = (best[None, :] > best[:, None]) | (
+        (best[None, :] == best[:, None]) & _earlier(len(best), best.device)
+    )
     return column.masked_fill((rivals & better).any(dim=1), -1)
 
 

@@ -1,8 +1,10 @@
-"""Reading a memory of earlier frames by likeness of features (Oh et al., Video Object Segmentation using Space-Time Memory
-Networks, ICCV 2019, section 3.2; likeness by distance: Cheng et al., STCN, NeurIPS 2021, section 3.2).
+"""Reading a memory of earlier frames by likeness of features (Oh et al., Video Object Segmentation
+using Space-Time Memory Networks, ICCV 2019, section 3.2; likeness by distance: Cheng et al., STCN,
+NeurIPS 2021, section 3.2).
 
 K objects; n query positions, N remembered ones; A, V the lengths of keys and values.
 """
+
 from __future__ import annotations
 
 from torch import Tensor

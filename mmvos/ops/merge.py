@@ -1,12 +1,16 @@
 """Merging the masks of objects that were segmented one by one. K objects, H x W pixels."""
+
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
 
-def soft_aggregate(probabilities: Tensor, background: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Normalises the odds of all objects and of the background (Oh et al., RGMP, CVPR 2018, equation 1).
+def soft_aggregate(
+    probabilities: Tensor, background: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Normalises the odds of all objects and of the background (Oh et al., RGMP, CVPR 2018,
+    equation 1).
 
     Args:
         probabilities: (K, H, W) in [0, 1], of each object against the rest.
@@ -24,13 +28,15 @@ def soft_aggregate(probabilities: Tensor, background: Tensor | None = None) -> t
 
 
 def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
-    """Of the objects that claim a pixel (p >= .5) the most certain gets all of it, as in MaskTrack's and SiamMask's public code.
+    """Of the objects that claim a pixel (p >= .5) the most certain gets all of it, as in
+    MaskTrack's and SiamMask's public code.
 
     A loser's pixel is background for it, so that no pixel of a guide is outside [-1, 1].
 
     Args:
         probabilities: (K, H, W) in [0, 1].
-        first_wins: whether of equally certain objects the first gets the pixel, as in SiamMask; else the last, as in MaskTrack.
+        first_wins: whether of equally certain objects the first gets the pixel, as in SiamMask;
+            else the last, as in MaskTrack.
 
     Returns:
         (K, H, W), the winner 1 and everybody else 0.
@@ -40,7 +46,8 @@ def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
     if first_wins:
         winner = probabilities.argmax(dim=0)
     else:
-        winner = len(probabilities) - 1 - probabilities.flip(0).argmax(dim=0)  # argmax gives the first of equal values
+        # argmax gives the first of equal values
+        winner = len(probabilities) - 1 - probabilities.flip(0).argmax(dim=0)
     claimed = probabilities.amax(dim=0) >= 0.5
     numbers = torch.arange(len(probabilities), device=winner.device)[:, None, None]
     return ((numbers == winner) & claimed).to(probabilities.dtype)

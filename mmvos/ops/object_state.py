@@ -1,4 +1,7 @@
-"""ObjectState: what a siamese tracker knows of an object between two frames, and where it looks for it in the next."""
+"""ObjectState: what a siamese tracker knows of an object between two frames, and where it looks for
+it in the next.
+"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -14,13 +17,16 @@ class ObjectState:
 
     Attributes:
         id: its name.
-        center, size: (x, y) and (width, height) of the upright box that is followed, in frame pixels; of a lost object the box
-            in which it was looked for.
+        center, size: (x, y) and (width, height) of the upright box that is followed, in frame
+            pixels; of a lost object the box in which it was looked for.
         kernels: (3, C, a, a), the template in the frame where it was given.
         color: what is put around that frame's edges, and those of all later ones.
-        score: of the anchor chosen in the last frame, 1 in the first; of a lost object that of what was found instead.
-        polygon: four corners: the rotated box of the last mask, or the upright one where that mask is too small.
-        velocity: (x, y) by which the centre moved in the last frame, in frame pixels; 0 where it was not seen.
+        score: of the anchor chosen in the last frame, 1 in the first; of a lost object that of what
+            was found instead.
+        polygon: four corners: the rotated box of the last mask, or the upright one where that mask
+            is too small.
+        velocity: (x, y) by which the centre moved in the last frame, in frame pixels; 0 where it
+            was not seen.
     """
 
     id: int
@@ -33,21 +39,39 @@ class ObjectState:
     velocity: Point = (0.0, 0.0)
 
     def ahead(self, motion: float, height: int, width: int) -> ObjectState:
-        """The state with the centre where it is expected in the next frame (H x W): on by ``motion`` times the velocity."""
+        """The state with the centre where it is expected in the next frame (H x W): on by
+        ``motion`` times the velocity.
+        """
         if motion == 0 or self.velocity == (0.0, 0.0):
             return self
         x, y = self.center
-        return replace(self, center=inside((x + motion * self.velocity[0], y + motion * self.velocity[1]), height, width))
+        return replace(
+            self,
+            center=inside(
+                (x + motion * self.velocity[0], y + motion * self.velocity[1]), height, width
+            ),
+        )
 
     def after(self, before: ObjectState) -> ObjectState:
         """The state with the velocity that brought it here from the state of the frame before."""
-        return replace(self, velocity=(self.center[0] - before.center[0], self.center[1] - before.center[1]))
+        return replace(
+            self, velocity=(self.center[0] - before.center[0], self.center[1] - before.center[1])
+        )
 
     def seen(self, scale: float) -> tuple[float, float, float, float]:
-        """The upright box around the polygon: centre from the state's centre, and size, in frame pixels times ``scale``."""
-        left, top, right, bottom = (f(point[i] for point in self.polygon) for f in (min, max) for i in (0, 1))
+        """The upright box around the polygon: centre from the state's centre, and size, in frame
+        pixels times ``scale``.
+        """
+        left, top, right, bottom = (
+            f(point[i] for point in self.polygon) for f in (min, max) for i in (0, 1)
+        )
         x, y = self.center
-        return ((left + right) / 2 - x) * scale, ((top + bottom) / 2 - y) * scale, (right - left) * scale, (bottom - top) * scale
+        return (
+            ((left + right) / 2 - x) * scale,
+            ((top + bottom) / 2 - y) * scale,
+            (right - left) * scale,
+            (bottom - top) * scale,
+        )
 
 
 def inside(center: Point, height: int, width: int) -> Point:

@@ -1,8 +1,11 @@
-"""What parts of an object say: where each has gone, whether it may be believed, and what they make of the next frame together.
+"""What parts of an object say: where each has gone, whether it may be believed, and what they make
+of the next frame together.
 
-Cheng et al., Fast and Accurate Online Video Object Segmentation via Tracking Parts (FAVOS), CVPR 2018, sections 3.1 and 3.3.
-P parts, n x n cells of a search window, H x W the frame; boxes are rows x1, y1, x2, y2.
+Cheng et al., Fast and Accurate Online Video Object Segmentation via Tracking Parts (FAVOS), CVPR
+2018, sections 3.1 and 3.3. P parts, n x n cells of a search window, H x W the frame; boxes are rows
+x1, y1, x2, y2.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,11 +13,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-NEIGHBOURS, DEVIATIONS = 8, 3.0  # a part strays if it differs from so many by more than so many median deviations
+# a part strays if it differs from so many by more than so many median deviations
+NEIGHBOURS, DEVIATIONS = 8, 3.0
 
 
 def cell_scores(logits: Tensor, anchors: int) -> Tensor:
-    """The best anchor's probability of each cell: (P, n, n) float32, from logits (P, 2A, n, n), first those of the background."""
+    """The best anchor's probability of each cell: (P, n, n) float32, from logits (P, 2A, n, n),
+    first those of the background.
+    """
     both = logits.float().reshape(len(logits), 2, anchors, *logits.shape[2:])
     best: Tensor = both.softmax(dim=1)[:, 1].amax(dim=1)
     return best
@@ -25,16 +31,17 @@ def find_peaks(scores: Tensor, window_influence: float) -> tuple[Tensor, Tensor]
 
     Args:
         scores: (P, n, n) probabilities, n odd.
-        window_influence: share of the nearness to the middle (a cosine window that is 1 there) in the choice, against the score
-            in proportion to the map's highest.
+        window_influence: share of the nearness to the middle (a cosine window that is 1 there) in
+            the choice, against the score in proportion to the map's highest.
 
     Returns:
-        (P, 2) x and y from the middle cell, in cells and fractions of cells (the vertex of a parabola through the cell and its
-        neighbours), and (P,) the score at the cell.
+        (P, 2) x and y from the middle cell, in cells and fractions of cells (the vertex of a
+        parabola through the cell and its neighbours), and (P,) the score at the cell.
     """
     count, cells, _ = scores.shape
     line = torch.hann_window(cells, periodic=False, dtype=scores.dtype, device=scores.device)
-    relative = scores / scores.amax(dim=(1, 2), keepdim=True).clamp(min=1e-9)  # low scores everywhere say where it is too
+    # low scores everywhere say where it is too
+    relative = scores / scores.amax(dim=(1, 2), keepdim=True).clamp(min=1e-9)
     ranks = relative * (1 - window_influence) + torch.outer(line, line) * window_influence
     best = ranks.flatten(1).argmax(dim=1)
     row, column = best // cells, best % cells
@@ -45,14 +52,17 @@ def find_peaks(scores: Tensor, window_influence: float) -> tuple[Tensor, Tensor]
 
 
 def _vertex(lines: Tensor, index: Tensor) -> Tensor:
-    """How far the top of the parabola through a maximum and its two neighbours lies from it: (P,) in [-.5, .5]; 0 at an end.
+    """How far the top of the parabola through a maximum and its two neighbours lies from it: (P,)
+    in [-.5, .5]; 0 at an end.
 
     Args:
         lines: (P, n).
         index: (P,) of each line's maximum.
     """
     last = lines.shape[1] - 1
-    left, middle, right = (lines.gather(1, (index + step).clamp(0, last)[:, None])[:, 0] for step in (-1, 0, 1))
+    left, middle, right = (
+        lines.gather(1, (index + step).clamp(0, last)[:, None])[:, 0] for step in (-1, 0, 1)
+    )
     bend = 2 * middle - left - right
     inner = (index > 0) & (index < last) & (bend > 0)
     return torch.where(inner, (right - left) / (2 * bend).clamp(min=1e-12), 0.0)
@@ -62,7 +72,8 @@ def straying(places: Tensor, moves: Tensor, objects: Tensor, tolerance: Tensor) 
     """Which parts move unlike the parts of the same object around them.
 
     Args:
-        places: (P, 2) where the parts were when they were sampled, which says who is whose neighbour.
+        places: (P, 2) where the parts were when they were sampled, which says who is whose
+            neighbour.
         moves: (P, 2) how far each has moved in this frame.
         objects: (P,) of each part its object's number.
         tolerance: (P,) pixels by which a part may always differ.
@@ -73,7 +84,9 @@ def straying(places: Tensor, moves: Tensor, objects: Tensor, tolerance: Tensor) 
     if not len(places):
         return torch.zeros(0, dtype=torch.bool, device=places.device)
     distance = torch.cdist(places, places)
-    distance = distance.masked_fill(objects[:, None] != objects, torch.inf).fill_diagonal_(torch.inf)
+    distance = distance.masked_fill(objects[:, None] != objects, torch.inf).fill_diagonal_(
+        torch.inf
+    )
     distance, nearest = distance.topk(min(NEIGHBOURS, len(places)), largest=False)
     around = moves[nearest].masked_fill(distance.isinf()[..., None], torch.nan)  # (P, N, 2)
     median = around.nanmedian(dim=1).values
@@ -84,8 +97,11 @@ def straying(places: Tensor, moves: Tensor, objects: Tensor, tolerance: Tensor) 
     return strays
 
 
-def collect_votes(source: Tensor, boxes: Sequence[Sequence[int]], shifts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Moves what a mask shows in each part along with the part, and takes the mean where parts lie over each other.
+def collect_votes(
+    source: Tensor, boxes: Sequence[Sequence[int]], shifts: Sequence[Sequence[int]]
+) -> tuple[Tensor, Tensor]:
+    """Moves what a mask shows in each part along with the part, and takes the mean where parts lie
+    over each other.
 
     Args:
         source: (H, W) in [0, 1], the mask of the frame that the parts are from.
@@ -93,12 +109,14 @@ def collect_votes(source: Tensor, boxes: Sequence[Sequence[int]], shifts: Sequen
         shifts: P times x, y: by how many pixels the part has moved since.
 
     Returns:
-        (H, W) the mean of the parts that cover a pixel, 0 where there is none, and (H, W) how many there are.
+        (H, W) the mean of the parts that cover a pixel, 0 where there is none, and (H, W) how many
+        there are.
     """
     height, width = source.shape
     votes, counts = torch.zeros_like(source), torch.zeros_like(source)
     for (x1, y1, x2, y2), (dx, dy) in zip(boxes, shifts, strict=True):
-        left, right = max(x1, 0, -dx), min(x2, width, width - dx)  # what is in the frame before and after
+        # what is in the frame before and after
+        left, right = max(x1, 0, -dx), min(x2, width, width - dx)
         top, bottom = max(y1, 0, -dy), min(y2, height, height - dy)
         if left < right and top < bottom:
             area = slice(top + dy, bottom + dy), slice(left + dx, right + dx)
@@ -108,7 +126,8 @@ def collect_votes(source: Tensor, boxes: Sequence[Sequence[int]], shifts: Sequen
 
 
 def attended_guide(guide: Tensor, votes: Tensor, counts: Tensor, attention: float) -> Tensor:
-    """The guide of the frame before, turned towards what the parts say; where no part says anything it stays.
+    """The guide of the frame before, turned towards what the parts say; where no part says anything
+    it stays.
 
     Args:
         guide: (H, W) in [-1, 1].

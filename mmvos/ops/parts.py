@@ -1,8 +1,11 @@
-"""Sampling of an object's parts, small squares that lie on its mask (Cheng et al., FAVOS, CVPR 2018, section 3.1).
+"""Sampling of an object's parts, small squares that lie on its mask (Cheng et al., FAVOS, CVPR
+2018, section 3.1).
 
-The object's box is covered with blocks, in each of which squares are drawn at random around pixels of the object; of squares that
-lie in each other few are kept. Boxes are int64 rows x1, y1, x2, y2 in pixels, the right and lower ends not included. P parts.
+The object's box is covered with blocks, in each of which squares are drawn at random around pixels
+of the object; of squares that lie in each other few are kept. Boxes are int64 rows x1, y1, x2, y2
+in pixels, the right and lower ends not included. P parts.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -10,15 +13,20 @@ from numpy.typing import NDArray
 
 Boxes = NDArray[np.int64]
 LEAST_COVERAGE = 0.35  # of a part, by the object
-CROWDED, NESTED = 10, 0.95  # from so many boxes on a block is thinned, where one box lies in another by more than this share
-LOOSEST, STEP = 0.97, 0.02  # share from which all boxes are thinned, and how it goes down until there are few enough
+# from so many boxes on a block is thinned, where one box lies in another by more than this share
+CROWDED, NESTED = 10, 0.95
+# share from which all boxes are thinned, and how it goes down until there are few enough
+LOOSEST, STEP = 0.97, 0.02
 FEW = 2000  # boxes whose overlaps are all kept in memory
-# Shorter side of the object from which a rule holds, side of its blocks, shortest and longest side of a part, in pixels.
+# Shorter side of the object from which a rule holds, side of its blocks, shortest and longest side
+# of a part, in pixels.
 RULES = ((300, 64, 32, 152), (200, 32, 28, 128), (100, 24, 24, 112), (0, 16, 24, 96))
 
 
 def block_rule(shorter: int) -> tuple[int, int, int]:
-    """Side of a block, shortest and longest side of a part, for an object whose box has this shorter side."""
+    """Side of a block, shortest and longest side of a part, for an object whose box has this
+    shorter side.
+    """
     return next((block, low, high) for least, block, low, high in RULES if shorter >= least)
 
 
@@ -31,7 +39,8 @@ def sample_parts(mask: NDArray[np.bool_], most: int, rng: np.random.Generator) -
         rng: the source of all chance.
 
     Returns:
-        (P, 4), 1 <= P <= ``most``: the object's own box where no square fits; none only where there is no object.
+        (P, 4), 1 <= P <= ``most``: the object's own box where no square fits; none only where there
+        is no object.
     """
     if most < 1:
         raise ValueError(f'an object has at least one part, not {most}')
@@ -45,10 +54,10 @@ def sample_parts(mask: NDArray[np.bool_], most: int, rng: np.random.Generator) -
     found = []
     for y in range(top, bottom, block):  # the last block of a row or column may be narrower
         for x in range(left, right, block):
-            pixels = np.argwhere(mask[y:min(y + block, bottom), x:min(x + block, right)])
+            pixels = np.argwhere(mask[y : min(y + block, bottom), x : min(x + block, right)])
             if len(pixels) <= 2:
                 continue
-            centers = pixels[rng.integers(len(pixels), size=block ** 2 // 4)] + (y, x)
+            centers = pixels[rng.integers(len(pixels), size=block**2 // 4)] + (y, x)
             boxes = squares(centers, rng.integers(low, high + 1, size=len(centers)))
             boxes = boxes[valid(boxes, table)]
             found.append(thin(boxes, NESTED) if len(boxes) >= CROWDED else boxes)
@@ -57,26 +66,37 @@ def sample_parts(mask: NDArray[np.bool_], most: int, rng: np.random.Generator) -
 
 
 def squares(centers: NDArray[np.int64], sides: NDArray[np.int64]) -> Boxes:
-    """Squares of odd side, that of an even one being one larger, around pixels (P, 2), row and column: (P, 4)."""
+    """Squares of odd side, that of an even one being one larger, around pixels (P, 2), row and
+    column: (P, 4).
+    """
     half = (sides // 2)[:, None]
     return np.concatenate([centers[:, ::-1] - half, centers[:, ::-1] + half + 1], axis=1)
 
 
 def valid(boxes: Boxes, table: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which boxes lie in the frame and on the object by ``LEAST_COVERAGE``: (P,). The table is that of ``coverage``."""
+    """Which boxes lie in the frame and on the object by ``LEAST_COVERAGE``: (P,). The table is that
+    of ``coverage``.
+    """
     height, width = table.shape[0] - 1, table.shape[1] - 1
-    inside = np.asarray((boxes[:, :2] >= 0).all(axis=1) & (boxes[:, 2:] <= (width, height)).all(axis=1), dtype=np.bool_)
+    inside = np.asarray(
+        (boxes[:, :2] >= 0).all(axis=1) & (boxes[:, 2:] <= (width, height)).all(axis=1),
+        dtype=np.bool_,
+    )
     inside[inside] = _shares(boxes[inside], table) >= LEAST_COVERAGE
     return inside
 
 
 def coverage(mask: NDArray[np.bool_], boxes: Boxes) -> NDArray[np.float64]:
-    """Share of each box's pixels that are the object's, what is outside the frame being nobody's: (P,)."""
+    """Share of each box's pixels that are the object's, what is outside the frame being nobody's:
+    (P,).
+    """
     return _shares(boxes, _sums(mask))
 
 
 def thin(boxes: Boxes, share: float) -> Boxes:
-    """Keeps boxes from below upwards, each of which removes those that lie in it by more than a share of their own area."""
+    """Keeps boxes from below upwards, each of which removes those that lie in it by more than a
+    share of their own area.
+    """
     order = _from_below(boxes)
     kept = []
     while len(order):
@@ -87,7 +107,9 @@ def thin(boxes: Boxes, share: float) -> Boxes:
 
 
 def at_most(boxes: Boxes, most: int) -> Boxes:
-    """Thins boxes with smaller and smaller shares, until there are at most so many; what never overlaps is thinned evenly."""
+    """Thins boxes with smaller and smaller shares, until there are at most so many; what never
+    overlaps is thinned evenly.
+    """
     share = LOOSEST
     while len(boxes) > max(most, FEW) and share > 0:
         boxes = thin(boxes, share)
@@ -100,10 +122,14 @@ def at_most(boxes: Boxes, most: int) -> Boxes:
     while kept.sum() > most and share > 0:
         for i in range(len(boxes)):
             if kept[i]:
-                kept[i + 1:] &= nested[i, i + 1:] <= share
+                kept[i + 1 :] &= nested[i, i + 1 :] <= share
         share -= STEP
     boxes = boxes[kept]
-    return boxes if len(boxes) <= most else boxes[np.linspace(0, len(boxes) - 1, most).round().astype(np.int64)]
+    return (
+        boxes
+        if len(boxes) <= most
+        else boxes[np.linspace(0, len(boxes) - 1, most).round().astype(np.int64)]
+    )
 
 
 def _from_below(boxes: Boxes) -> Boxes:

@@ -1,4 +1,5 @@
 """Rotated boxes of masks, as VOT results need them."""
+
 from __future__ import annotations
 
 import cv2
@@ -14,7 +15,8 @@ def mask_polygon(mask: NDArray[np.bool_], smallest: float = SMALLEST_AREA) -> Po
 
     Args:
         mask: (H, W).
-        smallest: parts whose outline encloses no more than this do not count; a block of w x h pixels has (w - 1)(h - 1).
+        smallest: parts whose outline encloses no more than this do not count; a block of w x h
+            pixels has (w - 1)(h - 1).
 
     Returns:
         Four corners (x, y) in pixel indices, or None where no part is large enough.
@@ -27,7 +29,9 @@ def mask_polygon(mask: NDArray[np.bool_], smallest: float = SMALLEST_AREA) -> Po
 
 
 def mask_box(mask: NDArray[np.bool_]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Centre and size (width, height) of the upright box around the largest part of a mask, which is not empty."""
+    """Centre and size (width, height) of the upright box around the largest part of a mask, which
+    is not empty.
+    """
     part = _largest_part(mask)
     assert part is not None
     x, y, width, height = cv2.boundingRect(part)
@@ -37,7 +41,11 @@ def mask_box(mask: NDArray[np.bool_]) -> tuple[tuple[float, float], tuple[float,
 def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.int32] | None:
     """The outline (n, 1, 2) that encloses most, if there is any."""
     found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[-2]
-    return max((np.asarray(contour, dtype=np.int32) for contour in found), key=cv2.contourArea, default=None)
+    return max(
+        (np.asarray(contour, dtype=np.int32) for contour in found),
+        key=cv2.contourArea,
+        default=None,
+    )
 
 
 def box_polygon(center: tuple[float, float], size: tuple[float, float]) -> Polygon:

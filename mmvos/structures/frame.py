@@ -1,7 +1,10 @@
-"""Frame: one image of a video as the network sees it, with features computed at most once and shared by all objects.
+"""Frame: one image of a video as the network sees it, with features computed at most once and
+shared by all objects.
 
-H, W: the padded network size; h, w: the valid part of it; "original" pixels are those of the file the frame came from.
+H, W: the padded network size; h, w: the valid part of it; "original" pixels are those of the file
+the frame came from.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable

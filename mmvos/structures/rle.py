@@ -1,8 +1,10 @@
 """Run-length encoded masks, the form in which masks leave a video model and stand in results files.
 
-An ``RLE`` is the COCO dict ``{'size': [H, W], 'counts': str}``: the mask in column-major order as alternating runs of 0 and 1,
-compressed as pycocotools does. Everything here is numpy; H, W are the frame's height and width in original pixels.
+An ``RLE`` is the COCO dict ``{'size': [H, W], 'counts': str}``: the mask in column-major order as
+alternating runs of 0 and 1, compressed as pycocotools does. Everything here is numpy; H, W are the
+frame's height and width in original pixels.
 """
+
 from __future__ import annotations
 
 from typing import TypedDict
@@ -33,7 +35,8 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
 
     Args:
         crop: (h, w) bool, the mask inside the rectangle.
-        top, left: position of the crop's first pixel in the frame; the crop must lie inside the frame.
+        top, left: position of the crop's first pixel in the frame; the crop must lie inside the
+            frame.
         height, width: the frame's size.
 
     Raises:
@@ -41,7 +44,9 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
     """
     h, w = crop.shape
     if top < 0 or left < 0 or top + h > height or left + w > width:
-        raise ValueError(f'a crop of {h}x{w} at ({top}, {left}) does not lie inside a frame of {height}x{width}')
+        raise ValueError(
+            f'a crop of {h}x{w} at ({top}, {left}) does not lie inside a frame of {height}x{width}'
+        )
     switches = _switches(crop, top, left, height)
     counts = np.diff(switches[switches < height * width], prepend=0, append=height * width)
     rle = coco_mask.frPyObjects({'size': [height, width], 'counts': counts.tolist()}, height, width)
@@ -51,7 +56,8 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
 def _switches(crop: NDArray[np.bool_], top: int, left: int, height: int) -> NDArray[np.int64]:
     """Positions, in column-major order of the full frame, where the mask changes its value."""
     columns = np.ascontiguousarray(crop.T, dtype=np.int8)  # (w, h)
-    steps = np.diff(columns, axis=1, prepend=0, append=0)  # (w, h + 1), +1 a run begins, -1 it ended
+    # (w, h + 1), +1 a run begins, -1 it ended
+    steps = np.diff(columns, axis=1, prepend=0, append=0)
     column, row = np.nonzero(steps)
     positions = (column + left) * height + row + top
     # A run that reaches the lower edge and goes on at the top of the next column is one run.
@@ -74,7 +80,9 @@ def area(rle: RLE) -> int:
 
 
 def bounding_box(rle: RLE) -> tuple[float, float, float, float]:
-    """Tight box (x1, y1, x2, y2), continuous: a single pixel at the origin has (0, 0, 1, 1); an empty mask (0, 0, 0, 0)."""
+    """Tight box (x1, y1, x2, y2), continuous: a single pixel at the origin has (0, 0, 1, 1); an
+    empty mask (0, 0, 0, 0).
+    """
     x, y, w, h = (float(value) for value in coco_mask.toBbox(_as_bytes(rle)))
     return x, y, x + w, y + h
 

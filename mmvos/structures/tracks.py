@@ -1,8 +1,10 @@
-"""Results: what a video model says about one frame, and the tracks that the frames of a video add up to.
+"""Results: what a video model says about one frame, and the tracks that the frames of a video add
+up to.
 
-N objects in a frame; masks are RLE in original pixels, so a result is small and lives on the CPU. A class-agnostic model
-gives the label ``UNKNOWN_LABEL``.
+N objects in a frame; masks are RLE in original pixels, so a result is small and lives on the CPU. A
+class-agnostic model gives the label ``UNKNOWN_LABEL``.
 """
+
 from __future__ import annotations
 
 from collections import Counter
@@ -50,7 +52,9 @@ class FrameResult:
     objects: tuple[TrackedObject, ...]
 
     def label_map(self) -> NDArray[np.int32]:
-        """(H, W) int32 of object ids, 0 = background; where masks overlap the higher score wins, ties go to the lower id."""
+        """(H, W) int32 of object ids, 0 = background; where masks overlap the higher score wins,
+        ties go to the lower id.
+        """
         ids = np.zeros(self.shape, dtype=np.int32)
         for item in sorted(self.objects, key=lambda o: (o.score, -o.id)):
             ids[decode(item.mask)] = item.id
@@ -91,10 +95,13 @@ class VideoTracks:
         """Adds the result of one frame.
 
         Raises:
-            ValueError: the frame does not belong to the video, or has already been added for one of its objects.
+            ValueError: the frame does not belong to the video, or has already been added for one of
+                its objects.
         """
         if not 0 <= result.frame_index < self.length:
-            raise ValueError(f'frame {result.frame_index} does not belong to a video of {self.length} frames')
+            raise ValueError(
+                f'frame {result.frame_index} does not belong to a video of {self.length} frames'
+            )
         for item in result.objects:
             masks = self._masks.setdefault(item.id, {})
             if result.frame_index in masks:
@@ -112,4 +119,9 @@ class VideoTracks:
         label = min(votes, key=lambda candidate: (-votes[candidate], candidate))
         scores = self._scores[object_id]
         masks = self._masks[object_id]
-        return Track(object_id, label, sum(scores) / len(scores), tuple(masks.get(t) for t in range(self.length)))
+        return Track(
+            object_id,
+            label,
+            sum(scores) / len(scores),
+            tuple(masks.get(t) for t in range(self.length)),
+        )

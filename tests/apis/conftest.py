@@ -1,4 +1,5 @@
 """Fixtures of the tests of apis."""
+
 import pytest
 
 from mmvos.apis import init_model

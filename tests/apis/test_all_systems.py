@@ -1,4 +1,7 @@
-"""One loop of Python over all systems: results of one type, stable ids, objects added and removed on the way, bounded memory."""
+"""One loop of Python over all systems: results of one type, stable ids, objects added and removed
+on the way, bounded memory.
+"""
+
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
@@ -32,7 +35,8 @@ def test_the_same_video_through_all_systems_by_one_loop():
         assert [result.frame_index for result in results] == list(range(LENGTH)), name
         for result in results:
             assert type(result) is FrameResult and result.shape == (HEIGHT, WIDTH), name
-            assert ids_of(result) == ids_of(results[0]) and ids_of(result)[:2] == [1, 2], name  # nothing moves
+            # nothing moves
+            assert ids_of(result) == ids_of(results[0]) and ids_of(result)[:2] == [1, 2], name
             assert result.label_map().shape == (HEIGHT, WIDTH), name
             for item in result.objects:
                 assert rle.decode(item.mask).shape == (HEIGHT, WIDTH) and 0 <= item.score <= 1, name
@@ -70,7 +74,9 @@ def test_objects_are_added_and_removed(system):
     for gone in (1, 9):
         with pytest.raises(ValueError, match=f'no object {gone} to remove'):
             inferencer.remove(gone)
-    with pytest.raises(ValueError, match=r'object 1 was removed from this video.* the next free one is 3'):
+    with pytest.raises(
+        ValueError, match=r'object 1 was removed from this video.* the next free one is 3'
+    ):
         inferencer.add(Prompts((1,), (None,), (BOXES[0],)))
     assert inferencer.add([BOXES[0]]) == (3,)
     inferencer.remove(2)
@@ -90,11 +96,19 @@ def test_a_finder_shows_a_removed_object_no_more_under_any_id():
     for _ in range(2):
         result = inferencer.step(picture(0))
         assert [(item.id, item.mask) for item in result.objects] == [
-            (item.id, item.mask) for item in first.objects if item.id != gone.id]
+            (item.id, item.mask) for item in first.objects if item.id != gone.id
+        ]
     with pytest.raises(ValueError, match=f'no object {gone.id} to remove'):
         inferencer.remove(gone.id)
-    for tell in (inferencer.add, inferencer.start, lambda prompts: inferencer.infer([picture(0)], prompts)):
-        with pytest.raises(ValueError, match='MaskTrackRCNN takes no prompts: it finds the objects of its classes by itself'):
+    for tell in (
+        inferencer.add,
+        inferencer.start,
+        lambda prompts: inferencer.infer([picture(0)], prompts),
+    ):
+        with pytest.raises(
+            ValueError,
+            match='MaskTrackRCNN takes no prompts: it finds the objects of its classes by itself',
+        ):
             tell(BOXES)
 
 
@@ -104,7 +118,11 @@ def size(state: object) -> int:
         return state.numel()
     if isinstance(state, (tuple, list)):
         return sum(size(item) for item in state)
-    return sum(size(getattr(state, field.name)) for field in fields(state)) if is_dataclass(state) else 0
+    return (
+        sum(size(getattr(state, field.name)) for field in fields(state))
+        if is_dataclass(state)
+        else 0
+    )
 
 
 @pytest.mark.parametrize('system', SYSTEMS)

@@ -1,4 +1,5 @@
 """Reading beside the model: ahead, or always the newest."""
+
 from __future__ import annotations
 
 import threading

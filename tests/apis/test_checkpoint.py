@@ -1,4 +1,7 @@
-"""Checkpoints: what mm projects save can be read without running code, and what does not fit is said."""
+"""Checkpoints: what mm projects save can be read without running code, and what does not fit is
+said.
+"""
+
 from __future__ import annotations
 
 import os
@@ -37,8 +40,14 @@ def test_what_mmengine_saves_is_read(tmp_path):
     optimizer.step()  # so that it has a state
     classes = {'classes': ('a', 'b', 'c'), 'category_ids': [4, 2, 9]}
     meta = {'epoch': 3, 'cfg': 'model = dict()', 'dataset_meta': classes}
-    path = _save(tmp_path / 'epoch_3.pth', model, meta=meta, message_hub=hub.state_dict(),
-                 optimizer=optimizer.state_dict(), param_schedulers=[{'last_step': np.int64(3)}])
+    path = _save(
+        tmp_path / 'epoch_3.pth',
+        model,
+        meta=meta,
+        message_hub=hub.state_dict(),
+        optimizer=optimizer.state_dict(),
+        param_schedulers=[{'last_step': np.int64(3)}],
+    )
     checkpoint = read_checkpoint(path)
     assert checkpoint.dataset_meta == classes
     other = _model()
@@ -55,17 +64,28 @@ def test_a_history_with_numpy_arrays_comes_back(tmp_path):
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 def test_plain_weights_and_those_of_parallel_training(tmp_path, prefix):
     model = _model()
-    torch.save({prefix + name: value for name, value in model.state_dict().items()
-                if 'num_batches_tracked' not in name}, tmp_path / 'a.pth')  # torch 0.4.0 counted no batches
+    torch.save(
+        {
+            prefix + name: value
+            for name, value in model.state_dict().items()
+            # torch 0.4.0 counted no batches
+            if 'num_batches_tracked' not in name
+        },
+        tmp_path / 'a.pth',
+    )
     other = _model()
     load_weights(other, read_checkpoint(tmp_path / 'a.pth'))
     assert torch.equal(other.cls.weight, model.cls.weight)
 
 
-@pytest.mark.parametrize('meta, classes', [
-    ({'dataset_meta': {'CLASSES': ('a',), 'PALETTE': [(1, 2, 3)]}}, ('a',)),
-    ({'CLASSES': ['a', 'b']}, ('a', 'b')),
-    ({}, None)])
+@pytest.mark.parametrize(
+    'meta, classes',
+    [
+        ({'dataset_meta': {'CLASSES': ('a',), 'PALETTE': [(1, 2, 3)]}}, ('a',)),
+        ({'CLASSES': ['a', 'b']}, ('a', 'b')),
+        ({}, None),
+    ],
+)
 def test_classes_of_older_files(tmp_path, meta, classes):
     path = _save(tmp_path / 'a.pth', _model(), meta=meta)
     assert read_checkpoint(path).dataset_meta.get('classes') == classes
@@ -90,7 +110,9 @@ def test_getattr_gives_only_the_statistics_of_the_log(tmp_path):
 def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = _save(tmp_path / 'evil.pth', _model(), meta={'hook': _MakesFolder()})
-    with pytest.raises(ValueError, match=r'evil\.pth holds objects other than weights \(posix\.mkdir\)'):
+    with pytest.raises(
+        ValueError, match=r'evil\.pth holds objects other than weights \(posix\.mkdir\)'
+    ):
         read_checkpoint(path)
     assert not (tmp_path / 'made_by_checkpoint').exists()
 
@@ -101,7 +123,9 @@ def test_a_missing_file_is_named():
 
 
 def test_an_unreachable_url_is_named():
-    with pytest.raises(FileNotFoundError, match=r'cannot download the checkpoint http://localhost:9/a\.pth'):
+    with pytest.raises(
+        FileNotFoundError, match=r'cannot download the checkpoint http://localhost:9/a\.pth'
+    ):
         read_checkpoint('http://localhost:9/a.pth')
 
 
@@ -117,7 +141,9 @@ def test_a_damaged_file_is_named(tmp_path, content):
 @pytest.mark.parametrize('content', [[1, 2], {}, {'state_dict': {}}, {'epoch': 3}])
 def test_a_file_without_weights(tmp_path, content):
     torch.save(content, tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match=r'a\.pth holds (no weights|a list, not the weights of a model)'):
+    with pytest.raises(
+        ValueError, match=r'a\.pth holds (no weights|a list, not the weights of a model)'
+    ):
         read_checkpoint(tmp_path / 'a.pth')
 
 
@@ -125,24 +151,37 @@ def test_other_classes_are_said_and_nothing_is_loaded(tmp_path):
     path = _save(tmp_path / 'a.pth', _model(5), meta={'dataset_meta': {'classes': tuple('abcde')}})
     model = _model(3)
     before = model.conv.weight.clone()
-    with pytest.raises(ValueError, match=re.escape(
-            '2 weights have another shape (cls.weight (5, 4) instead of (3, 4), cls.bias (5,) instead of '
-            '(3,)); it was trained for 5 classes; give the config it was trained with')):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            '2 weights have another shape (cls.weight (5, 4) instead of (3, 4), cls.bias (5,) '
+            'instead of '
+            '(3,)); it was trained for 5 classes; give the config it was trained with'
+        ),
+    ):
         load_weights(model, read_checkpoint(path))
     assert torch.equal(model.conv.weight, before)
 
 
 def test_weights_of_another_model_are_said(tmp_path):
     path = _save(tmp_path / 'a.pth', nn.ModuleDict({'head': nn.Linear(2, 2)}))
-    with pytest.raises(ValueError, match=re.escape(
-            '8 weights are missing (conv.weight, conv.bias, bn.weight, ...), 2 weights do not belong to the '
-            'model (head.weight, head.bias)')):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            '8 weights are missing (conv.weight, conv.bias, bn.weight, ...), 2 weights do not '
+            'belong to the '
+            'model (head.weight, head.bias)'
+        ),
+    ):
         load_weights(_model(), read_checkpoint(path))
 
 
 def test_a_safetensors_file_of_half_floats(tmp_path):
     model = _model()
-    half = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    half = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
     save_file(half, tmp_path / 'a.safetensors', metadata={'license': 'Apache-2.0'})
     checkpoint = read_checkpoint(tmp_path / 'a.safetensors')
     assert checkpoint.dataset_meta == {}
@@ -150,7 +189,7 @@ def test_a_safetensors_file_of_half_floats(tmp_path):
     other = _model()
     load_weights(other, checkpoint)
     for name, value in model.state_dict().items():
-        torch.testing.assert_close(other.state_dict()[name], value, rtol=2 ** -11, atol=1e-7)
+        torch.testing.assert_close(other.state_dict()[name], value, rtol=2**-11, atol=1e-7)
 
 
 def test_what_is_no_safetensors_file_is_said(tmp_path):
@@ -158,5 +197,7 @@ def test_what_is_no_safetensors_file_is_said(tmp_path):
     path.write_bytes(b'version https://git-lfs.github.com/spec/v1')
     with pytest.raises(ValueError, match=r'a.safetensors is not a checkpoint, or it is damaged'):
         read_checkpoint(path)
-    with pytest.raises(ValueError, match=r'https://x.y/a.safetensors is a safetensors file, .* download it'):
+    with pytest.raises(
+        ValueError, match=r'https://x.y/a.safetensors is a safetensors file, .* download it'
+    ):
         read_checkpoint('https://x.y/a.safetensors')

@@ -1,4 +1,7 @@
-"""From a source to results: one result per frame as frames come, files that agree, memory that stays."""
+"""From a source to results: one result per frame as frames come, files that agree, memory that
+stays.
+"""
+
 from __future__ import annotations
 
 import gc
@@ -37,7 +40,9 @@ def test_files_agree_with_the_results(tmp_path, model):
     red, green = json.loads((out / 'results.json').read_text())
     assert (red['category_id'], red['score']) == (7, pytest.approx(0.9))
     assert (green['category_id'], green['score']) == (3, pytest.approx(0.2))
-    assert [red['segmentations'], green['segmentations']] == [list(track.masks) for track in tracks.tracks()]
+    assert [red['segmentations'], green['segmentations']] == [
+        list(track.masks) for track in tracks.tracks()
+    ]
     for index in range(5):  # the green bar's score is below the threshold
         labels = np.asarray(Image.open(out / 'masks' / f'{index:05d}.png'))
         np.testing.assert_array_equal(labels, picture(index)[..., 2] > 128)
@@ -47,11 +52,15 @@ def test_files_agree_with_the_results(tmp_path, model):
 
 
 def test_only_the_files_that_are_asked_for(tmp_path, model):
-    list(VideoInferencer(model).infer([picture(0)], out_dir=tmp_path / 'out', png=False, video=False))
+    list(
+        VideoInferencer(model).infer([picture(0)], out_dir=tmp_path / 'out', png=False, video=False)
+    )
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['results.json']
 
 
-@pytest.mark.parametrize('fps, expected', [(None, Fraction(25)), (12.5, Fraction(25, 2)), (NTSC, NTSC)])
+@pytest.mark.parametrize(
+    'fps, expected', [(None, Fraction(25)), (12.5, Fraction(25, 2)), (NTSC, NTSC)]
+)
 def test_frame_rate_of_frames_without_one(tmp_path, model, fps, expected):
     list(VideoInferencer(model).infer([picture(0), picture(1)], out_dir=tmp_path, fps=fps))
     assert open_source(tmp_path / 'overlay.mp4').fps == expected
@@ -61,8 +70,13 @@ def test_frame_names_are_kept(tmp_path, model):
     for name, index in (('shot_2', 1), ('shot_10', 0)):
         Image.fromarray(picture(index)[..., ::-1]).save(tmp_path / f'{name}.png')
     list(VideoInferencer(model).infer(tmp_path, out_dir=tmp_path / 'out', video=False))
-    assert sorted(path.name for path in (tmp_path / 'out/masks').iterdir()) == ['shot_10.png', 'shot_2.png']
-    np.testing.assert_array_equal(Image.open(tmp_path / 'out/masks/shot_10.png'), picture(0)[..., 2] > 128)
+    assert sorted(path.name for path in (tmp_path / 'out/masks').iterdir()) == [
+        'shot_10.png',
+        'shot_2.png',
+    ]
+    np.testing.assert_array_equal(
+        Image.open(tmp_path / 'out/masks/shot_10.png'), picture(0)[..., 2] > 128
+    )
 
 
 def test_a_result_comes_before_the_next_frame_is_taken(model):
@@ -106,7 +120,9 @@ def test_a_writer_that_fails_stops_the_run(tmp_path, model):
     (tmp_path / 'masks').mkdir()
     (tmp_path / 'masks/00001.png').mkdir()
     with pytest.raises(IsADirectoryError, match=r'00001\.png'):
-        list(VideoInferencer(model).infer([picture(index) for index in range(20)], out_dir=tmp_path))
+        list(
+            VideoInferencer(model).infer([picture(index) for index in range(20)], out_dir=tmp_path)
+        )
 
 
 def test_a_missing_source_is_said_at_once(model):
@@ -119,9 +135,13 @@ def _resident_bytes() -> int:
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')  # pytest would keep one for each frame
-@pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='resident memory is read from /proc')
+@pytest.mark.skipif(
+    not Path('/proc/self/statm').exists(), reason='resident memory is read from /proc'
+)
 def test_memory_does_not_grow_with_the_video(tmp_path, model):
-    results = VideoInferencer(model).infer((picture(index) for index in range(2000)), out_dir=tmp_path)
+    results = VideoInferencer(model).infer(
+        (picture(index) for index in range(2000)), out_dir=tmp_path
+    )
     blocks, resident = {}, {}
     for index, _ in enumerate(results):
         if index in (500, 1999):
@@ -134,7 +154,9 @@ def test_memory_does_not_grow_with_the_video(tmp_path, model):
 
 def test_the_pipeline_is_built_once(monkeypatch, model):
     built = []
-    monkeypatch.setattr('mmvos.apis.array_pipeline.Compose', lambda steps: built.append(steps) or Compose(steps))
+    monkeypatch.setattr(
+        'mmvos.apis.array_pipeline.Compose', lambda steps: built.append(steps) or Compose(steps)
+    )
     list(VideoInferencer(model).infer([picture(0), picture(1)]))
     assert len(built) == 1
     assert built[0][0]['transforms'][0]['type'] == 'mmdet.LoadImageFromNDArray'
@@ -147,7 +169,10 @@ def test_init_model_takes_weights_and_classes_from_the_checkpoint(tmp_path):
     meta = {'dataset_meta': {'classes': ('cat', 'dog')}}
     torch.save({'state_dict': weights, 'meta': meta}, tmp_path / 'a.pth')
     model = init_model(config, tmp_path / 'a.pth', 'cpu')
-    assert model.threshold == 50 and model.dataset_meta == {'classes': ('cat', 'dog'), 'category_ids': (1, 2)}
+    assert model.threshold == 50 and model.dataset_meta == {
+        'classes': ('cat', 'dog'),
+        'category_ids': (1, 2),
+    }
     torch.save(weights, tmp_path / 'b.pth')  # says nothing of classes: those of the config
     assert init_model(config, tmp_path / 'b.pth', 'cpu').dataset_meta['classes'] == ('red', 'green')
     del config.test_dataloader.dataset['metainfo']

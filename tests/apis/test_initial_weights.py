@@ -1,4 +1,5 @@
 """Initial weights: which kind of file it is, what starts at random, and what is refused."""
+
 import pytest
 import torch
 from torch import nn
@@ -24,14 +25,22 @@ def test_a_detector_of_other_classes_leaves_the_class_layers_and_the_track_head_
     initial = match_initial_weights(_Model(), _Detector(81).state_dict(), 'coco.pth')
     assert initial.source == 'detector'
     assert set(initial.weights) == {'detector.backbone.0.weight', 'detector.backbone.0.bias'}
-    assert set(initial.random) == {'detector.fc_cls.weight', 'detector.fc_cls.bias', 'track_head.weight', 'track_head.bias'}
+    assert set(initial.random) == {
+        'detector.fc_cls.weight',
+        'detector.fc_cls.bias',
+        'track_head.weight',
+        'track_head.bias',
+    }
 
 
 def test_a_backbone_is_found_by_its_names_and_its_classifier_is_dropped():
     weights = dict(_Detector(6).backbone.state_dict(), **{'fc.weight': torch.zeros(10, 4)})
     weights['0.weight'] = weights['0.weight'].half()
     initial = match_initial_weights(_Model(), weights, 'resnet.pth')
-    assert initial.source == 'backbone' and initial.weights['detector.backbone.0.weight'].dtype == torch.float32
+    assert (
+        initial.source == 'backbone'
+        and initial.weights['detector.backbone.0.weight'].dtype == torch.float32
+    )
 
 
 def test_a_checkpoint_of_the_model_is_taken_whole():
@@ -46,7 +55,9 @@ def test_another_architecture_is_refused_by_name():
     with pytest.raises(ValueError, match=r'coco.pth: detector.backbone.0.weight has another shape'):
         match_initial_weights(_Model(), weights, 'coco.pth')
     with pytest.raises(ValueError, match=r'coco.pth: detector.neck.weight is unknown'):
-        match_initial_weights(_Model(), dict(_Detector(6).state_dict(), **{'neck.weight': torch.zeros(1)}), 'coco.pth')
+        match_initial_weights(
+            _Model(), dict(_Detector(6).state_dict(), **{'neck.weight': torch.zeros(1)}), 'coco.pth'
+        )
     with pytest.raises(ValueError, match='holds no weight that the model knows'):
         match_initial_weights(_Model(), {'x': torch.zeros(1)}, 'coco.pth')
 
@@ -60,5 +71,7 @@ def test_a_backbone_goes_where_the_model_has_one(place):
         inner.add_module(name, nn.Module())
         inner = getattr(inner, name)
     inner.backbone = nn.Sequential(nn.Conv2d(3, 4, 3))
-    initial = match_initial_weights(model, nn.Sequential(nn.Conv2d(3, 4, 3)).state_dict(), 'resnet.pth')
+    initial = match_initial_weights(
+        model, nn.Sequential(nn.Conv2d(3, 4, 3)).state_dict(), 'resnet.pth'
+    )
     assert set(initial.weights) == {f'{place}.backbone.0.weight', f'{place}.backbone.0.bias'}

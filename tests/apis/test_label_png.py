@@ -1,4 +1,5 @@
 """Label images: pixel value = id, DAVIS colors, 16 bits where 255 is not enough."""
+
 from __future__ import annotations
 
 import warnings
@@ -17,7 +18,9 @@ def _result(*ids: int) -> FrameResult:
     for column, object_id in enumerate(ids):
         mask = np.zeros((4, 8), bool)
         mask[:, column] = True
-        objects.append(TrackedObject(object_id, 0, 0.5, (column, 0.0, column + 1.0, 4.0), rle.encode(mask)))
+        objects.append(
+            TrackedObject(object_id, 0, 0.5, (column, 0.0, column + 1.0, 4.0), rle.encode(mask))
+        )
     return FrameResult(0, (4, 8), tuple(objects))
 
 
@@ -48,7 +51,9 @@ def test_ids_above_255_need_16_bits(tmp_path):
 
 
 def test_an_id_above_16_bits_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r'0\.png: object id 65536 does not fit into a label image'):
+    with pytest.raises(
+        ValueError, match=r'0\.png: object id 65536 does not fit into a label image'
+    ):
         _write(tmp_path, '0', _result(65536))
 
 

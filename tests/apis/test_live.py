@@ -1,4 +1,7 @@
-"""A video in the caller's own loop: when objects come, which ids they get, what a mistake leaves, and memory that stays."""
+"""A video in the caller's own loop: when objects come, which ids they get, what a mistake leaves,
+and memory that stays.
+"""
+
 from __future__ import annotations
 
 import gc
@@ -23,7 +26,9 @@ BOX = (3, 2, 19, 14)
 @pytest.fixture
 def inferencer() -> VideoInferencer:
     """An oracle that sees the told objects by their colors."""
-    return VideoInferencer(init_model(tiny.config(dict(data_root='unused'), **tiny.SEGMENTER), device='cpu'))
+    return VideoInferencer(
+        init_model(tiny.config(dict(data_root='unused'), **tiny.SEGMENTER), device='cpu')
+    )
 
 
 def ids_of(result: FrameResult) -> list[int]:
@@ -61,14 +66,21 @@ def test_two_additions_before_a_frame_are_one_and_the_last_word_counts(inference
 def test_a_mistake_is_said_and_the_video_goes_on(inferencer):
     inferencer.start([BOX])
     inferencer.step(FRAME)
-    for frame, sentence in ((FRAME.astype(float), r'frame 1 must be a uint8 array'), ('a.png', 'frame 1 is a str'),
-                            (FRAME[:40], 'frame 1 is 64x40 but the first frame is 64x48')):
+    for frame, sentence in (
+        (FRAME.astype(float), r'frame 1 must be a uint8 array'),
+        ('a.png', 'frame 1 is a str'),
+        (FRAME[:40], 'frame 1 is 64x40 but the first frame is 64x48'),
+    ):
         with pytest.raises(ValueError, match=sentence):
             inferencer.step(frame)
     inferencer.add([(70, 1, 90, 9)])
-    with pytest.raises(ValueError, match='the box prompt of object 2 lies outside the frame of 64x48'):
+    with pytest.raises(
+        ValueError, match='the box prompt of object 2 lies outside the frame of 64x48'
+    ):
         inferencer.step(FRAME)
-    with pytest.raises(ValueError, match=r'add takes objects of the next frame, these are of frames \[0, 4\]'):
+    with pytest.raises(
+        ValueError, match=r'add takes objects of the next frame, these are of frames \[0, 4\]'
+    ):
         inferencer.add({0: [BOX], 4: [BOX]})
     result = inferencer.step(FRAME)
     assert (ids_of(result), result.frame_index) == ([1], 1)
@@ -86,17 +98,32 @@ def test_all_forms_of_prompts_say_the_same(inferencer, tmp_path, form):
     write_label_png(tmp_path / 'first.png', LABELS * (LABELS == 1))
     entry = {'frame': 0, 'id': 1, 'box': list(BOX)}
     (tmp_path / 'prompts.json').write_text(json.dumps([entry]))
-    told = {'Prompts': prompts(1), 'boxes': [BOX], 'labels': LABELS * (LABELS == 1), 'png': tmp_path / 'first.png',
-            'json': str(tmp_path / 'prompts.json'), 'by frame': {0: np.array([BOX], dtype=float)}}[form]
-    result, = inferencer.infer([FRAME], told)
+    told = {
+        'Prompts': prompts(1),
+        'boxes': [BOX],
+        'labels': LABELS * (LABELS == 1),
+        'png': tmp_path / 'first.png',
+        'json': str(tmp_path / 'prompts.json'),
+        'by frame': {0: np.array([BOX], dtype=float)},
+    }[form]
+    (result,) = inferencer.infer([FRAME], told)
     np.testing.assert_array_equal(result.label_map(), LABELS * (LABELS == 1))
 
 
-@pytest.mark.parametrize('told, sentence', [
-    (None, 'say which objects with prompts'), ([], 'say which objects with prompts'), ({-1: [BOX]}, 'from 0 on as keys, not -1'),
-    ({0: 5}, 'prompts cannot be a int; give Prompts, boxes,'), ([[1, 2, 3]], 'box 1 must be four numbers'),
-    (np.zeros((48, 64), int), 'shows no object'), (np.ones((48, 64)), 'must have integers or bool, not float64'),
-    ('gone.png', r'gone\.png is missing'), ('gone.json', r'gone\.json cannot be read')])
+@pytest.mark.parametrize(
+    'told, sentence',
+    [
+        (None, 'say which objects with prompts'),
+        ([], 'say which objects with prompts'),
+        ({-1: [BOX]}, 'from 0 on as keys, not -1'),
+        ({0: 5}, 'prompts cannot be a int; give Prompts, boxes,'),
+        ([[1, 2, 3]], 'box 1 must be four numbers'),
+        (np.zeros((48, 64), int), 'shows no object'),
+        (np.ones((48, 64)), 'must have integers or bool, not float64'),
+        ('gone.png', r'gone\.png is missing'),
+        ('gone.json', r'gone\.json cannot be read'),
+    ],
+)
 def test_what_says_nothing_is_one_sentence(inferencer, told, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
         inferencer.infer([FRAME], told)
@@ -104,7 +131,9 @@ def test_what_says_nothing_is_one_sentence(inferencer, told, sentence):
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')  # pytest would keep one for each frame
-@pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='resident memory is read from /proc')
+@pytest.mark.skipif(
+    not Path('/proc/self/statm').exists(), reason='resident memory is read from /proc'
+)
 def test_memory_does_not_grow_though_objects_come_and_go(inferencer):
     inferencer.start()
     blocks, resident, last = {}, {}, 0
@@ -113,7 +142,7 @@ def test_memory_does_not_grow_though_objects_come_and_go(inferencer):
         if index % 50 == 0:
             if last:
                 inferencer.remove(last)
-            last, = inferencer.add([BOX])
+            (last,) = inferencer.add([BOX])
         assert ids_of(inferencer.step(FRAME)) == [last]
         if index in (300, 1999):
             gc.collect()

@@ -1,4 +1,5 @@
 """Cameras and URLs: a fake camera, a served file, a stream that goes on while the model is busy."""
+
 from __future__ import annotations
 
 import threading
@@ -17,7 +18,9 @@ from .bright_spots import NTSC, picture, write_mp4
 
 
 class Camera:
-    """Stands in for cv2.VideoCapture: camera 0 gives ``length`` pictures, one per 10 ms; there is no other."""
+    """Stands in for cv2.VideoCapture: camera 0 gives ``length`` pictures, one per 10 ms; there is
+    no other.
+    """
 
     length = 30
     opened = 0
@@ -53,13 +56,21 @@ def camera(monkeypatch) -> type[Camera]:
 
 def test_a_camera_drops_what_the_model_has_no_time_for(camera, model):
     source = open_source(0)
-    assert (source.name, round(float(source.fps), 2), source.length, source.timed) == ('camera0', 29.97, None, True)
+    assert (source.name, round(float(source.fps), 2), source.length, source.timed) == (
+        'camera0',
+        29.97,
+        None,
+        True,
+    )
     results = VideoInferencer(model).infer(source)
     places, index = [], -1
-    with pytest.raises(ValueError, match='camera 0 gave no more pictures after 30; was it unplugged'):
+    with pytest.raises(
+        ValueError, match='camera 0 gave no more pictures after 30; was it unplugged'
+    ):
         for index, result in enumerate(results):
             assert result.frame_index == index
-            places.append(int(result.objects[0].box[0]))  # where the square is: the number of the picture
+            # where the square is: the number of the picture
+            places.append(int(result.objects[0].box[0]))
             time.sleep(0.05)
     assert places == sorted(places) and places[-1] == 29 and index < 29
     assert camera.opened == 0  # it was given back
@@ -74,13 +85,18 @@ def test_all_frames_of_a_camera_where_they_are_wanted(camera, model):
 
 
 def test_a_camera_that_is_not_there_is_said(camera):
-    with pytest.raises(ValueError, match='camera 3 cannot be opened; is it connected, free, and may you read it'):
+    with pytest.raises(
+        ValueError, match='camera 3 cannot be opened; is it connected, free, and may you read it'
+    ):
         open_source(3)
 
 
 @pytest.fixture
 def server(tmp_path) -> Iterator[str]:
-    """Serves files of the folder, and at /live motion JPEG that goes on whether it is taken or not, 40 pictures in 0.8 s."""
+    """Serves files of the folder, and at /live motion JPEG that goes on whether it is taken or not,
+    40 pictures in 0.8 s.
+    """
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -130,11 +146,17 @@ def test_of_a_stream_the_newest_frame_is_taken(server, model):
     assert places == sorted(places) and abs(places[-1] - 39) <= 1 and len(places) < 40
 
 
-@pytest.mark.parametrize('url, sentence', [
-    ('ftp://user:secret@example.org/a.mp4', r'ftp://example\.org/a\.mp4 is a URL of a kind that is not read; known are http,'),
-    ('{server}/text.mp4', r'http://127\.0\.0\.1:\d+/text\.mp4 cannot be opened as a video \('),
-    ('file:///none.mp4', r'none\.mp4 does not exist'),
-])
+@pytest.mark.parametrize(
+    'url, sentence',
+    [
+        (
+            'ftp://user:secret@example.org/a.mp4',
+            r'ftp://example\.org/a\.mp4 is a URL of a kind that is not read; known are http,',
+        ),
+        ('{server}/text.mp4', r'http://127\.0\.0\.1:\d+/text\.mp4 cannot be opened as a video \('),
+        ('file:///none.mp4', r'none\.mp4 does not exist'),
+    ],
+)
 def test_a_url_that_gives_no_video_is_said_without_its_password(tmp_path, server, url, sentence):
     (tmp_path / 'text.mp4').write_text('no video' * 100)
     with pytest.raises((ValueError, FileNotFoundError), match=sentence) as caught:
@@ -165,5 +187,7 @@ def test_a_stream_that_breaks_off_is_said(monkeypatch, server):
     opened = av.open(f'{server}/live')
     monkeypatch.setattr('mmvos.apis.sources._container', lambda *_: Broken(opened))
     list(zip(source, range(1)))  # the first reading takes the container that is open
-    with pytest.raises(ValueError, match=r'/live: no frame came after 2 of them \(Connection timed out\)'):
+    with pytest.raises(
+        ValueError, match=r'/live: no frame came after 2 of them \(Connection timed out\)'
+    ):
         list(source)

@@ -1,4 +1,5 @@
 """Overlay video: frame rate, count, size, colors."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -18,7 +19,7 @@ from .bright_spots import NTSC
 
 def _square(object_id: int, left: int, score: float = 0.9) -> TrackedObject:
     mask = np.zeros((120, 160), bool)
-    mask[50:90, left:left + 40] = True
+    mask[50:90, left : left + 40] = True
     code = rle.encode(mask)
     return TrackedObject(object_id, object_id - 1, score, rle.bounding_box(code), code)
 
@@ -27,7 +28,9 @@ def _gray(height: int = 120, width: int = 160) -> np.ndarray:
     return np.full((height, width, 3), 100, np.uint8)
 
 
-@pytest.mark.parametrize('fps', [NTSC, Fraction(25), Fraction(24000, 1001), Fraction(6), Fraction(2997, 100)])
+@pytest.mark.parametrize(
+    'fps', [NTSC, Fraction(25), Fraction(24000, 1001), Fraction(6), Fraction(2997, 100)]
+)
 def test_rate_and_count_survive_encoding(tmp_path, fps):
     with OverlayVideo(tmp_path / 'o.mp4', fps) as writer:
         for index in range(50):
@@ -50,7 +53,7 @@ def test_odd_sizes_grow_by_one_pixel(tmp_path):
     image[:, -1] = 250
     with OverlayVideo(tmp_path / 'o.mp4', NTSC) as writer:
         writer.write('', image, FrameResult(0, (121, 161), ()))
-    (_, frame), = open_source(tmp_path / 'o.mp4')
+    ((_, frame),) = open_source(tmp_path / 'o.mp4')
     assert frame.shape == (122, 162, 3)
     assert frame[:, -1].mean() > 200  # the last column is repeated, not black
 
@@ -74,7 +77,8 @@ def test_an_object_is_tinted_in_its_color_and_the_rest_is_untouched():
     for object_id, left in ((1, 20), (7, 100)):
         expected = 0.55 * 100 + 0.45 * np.array(color_of(object_id))
         np.testing.assert_allclose(drawn[75, left + 20], expected, atol=1)
-        np.testing.assert_allclose(drawn[89, left + 20], color_of(object_id), atol=20)  # the smoothed contour
+        # the smoothed contour
+        np.testing.assert_allclose(drawn[89, left + 20], color_of(object_id), atol=20)
     assert (drawn[95:] == 100).all() and (drawn[:20] == 100).all()
 
 
@@ -96,7 +100,8 @@ def test_names_stay_inside_the_frame_and_names_differ():
 def test_names_of_near_objects_do_not_cover_each_other():
     both = FrameResult(0, (120, 160), (_square(1, 60), _square(2, 64)))
     drawn = draw_overlay(_gray(), both, ('cat', 'dog'))
-    plates = []  # rows outside the masks with the colored edge of a plate, which is three pixels wide
+    # rows outside the masks with the colored edge of a plate, which is three pixels wide
+    plates = []
     for object_id in (1, 2):
         rows = np.nonzero((drawn == color_of(object_id)).all(axis=2).sum(axis=1) >= 3)[0]
         plates.append(set(rows[(rows < 50) | (rows >= 90)]))

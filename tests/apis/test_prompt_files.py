@@ -1,4 +1,7 @@
-"""Prompts from a label image, from boxes and from prompts.json: what they become, and what is refused in one sentence."""
+"""Prompts from a label image, from boxes and from prompts.json: what they become, and what is
+refused in one sentence.
+"""
+
 from __future__ import annotations
 
 import json
@@ -32,18 +35,28 @@ def test_a_palette_image_gives_its_ids(tmp_path):
 
 @pytest.mark.parametrize('mode', ['L', '1'])
 def test_a_black_and_white_image_is_object_1(tmp_path, mode):
-    Image.fromarray((255 * (LABELS > 0)).astype(np.uint8)).convert(mode).save(tmp_path / 'first.png')
+    Image.fromarray((255 * (LABELS > 0)).astype(np.uint8)).convert(mode).save(
+        tmp_path / 'first.png'
+    )
     prompts = read_mask_prompts(tmp_path / 'first.png')
     assert prompts.ids == (1,)
     np.testing.assert_array_equal(prompts.masks[0], LABELS > 0)
 
 
-@pytest.mark.parametrize('pixels, suffix, message', [
-    (np.zeros((4, 4), np.uint8), 'png', r'm\.png shows no object'),
-    (np.arange(60, dtype=np.uint8).reshape(6, 10), 'png', r'm\.png is a gray image .* soft mask'),
-    (np.array([[0, 128, 255]], np.uint8), 'png', r'm\.png is a gray image .* soft mask'),
-    (255 * (LABELS > 0).astype(np.uint8), 'jpg', r'm\.jpg is a gray image .* soft mask'),
-    (np.zeros((4, 4, 3), np.uint8), 'png', r'm\.png is a RGB image')])
+@pytest.mark.parametrize(
+    'pixels, suffix, message',
+    [
+        (np.zeros((4, 4), np.uint8), 'png', r'm\.png shows no object'),
+        (
+            np.arange(60, dtype=np.uint8).reshape(6, 10),
+            'png',
+            r'm\.png is a gray image .* soft mask',
+        ),
+        (np.array([[0, 128, 255]], np.uint8), 'png', r'm\.png is a gray image .* soft mask'),
+        (255 * (LABELS > 0).astype(np.uint8), 'jpg', r'm\.jpg is a gray image .* soft mask'),
+        (np.zeros((4, 4, 3), np.uint8), 'png', r'm\.png is a RGB image'),
+    ],
+)
 def test_what_is_no_label_image(tmp_path, pixels, suffix, message):
     Image.fromarray(pixels).save(tmp_path / f'm.{suffix}')
     with pytest.raises(ValueError, match=message):
@@ -56,10 +69,16 @@ def test_boxes_are_objects_1_2_and_so_on():
     assert prompts.boxes == ((1, 2.5, 10, 20), (0, 0, 3, 4))
 
 
-@pytest.mark.parametrize('text, message', [
-    ('1,2,3', "the box '1,2,3' must be four numbers"), ('a,b,c,d', "the box 'a,b,c,d' must be four numbers"),
-    ('10,10,10,20', "the box '10,10,10,20' has no area"), ('10,10,5,20', 'left, top, right, bottom'),
-    ('nan,0,1,1', 'has no area')])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('1,2,3', "the box '1,2,3' must be four numbers"),
+        ('a,b,c,d', "the box 'a,b,c,d' must be four numbers"),
+        ('10,10,10,20', "the box '10,10,10,20' has no area"),
+        ('10,10,5,20', 'left, top, right, bottom'),
+        ('nan,0,1,1', 'has no area'),
+    ],
+)
 def test_what_is_no_box(text, message):
     with pytest.raises(ValueError, match=message):
         box_prompts([text])
@@ -69,9 +88,17 @@ def test_a_file_of_prompts(tmp_path):
     (tmp_path / 'masks').mkdir()
     write_label_png(tmp_path / 'masks/all.png', LABELS)
     Image.fromarray((255 * (LABELS == 1)).astype(np.uint8)).save(tmp_path / 'masks/one.png')
-    prompts = read_prompts(write(tmp_path, [
-        {'frame': 7, 'id': 5, 'mask': 'masks/one.png'}, {'frame': 0, 'id': 2, 'box': [1, 2, 3, 4.5]},
-        {'frame': 0, 'id': 3, 'mask': 'masks/all.png'}, {'frame': 7, 'id': 2, 'box': [5, 6, 7, 8]}]))
+    prompts = read_prompts(
+        write(
+            tmp_path,
+            [
+                {'frame': 7, 'id': 5, 'mask': 'masks/one.png'},
+                {'frame': 0, 'id': 2, 'box': [1, 2, 3, 4.5]},
+                {'frame': 0, 'id': 3, 'mask': 'masks/all.png'},
+                {'frame': 7, 'id': 2, 'box': [5, 6, 7, 8]},
+            ],
+        )
+    )
     assert list(prompts) == [0, 7]
     assert (prompts[0].ids, prompts[7].ids) == ((2, 3), (5, 2))
     assert prompts[0].boxes == ((1, 2, 3, 4.5), None) and prompts[7].boxes == (None, (5, 6, 7, 8))
@@ -82,24 +109,49 @@ def test_a_file_of_prompts(tmp_path):
 BOX = [0, 0, 5, 5]
 
 
-@pytest.mark.parametrize('entries, message', [
-    ([], r'must hold a list of prompts'),
-    ({'frame': 0, 'id': 1, 'box': BOX}, r'must hold a list of prompts'),
-    ([5], r'entry 0 is no object'),
-    ([{'frame': 0, 'id': 1, 'point': [3, 4]}], r'entry 0: points are not supported; give a box or a mask'),
-    ([{'frame': 0, 'id': 1, 'box': BOX}, {'frame': 0, 'id': 2, 'bbox': BOX}], r"entry 1 has 'bbox'"),
-    ([{'frame': 0, 'id': 1}], r'entry 0 must have either a box or a mask'),
-    ([{'frame': 0, 'id': 1, 'box': BOX, 'mask': 'a.png'}], r'entry 0 must have either a box or a mask'),
-    ([{'frame': -1, 'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is -1'),
-    ([{'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is None'),
-    ([{'frame': 0, 'id': 0, 'box': BOX}], r'id must be a whole number from 1 to 255, it is 0'),
-    ([{'frame': 0, 'id': 256, 'box': BOX}], r'id must be a whole number from 1 to 255, it is 256'),
-    ([{'frame': 0, 'id': True, 'box': BOX}], r'id must be a whole number from 1 to 255, it is True'),
-    ([{'frame': 0, 'id': 1, 'box': [1, 2]}], r'entry 0: the box must be four numbers'),
-    ([{'frame': 0, 'id': 1, 'box': [3, 0, 1, 9]}], r'entry 0: the box has no area'),
-    ([{'frame': 2, 'id': 1, 'box': BOX}, {'frame': 2, 'id': 1, 'box': BOX}], r'entry 1: a second prompt for object 1 in frame 2'),
-    ([{'frame': 0, 'id': 1, 'mask': 'gone.png'}], r'gone\.png is missing'),
-    ([{'frame': 0, 'id': 2, 'mask': 'all.png'}], r'all\.png shows the objects 1, 3, not object 2')])
+@pytest.mark.parametrize(
+    'entries, message',
+    [
+        ([], r'must hold a list of prompts'),
+        ({'frame': 0, 'id': 1, 'box': BOX}, r'must hold a list of prompts'),
+        ([5], r'entry 0 is no object'),
+        (
+            [{'frame': 0, 'id': 1, 'point': [3, 4]}],
+            r'entry 0: points are not supported; give a box or a mask',
+        ),
+        (
+            [{'frame': 0, 'id': 1, 'box': BOX}, {'frame': 0, 'id': 2, 'bbox': BOX}],
+            r"entry 1 has 'bbox'",
+        ),
+        ([{'frame': 0, 'id': 1}], r'entry 0 must have either a box or a mask'),
+        (
+            [{'frame': 0, 'id': 1, 'box': BOX, 'mask': 'a.png'}],
+            r'entry 0 must have either a box or a mask',
+        ),
+        ([{'frame': -1, 'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is -1'),
+        ([{'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is None'),
+        ([{'frame': 0, 'id': 0, 'box': BOX}], r'id must be a whole number from 1 to 255, it is 0'),
+        (
+            [{'frame': 0, 'id': 256, 'box': BOX}],
+            r'id must be a whole number from 1 to 255, it is 256',
+        ),
+        (
+            [{'frame': 0, 'id': True, 'box': BOX}],
+            r'id must be a whole number from 1 to 255, it is True',
+        ),
+        ([{'frame': 0, 'id': 1, 'box': [1, 2]}], r'entry 0: the box must be four numbers'),
+        ([{'frame': 0, 'id': 1, 'box': [3, 0, 1, 9]}], r'entry 0: the box has no area'),
+        (
+            [{'frame': 2, 'id': 1, 'box': BOX}, {'frame': 2, 'id': 1, 'box': BOX}],
+            r'entry 1: a second prompt for object 1 in frame 2',
+        ),
+        ([{'frame': 0, 'id': 1, 'mask': 'gone.png'}], r'gone\.png is missing'),
+        (
+            [{'frame': 0, 'id': 2, 'mask': 'all.png'}],
+            r'all\.png shows the objects 1, 3, not object 2',
+        ),
+    ],
+)
 def test_what_is_no_file_of_prompts(tmp_path, entries, message):
     write_label_png(tmp_path / 'all.png', LABELS)
     with pytest.raises(ValueError, match=message):

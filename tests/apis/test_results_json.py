@@ -1,4 +1,5 @@
 """results.json equals the tracks that ``VideoTracks`` collects in memory."""
+
 from __future__ import annotations
 
 import json
@@ -27,23 +28,44 @@ def _write(path, frames, **options) -> list:
 
 def test_equal_to_the_tracks_in_memory_byte_for_byte(tmp_path):
     rng = np.random.default_rng(1)
-    frames = [[_object(object_id, int(rng.integers(3)), float(rng.random()), index)
-               for object_id in (12, 3, 7, 100) if rng.random() < 0.6] for index in range(40)]
+    frames = [
+        [
+            _object(object_id, int(rng.integers(3)), float(rng.random()), index)
+            for object_id in (12, 3, 7, 100)
+            if rng.random() < 0.6
+        ]
+        for index in range(40)
+    ]
     _write(tmp_path / 'results.json', frames, category_ids=(5, 1, 9), video_id=4)
     tracks = VideoTracks(len(frames))
     for index, objects in enumerate(frames):
         tracks.add(FrameResult(index, (6, 5), tuple(objects)))
-    expected, _ = write_results(result_entries(4, tracks.tracks(), (5, 1, 9)), tmp_path / 'expected')
+    expected, _ = write_results(
+        result_entries(4, tracks.tracks(), (5, 1, 9)), tmp_path / 'expected'
+    )
     assert (tmp_path / 'results.json').read_bytes() == expected.read_bytes()
-    assert {path.name for path in tmp_path.iterdir()} == {'results.json', 'expected.json', 'expected.zip'}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'results.json',
+        'expected.json',
+        'expected.zip',
+    }
 
 
 def test_track_summary_of_the_spec(tmp_path):
-    # Spec V8: scores .9, .8, .4, labels 3, 5, 5 -> score .7, the category of label 5; labels 3, 5 -> 3.
-    frames = [[_object(1, 3, .9), _object(2, 5, .5)], [_object(1, 5, .8)], [],
-              [_object(1, 5, .4), _object(2, 3, .5)]]
+    # Spec V8: scores .9, .8, .4, labels 3, 5, 5 -> score .7, the category of label 5; labels 3, 5
+    # -> 3.
+    frames = [
+        [_object(1, 3, 0.9), _object(2, 5, 0.5)],
+        [_object(1, 5, 0.8)],
+        [],
+        [_object(1, 5, 0.4), _object(2, 3, 0.5)],
+    ]
     first, second = _write(tmp_path / 'r.json', frames, category_ids=tuple(range(10, 20)))
-    assert first['score'] == pytest.approx(0.7) and first['category_id'] == 15 and first['video_id'] == 1
+    assert (
+        first['score'] == pytest.approx(0.7)
+        and first['category_id'] == 15
+        and first['video_id'] == 1
+    )
     assert [mask is not None for mask in first['segmentations']] == [True, True, False, True]
     assert second['category_id'] == 13
     assert [mask is not None for mask in second['segmentations']] == [True, False, False, True]
@@ -51,7 +73,7 @@ def test_track_summary_of_the_spec(tmp_path):
 
 
 def test_absent_at_both_ends(tmp_path):
-    track, = _write(tmp_path / 'r.json', [[], [], [_object(1, 0, .5)], []], category_ids=(1,))
+    (track,) = _write(tmp_path / 'r.json', [[], [], [_object(1, 0, 0.5)], []], category_ids=(1,))
     assert [mask is not None for mask in track['segmentations']] == [False, False, True, False]
 
 
@@ -60,26 +82,32 @@ def test_nothing_found_is_an_empty_list(tmp_path, frames):
     assert _write(tmp_path / 'r.json', frames, category_ids=(1,)) == []
 
 
-@pytest.mark.parametrize('label, category_ids, expected', [
-    (-1, (), 1), (-1, (8, 9), 1), (4, (), 5), (1, (8, 9), 9)])
+@pytest.mark.parametrize(
+    'label, category_ids, expected', [(-1, (), 1), (-1, (8, 9), 1), (4, (), 5), (1, (8, 9), 9)]
+)
 def test_categories(tmp_path, label, category_ids, expected):
-    track, = _write(tmp_path / 'r.json', [[_object(1, label, .5)]], category_ids=category_ids)
+    (track,) = _write(tmp_path / 'r.json', [[_object(1, label, 0.5)]], category_ids=category_ids)
     assert track['category_id'] == expected
 
 
 def test_a_label_without_category(tmp_path):
-    with pytest.raises(ValueError, match=r'r\.json: object 1 has label 2, but there are 2 categories'):
-        _write(tmp_path / 'r.json', [[_object(1, 2, .5)]], category_ids=(8, 9))
+    with pytest.raises(
+        ValueError, match=r'r\.json: object 1 has label 2, but there are 2 categories'
+    ):
+        _write(tmp_path / 'r.json', [[_object(1, 2, 0.5)]], category_ids=(8, 9))
 
 
 def test_an_error_leaves_the_frames_so_far(tmp_path):
-    with pytest.raises(RuntimeError, match='power'), ResultsJson(tmp_path / 'r.json', (1,)) as writer:
-        writer.write('', NO_IMAGE, FrameResult(0, (6, 5), (_object(1, 0, .5),)))
+    with (
+        pytest.raises(RuntimeError, match='power'),
+        ResultsJson(tmp_path / 'r.json', (1,)) as writer,
+    ):
+        writer.write('', NO_IMAGE, FrameResult(0, (6, 5), (_object(1, 0, 0.5),)))
         raise RuntimeError('power')
-    track, = json.loads((tmp_path / 'r.json').read_text())
+    (track,) = json.loads((tmp_path / 'r.json').read_text())
     assert len(track['segmentations']) == 1
 
 
 def test_what_a_killed_run_left_does_not_matter(tmp_path):
     (tmp_path / 'r.json.partial').write_bytes(b'half a database')
-    assert len(_write(tmp_path / 'r.json', [[_object(1, 0, .5)]], category_ids=(1,))) == 1
+    assert len(_write(tmp_path / 'r.json', [[_object(1, 0, 0.5)]], category_ids=(1,))) == 1

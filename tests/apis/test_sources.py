@@ -1,4 +1,5 @@
 """Reading videos: order, sizes, frame rate, rotation, and one clear sentence for each bad input."""
+
 from __future__ import annotations
 
 from fractions import Fraction
@@ -28,7 +29,7 @@ def test_a_video_file_keeps_rate_count_and_pixels(tmp_path):
 @pytest.mark.parametrize('degrees, turns', [(90, 1), (-90, 3), (180, 2)])
 def test_a_rotated_phone_video_comes_upright(tmp_path, degrees, turns):
     path = write_mp4(tmp_path / 'phone.mp4', [picture(0)], rotation=degrees)
-    (_, frame), = open_source(path)
+    ((_, frame),) = open_source(path)
     np.testing.assert_array_equal(frame, np.rot90(picture(0), turns))  # counterclockwise
 
 
@@ -42,8 +43,16 @@ def test_folder_in_natural_order_with_any_names(tmp_path):
     source = open_source(tmp_path)
     assert source.length == 5 and source.fps is None
     assert [(name, int(frame[0, 0, 0])) for name, frame in source] == [
-        ('7', 4), ('Frame_1', 2), ('frame_2', 1), ('frame_10', 0), ('x', 3)]
-    assert [name for name, _ in open_source(str(tmp_path / 'frame_*.png'))] == ['frame_2', 'frame_10']
+        ('7', 4),
+        ('Frame_1', 2),
+        ('frame_2', 1),
+        ('frame_10', 0),
+        ('x', 3),
+    ]
+    assert [name for name, _ in open_source(str(tmp_path / 'frame_*.png'))] == [
+        'frame_2',
+        'frame_10',
+    ]
     assert [name for name, _ in open_source(tmp_path / 'x.png')] == ['x']
 
 
@@ -108,14 +117,14 @@ def _truncated_jpeg(folder):
     for name in '01':
         cv2.imwrite(str(folder / f'{name}.jpg'), _noise(0))
     data = (folder / '1.jpg').read_bytes()
-    (folder / '1.jpg').write_bytes(data[:len(data) // 2])
+    (folder / '1.jpg').write_bytes(data[: len(data) // 2])
     return folder
 
 
 def _truncated_png(folder):
     cv2.imwrite(str(folder / '1.png'), _noise(0))
     data = (folder / '1.png').read_bytes()
-    (folder / '1.png').write_bytes(data[:len(data) // 2])
+    (folder / '1.png').write_bytes(data[: len(data) // 2])
     return folder
 
 
@@ -138,14 +147,16 @@ def _corrupt_mp4(folder):
 
 def _headless_mp4(folder):
     data = write_mp4(folder / 'cut.mp4', [picture(index) for index in range(9)]).read_bytes()
-    (folder / 'cut.mp4').write_bytes(data[:len(data) // 2])  # the index stands at the end
+    (folder / 'cut.mp4').write_bytes(data[: len(data) // 2])  # the index stands at the end
     return folder / 'cut.mp4'
 
 
 def _sound_only(folder):
     with av.open(str(folder / 'sound.mp4'), 'w') as container:
         stream = container.add_stream('aac', rate=44100, layout='mono')
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format='fltp', layout='mono')
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), np.float32), format='fltp', layout='mono'
+        )
         frame.sample_rate = 44100
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -168,23 +179,34 @@ def _no_frame(folder):
     return iter([])
 
 
-@pytest.mark.parametrize('make, error, sentence', [
-    (_missing, FileNotFoundError, 'none.mp4 does not exist; give a video file, a folder of images or a glob'),
-    (_empty, FileNotFoundError, 'holds no images among its 1 files; images end in .bmp'),
-    (_no_match, FileNotFoundError, r'\*.jpg holds no images'),
-    (_corrupt_image, ValueError, '1.png is not an image, or it is damaged; replace or remove it'),
-    (_truncated_jpeg, ValueError, '1.jpg is damaged and cannot be decoded'),
-    (_truncated_png, ValueError, '1.png is damaged and cannot be decoded'),
-    (_mixed_sizes, ValueError, '1.png is 60x48 but the first frame is 64x48; all frames of'),
-    (_one_name_twice, ValueError, 'would be one frame name; keep one of them'),
-    (_corrupt_mp4, ValueError, 'bad.mp4 is not a video file, or it is damaged'),
-    (_headless_mp4, ValueError, 'cut.mp4 is not a video file, or it is damaged'),
-    (_sound_only, ValueError, 'sound.mp4 holds no video stream'),
-    (_no_array, ValueError, 'frame 1 is a str, not a numpy array'),
-    (_float_array, ValueError, r'frame 0 must be a uint8 array of shape \(height, width, 3\)'),
-    (_arrays_of_two_sizes, ValueError, 'frame 00001 is 64x40 but the first frame is 64x48'),
-    (_no_frame, ValueError, 'video has no frame'),
-])
+@pytest.mark.parametrize(
+    'make, error, sentence',
+    [
+        (
+            _missing,
+            FileNotFoundError,
+            'none.mp4 does not exist; give a video file, a folder of images or a glob',
+        ),
+        (_empty, FileNotFoundError, 'holds no images among its 1 files; images end in .bmp'),
+        (_no_match, FileNotFoundError, r'\*.jpg holds no images'),
+        (
+            _corrupt_image,
+            ValueError,
+            '1.png is not an image, or it is damaged; replace or remove it',
+        ),
+        (_truncated_jpeg, ValueError, '1.jpg is damaged and cannot be decoded'),
+        (_truncated_png, ValueError, '1.png is damaged and cannot be decoded'),
+        (_mixed_sizes, ValueError, '1.png is 60x48 but the first frame is 64x48; all frames of'),
+        (_one_name_twice, ValueError, 'would be one frame name; keep one of them'),
+        (_corrupt_mp4, ValueError, 'bad.mp4 is not a video file, or it is damaged'),
+        (_headless_mp4, ValueError, 'cut.mp4 is not a video file, or it is damaged'),
+        (_sound_only, ValueError, 'sound.mp4 holds no video stream'),
+        (_no_array, ValueError, 'frame 1 is a str, not a numpy array'),
+        (_float_array, ValueError, r'frame 0 must be a uint8 array of shape \(height, width, 3\)'),
+        (_arrays_of_two_sizes, ValueError, 'frame 00001 is 64x40 but the first frame is 64x48'),
+        (_no_frame, ValueError, 'video has no frame'),
+    ],
+)
 def test_bad_input_gives_one_sentence(tmp_path, make, error, sentence):
     with pytest.raises(error, match=sentence) as caught:
         list(open_source(make(tmp_path)))
@@ -208,7 +230,8 @@ def test_truncated_images_are_seen_whatever_opencv_does(tmp_path, monkeypatch, m
 @pytest.mark.parametrize('whole_frames', [True, False])
 def test_a_video_that_is_cut_off_is_told(tmp_path, whole_frames):
     path = tmp_path / 'cut.mp4'
-    with av.open(str(path), 'w', options={'movflags': 'faststart'}) as container:  # the index comes first
+    # the index comes first
+    with av.open(str(path), 'w', options={'movflags': 'faststart'}) as container:
         stream = container.add_stream('libx264', rate=NTSC, options={'g': '1'})
         stream.height, stream.width, stream.pix_fmt = 48, 64, 'yuv420p'
         for index in range(20):
@@ -216,10 +239,14 @@ def test_a_video_that_is_cut_off_is_told(tmp_path, whole_frames):
         container.mux(stream.encode(None))
     with av.open(str(path)) as container:
         tenth = [packet.pos for packet in container.demux(video=0) if packet.pos][10]
-    path.write_bytes(path.read_bytes()[:tenth if whole_frames else tenth + 100])
+    path.write_bytes(path.read_bytes()[: tenth if whole_frames else tenth + 100])
     if whole_frames:
-        with pytest.warns(UserWarning, match=r'cut\.mp4 announces 20 frames, but only 10 could be read'):
+        with pytest.warns(
+            UserWarning, match=r'cut\.mp4 announces 20 frames, but only 10 could be read'
+        ):
             assert len(list(open_source(path))) == 10
     else:
-        with pytest.raises(ValueError, match=r'cut\.mp4: the file is damaged, frame \d+ cannot be decoded'):
+        with pytest.raises(
+            ValueError, match=r'cut\.mp4: the file is damaged, frame \d+ cannot be decoded'
+        ):
             list(open_source(path))

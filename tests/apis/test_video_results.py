@@ -1,4 +1,7 @@
-"""The store of a test run: survives kill -9, and gives the same bytes for any number of processes."""
+"""The store of a test run: survives kill -9, and gives the same bytes for any number of
+processes.
+"""
+
 from __future__ import annotations
 
 import json
@@ -21,7 +24,12 @@ VIDEOS = (30, 10, 20, 5)  # ids in the order of the data set
 
 def entries(video_id: int) -> list[dict]:
     mask = rle.encode(np.arange(12).reshape(3, 4) % (video_id % 7 + 2) == 0)
-    entry = {'video_id': video_id, 'category_id': 2, 'score': video_id / 7, 'segmentations': [None, mask]}
+    entry = {
+        'video_id': video_id,
+        'category_id': 2,
+        'score': video_id / 7,
+        'segmentations': [None, mask],
+    }
     return [entry] * (video_id // 5 % 3)
 
 
@@ -102,14 +110,21 @@ def test_results_of_another_run_are_not_used(tmp_path):
 def test_a_merge_without_all_videos_names_the_first_missing(tmp_path):
     with VideoResults(tmp_path / 'out', 'a') as store:
         store.append(30, entries(30))
-        with pytest.raises(ValueError, match=r'3 of 4 videos have no result, the first is video 10'):
+        with pytest.raises(
+            ValueError, match=r'3 of 4 videos have no result, the first is video 10'
+        ):
             store.merge(VIDEOS)
     assert VideoResults(tmp_path / 'out', 'a').finished == {30}
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path):
-    with VideoResults(tmp_path / 'out', 'a') as store, pytest.raises(ValueError, match='not JSON compliant'):
-        store.append(1, [{'video_id': 1, 'category_id': 1, 'score': float('nan'), 'segmentations': []}])
+    with (
+        VideoResults(tmp_path / 'out', 'a') as store,
+        pytest.raises(ValueError, match='not JSON compliant'),
+    ):
+        store.append(
+            1, [{'video_id': 1, 'category_id': 1, 'score': float('nan'), 'segmentations': []}]
+        )
 
 
 def test_fingerprint_tells_settings_and_files_apart(tmp_path):
@@ -135,7 +150,9 @@ def video(number: int, masks=None) -> PromptedVideo:
 def result(index: int, object_id: int = 3) -> FrameResult:
     """The object covers columns up to the frame's index."""
     mask = np.arange(8)[None].repeat(4, axis=0) <= index
-    return FrameResult(index, (4, 8), (TrackedObject(object_id, -1, 1.0, (0, 0, 1, 1), rle.encode(mask)),))
+    return FrameResult(
+        index, (4, 8), (TrackedObject(object_id, -1, 1.0, (0, 0, 1, 1), rle.encode(mask)),)
+    )
 
 
 def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
@@ -152,9 +169,13 @@ def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
             assert results == [True, True]
         path = labels.merge([1, 2], 'Annotations/')
     with zipfile.ZipFile(path) as archive:
-        assert archive.namelist() == [f'Annotations/v{number}/{name}.png' for number in (1, 2) for name in ('00000', '00010')]
+        assert archive.namelist() == [
+            f'Annotations/v{number}/{name}.png' for number in (1, 2) for name in ('00000', '00010')
+        ]
         image = Image.open(archive.open('Annotations/v2/00010.png'))
-        np.testing.assert_array_equal(np.asarray(image), 3 * (np.arange(8)[None].repeat(4, axis=0) <= 2))
+        np.testing.assert_array_equal(
+            np.asarray(image), 3 * (np.arange(8)[None].repeat(4, axis=0) <= 2)
+        )
     assert not (tmp_path / 'out.partial').exists()
 
 
@@ -169,7 +190,10 @@ def test_a_video_whose_images_are_gone_is_not_finished(tmp_path):
 
 
 def test_an_id_that_no_palette_image_holds_is_refused(tmp_path):
-    with LabelFolders(tmp_path / 'out', 'a') as labels, pytest.raises(ValueError, match='video v1: object id 256 does not fit'):
+    with (
+        LabelFolders(tmp_path / 'out', 'a') as labels,
+        pytest.raises(ValueError, match='video v1: object id 256 does not fit'),
+    ):
         labels.keep(video(1), [result(0, 255), result(1, 256)])
     assert LabelFolders(tmp_path / 'out', 'a').finished == frozenset()
 
@@ -177,7 +201,10 @@ def test_an_id_that_no_palette_image_holds_is_refused(tmp_path):
 def test_given_label_images_are_never_overwritten(tmp_path):
     (tmp_path / 'v1').mkdir()
     masks = tuple(tmp_path / f'v1/{name}.png' for name in NAMES)
-    with LabelFolders(tmp_path, 'a') as labels, pytest.raises(ValueError, match=r'v1 holds the given label images'):
+    with (
+        LabelFolders(tmp_path, 'a') as labels,
+        pytest.raises(ValueError, match=r'v1 holds the given label images'),
+    ):
         labels.keep(video(1, masks), [result(0)])
     assert not any(path.exists() for path in masks)
 
@@ -185,5 +212,8 @@ def test_given_label_images_are_never_overwritten(tmp_path):
 def test_images_of_an_earlier_run_are_named(tmp_path):
     (tmp_path / 'out/v1').mkdir(parents=True)
     (tmp_path / 'out/v1/00099.png').touch()
-    with LabelFolders(tmp_path / 'out', 'a') as labels, pytest.warns(UserWarning, match=r'still holds 1 label images .*00099'):
+    with (
+        LabelFolders(tmp_path / 'out', 'a') as labels,
+        pytest.warns(UserWarning, match=r'still holds 1 label images .*00099'),
+    ):
         labels.keep(video(1), [result(0)])

@@ -1,4 +1,7 @@
-"""A window where there can be one, and a sentence where there cannot; OpenCV's windows are played."""
+"""A window where there can be one, and a sentence where there cannot; OpenCV's windows are
+played.
+"""
+
 from __future__ import annotations
 
 import cv2
@@ -16,7 +19,9 @@ from .bright_spots import picture
 def screen(monkeypatch) -> dict:
     """A desktop: what is shown, and which key is pressed at which picture."""
     seen: dict = {'shown': [], 'keys': {}, 'visible': 1.0, 'open': False}
-    monkeypatch.setattr(cv2, 'getBuildInformation', lambda: 'General\n  GUI:                           GTK3\n')
+    monkeypatch.setattr(
+        cv2, 'getBuildInformation', lambda: 'General\n  GUI:                           GTK3\n'
+    )
     monkeypatch.setattr('sys.platform', 'linux')
     monkeypatch.setenv('DISPLAY', ':0')
     monkeypatch.setattr(cv2, 'namedWindow', lambda *_: seen.update(open=True))
@@ -33,7 +38,8 @@ def test_the_overlay_is_shown_until_q(screen, model):
     results = list(VideoInferencer(model).infer(video, show=True))
     assert len(results) == len(screen['shown']) == 3 and not screen['open']
     drawn, image = screen['shown'][1].astype(int), video[1].astype(int)
-    inside = (slice(20, 22), slice(5, 13))  # of the red square, below its number: the color of object 1 over it
+    # of the red square, below its number: the color of object 1 over it
+    inside = (slice(20, 22), slice(5, 13))
     assert np.abs(drawn[inside] - (0.55 * image[inside] + 0.45 * np.array(color_of(1)))).max() <= 2
     assert (drawn[40:] == image[40:]).all()  # object 2 has a score of 0.2
 
@@ -51,6 +57,10 @@ def test_without_a_display_it_is_said_at_once(screen, model, monkeypatch):
         VideoInferencer(model).infer([picture(0)], show=True)
     monkeypatch.setenv('WAYLAND_DISPLAY', 'wayland-0')
     assert Window('a').title == 'a'
-    monkeypatch.setattr(cv2, 'getBuildInformation', lambda: '  GUI:                           NONE\n')
-    with pytest.raises(ValueError, match=r'built without windows \(opencv-python-headless\); install opencv-python'):
+    monkeypatch.setattr(
+        cv2, 'getBuildInformation', lambda: '  GUI:                           NONE\n'
+    )
+    with pytest.raises(
+        ValueError, match=r'built without windows \(opencv-python-headless\); install opencv-python'
+    ):
         Window('a')

@@ -1,4 +1,5 @@
 """Fixtures of the tests of data sets."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

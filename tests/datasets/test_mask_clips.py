@@ -1,4 +1,7 @@
-"""MaskClipDataset: which frames make a clip, which object is chosen, and what errors say. Frames are of 48 x 64 pixels."""
+"""MaskClipDataset: which frames make a clip, which object is chosen, and what errors say. Frames
+are of 48 x 64 pixels.
+"""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,7 +17,12 @@ from mmvos.registry import DATASETS
 
 pytestmark = pytest.mark.usefixtures('mmdet_scope')
 LOAD = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
-SAMPLE = [LOAD, dict(type='mmvos.CropClip', size=40), dict(type='mmvos.DeformGuides'), dict(type='mmvos.PackClip')]
+SAMPLE = [
+    LOAD,
+    dict(type='mmvos.CropClip', size=40),
+    dict(type='mmvos.DeformGuides'),
+    dict(type='mmvos.PackClip'),
+]
 DAVIS = Path(__file__).parents[3] / 'shared/data/DAVIS'
 
 
@@ -34,11 +42,20 @@ def test_gaps_and_direction(tmp_path: Path) -> None:
 
 def test_forward_only_and_other_lengths(tmp_path: Path) -> None:
     root = str(tiny.write_videos(tmp_path, {'a': (6, {2: 0})}))
-    steps = np.diff([clip['frame_id'] for clip in drawn(MaskClipDataset(root, clip_length=2, reverse=0))])
+    steps = np.diff(
+        [clip['frame_id'] for clip in drawn(MaskClipDataset(root, clip_length=2, reverse=0))]
+    )
     assert (steps > 0).all() and steps.max() == 5
     assert len(drawn(MaskClipDataset(root, clip_length=1))[0]['img_path']) == 1
     # A clip as long as the video leaves no choice, a longer one repeats a frame.
-    assert drawn(MaskClipDataset(root, clip_length=6, reverse=0), count=1)[0]['frame_id'] == [0, 1, 2, 3, 4, 5]
+    assert drawn(MaskClipDataset(root, clip_length=6, reverse=0), count=1)[0]['frame_id'] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
     assert set(np.diff(drawn(MaskClipDataset(root, clip_length=7), count=1)[0]['frame_id'])) == {0}
 
 
@@ -47,18 +64,24 @@ def test_object_is_visible_in_the_first_frame_of_the_clip(tmp_path: Path) -> Non
     data = MaskClipDataset(str(tiny.write_videos(tmp_path, {'a': (9, {1: 0, 3: 4})})))
     seen = set()
     for clip in drawn(data, count=200):
-        object_id, = clip['gt_instances_ids'][0]
-        assert all(ids.tolist() == [object_id] and ids.dtype == np.int64 for ids in clip['gt_instances_ids'])
+        (object_id,) = clip['gt_instances_ids'][0]
+        assert all(
+            ids.tolist() == [object_id] and ids.dtype == np.int64
+            for ids in clip['gt_instances_ids']
+        )
         for t, masks in zip(clip['frame_id'], clip['gt_masks'], strict=True):
             assert (masks.masks[0] == (tiny.label_map(t, {1: 0, 3: 4}, 9) == object_id)).all()
         assert clip['gt_masks'][0].masks.any()
         seen.add((object_id, all(masks.masks.any() for masks in clip['gt_masks'])))
-    assert seen == {(1, True), (1, False), (3, True), (3, False)}  # absent later: object 1 leaves, object 3 played backwards
+    # absent later: object 1 leaves, object 3 played backwards
+    assert seen == {(1, True), (1, False), (3, True), (3, False)}
 
 
 def test_only_annotated_frames_are_used(tmp_path: Path) -> None:
     """As in YouTube-VOS, every fifth frame; neighbors are one step of those apart."""
-    data = MaskClipDataset(str(tiny.write_videos(tmp_path, {'a': (21, {1: 0})}, every=5)), max_gap=1)
+    data = MaskClipDataset(
+        str(tiny.write_videos(tmp_path, {'a': (21, {1: 0})}, every=5)), max_gap=1
+    )
     clips = np.array([clip['frame_id'] for clip in drawn(data)])
     assert set(clips.ravel()) <= {0, 5, 10, 15, 20} and set(np.abs(np.diff(clips)).ravel()) == {5}
 
@@ -91,14 +114,20 @@ def test_sample_as_the_model_reads_it(tmp_path: Path) -> None:
     for t, frame in enumerate(frames):
         objects = frame.gt_instances
         assert objects.masks.masks.shape == (1, 40, 40) and objects.guides.shape == (1, 40, 40)
-        assert str(objects.guides.dtype) == 'torch.float32' and set(objects.guides.unique().tolist()) <= {-1, 0, 1}
-        assert str(objects.guide_kinds.dtype) == 'torch.int64' and objects.guide_kinds.tolist()[0] in ((0, 1, 2), (1, 3))[t > 0]
+        assert str(objects.guides.dtype) == 'torch.float32' and set(
+            objects.guides.unique().tolist()
+        ) <= {-1, 0, 1}
+        assert (
+            str(objects.guide_kinds.dtype) == 'torch.int64'
+            and objects.guide_kinds.tolist()[0] in ((0, 1, 2), (1, 3))[t > 0]
+        )
         assert objects.instances_ids.tolist() == frames[0].gt_instances.instances_ids.tolist()
         assert frame.img_shape == (40, 40) and frame.ori_shape == (48, 64)
-    object_id, = frames[0].gt_instances.instances_ids.tolist()
+    (object_id,) = frames[0].gt_instances.instances_ids.tolist()
     inside = frames[0].gt_instances.masks.masks[0] == 1
     blue = sample['inputs'][0, 0].numpy()[inside]
-    assert abs(float(np.median(blue)) - 40 * object_id) <= 1  # masks lie on their objects, and channels are B, G, R
+    # masks lie on their objects, and channels are B, G, R
+    assert abs(float(np.median(blue)) - 40 * object_id) <= 1
 
 
 def test_same_seed_same_sample(tmp_path: Path) -> None:
@@ -107,16 +136,31 @@ def test_same_seed_same_sample(tmp_path: Path) -> None:
     for seed in (5, 5, 6):
         np.random.seed(seed)
         samples.append(data[0])
-    equal = [[a.gt_instances.guides.equal(b.gt_instances.guides) for a, b in zip(
-        samples[0]['data_samples'].video_data_samples, other['data_samples'].video_data_samples)] for other in samples[1:]]
+    equal = [
+        [
+            a.gt_instances.guides.equal(b.gt_instances.guides)
+            for a, b in zip(
+                samples[0]['data_samples'].video_data_samples,
+                other['data_samples'].video_data_samples,
+            )
+        ]
+        for other in samples[1:]
+    ]
     assert all(equal[0]) and not any(equal[1])
-    assert samples[0]['inputs'].equal(samples[1]['inputs']) and not samples[0]['inputs'].equal(samples[2]['inputs'])
+    assert samples[0]['inputs'].equal(samples[1]['inputs']) and not samples[0]['inputs'].equal(
+        samples[2]['inputs']
+    )
 
 
 def test_joined_with_weights(tmp_path: Path) -> None:
     root = str(tiny.write_videos(tmp_path, {'a': (9, {1: 0}), 'b': (9, {1: 0})}))
     clips = dict(type='mmvos.MaskClipDataset', data_root=root, pipeline=SAMPLE)
-    joined = DATASETS.build(dict(type='ConcatDataset', datasets=[dict(type='RepeatDataset', times=3, dataset=clips), clips]))
+    joined = DATASETS.build(
+        dict(
+            type='ConcatDataset',
+            datasets=[dict(type='RepeatDataset', times=3, dataset=clips), clips],
+        )
+    )
     assert len(joined) == 8 and joined[7]['inputs'].shape == (3, 3, 40, 40)
 
 
@@ -124,7 +168,9 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     root = tiny.write_videos(tmp_path, {'a': (3, {1: 0})})
     data = MaskClipDataset(str(root), pipeline=SAMPLE, reverse=0)
     (root / 'JPEGImages/a/00001.png').unlink()
-    with pytest.raises(ValueError, match=r'JPEGImages/a/00001\.png \(video a, frame 1\) cannot be read'):
+    with pytest.raises(
+        ValueError, match=r'JPEGImages/a/00001\.png \(video a, frame 1\) cannot be read'
+    ):
         data[0]
     cv2.imwrite(str(root / 'JPEGImages/a/00001.png'), np.zeros((20, 30, 3), np.uint8))
     with pytest.raises(ValueError, match=r'00001\.png .* is 30x20, but .* says 64x48'):

@@ -1,4 +1,7 @@
-"""Pairs of template and search image from all kinds of data: what is drawn, how it is cut, and that it is fast."""
+"""Pairs of template and search image from all kinds of data: what is drawn, how it is cut, and that
+it is fast.
+"""
+
 from __future__ import annotations
 
 import json
@@ -17,8 +20,15 @@ from mmvos.datasets.youtube_vis_writer import write_label_png
 from mmvos.registry import DATASETS
 
 LOAD = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
-STILL = dict(type='mmvos.CropPair', template_shift=0, search_shift=0, template_scale=0, search_scale=0)
-PIPELINE = [LOAD, dict(type='mmvos.CropPair'), dict(type='mmvos.ColorPair'), dict(type='mmvos.PackPair')]
+STILL = dict(
+    type='mmvos.CropPair', template_shift=0, search_shift=0, template_scale=0, search_scale=0
+)
+PIPELINE = [
+    LOAD,
+    dict(type='mmvos.CropPair'),
+    dict(type='mmvos.ColorPair'),
+    dict(type='mmvos.PackPair'),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +37,21 @@ def scope():
     np.random.seed(0)
 
 
-def write_folder(root: Path, lengths: dict[str, int], height: int = 120, width: int = 160, absent: tuple[int, ...] = ()) -> dict:
-    """Videos with object 1 (40 x 30 px, moving right by 2 px a frame) and object 2 (20 x 20); 1 is not there in some frames."""
+def write_folder(
+    root: Path,
+    lengths: dict[str, int],
+    height: int = 120,
+    width: int = 160,
+    absent: tuple[int, ...] = (),
+) -> dict:
+    """Videos with object 1 (40 x 30 px, moving right by 2 px a frame) and object 2 (20 x 20); 1 is
+    not there in some frames.
+    """
     for number, (name, length) in enumerate(lengths.items()):
         for t in range(length):
             labels = np.zeros((height, width), np.uint8)
             if t not in absent:
-                labels[20:50, 30 + 2 * t:70 + 2 * t] = 1
+                labels[20:50, 30 + 2 * t : 70 + 2 * t] = 1
             labels[80:100, 20:40] = 2
             image = np.full((height, width, 3), 20 * number, np.uint8)
             image[labels == 1] = (0, 0, 250)
@@ -41,11 +59,15 @@ def write_folder(root: Path, lengths: dict[str, int], height: int = 120, width: 
             for kind, suffix in (('JPEGImages', 'png'), ('Annotations', 'png')):
                 path = root / kind / name / f'{t:05d}.{suffix}'
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_label_png(path, labels) if kind == 'Annotations' else cv2.imwrite(str(path), image)
+                write_label_png(path, labels) if kind == 'Annotations' else cv2.imwrite(
+                    str(path), image
+                )
     return dict(type='mmvos.FolderPairs', data_root=str(root), min_area=300, frame_range=3)
 
 
-def write_coco(root: Path, segmentations: list, box: tuple[int, int, int, int] = (30, 20, 40, 30)) -> dict:
+def write_coco(
+    root: Path, segmentations: list, box: tuple[int, int, int, int] = (30, 20, 40, 30)
+) -> dict:
     root.mkdir(parents=True, exist_ok=True)
     images, annotations = [], []
     for i, segmentation in enumerate(segmentations, 1):
@@ -53,7 +75,9 @@ def write_coco(root: Path, segmentations: list, box: tuple[int, int, int, int] =
         images.append(dict(id=i, file_name=f'{i}.png', height=120, width=160))
         item = dict(id=i, image_id=i, bbox=list(box), category_id=1, iscrowd=0, area=1200)
         annotations.append(dict(item, segmentation=segmentation) if segmentation else item)
-    (root / 'c.json').write_text(json.dumps(dict(images=images, annotations=annotations, categories=[dict(id=1, name='a')])))
+    (root / 'c.json').write_text(
+        json.dumps(dict(images=images, annotations=annotations, categories=[dict(id=1, name='a')]))
+    )
     return dict(type='mmvos.StillPairs', data_root=str(root), ann_file='c.json', min_area=100)
 
 
@@ -66,14 +90,21 @@ def test_frames_are_within_range_and_of_one_object(tmp_path):
     pairs = MaskPairDataset([source], negative=0.0, samples=[60])
     assert len(pairs) == 60
     items = [pairs[i] for i in range(60)]
-    gaps = {abs(item['frame_id'][0] - item['frame_id'][1]) for item in items if item['video_id'][0] == 'a'}
+    gaps = {
+        abs(item['frame_id'][0] - item['frame_id'][1])
+        for item in items
+        if item['video_id'][0] == 'a'
+    }
     assert gaps == {0, 1, 2, 3} and {item['video_id'][0] for item in items} == {'a', 'b'}
     for item in items:
         assert item['video_id'][0] == item['video_id'][1] and item['has_mask'] == [True, True]
         x = 30 + 2 * item['frame_id'][1]
         assert item['gt_bboxes'][1][0].tolist() in ([x, 20, x + 40, 50], [20, 80, 40, 100])
         assert (item['gt_bboxes'][0][0, 1] == 20) == (item['gt_bboxes'][1][0, 1] == 20)
-        assert item['gt_masks'][1].masks.sum() == (item['gt_bboxes'][1][0, 2:] - item['gt_bboxes'][1][0, :2]).prod()
+        assert (
+            item['gt_masks'][1].masks.sum()
+            == (item['gt_bboxes'][1][0, 2:] - item['gt_bboxes'][1][0, :2]).prod()
+        )
 
 
 def test_templates_of_the_first_frame_that_shows_the_object(tmp_path):
@@ -81,26 +112,40 @@ def test_templates_of_the_first_frame_that_shows_the_object(tmp_path):
     for share, expected in ((1.0, {3}), (0.0, {3, 4, 5, 6, 7})):
         pairs = MaskPairDataset([dict(source, from_start=share)], negative=0.0, samples=[80])
         items = [pairs[i] for i in range(80)]
-        assert {item['frame_id'][0] for item in items if item['gt_bboxes'][0][0, 1] == 20} == expected
-        firsts = {item['frame_id'][0] for item in items if item['gt_bboxes'][0][0, 1] == 80}  # the other is there from the start
+        assert {
+            item['frame_id'][0] for item in items if item['gt_bboxes'][0][0, 1] == 20
+        } == expected
+        # the other is there from the start
+        firsts = {item['frame_id'][0] for item in items if item['gt_bboxes'][0][0, 1] == 80}
         assert firsts == ({0} if share else set(range(8)))
-        assert all(item['gt_bboxes'][0][0, 0] == 30 + 2 * item['frame_id'][0] for item in items
-                   if item['gt_bboxes'][0][0, 1] == 20)
+        assert all(
+            item['gt_bboxes'][0][0, 0] == 30 + 2 * item['frame_id'][0]
+            for item in items
+            if item['gt_bboxes'][0][0, 1] == 20
+        )
 
 
 def test_search_images_around_the_box_of_the_frame_before(tmp_path):
-    """Object 1 moves by 2 px a frame: around where it was it is off the middle by 2 px times the crop's scale."""
+    """Object 1 moves by 2 px a frame: around where it was it is off the middle by 2 px times the
+    crop's scale.
+    """
     source = write_folder(tmp_path, {'a': 8}, absent=(0, 1, 5))
     pairs = MaskPairDataset([dict(source, previous=True)], negative=0.0, samples=[80])
     items = [item for item in (pairs[i] for i in range(80)) if item['gt_bboxes'][1][0, 1] == 20]
     assert {item['frame_id'][1] for item in items} == {2, 3, 4, 6, 7}
     scale = 127 / context_side(40, 30)
-    cut = MaskPairDataset([dict(source, previous=True)], negative=0.0, samples=[80], pipeline=[LOAD, STILL])
+    cut = MaskPairDataset(
+        [dict(source, previous=True)], negative=0.0, samples=[80], pipeline=[LOAD, STILL]
+    )
     for item in items:
         x, y = item['frame_id'][1] * 2 + 30 - 2, 20
         known = item['frame_id'][1] not in (2, 6)
         assert item['last_bbox'][0] is None
-        assert item['last_bbox'][1] is None if not known else item['last_bbox'][1].tolist() == [x, y, x + 40, y + 30]
+        assert (
+            item['last_bbox'][1] is None
+            if not known
+            else item['last_bbox'][1].tolist() == [x, y, x + 40, y + 30]
+        )
         box = cut.pipeline(item)['gt_bboxes'][1][0]
         assert (box[0] + box[2]) / 2 - 127 == pytest.approx(2 * scale * known, abs=0.01)
         assert (box[1] + box[3]) / 2 == pytest.approx(127, abs=0.01)
@@ -108,19 +153,28 @@ def test_search_images_around_the_box_of_the_frame_before(tmp_path):
 
 def test_an_object_that_is_away_is_not_searched(tmp_path):
     source = write_folder(tmp_path, {'a': 8}, absent=(0, 1, 2, 3, 4, 5, 7))
-    pairs = MaskPairDataset([dict(source, min_area=500)], negative=0.0, samples=[20])  # object 2 is too small
+    # object 2 is too small
+    pairs = MaskPairDataset([dict(source, min_area=500)], negative=0.0, samples=[20])
     for item in (pairs[i] for i in range(20)):
         assert item['frame_id'] == [6, 6]
 
 
 def test_negative_pairs_show_another_object_of_any_source(tmp_path):
-    sources = [write_folder(tmp_path / 'f', {'a': 4}), write_coco(tmp_path / 'c', [square(), square(10)])]
+    sources = [
+        write_folder(tmp_path / 'f', {'a': 4}),
+        write_coco(tmp_path / 'c', [square(), square(10)]),
+    ]
     pairs = MaskPairDataset(sources, negative=1.0, samples=[80, 0])
     items = [pairs[i] for i in range(80)]
-    assert all(item['negative'] == [True, True] and item['has_mask'] == [False, False] for item in items)
+    assert all(
+        item['negative'] == [True, True] and item['has_mask'] == [False, False] for item in items
+    )
     same_video = [item for item in items if item['video_id'][1] == 'a']
     assert 15 < len(same_video) < 65
-    assert all((item['gt_bboxes'][0][0, 1] == 20) != (item['gt_bboxes'][1][0, 1] == 20) for item in same_video)
+    assert all(
+        (item['gt_bboxes'][0][0, 1] == 20) != (item['gt_bboxes'][1][0, 1] == 20)
+        for item in same_video
+    )
 
 
 def test_share_of_negatives(tmp_path):
@@ -130,23 +184,41 @@ def test_share_of_negatives(tmp_path):
 
 def test_youtube_vis(tmp_path):
     entries = [vis.video(1, 6), vis.video(2, 1)]
-    content = vis.content(entries, [vis.annotation(1, entries[0], frames=(2, 3, 5)), vis.annotation(2, entries[1]),
-                                    vis.annotation(3, entries[0], box=(20, 2, 2, 2))])
+    content = vis.content(
+        entries,
+        [
+            vis.annotation(1, entries[0], frames=(2, 3, 5)),
+            vis.annotation(2, entries[1]),
+            vis.annotation(3, entries[0], box=(20, 2, 2, 2)),
+        ],
+    )
     root = vis.write(tmp_path, content)
-    source = dict(type='mmvos.YouTubeVISPairs', min_area=50, frame_range=2,
-                  dataset=dict(data_root=str(root), ann_file='instances.json', data_prefix=dict(img_path='JPEGImages')))
+    source = dict(
+        type='mmvos.YouTubeVISPairs',
+        min_area=50,
+        frame_range=2,
+        dataset=dict(
+            data_root=str(root), ann_file='instances.json', data_prefix=dict(img_path='JPEGImages')
+        ),
+    )
     pairs = MaskPairDataset([source], negative=0.0, samples=[60])
     items = [pairs[i] for i in range(60)]
     assert {tuple(sorted(item['frame_id'])) for item in items if item['video_id'][0] == 1} <= {
-        (a, b) for a in (2, 3, 5) for b in (2, 3, 5)}
+        (a, b) for a in (2, 3, 5) for b in (2, 3, 5)
+    }
     assert {item['video_id'][0] for item in items} == {1, 2}
     for item in items:
-        assert item['gt_bboxes'][1].tolist() == [[4, 6, 14, 14]] and item['gt_masks'][0].masks.sum() == 80
+        assert (
+            item['gt_bboxes'][1].tolist() == [[4, 6, 14, 14]]
+            and item['gt_masks'][0].masks.sum() == 80
+        )
 
 
 def test_coco_with_and_without_segmentation(tmp_path):
     runs = vis.rectangle_runs(30, 20, 40, 30, 120, 160)
-    pairs = MaskPairDataset([write_coco(tmp_path, [square(), runs, None])], negative=0.0, samples=[60])
+    pairs = MaskPairDataset(
+        [write_coco(tmp_path, [square(), runs, None])], negative=0.0, samples=[60]
+    )
     seen = {item['video_id'][0]: item for item in (pairs[i] for i in range(60))}
     assert sorted(seen) == [1, 2, 3]
     assert [seen[i]['has_mask'][0] for i in (1, 2, 3)] == [True, True, False]
@@ -157,7 +229,9 @@ def test_coco_with_and_without_segmentation(tmp_path):
 def test_crowds_and_small_boxes_of_coco_where_asked_for(tmp_path):
     source = write_coco(tmp_path, [square(), square(), square()])
     content = json.loads((tmp_path / 'c.json').read_text())
-    content['annotations'][0].update(iscrowd=1, segmentation=vis.rectangle_runs(30, 20, 40, 30, 120, 160))
+    content['annotations'][0].update(
+        iscrowd=1, segmentation=vis.rectangle_runs(30, 20, 40, 30, 120, 160)
+    )
     content['annotations'][1].update(bbox=[30, 20, 4, 3], segmentation=square(w=4, h=3))
     content['annotations'][2].update(bbox=[30, 20, 0, 30], segmentation=[])
     (tmp_path / 'c.json').write_text(json.dumps(content))
@@ -172,7 +246,9 @@ def test_crowds_and_small_boxes_of_coco_where_asked_for(tmp_path):
 def test_bad_coco_files_are_named(tmp_path, kind):
     source = write_coco(tmp_path, [square()])
     path = tmp_path / 'c.json'
-    path.unlink() if kind == 'missing' else path.write_text('{"images": [' if kind == 'damaged' else path.read_text())
+    path.unlink() if kind == 'missing' else path.write_text(
+        '{"images": [' if kind == 'damaged' else path.read_text()
+    )
     with pytest.raises(ValueError, match=r'c\.json'):
         DATASETS.build(dict(source, min_area=10**6 if kind == 'empty' else 100))
 
@@ -183,45 +259,72 @@ def test_sources_and_samples_must_fit(tmp_path):
 
 
 def test_a_seed_gives_the_same_pair_wherever_it_is_made(tmp_path):
-    pairs = MaskPairDataset([write_folder(tmp_path, {'a': 12, 'b': 12})], pipeline=PIPELINE, samples=[50])
+    pairs = MaskPairDataset(
+        [write_folder(tmp_path, {'a': 12, 'b': 12})], pipeline=PIPELINE, samples=[50]
+    )
     first = pairs[SeededIndex(3, 7)]
     np.random.rand(100)
     again, other = pairs[SeededIndex(3, 7)], pairs[SeededIndex(3, 8)]
-    assert (first['inputs'] == again['inputs']).all() and not (first['inputs'] == other['inputs']).all()
+    assert (first['inputs'] == again['inputs']).all() and not (
+        first['inputs'] == other['inputs']
+    ).all()
     assert pairs.landscape.tolist() == [False] * 50
 
 
 def test_crops_have_the_published_size():
-    """The spec's crop sizes: a box of 60 x 40 has a context of 99.4987 px, 100 x 50 of 147.902, 20 x 20 of 40."""
-    assert [context_side(*size) for size in ((60, 40), (100, 50), (20, 20))] == pytest.approx([99.4987, 147.902, 40], abs=1e-3)
+    """The spec's crop sizes: a box of 60 x 40 has a context of 99.4987 px, 100 x 50 of 147.902, 20
+    x 20 of 40.
+    """
+    assert [context_side(*size) for size in ((60, 40), (100, 50), (20, 20))] == pytest.approx(
+        [99.4987, 147.902, 40], abs=1e-3
+    )
 
 
 def test_object_is_in_the_middle_at_its_scale(tmp_path):
     """A box of 40 x 30 px has a context of sqrt(75 * 65) px, which become 127 px in both crops."""
-    pairs = MaskPairDataset([dict(write_folder(tmp_path, {'a': 5}), min_area=500)], negative=0.0, samples=[1],
-                            pipeline=[LOAD, STILL, dict(type='mmvos.PackPair')])
+    pairs = MaskPairDataset(
+        [dict(write_folder(tmp_path, {'a': 5}), min_area=500)],
+        negative=0.0,
+        samples=[1],
+        pipeline=[LOAD, STILL, dict(type='mmvos.PackPair')],
+    )
     sample = pairs[0]
     inputs, samples = sample['inputs'], sample['data_samples']
-    assert inputs.shape == (2, 3, 255, 255) and (inputs[0, :, 127:] == 0).all() and (inputs[0, :, :, 127:] == 0).all()
-    width, height = 40 * 127 / 4875 ** 0.5, 30 * 127 / 4875 ** 0.5
+    assert (
+        inputs.shape == (2, 3, 255, 255)
+        and (inputs[0, :, 127:] == 0).all()
+        and (inputs[0, :, :, 127:] == 0).all()
+    )
+    width, height = 40 * 127 / 4875**0.5, 30 * 127 / 4875**0.5
     for t, middle in enumerate((63, 127)):
-        expected = [middle - width / 2, middle - height / 2, middle + width / 2, middle + height / 2]
+        expected = [
+            middle - width / 2,
+            middle - height / 2,
+            middle + width / 2,
+            middle + height / 2,
+        ]
         instances = samples[t].gt_instances
         assert instances.bboxes[0].tolist() == pytest.approx(expected, abs=1e-3)
         assert samples[t].img_shape == (2 * middle + 1,) * 2
         mask = instances.masks.masks[0]
         x, y, w, h = cv2.boundingRect(mask)
         # A pixel belongs to the mask where its center is inside the box: that of pixel i is at i.
-        assert (x, y) == (np.ceil(expected[0]), np.ceil(expected[1])) and abs(w - width) < 1 and abs(h - height) < 1
+        assert (
+            (x, y) == (np.ceil(expected[0]), np.ceil(expected[1]))
+            and abs(w - width) < 1
+            and abs(h - height) < 1
+        )
         red = (inputs[t, 2] > 125) & (inputs[t, 0] < 125)
-        assert (red.numpy()[:mask.shape[0], :mask.shape[1]] != mask).mean() < 0.002
+        assert (red.numpy()[: mask.shape[0], : mask.shape[1]] != mask).mean() < 0.002
 
 
 def test_jitter_stays_in_its_bounds_and_moves_box_and_mask_together(tmp_path):
     source = dict(write_folder(tmp_path, {'a': 5}), min_area=500)
     crop = dict(type='mmvos.CropPair', search_shift=20, search_scale=0.1, flip=0.5)
-    pairs = MaskPairDataset([source], negative=0.0, samples=[80], pipeline=[LOAD, crop, dict(type='mmvos.PackPair')])
-    scale = 127 / 4875 ** 0.5
+    pairs = MaskPairDataset(
+        [source], negative=0.0, samples=[80], pipeline=[LOAD, crop, dict(type='mmvos.PackPair')]
+    )
+    scale = 127 / 4875**0.5
     centers, ratios = [], []
     for i in range(80):
         instances = pairs[i]['data_samples'][1].gt_instances
@@ -229,17 +332,30 @@ def test_jitter_stays_in_its_bounds_and_moves_box_and_mask_together(tmp_path):
         centers += [(x1 + x2) / 2 - 127, (y1 + y2) / 2 - 127]
         ratios += [(x2 - x1) / (40 * scale), (y2 - y1) / (30 * scale)]
         x, y, w, h = cv2.boundingRect(instances.masks.masks[0])
-        assert [x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5] == pytest.approx([x1, y1, x2, y2], abs=1.01)
-    shifts = np.array(centers) / np.array(ratios)  # the way of the centre is stretched as the object is
-    assert -20 - 1e-3 <= shifts.min() < -15 and 15 < shifts.max() <= 20 + 1e-3 and np.abs(centers).max() > 20
+        assert [x - 0.5, y - 0.5, x + w - 0.5, y + h - 0.5] == pytest.approx(
+            [x1, y1, x2, y2], abs=1.01
+        )
+    # the way of the centre is stretched as the object is
+    shifts = np.array(centers) / np.array(ratios)
+    assert (
+        -20 - 1e-3 <= shifts.min() < -15
+        and 15 < shifts.max() <= 20 + 1e-3
+        and np.abs(centers).max() > 20
+    )
     assert 1 / 1.1 - 1e-3 <= min(ratios) < 0.93 and 1.08 < max(ratios) <= 1 / 0.9 + 1e-3
 
 
 def test_outside_of_the_frame_is_the_mean_color(tmp_path):
-    pairs = MaskPairDataset([dict(write_folder(tmp_path, {'a': 1}), min_area=500)], negative=0.0, samples=[1],
-                            pipeline=[LOAD, STILL, dict(type='mmvos.PackPair')])
+    pairs = MaskPairDataset(
+        [dict(write_folder(tmp_path, {'a': 1}), min_area=500)],
+        negative=0.0,
+        samples=[1],
+        pipeline=[LOAD, STILL, dict(type='mmvos.PackPair')],
+    )
     image = cv2.imread(str(tmp_path / 'JPEGImages/a/00000.png'))
-    assert pairs[0]['inputs'][1, :, 2, 2].tolist() == pytest.approx(image.mean(axis=(0, 1)).tolist(), abs=1)
+    assert pairs[0]['inputs'][1, :, 2, 2].tolist() == pytest.approx(
+        image.mean(axis=(0, 1)).tolist(), abs=1
+    )
 
 
 def test_gray_tint_and_blur(tmp_path):
@@ -253,16 +369,26 @@ def test_gray_tint_and_blur(tmp_path):
 
     plain = inputs(gray=0, tint=0, blur=0)
     gray = inputs(gray=1, tint=0, blur=0)[0]
-    assert (gray[:, 0] == gray[:, 1]).all() and (gray[:, 0] == gray[:, 2]).all() and not (gray[1] == plain[0][1]).all()
+    assert (
+        (gray[:, 0] == gray[:, 1]).all()
+        and (gray[:, 0] == gray[:, 2]).all()
+        and not (gray[1] == plain[0][1]).all()
+    )
     tinted = inputs(gray=0, tint=0.3, blur=0)
-    moved = np.array([(image[1] - plain[0][1]).flatten(1).tolist() for image in tinted])  # (40, 3, pixels)
-    assert moved.std(axis=2).max() < 1e-4 and (moved != moved.round()).any()  # all pixels by the same: none is rounded
+    # (40, 3, pixels)
+    moved = np.array([(image[1] - plain[0][1]).flatten(1).tolist() for image in tinted])
+    # all pixels by the same: none is rounded
+    assert moved.std(axis=2).max() < 1e-4 and (moved != moved.round()).any()
     assert min(image[1].min() for image in tinted) < 0  # nor cut at 0
     offsets = moved[:, :, 0]
     assert offsets.std(axis=0) == pytest.approx([10] * 3, rel=0.5)
-    blurred = [(image - old).abs().flatten(1).sum(dim=1) for image, old in zip(inputs(gray=0, tint=0, blur=1.0), plain)]
+    blurred = [
+        (image - old).abs().flatten(1).sum(dim=1)
+        for image, old in zip(inputs(gray=0, tint=0, blur=1.0), plain)
+    ]
     changed = [bool(search > 0) for _, search in blurred]
-    assert all(template == 0 for template, _ in blurred) and 1 <= sum(changed) <= 15  # half of P(n >= .5) = .31
+    # half of P(n >= .5) = .31
+    assert all(template == 0 for template, _ in blurred) and 1 <= sum(changed) <= 15
 
 
 def test_a_pair_costs_less_than_40_ms(tmp_path):

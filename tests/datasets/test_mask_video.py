@@ -1,4 +1,7 @@
-"""MaskVideoDataset: which frames are items, what is said about the objects, which label images the results have."""
+"""MaskVideoDataset: which frames are items, what is said about the objects, which label images the
+results have.
+"""
+
 from __future__ import annotations
 
 import shutil
@@ -15,7 +18,8 @@ from mmvos.registry import DATASETS, METRICS
 
 pytestmark = pytest.mark.usefixtures('mmdet_scope')
 BASES = Path(__file__).resolve().parents[2] / 'configs/_base_/datasets'
-LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}  # ids with gaps; video a begins with an empty frame
+# ids with gaps; video a begins with an empty frame
+LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}
 
 
 def told(data: MaskVideoDataset, name: str) -> dict[int, tuple[int, ...]]:
@@ -33,7 +37,10 @@ def test_every_frame_is_an_item_and_goes_through_the_pipeline(tmp_path: Path) ->
     root = tiny.write_videos(tmp_path, LATE, folder='480p')
     tiny.write_split(root, '2016/val', ['b', 'a'])
     data = MaskVideoDataset(str(root), split='2016/val', pipeline=tiny.PIPELINE)
-    assert [(video.id, video.name, video.length) for video in data.videos] == [(1, 'b', 7), (2, 'a', 5)]
+    assert [(video.id, video.name, video.length) for video in data.videos] == [
+        (1, 'b', 7),
+        (2, 'a', 5),
+    ]
     assert len(data) == 12 and [data.frame_range(i) for i in (0, 1)] == [range(0, 7), range(7, 12)]
     assert list(VideoSampler(data)) == list(range(12))
     item = data[9]
@@ -55,48 +62,64 @@ def test_davis_gives_the_objects_of_the_first_frame(tmp_path: Path) -> None:
 
 
 def test_davis_2016_makes_one_object_of_all(tmp_path: Path) -> None:
-    data = MaskVideoDataset(str(tiny.write_videos(tmp_path, {'b': (3, {1: 0, 3: 0})})), merge_objects=True)
+    data = MaskVideoDataset(
+        str(tiny.write_videos(tmp_path, {'b': (3, {1: 0, 3: 0})})), merge_objects=True
+    )
     prompts = data.prompts(data.videos[0])[0]
     assert prompts.ids == (1,)
     np.testing.assert_array_equal(prompts.masks[0], tiny.label_map(0, {1: 0, 3: 0}, 3) > 0)
 
 
 def test_a_box_is_tight_around_the_mask(tmp_path: Path) -> None:
-    data = MaskVideoDataset(str(tiny.write_videos(tmp_path, {'b': (3, {1: 0, 3: 0})})), prompt='box')
+    data = MaskVideoDataset(
+        str(tiny.write_videos(tmp_path, {'b': (3, {1: 0, 3: 0})})), prompt='box'
+    )
     prompts = data.prompts(data.videos[0])[0]
     assert prompts.masks == (None, None)
     assert prompts.boxes == ((3, 2, 19, 14), (8, 17, 24, 29))  # 16 wide and 12 high, see label_map
 
 
 @pytest.mark.parametrize('every', [1, 5, 0])
-def test_youtube_vos_gives_an_object_in_the_first_frame_that_shows_it(tmp_path: Path, every: int) -> None:
+def test_youtube_vos_gives_an_object_in_the_first_frame_that_shows_it(
+    tmp_path: Path, every: int
+) -> None:
     data = MaskVideoDataset(str(tiny.write_videos(tmp_path, LATE, every)), layout='youtube-vos')
     assert told(data, 'b') == {0: (1,), 2: (3,)} and told(data, 'a') == {1: (2, 4)}
 
 
 def test_which_frames_the_results_have(tmp_path: Path) -> None:
-    sparse = MaskVideoDataset(str(tiny.write_videos(tmp_path / 'sparse', LATE, 5)), layout='youtube-vos')
+    sparse = MaskVideoDataset(
+        str(tiny.write_videos(tmp_path / 'sparse', LATE, 5)), layout='youtube-vos'
+    )
     assert wanted(sparse, 'b') == [0, 2, 5] and wanted(sparse, 'a') == [0, 1]
-    told_only = MaskVideoDataset(str(tiny.write_videos(tmp_path / 'told', LATE, 0)), layout='youtube-vos')
+    told_only = MaskVideoDataset(
+        str(tiny.write_videos(tmp_path / 'told', LATE, 0)), layout='youtube-vos'
+    )
     assert wanted(told_only, 'b') == list(range(7)) and wanted(told_only, 'a') == list(range(5))
     tiny.write_meta(tmp_path / 'told', {'b': {1: ['00000', '00005'], 3: ['00002', '00005']}})
     listed = MaskVideoDataset(str(tmp_path / 'told'), layout='youtube-vos')
     assert wanted(listed, 'b') == [0, 2, 5] and wanted(listed, 'a') == list(range(5))
-    assert wanted(MaskVideoDataset(str(tmp_path / 'told')), 'b') == list(range(7))  # DAVIS knows no meta.json
+    # DAVIS knows no meta.json
+    assert wanted(MaskVideoDataset(str(tmp_path / 'told')), 'b') == list(range(7))
 
 
 def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
     root = tiny.write_videos(tmp_path, {'b': (3, {1: 0}), 'late': (3, {1: 1})}, 0)
     data = MaskVideoDataset(str(root))
     b, late = data.videos
-    with pytest.raises(ValueError, match=r'video late: its first frame .*00000.png has no label image'):
+    with pytest.raises(
+        ValueError, match=r'video late: its first frame .*00000.png has no label image'
+    ):
         data.prompts(late)
     path = root / 'Annotations/b/00000.png'
     tiny.write_label_png(path, np.zeros((48, 64), np.uint8))
     with pytest.raises(ValueError, match=r'video b: no object in .*Annotations/b/00000.png'):
         data.prompts(b)
     tiny.write_label_png(path, np.ones((64, 48), np.uint8))
-    with pytest.raises(ValueError, match=r'JPEGImages/b/00000.png is 64x48, but .* 48x64 \(the label image .*Annotations/b'):
+    with pytest.raises(
+        ValueError,
+        match=r'JPEGImages/b/00000.png is 64x48, but .* 48x64 \(the label image .*Annotations/b',
+    ):
         data.prompts(b)
     cv2.imwrite(str(path), np.zeros((48, 64, 3), np.uint8))
     with pytest.raises(ValueError, match=r'Annotations/b/00000.png is a RGB image'):
@@ -115,9 +138,17 @@ def test_unknown_words_are_refused(tmp_path: Path, wrong: dict[str, str]) -> Non
         MaskVideoDataset(str(tmp_path), **wrong)
 
 
-@pytest.mark.parametrize('name, size, network', [
-    ('davis', (480, 854), (480, 854)), ('youtube_vos', (720, 1280), (480, 853)), ('youtube_vos', (1280, 720), (853, 480))])
-def test_the_shipped_data_sets(tmp_path: Path, name: str, size: tuple[int, int], network: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    'name, size, network',
+    [
+        ('davis', (480, 854), (480, 854)),
+        ('youtube_vos', (720, 1280), (480, 853)),
+        ('youtube_vos', (1280, 720), (853, 480)),
+    ],
+)
+def test_the_shipped_data_sets(
+    tmp_path: Path, name: str, size: tuple[int, int], network: tuple[int, int]
+) -> None:
     config = Config.fromfile(BASES / f'{name}.py')
     settings = dict(config.test_dataloader.dataset, data_root=str(tmp_path))
     for kind, suffix in (('JPEGImages', 'jpg'), ('Annotations', 'png')):
@@ -128,4 +159,7 @@ def test_the_shipped_data_sets(tmp_path: Path, name: str, size: tuple[int, int],
     sample = data[0]['data_samples'][0]
     assert (sample.ori_shape, sample.img_shape) == (size, network)
     assert told(data, 'v') == {0: (1,)}
-    assert METRICS.get(config.test_evaluator.type) is not None and config.val_evaluator.type == config.test_evaluator.type
+    assert (
+        METRICS.get(config.test_evaluator.type) is not None
+        and config.val_evaluator.type == config.test_evaluator.type
+    )

@@ -1,4 +1,5 @@
 """VideoSampler and OrientationBatchSampler: who gets what, on one process and on several."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -42,8 +43,10 @@ class FakeDataset:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Sets (rank, world size) for what is built next."""
+
     def become(rank: int, size: int) -> None:
         monkeypatch.setattr(samplers, 'get_dist_info', lambda: (rank, size))
+
     yield become
 
 
@@ -62,7 +65,8 @@ def test_processes_share_whole_videos_evenly(world: Any) -> None:
         shares.append(list(sampler))
         assert len(sampler) == len(shares[-1])
         inside = {i for i, v in enumerate(data.videos) if data.frame_range(i)[0] in shares[-1]}
-        assert shares[-1] == [frame for i in sorted(inside) for frame in data.frame_range(i)]  # whole, contiguous, in order
+        # whole, contiguous, in order
+        assert shares[-1] == [frame for i in sorted(inside) for frame in data.frame_range(i)]
     assert sorted(frame for share in shares for frame in share) == list(range(160))
     # By hand, longest first to the least loaded: 36+5+5+2, 36+20, 36+20.
     assert sorted(map(len, shares)) == [48, 56, 56]
@@ -88,7 +92,9 @@ def test_finished_videos_can_be_skipped_and_the_rest_is_shared_anew(world: Any) 
     assert shares == [[0, 1, 2], [3, 8, 9]]
 
 
-def batches(data: Any, batch_size: int, epoch: int = 0, seed: int = 5, shuffle: bool = True, **kwargs: Any) -> list[list[int]]:
+def batches(
+    data: Any, batch_size: int, epoch: int = 0, seed: int = 5, shuffle: bool = True, **kwargs: Any
+) -> list[list[int]]:
     sampler = DefaultSampler(data, shuffle=shuffle, seed=seed)
     sampler.set_epoch(epoch)
     batch_sampler = OrientationBatchSampler(sampler, batch_size, **kwargs)
@@ -105,7 +111,8 @@ def test_batches_never_mix_orientations_and_cover_the_epoch() -> None:
         assert all(len(batch) == 4 and len({index < 31 for index in batch}) == 1 for batch in drawn)
         counts = Counter(index for batch in drawn for index in batch)
         assert sorted(counts) == list(range(50))
-        assert sum(counts.values()) == 52 and max(counts.values()) == 2  # each orientation is filled up by one item
+        # each orientation is filled up by one item
+        assert sum(counts.values()) == 52 and max(counts.values()) == 2
     assert batches(data, 4, epoch=0) != batches(data, 4, epoch=1)
     assert batches(data, 4, seed=1) != batches(data, 4, seed=2)
 
@@ -129,24 +136,36 @@ def test_two_processes_see_step_by_step_what_one_sees(world: Any) -> None:
         world(rank, 2)
         shares.append(batches(data, 3, epoch=3))
     for whole, first, second in zip(alone, *shares, strict=True):
+
         def seeded(items: list[Any]) -> list[tuple[int, int]]:
             return sorted((int(item), item.seed) for item in items)
+
         assert seeded(first + second) == seeded(whole)
 
 
 def test_seeds_differ_between_items_and_epochs_but_not_between_runs() -> None:
     def seeds(epoch: int) -> dict[int, int]:
-        return {int(item): item.seed for batch in batches(FakeDataset([40]), 4, epoch) for item in batch}
+        return {
+            int(item): item.seed for batch in batches(FakeDataset([40]), 4, epoch) for item in batch
+        }
+
     assert seeds(2) == seeds(2)
     assert len({*seeds(2).values(), *seeds(3).values()}) == 80
 
 
-def test_data_sets_inside_mmengines_wrappers_are_asked_item_by_item(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_sets_inside_mmengines_wrappers_are_asked_item_by_item(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = FakeDataset([5], landscape=2)
     data.full_init = lambda: None  # type: ignore[attr-defined]
     monkeypatch.setattr('mmengine.dataset.dataset_wrapper.is_abs', bool, raising=False)
     repeated = RepeatDataset.__new__(RepeatDataset)
-    repeated.dataset, repeated.times, repeated._fully_initialized, repeated._ori_len = data, 2, True, 5
+    repeated.dataset, repeated.times, repeated._fully_initialized, repeated._ori_len = (
+        data,
+        2,
+        True,
+        5,
+    )
     drawn = batches(repeated, 2)
     assert all(len({index % 5 < 2 for index in batch}) == 1 for batch in drawn)
     assert sorted({index for batch in drawn for index in batch}) == list(range(10))

@@ -1,4 +1,5 @@
 """StaticClipDataset: which objects are used, their masks, and what errors say."""
+
 from __future__ import annotations
 
 import json
@@ -15,8 +16,13 @@ from mmvos.registry import DATASETS
 
 pytestmark = pytest.mark.usefixtures('mmdet_scope')
 LOAD = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
-SAMPLE = [LOAD, dict(type='mmvos.WarpClip', clip_length=4), dict(type='mmvos.CropClip', size=48), dict(type='mmvos.DeformGuides'),
-          dict(type='mmvos.PackClip')]
+SAMPLE = [
+    LOAD,
+    dict(type='mmvos.WarpClip', clip_length=4),
+    dict(type='mmvos.CropClip', size=48),
+    dict(type='mmvos.DeformGuides'),
+    dict(type='mmvos.PackClip'),
+]
 HEIGHT, WIDTH = 60, 80
 COCO = Path(__file__).parents[3] / 'shared/data/coco128'
 
@@ -24,8 +30,18 @@ COCO = Path(__file__).parents[3] / 'shared/data/coco128'
 def square(number: int, side: float, image_id: int = 7, **more: Any) -> dict[str, Any]:
     """A square whose upper left corner is (10, 8)."""
     polygon = [10, 8, 10 + side, 8, 10 + side, 8 + side, 10, 8 + side]
-    return dict(id=number, image_id=image_id, category_id=1, iscrowd=0, area=side * side, bbox=[10, 8, side, side],
-                segmentation=[polygon]) | more
+    return (
+        dict(
+            id=number,
+            image_id=image_id,
+            category_id=1,
+            iscrowd=0,
+            area=side * side,
+            bbox=[10, 8, side, side],
+            segmentation=[polygon],
+        )
+        | more
+    )
 
 
 def write(root: Path, annotations: list[dict[str, Any]]) -> str:
@@ -33,7 +49,11 @@ def write(root: Path, annotations: list[dict[str, Any]]) -> str:
     image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
     cv2.imwrite(str(root / 'images/x.jpg'), image)
     images = [dict(id=7, file_name='x.jpg', height=HEIGHT, width=WIDTH)]
-    (root / 'a.json').write_text(json.dumps(dict(images=images, annotations=annotations, categories=[dict(id=1, name='thing')])))
+    (root / 'a.json').write_text(
+        json.dumps(
+            dict(images=images, annotations=annotations, categories=[dict(id=1, name='thing')])
+        )
+    )
     return str(root)
 
 
@@ -45,26 +65,43 @@ def test_small_and_crowd_objects_are_left_out(tmp_path: Path) -> None:
     crowd, no_mask = square(3, 40, iscrowd=1), square(5, 40, segmentation=[])
     root = write(tmp_path, [square(1, 31), square(2, 32), crowd, square(4, 40), no_mask])
     data = opened(root)
-    assert [data.prepare_data(i)['gt_masks'][0].masks.sum() for i in range(len(data))] == [32 * 32, 40 * 40]
+    assert [data.prepare_data(i)['gt_masks'][0].masks.sum() for i in range(len(data))] == [
+        32 * 32,
+        40 * 40,
+    ]
     assert len(opened(root, min_area=500)) == 3 and len(opened(root, min_area=1100)) == 1
 
 
 def test_polygons_and_run_lengths_give_the_same_mask(tmp_path: Path) -> None:
     runs = rectangle_runs(10, 8, 40, 40, HEIGHT, WIDTH)
     parts = [[10, 8, 30, 8, 30, 48, 10, 48], [30, 8, 50, 8, 50, 48, 30, 48]]
-    data = opened(write(tmp_path, [square(1, 40), square(2, 40, segmentation=runs), square(3, 40, segmentation=parts)]))
+    data = opened(
+        write(
+            tmp_path,
+            [square(1, 40), square(2, 40, segmentation=runs), square(3, 40, segmentation=parts)],
+        )
+    )
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected[8:48, 10:50] = 1
     for i in range(3):
         item = data.prepare_data(i)
         assert (item['gt_masks'][0].masks == expected[None]).all()
-        assert item['gt_instances_ids'][0].tolist() == [1] and item['height'] == [HEIGHT] and item['width'] == [WIDTH]
+        assert (
+            item['gt_instances_ids'][0].tolist() == [1]
+            and item['height'] == [HEIGHT]
+            and item['width'] == [WIDTH]
+        )
         assert {key: len(values) for key, values in item.items()} == dict.fromkeys(item, 1)
 
 
 def test_becomes_a_clip(tmp_path: Path) -> None:
-    config = dict(type='mmvos.StaticClipDataset', ann_file='a.json', data_root=write(tmp_path, [square(1, 40)]),
-                  data_prefix=dict(img_path='images'), pipeline=SAMPLE)
+    config = dict(
+        type='mmvos.StaticClipDataset',
+        ann_file='a.json',
+        data_root=write(tmp_path, [square(1, 40)]),
+        data_prefix=dict(img_path='images'),
+        pipeline=SAMPLE,
+    )
     sample = DATASETS.build(config)[0]
     assert sample['inputs'].shape == (4, 3, 48, 48)
     frames = sample['data_samples'].video_data_samples
@@ -75,7 +112,10 @@ def test_becomes_a_clip(tmp_path: Path) -> None:
 
 def test_length_of_an_epoch(tmp_path: Path) -> None:
     data = opened(write(tmp_path, [square(1, 40), square(2, 34)]), samples_per_epoch=30)
-    assert len(data) == 30 and {int(data[i]['gt_masks'][0].masks.sum()) for i in range(30)} == {1600, 1156}
+    assert len(data) == 30 and {int(data[i]['gt_masks'][0].masks.sum()) for i in range(30)} == {
+        1600,
+        1156,
+    }
 
 
 def test_empty_mask_gives_another_item(tmp_path: Path) -> None:

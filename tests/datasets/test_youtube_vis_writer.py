@@ -1,4 +1,5 @@
 """The YouTube-VIS writer against hand-made masks and pycocotools."""
+
 import json
 from pathlib import Path
 
@@ -16,9 +17,14 @@ from mmvos.datasets.youtube_vis_writer import (
     write_instances,
 )
 
-# Two frames of 4x6: object 1 is two pixels and then gone, object 2 is one pixel and then a 2x3 block.
-FIRST = np.array([[0, 0, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 2, 0], [0, 0, 0, 0, 0, 0]], np.uint8)
-SECOND = np.array([[0, 2, 2, 2, 0, 0], [0, 2, 2, 2, 0, 0], [0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]], np.uint8)
+# Two frames of 4x6: object 1 is two pixels and then gone, object 2 is one pixel and then a 2x3
+# block.
+FIRST = np.array(
+    [[0, 0, 0, 0, 0, 0], [0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 2, 0], [0, 0, 0, 0, 0, 0]], np.uint8
+)
+SECOND = np.array(
+    [[0, 2, 2, 2, 0, 0], [0, 2, 2, 2, 0, 0], [0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]], np.uint8
+)
 GRAY = np.full((4, 6, 3), 128, np.uint8)
 
 
@@ -34,7 +40,10 @@ def write_two_videos(root: Path) -> dict:
 
 
 def test_run_lengths_by_hand() -> None:
-    assert uncompressed_rle(np.array([[0, 1, 1], [0, 1, 0]], bool)) == {'counts': [2, 3, 1], 'size': [2, 3]}
+    assert uncompressed_rle(np.array([[0, 1, 1], [0, 1, 0]], bool)) == {
+        'counts': [2, 3, 1],
+        'size': [2, 3],
+    }
     assert uncompressed_rle(np.ones((2, 3), bool)) == {'counts': [0, 6], 'size': [2, 3]}
     assert uncompressed_rle(np.zeros((2, 3), bool)) == {'counts': [6], 'size': [2, 3]}
 
@@ -49,8 +58,16 @@ def test_run_lengths_are_what_pycocotools_reads() -> None:
 
 def test_palette_is_the_one_of_davis() -> None:
     colors = np.array(davis_palette()).reshape(256, 3)
-    expected = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0), 4: (0, 0, 128), 8: (64, 0, 0),
-                20: (0, 64, 128), 255: (224, 224, 192)}
+    expected = {
+        0: (0, 0, 0),
+        1: (128, 0, 0),
+        2: (0, 128, 0),
+        3: (128, 128, 0),
+        4: (0, 0, 128),
+        8: (64, 0, 0),
+        20: (0, 64, 128),
+        255: (224, 224, 192),
+    }
     assert {index: tuple(colors[index].tolist()) for index in expected} == expected
 
 
@@ -58,9 +75,26 @@ def test_json_by_hand(tmp_path: Path) -> None:
     data = write_two_videos(tmp_path)
     assert set(data) == {'info', 'licenses', 'videos', 'categories', 'annotations'}
     assert data['videos'] == [
-        {'id': 1, 'height': 4, 'width': 6, 'length': 2, 'file_names': ['b/00000.jpg', 'b/00001.jpg']},
-        {'id': 2, 'height': 4, 'width': 6, 'length': 2, 'file_names': ['a/00000.jpg', 'a/00001.jpg']}]
-    assert [(c['id'], c['name']) for c in data['categories']] == [(1, 'cat'), (2, 'dog'), (3, 'fish')]
+        {
+            'id': 1,
+            'height': 4,
+            'width': 6,
+            'length': 2,
+            'file_names': ['b/00000.jpg', 'b/00001.jpg'],
+        },
+        {
+            'id': 2,
+            'height': 4,
+            'width': 6,
+            'length': 2,
+            'file_names': ['a/00000.jpg', 'a/00001.jpg'],
+        },
+    ]
+    assert [(c['id'], c['name']) for c in data['categories']] == [
+        (1, 'cat'),
+        (2, 'dog'),
+        (3, 'fish'),
+    ]
     rows = [(a['id'], a['video_id'], a['category_id'], a['iscrowd']) for a in data['annotations']]
     assert rows == [(1, 1, 3, 0), (2, 1, 1, 0), (3, 2, 3, 0), (4, 2, 1, 0)]
     gone, grown = data['annotations'][:2]
@@ -81,8 +115,9 @@ def test_files_hold_the_labels_and_the_picture(tmp_path: Path) -> None:
 
 
 def test_keep_visible_closes_the_gap() -> None:
-    maps, categories = keep_visible([np.array([[0, 3]], np.uint8), np.array([[5, 0]], np.uint8)],
-                                    {1: 7, 3: 8, 5: 9})
+    maps, categories = keep_visible(
+        [np.array([[0, 3]], np.uint8), np.array([[5, 0]], np.uint8)], {1: 7, 3: 8, 5: 9}
+    )
     assert [labels.tolist() for labels in maps] == [[[0, 1]], [[2, 0]]]
     assert categories == {1: 8, 2: 9}
 

@@ -1,4 +1,5 @@
 """The guard against losses that are not finite, and the seed of each iteration."""
+
 from __future__ import annotations
 
 import logging
@@ -11,11 +12,16 @@ from tiny_masktrack import batch, two_objects
 
 from mmvos.engine import IterationSeedHook, NonFiniteLossHook
 
-NAN, FINE = {'loss': torch.tensor(float('nan')), 'loss_cls': torch.tensor(1.0)}, {'loss': torch.tensor(2.0)}
+NAN, FINE = (
+    {'loss': torch.tensor(float('nan')), 'loss_cls': torch.tensor(1.0)},
+    {'loss': torch.tensor(2.0)},
+)
 
 
 def runner(iteration: int = 0, seed: int = 3) -> SimpleNamespace:
-    return SimpleNamespace(iter=iteration, seed=seed, logger=logging.getLogger('test'), optim_wrapper=SimpleNamespace())
+    return SimpleNamespace(
+        iter=iteration, seed=seed, logger=logging.getLogger('test'), optim_wrapper=SimpleNamespace()
+    )
 
 
 def test_stop_names_iteration_loss_and_files():
@@ -41,7 +47,9 @@ def test_skip_goes_on_and_counts_batches_in_a_row(caplog):
 
 
 def test_steps_that_were_left_out_do_not_go_unseen(caplog):
-    """Finite losses, but a gradient that is not: the step did nothing, which is said, and not for ever."""
+    """Finite losses, but a gradient that is not: the step did nothing, which is said, and not for
+    ever.
+    """
     hook = NonFiniteLossHook(action='stop', max_skips=1)
     training = runner()
     training.optim_wrapper.fault = 'a gradient is not finite'
@@ -69,4 +77,8 @@ def test_random_numbers_belong_to_the_iteration():
     torch.rand(100)
     np.random.rand(100)
     assert draw(5) == first
-    assert len({draw(5), draw(6), draw(5, seed=4)}) == 3 and draw(6)[0] != first[0] and draw(6)[1] != first[1]
+    assert (
+        len({draw(5), draw(6), draw(5, seed=4)}) == 3
+        and draw(6)[0] != first[0]
+        and draw(6)[1] != first[1]
+    )

@@ -10,8 +10,12 @@ from mmvos.engine import OnlineFineTuner
 from mmvos.structures import Frame, FrameMeta, Prompts
 from mmvos.structures.rle import decode
 
-CLIPS = [dict(type='mmvos.WarpClip', clip_length=2), dict(type='mmvos.CropClip', size=64), dict(type='mmvos.DeformGuides'),
-         dict(type='mmvos.PackClip')]
+CLIPS = [
+    dict(type='mmvos.WarpClip', clip_length=2),
+    dict(type='mmvos.CropClip', size=64),
+    dict(type='mmvos.DeformGuides'),
+    dict(type='mmvos.PackClip'),
+]
 WRAPPER = dict(type='mmvos.GuardedOptimWrapper', optimizer=dict(type='AdamW', lr=3e-3))
 
 
@@ -19,7 +23,9 @@ def scene(index: int, x: int) -> Frame:
     """A frame of noise with a bright square of 24 pixels whose left edge is at x."""
     made = frame(index)
     made.image.mul_(0.3)
-    made.image[0, :, torch.from_numpy(square_mask(x, 20))] += torch.tensor([1.5, -1.0, 0.5])[:, None]
+    made.image[0, :, torch.from_numpy(square_mask(x, 20))] += torch.tensor([1.5, -1.0, 0.5])[
+        :, None
+    ]
     return made
 
 
@@ -32,7 +38,9 @@ def overlap(result, x: int) -> float:
     return (mask & truth).sum() / (mask | truth).sum()
 
 
-@pytest.mark.parametrize('settings', [dict(pipeline=CLIPS), dict(pipeline=CLIPS[-1:], iterations=1)])
+@pytest.mark.parametrize(
+    'settings', [dict(pipeline=CLIPS), dict(pipeline=CLIPS[-1:], iterations=1)]
+)
 def test_adapting_helps_and_leaves_the_model_alone(settings):
     model = tiny_segmenter(train_context=(1.5, 1.8))
     before = copy.deepcopy(model.state_dict())
@@ -41,7 +49,10 @@ def test_adapting_helps_and_leaves_the_model_alone(settings):
     tuner = OnlineFineTuner(steps=25, batch_size=4, optim_wrapper=WRAPPER, **settings)
     results = list(tuner.run(model, frames, told(20)))
     assert len(results) == 4 and overlap(results[3], 29) > overlap(plain, 29) + 0.1
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()) and tuner.seconds > 0
+    assert (
+        all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        and tuner.seconds > 0
+    )
 
 
 def test_it_is_repeatable_and_leaves_the_random_numbers_alone():
@@ -49,8 +60,14 @@ def test_it_is_repeatable_and_leaves_the_random_numbers_alone():
     tuner = OnlineFineTuner(steps=2, batch_size=2, optim_wrapper=WRAPPER, pipeline=CLIPS)
     np.random.seed(7)
     torch.manual_seed(7)
-    expected = np.random.RandomState(7).rand(), torch.rand(1, generator=torch.Generator().manual_seed(7))
-    runs = [[r.label_map() for r in tuner.run(model, [scene(t, 20) for t in range(2)], told(20))] for _ in range(2)]
+    expected = (
+        np.random.RandomState(7).rand(),
+        torch.rand(1, generator=torch.Generator().manual_seed(7)),
+    )
+    runs = [
+        [r.label_map() for r in tuner.run(model, [scene(t, 20) for t in range(2)], told(20))]
+        for _ in range(2)
+    ]
     assert np.array_equal(runs[0], runs[1])
     assert np.random.rand() == expected[0] and torch.equal(torch.rand(1), expected[1])
 
@@ -70,7 +87,9 @@ def test_a_prompt_for_a_frame_that_never_comes_is_named():
 def test_learning_rate_follows_its_schedule(monkeypatch):
     rates = []
     schedule = [dict(type='MultiStepLR', by_epoch=False, milestones=[2], gamma=0.1)]
-    tuner = OnlineFineTuner(steps=4, batch_size=1, optim_wrapper=WRAPPER, pipeline=CLIPS, param_scheduler=schedule)
+    tuner = OnlineFineTuner(
+        steps=4, batch_size=1, optim_wrapper=WRAPPER, pipeline=CLIPS, param_scheduler=schedule
+    )
     step = torch.optim.AdamW.step
 
     def watched(self, *arguments, **options):
@@ -103,7 +122,9 @@ def test_frame_size_of_the_network_may_differ_from_the_files():
 
 
 def test_the_adapted_model_makes_its_own_features_of_the_prompts_frame():
-    """In mode 'roi' a frame keeps its features; those of the first frame would be the unadapted model's."""
+    """In mode 'roi' a frame keeps its features; those of the first frame would be the unadapted
+    model's.
+    """
     model, calls = tiny_segmenter(mode='roi'), []
     tuner = OnlineFineTuner(steps=1, batch_size=1, optim_wrapper=WRAPPER, pipeline=CLIPS)
     adapt = tuner.adapted

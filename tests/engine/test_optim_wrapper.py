@@ -1,4 +1,5 @@
 """The optimizer wrapper that leaves out steps on gradients that are not finite."""
+
 from __future__ import annotations
 
 import pytest
@@ -10,7 +11,9 @@ from mmvos.engine import GuardedOptimWrapper
 def wrapped(dtype: str = 'float32', **kwargs) -> tuple[torch.nn.Linear, GuardedOptimWrapper]:
     model = torch.nn.Linear(2, 1, bias=False)
     torch.nn.init.ones_(model.weight)
-    return model, GuardedOptimWrapper(dtype, optimizer=torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9), **kwargs)
+    return model, GuardedOptimWrapper(
+        dtype, optimizer=torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9), **kwargs
+    )
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf')])
@@ -19,15 +22,21 @@ def test_a_step_is_left_out_and_the_next_one_counts(bad):
     wrapper.update_params(model(torch.tensor([[bad, 1.0]])).sum())
     assert model.weight.tolist() == [[1.0, 1.0]] and wrapper.left_out == 1
     wrapper.update_params(model(torch.tensor([[2.0, 0.0]])).sum())
-    assert model.weight.tolist() == [[0.0, 1.0]] and wrapper.left_out == 1  # 1 - 0.5 * 2; no trace of the bad step
+    # 1 - 0.5 * 2; no trace of the bad step
+    assert model.weight.tolist() == [[0.0, 1.0]] and wrapper.left_out == 1
     assert wrapper.fault == 'a gradient is not finite'
 
 
 def test_a_step_on_a_loss_that_is_too_large_is_left_out():
-    """A loss of 1e4 is the largest that counts; of accumulated batches one that is too large is enough."""
+    """A loss of 1e4 is the largest that counts; of accumulated batches one that is too large is
+    enough.
+    """
     model, wrapper = wrapped(max_loss=1e4)
     wrapper.update_params(model(torch.tensor([[1e4, 1.0]])).sum())
-    assert model.weight.tolist() == [[1.0, 1.0]] and (wrapper.left_out, wrapper.fault) == (1, 'the loss is above 10000')
+    assert model.weight.tolist() == [[1.0, 1.0]] and (wrapper.left_out, wrapper.fault) == (
+        1,
+        'the loss is above 10000',
+    )
     wrapper.update_params(model(torch.tensor([[9999.0, 1.0]])).sum())
     assert model.weight.tolist() == [[1 - 9999 / 2, 0.5]] and wrapper.left_out == 1
     model, wrapper = wrapped(max_loss=10, accumulative_counts=2)
@@ -49,7 +58,9 @@ def test_gradients_are_clipped_and_accumulated_as_by_mmengine():
     torch.testing.assert_close(model.weight.data, torch.tensor([[0.5, 0.5]]))
 
 
-@pytest.mark.parametrize('dtype, expected', [('float32', torch.float32), ('bfloat16', torch.bfloat16)])
+@pytest.mark.parametrize(
+    'dtype, expected', [('float32', torch.float32), ('bfloat16', torch.bfloat16)]
+)
 def test_precision_of_the_forward_pass(dtype, expected):
     model, wrapper = wrapped(dtype)
     with wrapper.optim_context(model):
@@ -57,8 +68,10 @@ def test_precision_of_the_forward_pass(dtype, expected):
     assert model(torch.ones(1, 2)).dtype == torch.float32
 
 
-@pytest.mark.parametrize(('amx', 'avx', 'expected'), [(True, False, torch.bfloat16), (False, True, torch.bfloat16),
-                                                      (False, False, torch.float32)])
+@pytest.mark.parametrize(
+    ('amx', 'avx', 'expected'),
+    [(True, False, torch.bfloat16), (False, True, torch.bfloat16), (False, False, torch.float32)],
+)
 def test_auto_depends_on_the_machine(monkeypatch, amx, avx, expected):
     monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda: amx, raising=False)
     monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda: avx, raising=False)

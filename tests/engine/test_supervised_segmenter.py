@@ -1,4 +1,5 @@
 """SiamMask in a supervised run: from which box it starts, and which regions it gives."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,16 +16,20 @@ def model() -> PromptedSegmenter:
     return tiny_siamese(refine=False)
 
 
-@pytest.mark.parametrize(('polygon', 'center', 'size'), [
-    ([10, 20, 50, 20, 50, 40, 10, 40], (30, 30), (41, 21)),
-    ([0, 10, 10, 0, 20, 10, 10, 20], (10, 10), (15.142136, 15.142136)),
-    ([-30, 40, 10, 40, 10, 60, -30, 60], (-10, 50), (41, 21)),
-], ids=['rectangle', 'diamond', 'half outside, not clipped'])
+@pytest.mark.parametrize(
+    ('polygon', 'center', 'size'),
+    [
+        ([10, 20, 50, 20, 50, 40, 10, 40], (30, 30), (41, 21)),
+        ([0, 10, 10, 0, 20, 10, 10, 20], (10, 10), (15.142136, 15.142136)),
+        ([-30, 40, 10, 40, 10, 60, -30, 60], (-10, 50), (41, 21)),
+    ],
+    ids=['rectangle', 'diamond', 'half outside, not clipped'],
+)
 def test_it_starts_on_the_box_of_the_polygon(model, polygon, center, size):
     """Case 13 of the description of the published code."""
     tracker = SupervisedSegmenter(model)
     tracker.init(frame(0), np.array(polygon, dtype=float))
-    state, = tracker._state
+    (state,) = tracker._state
     assert state.center == pytest.approx(center) and state.size == pytest.approx(size, abs=1e-6)
     region = tracker.track(frame(1))
     assert region.shape == (8,) and np.isfinite(region).all()
@@ -33,7 +38,9 @@ def test_it_starts_on_the_box_of_the_polygon(model, polygon, center, size):
 
 def test_regions_are_in_original_pixels(model):
     """The network sees every second pixel."""
-    original = Frame(frame(1).image, FrameMeta(1, (2 * HEIGHT, 2 * WIDTH), (HEIGHT, WIDTH), (0.5, 0.5)))
+    original = Frame(
+        frame(1).image, FrameMeta(1, (2 * HEIGHT, 2 * WIDTH), (HEIGHT, WIDTH), (0.5, 0.5))
+    )
     tracker = SupervisedSegmenter(model)
     tracker.init(original, np.array([20, 40, 101, 40, 101, 81, 20, 81], dtype=float))
     assert tracker._state[0].center == pytest.approx((60.5 / 2, 60.5 / 2))

@@ -1,4 +1,5 @@
 """The loops over videos, on a data set of three small videos."""
+
 from __future__ import annotations
 
 import json
@@ -42,7 +43,9 @@ def make_runner(annotations: Path, folder: Path, **overrides: Any) -> Runner:
     return runner
 
 
-def test_testing_goes_through_every_frame_of_every_video_in_order(annotations, tmp_path, monkeypatch):
+def test_testing_goes_through_every_frame_of_every_video_in_order(
+    annotations, tmp_path, monkeypatch
+):
     out = str(tmp_path / 'results')
     runner = make_runner(annotations, tmp_path, test_evaluator__outfile_prefix=out)
     loop = runner.build_test_loop(runner.cfg.test_cfg)
@@ -58,7 +61,8 @@ def test_testing_goes_through_every_frame_of_every_video_in_order(annotations, t
     monkeypatch.setattr(runner.model, 'step', watched)
     metrics = loop.run()
     assert [index for index, _ in seen] == [0, 1, 2, 0, 0, 1]
-    assert [known == 0 for index, known in seen] == [index == 0 for index, _ in seen]  # a memory for each video
+    # a memory for each video
+    assert [known == 0 for index, known in seen] == [index == 0 for index, _ in seen]
     assert loop.store.order == [1, 2, 3]
     assert not runner.model.training
     assert 0 <= metrics['youtube_vis/AP'] <= 1
@@ -66,7 +70,9 @@ def test_testing_goes_through_every_frame_of_every_video_in_order(annotations, t
     entries = json.loads(Path(out + '.json').read_text())
     assert entries == [entry for video_id in (1, 2, 3) for entry in loop.store.entries[video_id]]
     lengths = {1: 3, 2: 1, 3: 2}
-    assert entries and all(len(entry['segmentations']) == lengths[entry['video_id']] for entry in entries)
+    assert entries and all(
+        len(entry['segmentations']) == lengths[entry['video_id']] for entry in entries
+    )
     assert {entry['category_id'] for entry in entries} <= {1, 2, 3, 4, 5}
 
 

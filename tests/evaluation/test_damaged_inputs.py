@@ -1,6 +1,7 @@
-"""Thousands of mutated files: always a result or one clear sentence, never an error from deep inside, never a
-hang.
+"""Thousands of mutated files: always a result or one clear sentence, never an error from deep
+inside, never a hang.
 """
+
 from __future__ import annotations
 
 import copy
@@ -16,7 +17,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mmvos.evaluation import EvaluationInputError, evaluate_davis, evaluate_vot, evaluate_youtube_vis
+from mmvos.evaluation import (
+    EvaluationInputError,
+    evaluate_davis,
+    evaluate_vot,
+    evaluate_youtube_vis,
+)
 from mmvos.evaluation.label_files import read_labels
 from mmvos.evaluation.vot.trajectories import read_regions, read_trajectory
 from mmvos.evaluation.youtube_vis import evaluate_youtube_vis_files, read_json, read_results
@@ -26,21 +32,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from label_folders import labels, write
 
 _SPARE = [
-    None, True, False, 0, 1, -1, 2**31, 2**70, .5, -1e308,
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2**31,
+    2**70,
+    0.5,
+    -1e308,
     float('nan'),
-    float('inf'), '', 'x', '04', 'ooooooo', '\x00', '\u20ac', [], [0], [[]], [[1, 2, 3, 4, 5, 6]],
-    [[0, 0, 5, 0, 5, 3]], [[1e9] * 6], {}, {
-        'size': [4, 6],
-        'counts': [24]
-    }, {
-        'size': [4, 6],
-        'counts': [0, -5, 29]
-    }, {
-        'size': [4, 6],
-        'counts': [2**31, 2**31, 2**32]
-    }, {
-        'size': None
-    }
+    float('inf'),
+    '',
+    'x',
+    '04',
+    'ooooooo',
+    '\x00',
+    '\u20ac',
+    [],
+    [0],
+    [[]],
+    [[1, 2, 3, 4, 5, 6]],
+    [[0, 0, 5, 0, 5, 3]],
+    [[1e9] * 6],
+    {},
+    {'size': [4, 6], 'counts': [24]},
+    {'size': [4, 6], 'counts': [0, -5, 29]},
+    {'size': [4, 6], 'counts': [2**31, 2**31, 2**32]},
+    {'size': None},
 ]
 
 
@@ -49,48 +69,50 @@ def outcome(work: Callable[[], Any]) -> str:
     try:
         work()
     except EvaluationInputError as error:
-        assert len(str(error)) > 20 and '\n' not in str(error) and str(error).endswith('.'), str(error)
+        assert len(str(error)) > 20 and '\n' not in str(error) and str(error).endswith('.'), str(
+            error
+        )
         return 'refused'
     return 'scored'
 
 
 def truth() -> dict[str, Any]:
-    entries = [{
-        'id': i,
-        'video_id': i,
-        'category_id': 1,
-        'iscrowd': 0,
-        'areas': [9, None],
-        'bboxes': [[0, 0, 1, 1], None],
-        'segmentations': [{
-            'size': [4, 6],
-            'counts': [3, 18, 3]
-        }, None]
-    } for i in (1, 2)]
-    videos = [{
-        'id': i,
-        'height': 4,
-        'width': 6,
-        'length': 2,
-        'file_names': ['a/0.jpg', 'a/1.jpg']
-    } for i in (1, 2)]
+    entries = [
+        {
+            'id': i,
+            'video_id': i,
+            'category_id': 1,
+            'iscrowd': 0,
+            'areas': [9, None],
+            'bboxes': [[0, 0, 1, 1], None],
+            'segmentations': [{'size': [4, 6], 'counts': [3, 18, 3]}, None],
+        }
+        for i in (1, 2)
+    ]
+    videos = [
+        {'id': i, 'height': 4, 'width': 6, 'length': 2, 'file_names': ['a/0.jpg', 'a/1.jpg']}
+        for i in (1, 2)
+    ]
     return {'videos': videos, 'categories': [{'id': 1, 'name': 'cat'}], 'annotations': entries}
 
 
 def results() -> list[dict[str, Any]]:
     coded = {'size': [4, 6], 'counts': '3b03'}  # 3, 18, 3
-    return [{
-        'video_id': i,
-        'category_id': 1,
-        'score': .5,
-        'segmentations': [dict(coded), None]
-    } for i in (1, 2)]
+    return [
+        {'video_id': i, 'category_id': 1, 'score': 0.5, 'segmentations': [dict(coded), None]}
+        for i in (1, 2)
+    ]
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in nested lists and dicts."""
-    for key, value in (data.items()
-                       if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()):
+    for key, value in (
+        data.items()
+        if isinstance(data, dict)
+        else enumerate(data)
+        if isinstance(data, list)
+        else ()
+    ):
         yield (*path, key)
         yield from places(value, (*path, key))
 
@@ -105,25 +127,30 @@ def mutate(data: Any, rng: random.Random) -> Any:
         for key in path[:-1]:
             holder = holder[key]
         value = holder[path[-1]]
-        if rng.random() < .2:
+        if rng.random() < 0.2:
             del holder[path[-1]]
-        elif isinstance(value, str) and value and rng.random() < .7:
+        elif isinstance(value, str) and value and rng.random() < 0.7:
             at = rng.randrange(len(value))
-            holder[path[-1]] = value[:at] + chr(rng.randrange(30, 130)) * rng.choice([0, 1, 2]) + value[at +
-                                                                                                        1:]
+            holder[path[-1]] = (
+                value[:at] + chr(rng.randrange(30, 130)) * rng.choice([0, 1, 2]) + value[at + 1 :]
+            )
         else:
             holder[path[-1]] = copy.deepcopy(rng.choice(_SPARE))
     return data
 
 
 def test_the_unharmed_inputs_are_perfect() -> None:
-    assert evaluate_youtube_vis(truth(), results()).AP == 1.
+    assert evaluate_youtube_vis(truth(), results()).AP == 1.0
 
 
 def test_mutated_json_of_youtube_vis() -> None:
     rng = random.Random(0)
-    kinds = [outcome(lambda: evaluate_youtube_vis(truth(), mutate(results(), rng))) for _ in range(1200)]
-    kinds += [outcome(lambda: evaluate_youtube_vis(mutate(truth(), rng), results())) for _ in range(1200)]
+    kinds = [
+        outcome(lambda: evaluate_youtube_vis(truth(), mutate(results(), rng))) for _ in range(1200)
+    ]
+    kinds += [
+        outcome(lambda: evaluate_youtube_vis(mutate(truth(), rng), results())) for _ in range(1200)
+    ]
     assert 100 < kinds.count('scored') < 2300
 
 
@@ -134,9 +161,9 @@ def spoiled(data: bytes, rng: random.Random) -> bytes:
         at = rng.randrange(len(spoilt) or 1)
         action = rng.randrange(4)
         if action == 0:
-            spoilt[at:at + 1] = bytes([rng.randrange(256)])
+            spoilt[at : at + 1] = bytes([rng.randrange(256)])
         elif action == 1:
-            del spoilt[at:at + rng.choice([1, 3, len(spoilt)])]
+            del spoilt[at : at + rng.choice([1, 3, len(spoilt)])]
         elif action == 2:
             spoilt[at:at] = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 9)))
         else:
@@ -202,10 +229,13 @@ def test_damaged_text_files(tmp_path: Path) -> None:
 
 def test_damaged_vot_folders(tmp_path: Path) -> None:
     rng = random.Random(5)
-    truth_file, track_file = tmp_path / 'gt' / 's' / 'groundtruth.txt', tmp_path / 'r' / 's' / 's_001.txt'
+    truth_file, track_file = (
+        tmp_path / 'gt' / 's' / 'groundtruth.txt',
+        tmp_path / 'r' / 's' / 's_001.txt',
+    )
     originals = {
         truth_file: b'5,5,15,5,15,15,5,15\n' * 6,
-        track_file: b'1\n5,5,11,11\n2\n0\n1\n5.5,5,15,5,15,15,5,15\n'
+        track_file: b'1\n5,5,11,11\n2\n0\n1\n5.5,5,15,5,15,15,5,15\n',
     }
     for path, data in originals.items():
         path.parent.mkdir(parents=True)

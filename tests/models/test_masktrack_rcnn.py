@@ -1,4 +1,5 @@
 """MaskTrackRCNN: losses of pairs of frames, and steps through a video."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -16,7 +17,16 @@ from mmvos.models.masktrack_rcnn import _same_object
 from mmvos.structures import Prompts
 from mmvos.structures.rle import area, decode
 
-LOSSES = {'loss_rpn_cls', 'loss_rpn_bbox', 'loss_cls', 'loss_bbox', 'loss_mask', 'loss_match', 'acc', 'match_accuracy'}
+LOSSES = {
+    'loss_rpn_cls',
+    'loss_rpn_bbox',
+    'loss_cls',
+    'loss_bbox',
+    'loss_mask',
+    'loss_match',
+    'acc',
+    'match_accuracy',
+}
 EMPTY = ([], [], [])
 
 
@@ -27,7 +37,9 @@ def model() -> MaskTrackRCNN:
 
 @pytest.fixture
 def training(model: MaskTrackRCNN) -> Iterator[MaskTrackRCNN]:
-    """In training mode but with frozen statistics, so that a loss does not change the model; afterwards as before."""
+    """In training mode but with frozen statistics, so that a loss does not change the model;
+    afterwards as before.
+    """
     model.zero_grad()
     for module in (model.detector.rpn_head, model.detector.roi_head, model.track_head):
         module.train()
@@ -46,20 +58,30 @@ def scalar(value: torch.Tensor | list[torch.Tensor]) -> torch.Tensor:
 
 # Losses
 
-@pytest.mark.parametrize('key, reference', [
-    (([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]), ([[8, 6, 34, 32]], [3], [1])),
-    (([[4, 4, 30, 30]], [0], [1]), ([[8, 6, 34, 32]], [4], [9])),  # no object in common
-    (([[4, 4, 30, 30]], [0], [1]), EMPTY),
-    (EMPTY, ([[8, 6, 34, 32]], [4], [9])),
-    (EMPTY, EMPTY),
-    (([[10, 10, 11, 11], [0, 0, 64, 64]], [0, 1], [1, 2]), ([[63, 63, 64, 64]], [0], [1])),  # a pixel, the whole frame
-], ids=['one left', 'all replaced', 'reference empty', 'key empty', 'both empty', 'extreme boxes'])
+
+@pytest.mark.parametrize(
+    'key, reference',
+    [
+        (([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]), ([[8, 6, 34, 32]], [3], [1])),
+        (([[4, 4, 30, 30]], [0], [1]), ([[8, 6, 34, 32]], [4], [9])),  # no object in common
+        (([[4, 4, 30, 30]], [0], [1]), EMPTY),
+        (EMPTY, ([[8, 6, 34, 32]], [4], [9])),
+        (EMPTY, EMPTY),
+        # a pixel, the whole frame
+        (([[10, 10, 11, 11], [0, 0, 64, 64]], [0, 1], [1, 2]), ([[63, 63, 64, 64]], [0], [1])),
+    ],
+    ids=['one left', 'all replaced', 'reference empty', 'key empty', 'both empty', 'extreme boxes'],
+)
 def test_all_losses_are_there_finite_and_reach_the_weights(training, key, reference):
     losses = losses_of(training, pair(instances(*key), instances(*reference)), two_objects(1))
     assert set(losses) == LOSSES
     assert all(torch.isfinite(scalar(value)).all() for value in losses.values())
     sum(scalar(value) for name, value in losses.items() if 'loss' in name).backward()
-    without = [name for name, weight in training.named_parameters() if weight.requires_grad and weight.grad is None]
+    without = [
+        name
+        for name, weight in training.named_parameters()
+        if weight.requires_grad and weight.grad is None
+    ]
     assert not without  # a weight outside the graph stops distributed training
 
 
@@ -68,7 +90,11 @@ def test_a_batch_without_any_object_is_connected_to_all_weights(training):
     assert set(losses) == LOSSES
     assert losses['loss_match'].item() == 0 and scalar(losses['loss_mask']).item() == 0
     sum(scalar(value) for name, value in losses.items() if 'loss' in name).backward()
-    assert not [name for name, weight in training.named_parameters() if weight.requires_grad and weight.grad is None]
+    assert not [
+        name
+        for name, weight in training.named_parameters()
+        if weight.requires_grad and weight.grad is None
+    ]
 
 
 def test_the_track_loss_has_gradients_in_both_frames(training):
@@ -83,7 +109,9 @@ def test_detection_losses_look_at_the_key_frame_only(training):
     data = training.data_preprocessor(batch(two_objects()), True)
     inputs = data['inputs'].requires_grad_()
     losses = training.loss(inputs, data['data_samples'])
-    sum(scalar(value) for name, value in losses.items() if 'loss' in name and name != 'loss_match').backward()
+    sum(
+        scalar(value) for name, value in losses.items() if 'loss' in name and name != 'loss_match'
+    ).backward()
     key, reference = inputs.grad[0].abs().sum(dim=(1, 2, 3))
     assert key > 0 and reference == 0
 
@@ -94,15 +122,26 @@ def test_both_frames_may_be_key(training, monkeypatch):
     inputs = data['inputs'].requires_grad_()
     losses = training.loss(inputs, data['data_samples'])
     assert set(losses) == LOSSES
-    sum(scalar(value) for name, value in losses.items() if 'loss' in name and name != 'loss_match').backward()
+    sum(
+        scalar(value) for name, value in losses.items() if 'loss' in name and name != 'loss_match'
+    ).backward()
     assert (inputs.grad[0].abs().sum(dim=(1, 2, 3)) > 0).all()
 
 
-def test_with_both_frames_as_key_the_track_loss_is_the_mean_of_both_directions(training, monkeypatch):
-    there = pair(instances([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]), instances([[8, 6, 34, 32]], [3], [1]))
-    back = pair(instances([[8, 6, 34, 32]], [3], [1]), instances([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]))
+def test_with_both_frames_as_key_the_track_loss_is_the_mean_of_both_directions(
+    training, monkeypatch
+):
+    there = pair(
+        instances([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]),
+        instances([[8, 6, 34, 32]], [3], [1]),
+    )
+    back = pair(
+        instances([[8, 6, 34, 32]], [3], [1]),
+        instances([[4, 4, 30, 30], [34, 30, 60, 62]], [3, 1], [1, 2]),
+    )
     back['inputs'] = there['inputs'].flip(0)
-    for cfg in (training.detector.roi_head.bbox_assigner,):  # only the ground truth is positive, so nothing is random
+    # only the ground truth is positive, so nothing is random
+    for cfg in (training.detector.roi_head.bbox_assigner,):
         monkeypatch.setattr(cfg, 'pos_iou_thr', 0.999)
         monkeypatch.setattr(cfg, 'match_low_quality', False)
     one, other = (losses_of(training, item)['loss_match'] for item in (there, back))
@@ -141,8 +180,15 @@ def test_rois_are_sampled_once_and_their_features_shared(training, monkeypatch):
     count(head.bbox_roi_extractor, 'forward', '7 x 7 features')
     count(head.mask_roi_extractor, 'forward', '14 x 14 features')
     losses_of(training, two_objects(0), two_objects(1), two_objects(2))
-    # Box and track loss share the features on the three key frames; the second time is for the reference frames' boxes.
-    assert calls == {'backbone': 1, 'assign': 3, 'sample': 3, '7 x 7 features': 2, '14 x 14 features': 1}
+    # Box and track loss share the features on the three key frames; the second time is for the
+    # reference frames' boxes.
+    assert calls == {
+        'backbone': 1,
+        'assign': 3,
+        'sample': 3,
+        '7 x 7 features': 2,
+        '14 x 14 features': 1,
+    }
 
 
 def test_targets_of_the_track_loss():
@@ -155,9 +201,12 @@ def test_targets_of_the_track_loss():
 
 # RPN labels
 
+
 @pytest.fixture
 def perfect(training, monkeypatch) -> tuple[MaskTrackRCNN, list, list, torch.Tensor]:
-    """Model, RPN scores, deltas, and the box that one anchor matches exactly: its logit is +10, that of all others -10."""
+    """Model, RPN scores, deltas, and the box that one anchor matches exactly: its logit is +10,
+    that of all others -10.
+    """
     head = training.detector.rpn_head
     shapes = [(64 // stride, 64 // stride) for stride in (4, 8, 16, 32, 64)]
     anchors = head.prior_generator.grid_priors(shapes, device='cpu')
@@ -180,19 +229,25 @@ def perfect(training, monkeypatch) -> tuple[MaskTrackRCNN, list, list, torch.Ten
 
 @pytest.mark.parametrize('label', [0, 25])
 def test_rpn_tells_objects_of_every_class_from_background(perfect, label):
-    """V19: with one object exactly on an anchor these logits are all right, whatever the object's class."""
+    """V19: with one object exactly on an anchor these logits are all right, whatever the object's
+    class.
+    """
     model, _scores, _, box = perfect
     sample = two_objects()['data_samples'][0]
     sample.gt_instances = InstanceData(bboxes=box[None], labels=torch.tensor([label]))
     sample.set_metainfo(dict(pad_shape=(64, 64)))
     losses, proposals = model._rpn_loss((torch.zeros(1),), [sample])
-    assert float(scalar(losses['loss_rpn_cls'])) < 1e-3 and float(scalar(losses['loss_rpn_bbox'])) == 0
+    assert (
+        float(scalar(losses['loss_rpn_cls'])) < 1e-3 and float(scalar(losses['loss_rpn_bbox'])) == 0
+    )
     torch.testing.assert_close(proposals[0].bboxes[0], box)
     assert sample.gt_instances.labels.tolist() == [label]  # the box head needs it
 
 
 def test_rpn_labels_that_are_not_zeroed_would_cost_much(perfect):
-    """The same with the labels as they are, as in mmdet: the exact anchor costs 10 of the 64 sampled."""
+    """The same with the labels as they are, as in mmdet: the exact anchor costs 10 of the 64
+    sampled.
+    """
     model, scores, deltas, box = perfect
     meta = dict(img_shape=(64, 64), pad_shape=(64, 64))
     objects = InstanceData(bboxes=box[None], labels=torch.tensor([25]))
@@ -201,6 +256,7 @@ def test_rpn_labels_that_are_not_zeroed_would_cost_much(perfect):
 
 
 # Steps
+
 
 def test_frames_are_found_and_named(model):
     results = list(model.run(frame(t) for t in range(3)))
@@ -266,24 +322,27 @@ def test_a_video_of_one_frame_and_of_none(model):
 
 def scripted(model: MaskTrackRCNN, monkeypatch, *detections: tuple) -> None:
     """The detector says this in the next frame: (box in network pixels, label, score)."""
-    found = InstanceData(bboxes=torch.tensor([d[0] for d in detections], dtype=torch.float32).reshape(-1, 4),
-                         labels=torch.tensor([d[1] for d in detections], dtype=torch.long),
-                         scores=torch.tensor([d[2] for d in detections], dtype=torch.float32))
+    found = InstanceData(
+        bboxes=torch.tensor([d[0] for d in detections], dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor([d[1] for d in detections], dtype=torch.long),
+        scores=torch.tensor([d[2] for d in detections], dtype=torch.float32),
+    )
     monkeypatch.setattr(model, '_detect', lambda *_: found)
 
 
 @torch.no_grad()
 def test_late_lost_and_duplicate_objects(model, monkeypatch):
     """With the embeddings of a random head all logits are near 0, so label and overlap decide."""
-    left, right, below = [2., 2., 26., 26.], [36., 4., 62., 30.], [4., 38., 30., 62.]
+    left, right, below = [2.0, 2.0, 26.0, 26.0], [36.0, 4.0, 62.0, 30.0], [4.0, 38.0, 30.0, 62.0]
     one_frame = frame(0)
     script = [
-        ([(left, 0, .9)], [1]),
-        ([(right, 1, .8), (left, 0, .9)], [1, 2]),  # a late one
-        ([(below, 2, .8)], [3]),  # the first two are lost
+        ([(left, 0, 0.9)], [1]),
+        ([(right, 1, 0.8), (left, 0, 0.9)], [1, 2]),  # a late one
+        ([(below, 2, 0.8)], [3]),  # the first two are lost
         ([], []),
-        ([(right, 1, .7), (left, 0, .6), (left, 0, .5)], [1, 2]),  # back, and a duplicate that vanishes
-        ([(left, 3, .9)], [4]),  # another label at the same place is another object
+        # back, and a duplicate that vanishes
+        ([(right, 1, 0.7), (left, 0, 0.6), (left, 0, 0.5)], [1, 2]),
+        ([(left, 3, 0.9)], [4]),  # another label at the same place is another object
     ]
     state = model.init_state()
     for detections, ids in script:
@@ -295,11 +354,13 @@ def test_late_lost_and_duplicate_objects(model, monkeypatch):
 
 @torch.no_grad()
 def test_boxes_and_masks_are_in_original_pixels(model, monkeypatch):
-    """The network's pixels are half as large as the original's; a mask head that always says 1 fills the box."""
-    scripted(model, monkeypatch, ([8., 16., 40., 56.], 0, .9))
+    """The network's pixels are half as large as the original's; a mask head that always says 1
+    fills the box.
+    """
+    scripted(model, monkeypatch, ([8.0, 16.0, 40.0, 56.0], 0, 0.9))
     monkeypatch.setattr(model, '_segment', lambda _, found: torch.ones(len(found), 28, 28))
     _, result = model.step(frame(0), model.init_state())
-    item, = result.objects
+    (item,) = result.objects
     assert item.box == (4.0, 8.0, 20.0, 28.0) and area(item.mask) == 16 * 20
     rows, columns = np.nonzero(decode(item.mask))
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 27, 4, 19)
@@ -310,15 +371,24 @@ def test_the_mask_is_that_of_the_objects_class(model, monkeypatch):
     logits = torch.full((2, 5, 28, 28), -10.0)
     logits[0, 3], logits[1, 1] = 10.0, 10.0
     monkeypatch.setattr(model.detector.roi_head.mask_head, 'forward', lambda _: logits)
-    found = InstanceData(bboxes=torch.tensor([[0., 0., 9., 9.]] * 2), labels=torch.tensor([3, 1]), scores=torch.ones(2))
+    found = InstanceData(
+        bboxes=torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 2),
+        labels=torch.tensor([3, 1]),
+        scores=torch.ones(2),
+    )
     features = frame(0).features('fpn', model.extract_features)
     assert model._segment(features, found).min() > 0.99
 
 
 @torch.no_grad()
 def test_no_proposal_at_all(model, monkeypatch):
-    monkeypatch.setattr(model.detector.rpn_head, 'predict_by_feat',
-                        lambda *_, **__: [InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0), labels=torch.zeros(0))])
+    monkeypatch.setattr(
+        model.detector.rpn_head,
+        'predict_by_feat',
+        lambda *_, **__: [
+            InstanceData(bboxes=torch.zeros(0, 4), scores=torch.zeros(0), labels=torch.zeros(0))
+        ],
+    )
     state, result = model.step(frame(0), model.init_state())
     assert result.objects == () and len(state.labels) == 0
 
@@ -327,7 +397,9 @@ def test_no_proposal_at_all(model, monkeypatch):
 def test_frames_of_another_size_within_a_video(model):
     results = list(model.run([frame(0), frame(1, size=96), frame(2)]))
     assert [result.shape for result in results] == [(32, 32), (48, 48), (32, 32)]
-    assert all(item.mask['size'] == list(result.shape) for result in results for item in result.objects)
+    assert all(
+        item.mask['size'] == list(result.shape) for result in results for item in result.objects
+    )
 
 
 def test_a_prompt_is_refused_with_a_reason(model):
@@ -345,9 +417,12 @@ def test_it_is_not_called_for_testing_by_accident(model):
 
 # Acceleration
 
+
 @pytest.fixture(scope='module')
 def used() -> dict:
-    """Weights of a model whose batch norms have seen data, so that folding them changes something."""
+    """Weights of a model whose batch norms have seen data, so that folding them changes
+    something.
+    """
     model = tiny_model(1)
     torch.manual_seed(1)
     for module in model.modules():
@@ -371,9 +446,15 @@ def test_acceleration_in_float32_changes_nothing_but_rounding(used):
     for a, b in zip(plain.extract_features(frame(0).image), fast.extract_features(frame(0).image)):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
     for a, b in zip(plain.run(frame(t) for t in range(2)), fast.run(frame(t) for t in range(2))):
-        assert [(item.id, item.label) for item in a.objects] == [(item.id, item.label) for item in b.objects]
-        np.testing.assert_allclose([item.box for item in a.objects], [item.box for item in b.objects], atol=1e-2)
-        np.testing.assert_allclose([item.score for item in a.objects], [item.score for item in b.objects], atol=1e-3)
+        assert [(item.id, item.label) for item in a.objects] == [
+            (item.id, item.label) for item in b.objects
+        ]
+        np.testing.assert_allclose(
+            [item.box for item in a.objects], [item.box for item in b.objects], atol=1e-2
+        )
+        np.testing.assert_allclose(
+            [item.score for item in a.objects], [item.score for item in b.objects], atol=1e-3
+        )
     fast.accelerate()  # a second time does no harm
     assert len(next(iter(fast.run([frame(0)]))).objects) > 0
 
@@ -400,12 +481,16 @@ def test_channels_last_changes_the_order_in_memory_only(used):
     first.load_state_dict(used)
     assert last.channels_last and not first.channels_last
     with torch.no_grad():
-        for a, b in zip(last.extract_features(frame(0).image), first.extract_features(frame(0).image)):
+        for a, b in zip(
+            last.extract_features(frame(0).image), first.extract_features(frame(0).image)
+        ):
             torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
 def test_the_settings_are_those_of_the_method():
-    """Section 1 of the method: matching weights 1, 2, 10; score .05; 10 boxes a frame; NMS .5; 64 anchors; RPN beta 1/9."""
+    """Section 1 of the method: matching weights 1, 2, 10; score .05; 10 boxes a frame; NMS .5; 64
+    anchors; RPN beta 1/9.
+    """
     model = tiny_config().model
     assert tuple(model.memory.match_weights) == (1.0, 2.0, 10.0)
     rcnn, rpn = model.detector.test_cfg.rcnn, model.detector.train_cfg.rpn

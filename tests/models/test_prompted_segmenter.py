@@ -1,4 +1,7 @@
-"""The loop over prompted objects: prompts, merging, ids, late and lost objects, replay; and the propagator's own rules."""
+"""The loop over prompted objects: prompts, merging, ids, late and lost objects, replay; and the
+propagator's own rules.
+"""
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,9 @@ from mmvos.structures.rle import decode
 
 def told(**masks: np.ndarray) -> Prompts:
     """Mask prompts by id: told(_1=mask)."""
-    return Prompts(tuple(int(name[1:]) for name in masks), tuple(masks.values()), (None,) * len(masks))
+    return Prompts(
+        tuple(int(name[1:]) for name in masks), tuple(masks.values()), (None,) * len(masks)
+    )
 
 
 def run(model, prompts, count=4):
@@ -25,7 +30,12 @@ def test_a_given_mask_is_the_answer_of_its_frame():
 
 def test_every_object_is_in_every_result_from_its_prompt_on_in_order_of_id():
     prompts = {0: told(_7=square_mask(10, 10)), 2: told(_3=square_mask(60, 40))}
-    assert [[item.id for item in result.objects] for result in run(tiny_segmenter(), prompts)] == [[7], [7], [3, 7], [3, 7]]
+    assert [[item.id for item in result.objects] for result in run(tiny_segmenter(), prompts)] == [
+        [7],
+        [7],
+        [3, 7],
+        [3, 7],
+    ]
 
 
 def test_before_the_first_prompt_there_is_nothing():
@@ -50,19 +60,26 @@ def test_masks_never_overlap(merge):
 def test_order_of_objects_does_not_matter():
     a, b = square_mask(10, 10), square_mask(50, 30)
     model = tiny_segmenter()
-    for one, other in zip(run(model, {0: told(_1=a, _2=b)}), run(model, {0: told(_2=b, _1=a)}), strict=True):
+    for one, other in zip(
+        run(model, {0: told(_1=a, _2=b)}), run(model, {0: told(_2=b, _1=a)}), strict=True
+    ):
         assert [(x.id, x.mask) for x in one.objects] == [(x.id, x.mask) for x in other.objects]
 
 
 def test_replaying_a_step_changes_neither_state_nor_result():
     model = tiny_segmenter()
     with torch.no_grad():
-        state, _ = model.step(frame(0), model.init_state(), told(_1=square_mask(10, 10), _2=square_mask(50, 30)))
+        state, _ = model.step(
+            frame(0), model.init_state(), told(_1=square_mask(10, 10), _2=square_mask(50, 30))
+        )
         kept = [(item.guide.clone(), item.first[1].clone(), item.last[1].clone()) for item in state]
         first, second = (model.step(frame(1), state)[1] for _ in range(2))
     assert first == second
     for item, copies in zip(state, kept, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip((item.guide, item.first[1], item.last[1]), copies, strict=True))
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip((item.guide, item.first[1], item.last[1]), copies, strict=True)
+        )
 
 
 @pytest.mark.parametrize('mode', ['crop', 'roi'])
@@ -84,7 +101,9 @@ def test_shared_features_are_computed_once_for_all_objects():
 
 def test_all_objects_are_one_batch():
     model, sizes = tiny_segmenter(), []
-    model.tracker.head.register_forward_hook(lambda _module, arguments, _result: sizes.append(len(arguments[1])))
+    model.tracker.head.register_forward_hook(
+        lambda _module, arguments, _result: sizes.append(len(arguments[1]))
+    )
     run(model, {0: told(_1=square_mask(10, 10), _2=square_mask(50, 30), _3=square_mask(30, 40))}, 3)
     assert sizes == [3, 3]
 
@@ -106,23 +125,36 @@ def test_a_lost_object_has_empty_masks_and_its_guide_fades():
     state, guides = model.init_state(), []
     with torch.no_grad():
         for index in range(20):
-            state, result = model.step(frame(index), state, told(_1=square_mask(10, 10)) if index == 0 else None)
+            state, result = model.step(
+                frame(index), state, told(_1=square_mask(10, 10)) if index == 0 else None
+            )
             guides.append(float(state[0].guide.abs().max()))
     assert not decode(result.objects[0].mask).any() and result.objects[0].score == 0
-    assert result.objects[0].box == (0, 0, 0, 0) and guides[:4] == [1, 0.5, 0.25, 0.125] and state[0].lost == 19
+    assert (
+        result.objects[0].box == (0, 0, 0, 0)
+        and guides[:4] == [1, 0.5, 0.25, 0.125]
+        and state[0].lost == 19
+    )
 
 
 def test_an_object_that_comes_back_keeps_its_id():
     model = tiny_segmenter()
     blind(model, frames={0, 1})
     results = run(model, {0: told(_4=square_mask(10, 10))}, 4)
-    assert [bool(decode(result.objects[0].mask).any()) for result in results] == [True, False, False, True]
+    assert [bool(decode(result.objects[0].mask).any()) for result in results] == [
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_prompt_for_a_known_id_starts_it_anew():
     prompts = {0: told(_1=square_mask(10, 10)), 2: told(_1=square_mask(60, 40))}
     result = run(tiny_segmenter(), prompts, 3)[2]
-    assert len(result.objects) == 1 and np.array_equal(decode(result.objects[0].mask), square_mask(60, 40))
+    assert len(result.objects) == 1 and np.array_equal(
+        decode(result.objects[0].mask), square_mask(60, 40)
+    )
 
 
 def test_a_prompt_that_does_not_fit_is_named():
@@ -134,7 +166,11 @@ def test_memory_holds_two_frames_however_long_the_video():
     model, state = tiny_segmenter(), None
     with torch.no_grad():
         for index in range(12):
-            state, _ = model.step(frame(index), state or model.init_state(), told(_1=square_mask(10, 10)) if index == 0 else None)
+            state, _ = model.step(
+                frame(index),
+                state or model.init_state(),
+                told(_1=square_mask(10, 10)) if index == 0 else None,
+            )
     assert state[0].first[0].shape == state[0].last[0].shape == (8, 16) and state[0].top is None
 
 
@@ -143,7 +179,9 @@ def test_padding_holds_no_object():
     padded = frame(0, height=80, width=128)
     object.__setattr__(padded, 'meta', frame(0).meta)
     result = next(model.run([padded], {0: told(_1=square_mask(70, 46))}))
-    assert result.shape == (HEIGHT, WIDTH) and np.array_equal(decode(result.objects[0].mask), square_mask(70, 46))
+    assert result.shape == (HEIGHT, WIDTH) and np.array_equal(
+        decode(result.objects[0].mask), square_mask(70, 46)
+    )
 
 
 def test_acceleration_keeps_the_masks():
@@ -156,19 +194,27 @@ def test_acceleration_keeps_the_masks():
 
 
 def clips(kinds: np.ndarray, away: bool = False):
-    """Two clips of three frames: a square that moves; the guide is the square of the frame before."""
+    """Two clips of three frames: a square that moves; the guide is the square of the frame
+    before.
+    """
     frames = torch.randn(2, 3, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
     masks = np.stack([square_mask(20 + 4 * t, 20) for t in range(3)])[:, None]
     guides = np.concatenate([masks[:1], masks[:2]]).astype(float) * 2 - 1
     return frames, [clip_sample(masks, guides, kinds)] * 2
 
 
-@pytest.mark.parametrize(('kinds', 'roi_ratio'), [((0, 1, 1), 0.0), ((2, 1, 3), 0.0), ((0, 1, 1), 1.0)])
+@pytest.mark.parametrize(
+    ('kinds', 'roi_ratio'), [((0, 1, 1), 0.0), ((2, 1, 3), 0.0), ((0, 1, 1), 1.0)]
+)
 def test_loss_reaches_every_part(kinds, roi_ratio):
     model = tiny_segmenter(roi_ratio=roi_ratio).train()
     inputs, samples = clips(np.array(kinds)[:, None])
     sum(model.loss(inputs, samples).values()).backward()
-    without = {name for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is None}
+    without = {
+        name
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and weight.grad is None
+    }
     assert without == ({'tracker.backbone.guide_conv.weight'} if roi_ratio else set())
 
 
@@ -182,7 +228,9 @@ def test_exact_guides_teach_nothing():
 def test_a_guide_that_was_moved_away_has_an_empty_target():
     model = tiny_segmenter().train()
     seen = []
-    model.tracker.head.loss = lambda logits, targets, weights: seen.append(targets) or {'loss_mask': logits.sum() * 0}
+    model.tracker.head.loss = lambda logits, targets, weights: (
+        seen.append(targets) or {'loss_mask': logits.sum() * 0}
+    )
     inputs, samples = clips(np.array([[2], [3], [1]]))
     model.loss(inputs, samples)
     sums = seen[0].sum(dim=(1, 2, 3)).view(3, 2)
@@ -190,7 +238,9 @@ def test_a_guide_that_was_moved_away_has_an_empty_target():
 
 
 def test_a_net_learns_to_correct_shifted_guides():
-    """The anti-copy test in its short form: guides shifted by a tenth come out better than they went in."""
+    """The anti-copy test in its short form: guides shifted by a tenth come out better than they
+    went in.
+    """
     generator = torch.Generator().manual_seed(0)
     model = tiny_segmenter(roi_ratio=0.0, rollout=0.0, train_context=(1.5, 1.8)).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
@@ -202,8 +252,10 @@ def test_a_net_learns_to_correct_shifted_guides():
         for image, mask in zip(images, masks, strict=True):
             image[0, :, torch.from_numpy(mask)] += torch.tensor([1.5, -1.0, 0.5])[:, None]
         shifted = np.stack([np.roll(mask, rng.choice([-3, 3], 2), (0, 1)) for mask in masks])
-        samples = [clip_sample(mask[None, None], guide[None, None] * 2.0 - 1, np.array([[1]]))
-                   for mask, guide in zip(masks, shifted, strict=True)]
+        samples = [
+            clip_sample(mask[None, None], guide[None, None] * 2.0 - 1, np.array([[1]]))
+            for mask, guide in zip(masks, shifted, strict=True)
+        ]
         return images, samples, masks, shifted
 
     for _ in range(40):
@@ -218,8 +270,12 @@ def test_a_net_learns_to_correct_shifted_guides():
         for image, mask, guide in zip(images, masks, shifted, strict=True):
             held = frame(0)
             object.__setattr__(held, 'image', image)
-            _, states = model.tracker.start(held, [1], torch.from_numpy(guide * 2.0 - 1).float()[None], [True])
-            answer, _, _ = model.tracker._segment(held, states[0].guide[None], states[0].box[None], [])
+            _, states = model.tracker.start(
+                held, [1], torch.from_numpy(guide * 2.0 - 1).float()[None], [True]
+            )
+            answer, _, _ = model.tracker._segment(
+                held, states[0].guide[None], states[0].box[None], []
+            )
             found = answer[0].numpy() > 0.5
             before.append((mask & guide).sum() / (mask | guide).sum())
             after.append((mask & found).sum() / (mask | found).sum())

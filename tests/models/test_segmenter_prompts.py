@@ -1,4 +1,5 @@
 """Prompts of odd forms and places, and what becomes of them in the frame they belong to."""
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +34,9 @@ def guides_of(prompts, image):
     return [item.guide for item in state]
 
 
-@pytest.mark.parametrize('corners', [(95.6, 10.0, 96.0, 20.0), (10.0, 71.6, 20.0, 72.0), (10.2, 10.2, 10.4, 10.4)])
+@pytest.mark.parametrize(
+    'corners', [(95.6, 10.0, 96.0, 20.0), (10.0, 71.6, 20.0, 72.0), (10.2, 10.2, 10.4, 10.4)]
+)
 def test_a_box_of_less_than_a_pixel_is_a_pixel(corners):
     model, seen = tiny_segmenter(), []
     segment = model.tracker._segment
@@ -45,19 +48,23 @@ def test_a_box_of_less_than_a_pixel_is_a_pixel(corners):
 def test_a_given_mask_is_the_answer_of_its_frame_also_where_the_network_sees_less():
     mask = np.random.default_rng(0).random((2 * HEIGHT, 2 * WIDTH)) < 0.3
     mask[:, :40] = False
-    found, = first(masks(mask), half_size())
+    (found,) = first(masks(mask), half_size())
     assert np.array_equal(decode(found.mask), mask)
 
 
 def test_a_pixel_that_the_network_hardly_sees_is_followed():
     pixel = np.zeros((2 * HEIGHT, 2 * WIDTH), dtype=bool)
     pixel[51, 77] = True
-    guide, = guides_of(masks(pixel), half_size())
-    assert guide.argmax() == 25 * WIDTH + 38 and guide.max() > 0.9 and first(masks(pixel), half_size())[0].box == (77, 51, 78, 52)
+    (guide,) = guides_of(masks(pixel), half_size())
+    assert (
+        guide.argmax() == 25 * WIDTH + 38
+        and guide.max() > 0.9
+        and first(masks(pixel), half_size())[0].box == (77, 51, 78, 52)
+    )
 
 
 def test_a_mask_of_any_memory_layout_is_taken():
-    found, = first(masks(square_mask(10, 10)[::-1, ::-1]))
+    (found,) = first(masks(square_mask(10, 10)[::-1, ::-1]))
     assert np.array_equal(decode(found.mask), square_mask(10, 10)[::-1, ::-1])
 
 
@@ -94,39 +101,77 @@ def test_a_late_box_is_merged_by_the_hard_rule_too():
 
 def test_equally_certain_objects_go_by_the_rule_that_is_chosen():
     tie = torch.full((2, 1, 1), 0.9)
-    winners = {rule: tiny_segmenter(merge=rule)._merged(tie).flatten().tolist() for rule in ('hard', 'hard-first')}
+    winners = {
+        rule: tiny_segmenter(merge=rule)._merged(tie).flatten().tolist()
+        for rule in ('hard', 'hard-first')
+    }
     assert winners == {'hard': [0, 1], 'hard-first': [1, 0]}
-    with pytest.raises(ValueError, match="merge must be 'soft', 'hard' or 'hard-first', not 'first'"):
+    with pytest.raises(
+        ValueError, match="merge must be 'soft', 'hard' or 'hard-first', not 'first'"
+    ):
         tiny_segmenter(merge='first')
 
 
 def head(in_channels=(64, 64, 128, 256), **settings):
-    return dict(type='mmvos.PropagationHead', in_channels=in_channels, channels=(8, 8, 16, 16), key_channels=8) | settings
+    return (
+        dict(
+            type='mmvos.PropagationHead',
+            in_channels=in_channels,
+            channels=(8, 8, 16, 16),
+            key_channels=8,
+        )
+        | settings
+    )
 
 
-STEMLESS = dict(type='mmvos.GuidedResNet', depth=18, num_stages=4, out_indices=(0, 1, 2, 3), norm_eval=True)
+STEMLESS = dict(
+    type='mmvos.GuidedResNet', depth=18, num_stages=4, out_indices=(0, 1, 2, 3), norm_eval=True
+)
 PYRAMID = dict(type='FPN', in_channels=[64, 128, 256, 512], out_channels=16, num_outs=4)
 
 
 @pytest.mark.parametrize('merge', ['soft', 'hard'])
 @pytest.mark.parametrize('mode', ['crop', 'roi'])
-@pytest.mark.parametrize('parts', [
-    dict(head=head()),
-    dict(head=head(reference=False)),
-    dict(backbone=STEMLESS, head=head((64, 128, 256, 512), reference=False), strides=(4, 8, 16, 32)),
-    dict(backbone=STEMLESS, neck=PYRAMID, head=head((16, 16, 16, 16)), strides=(4, 8, 16, 32)),
-], ids=['plain', 'without memory', 'without stem', 'with neck'])
+@pytest.mark.parametrize(
+    'parts',
+    [
+        dict(head=head()),
+        dict(head=head(reference=False)),
+        dict(
+            backbone=STEMLESS,
+            head=head((64, 128, 256, 512), reference=False),
+            strides=(4, 8, 16, 32),
+        ),
+        dict(backbone=STEMLESS, neck=PYRAMID, head=head((16, 16, 16, 16)), strides=(4, 8, 16, 32)),
+    ],
+    ids=['plain', 'without memory', 'without stem', 'with neck'],
+)
 def test_prompts_of_all_kinds_in_several_frames(parts, mode, merge):
     """Objects in corners, late boxes, corrections; and in bfloat16 nearly the same masks."""
     model = tiny_segmenter(merge=merge, mode=mode, box_passes=1, **parts)
-    prompts = {0: Prompts((1, 9), (square_mask(0, 0), square_mask(84, 60, 12)), (None, None)), 1: box(2, 10.3, 10.2, 40.7, 50.1),
-               2: Prompts((5, 1), (None, square_mask(90, 3, 1)), ((60.0, 60.0, 96.0, 72.0), None))}
+    prompts = {
+        0: Prompts((1, 9), (square_mask(0, 0), square_mask(84, 60, 12)), (None, None)),
+        1: box(2, 10.3, 10.2, 40.7, 50.1),
+        2: Prompts((5, 1), (None, square_mask(90, 3, 1)), ((60.0, 60.0, 96.0, 72.0), None)),
+    }
     frames = [frame(index) for index in range(4)]
     plain = list(model.run(frames, prompts))
-    assert [[item.id for item in result.objects] for result in plain] == [[1, 9], [1, 2, 9], [1, 2, 5, 9], [1, 2, 5, 9]]
+    assert [[item.id for item in result.objects] for result in plain] == [
+        [1, 9],
+        [1, 2, 9],
+        [1, 2, 5, 9],
+        [1, 2, 5, 9],
+    ]
     assert decode(plain[2].objects[0].mask).sum() == 1
-    assert all(sum(decode(item.mask).astype(int) for item in result.objects).max() == 1 for result in plain)
+    assert all(
+        sum(decode(item.mask).astype(int) for item in result.objects).max() == 1 for result in plain
+    )
     assert all(0 <= item.score <= 1 for result in plain for item in result.objects)
     model.accelerate(torch.bfloat16)
     reduced = list(model.run([frame(index) for index in range(4)], prompts))
-    assert np.mean([(a.label_map() != b.label_map()).mean() for a, b in zip(plain, reduced, strict=True)]) < 0.05
+    assert (
+        np.mean(
+            [(a.label_map() != b.label_map()).mean() for a, b in zip(plain, reduced, strict=True)]
+        )
+        < 0.05
+    )

@@ -1,4 +1,7 @@
-"""Depth-wise correlation against numbers worked out by hand and against a loop over objects and channels."""
+"""Depth-wise correlation against numbers worked out by hand and against a loop over objects and
+channels.
+"""
+
 from __future__ import annotations
 
 import pytest
@@ -9,13 +12,22 @@ from mmvos.ops.correlation import depthwise_correlation
 
 
 def test_two_objects_of_two_channels():
-    features = torch.arange(36.).view(2, 2, 3, 3)
-    kernels = torch.tensor([[[[1., 0.], [0., 1.]], [[0., 1.], [1., 0.]]], [[[1., 1.], [1., 1.]], [[1., 0.], [0., -1.]]]])
+    features = torch.arange(36.0).view(2, 2, 3, 3)
+    kernels = torch.tensor(
+        [
+            [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]],
+            [[[1.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, -1.0]]],
+        ]
+    )
     assert depthwise_correlation(features, kernels).tolist() == [
-        [[[4, 6], [10, 12]], [[22, 24], [28, 30]]], [[[80, 84], [92, 96]], [[-4, -4], [-4, -4]]]]
+        [[[4, 6], [10, 12]], [[22, 24], [28, 30]]],
+        [[[80, 84], [92, 96]], [[-4, -4], [-4, -4]]],
+    ]
 
 
-@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last], ids=['first', 'last'])
+@pytest.mark.parametrize(
+    'memory_format', [torch.contiguous_format, torch.channels_last], ids=['first', 'last']
+)
 def test_equals_a_loop(memory_format):
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(3, 4, 9, 8, generator=generator).to(memory_format=memory_format)
@@ -30,7 +42,9 @@ def test_equals_a_loop(memory_format):
 
 def test_padding_of_three_keeps_the_size_of_the_search_features():
     """What S2iamMask needs: 31 cells of search features and kernels of 7 give 31 x 31."""
-    assert depthwise_correlation(torch.ones(1, 2, 31, 31), torch.ones(1, 2, 7, 7), padding=3).shape == (1, 2, 31, 31)
+    assert depthwise_correlation(
+        torch.ones(1, 2, 31, 31), torch.ones(1, 2, 7, 7), padding=3
+    ).shape == (1, 2, 31, 31)
 
 
 def test_other_numbers_of_objects_are_refused():

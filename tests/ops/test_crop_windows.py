@@ -1,4 +1,7 @@
-"""SiamMask's windows and pasted masks against the published geometry and numbers worked out by hand."""
+"""SiamMask's windows and pasted masks against the published geometry and numbers worked out by
+hand.
+"""
+
 from __future__ import annotations
 
 import cv2
@@ -6,12 +9,26 @@ import numpy as np
 import pytest
 import torch
 
-from mmvos.ops.crop import cut_cells, cut_window, mask_area, paste_mask, search_side, template_side, window_around
+from mmvos.ops.crop import (
+    cut_cells,
+    cut_window,
+    mask_area,
+    paste_mask,
+    search_side,
+    template_side,
+    window_around,
+)
 
 
-@pytest.mark.parametrize(('size', 'template', 'scale', 'search'), [
-    ((60, 40), 99.4987, 1.276398, 199.7809), ((100, 50), 147.902, .858677, 296.9686), ((20, 20), 40, 3.175, 80.315),
-    ((33.3, 77.7), 108.757, 127 / 108.757, 218.371)])
+@pytest.mark.parametrize(
+    ('size', 'template', 'scale', 'search'),
+    [
+        ((60, 40), 99.4987, 1.276398, 199.7809),
+        ((100, 50), 147.902, 0.858677, 296.9686),
+        ((20, 20), 40, 3.175, 80.315),
+        ((33.3, 77.7), 108.757, 127 / 108.757, 218.371),
+    ],
+)
 def test_sides(size, template, scale, search):
     side = template_side(*size)
     assert side == pytest.approx(template, abs=1e-3)
@@ -19,13 +36,16 @@ def test_sides(size, template, scale, search):
     assert search_side(side, 255) == pytest.approx(search, abs=2e-3)
 
 
-@pytest.mark.parametrize(('center', 'side', 'window'), [
-    ((50.0, 40.0), 99.4987, (0, -10, 99)),      # c = 50
-    ((50.0, 40.0), 100.0, (0, -10, 100)),       # c = 50.5: -0.5 -> 0, -10.5 -> -10
-    ((51.0, 41.0), 100.0, (0, -10, 100)),       # 0.5 -> 0, -9.5 -> -10
-    ((52.0, 42.0), 100.5, (2, -8, 100)),        # 100.5 -> 100; 1.5 -> 2, -8.5 -> -8
-    ((10.3, 20.7), 0.2, (9, 20, 1)),            # never smaller than a pixel
-])
+@pytest.mark.parametrize(
+    ('center', 'side', 'window'),
+    [
+        ((50.0, 40.0), 99.4987, (0, -10, 99)),  # c = 50
+        ((50.0, 40.0), 100.0, (0, -10, 100)),  # c = 50.5: -0.5 -> 0, -10.5 -> -10
+        ((51.0, 41.0), 100.0, (0, -10, 100)),  # 0.5 -> 0, -9.5 -> -10
+        ((52.0, 42.0), 100.5, (2, -8, 100)),  # 100.5 -> 100; 1.5 -> 2, -8.5 -> -8
+        ((10.3, 20.7), 0.2, (9, 20, 1)),  # never smaller than a pixel
+    ],
+)
 def test_rounding_is_half_to_even(center, side, window):
     assert window_around(center, side) == window
 
@@ -57,9 +77,13 @@ def test_another_size_is_what_opencv_makes_of_the_padded_window():
     assert (cut_window(image, (-8, -10, 45), (10, 20, 30), 127) == expected).all()
 
 
-@pytest.mark.parametrize(('size', 'pixels', 'right', 'bottom'), [(127, 11881, 213, 183), (63, 11664, 212, 182)])
+@pytest.mark.parametrize(
+    ('size', 'pixels', 'right', 'bottom'), [(127, 11881, 213, 183), (63, 11664, 212, 182)]
+)
 def test_pasting_a_full_mask(size, pixels, right, bottom):
-    """Window (50, 20, 220, 220) in a frame of 320 x 240, cell (12, 12): published area, extent and border."""
+    """Window (50, 20, 220, 220) in a frame of 320 x 240, cell (12, 12): published area, extent and
+    border.
+    """
     area = mask_area((160.0, 130.0), 220, (12, 12), 255)
     assert area == pytest.approx((105.2157, 75.2157, 109.5686), abs=1e-4)
     pasted = paste_mask(np.ones((size, size), dtype=np.float32), area, 240, 320)
@@ -78,14 +102,16 @@ def test_cells_move_the_mask_by_eight_search_pixels():
 def test_masks_may_reach_outside_the_frame():
     pasted = paste_mask(np.ones((127, 127), dtype=np.float32), (-60.0, -50.0, 127.0), 40, 50)
     assert pasted.shape == (40, 50) and (pasted > 0.5).all()
-    assert (paste_mask(np.ones((127, 127), dtype=np.float32), (500.0, 0.0, 127.0), 40, 50) == -1).all()
+    assert (
+        paste_mask(np.ones((127, 127), dtype=np.float32), (500.0, 0.0, 127.0), 40, 50) == -1
+    ).all()
 
 
 def test_cut_cells_equals_cutting_out_of_padded_maps():
-    maps = torch.arange(2 * 3 * 6 * 7.).view(2, 3, 6, 7)
+    maps = torch.arange(2 * 3 * 6 * 7.0).view(2, 3, 6, 7)
     padded = torch.nn.functional.pad(maps, (4, 4, 4, 4))
     corners = [(-2, 3), (0, 0), (4, -3)]
     found = cut_cells(maps, [1, 0, 1], corners, 4)
     for part, image, (row, column) in zip(found, [1, 0, 1], corners, strict=True):
-        assert torch.equal(part, padded[image, :, row + 4:row + 8, column + 4:column + 8])
+        assert torch.equal(part, padded[image, :, row + 4 : row + 8, column + 4 : column + 8])
     assert cut_cells(maps, [], [], 4).shape == (0, 3, 4, 4)

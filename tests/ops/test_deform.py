@@ -1,4 +1,7 @@
-"""Deformations of masks: numbers from the spline's definition, from counting pixels of disks, and from the seed's online set."""
+"""Deformations of masks: numbers from the spline's definition, from counting pixels of disks, and
+from the seed's online set.
+"""
+
 from __future__ import annotations
 
 import cv2
@@ -24,14 +27,18 @@ CORNERS = np.array([(10, 10), (10, 90), (90, 10), (90, 90), (50, 30)], dtype=flo
 POINTS = np.random.default_rng(0).uniform(-50, 150, (40, 2))
 
 
-def rectangle(x: int, y: int, w: int, h: int, height: int = 200, width: int = 300) -> NDArray[np.bool_]:
+def rectangle(
+    x: int, y: int, w: int, h: int, height: int = 200, width: int = 300
+) -> NDArray[np.bool_]:
     mask = np.zeros((height, width), dtype=bool)
-    mask[y:y + h, x:x + w] = True
+    mask[y : y + h, x : x + w] = True
     return mask
 
 
 def ellipse(height: int = 200, width: int = 300) -> NDArray[np.bool_]:
-    return cv2.ellipse(np.zeros((height, width), np.uint8), (140, 90), (70, 40), 20, 0, 360, 1, -1).view(bool)
+    return cv2.ellipse(
+        np.zeros((height, width), np.uint8), (140, 90), (70, 40), 20, 0, 360, 1, -1
+    ).view(bool)
 
 
 def overlap(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -42,13 +49,19 @@ def test_spline_between_five_points() -> None:
     moved = CORNERS.copy()
     moved[4, 0] += 8
     spline = thin_plate_spline(CORNERS, moved)
-    np.testing.assert_allclose(spline(np.array([(50, 50), (20, 70)], dtype=float)), [(57.068662, 50), (22.745909, 70)], atol=1e-6)
+    np.testing.assert_allclose(
+        spline(np.array([(50, 50), (20, 70)], dtype=float)),
+        [(57.068662, 50), (22.745909, 70)],
+        atol=1e-6,
+    )
     np.testing.assert_allclose(spline(CORNERS), moved, atol=1e-10)  # interpolates exactly
 
 
 @pytest.mark.parametrize('matrix', [np.eye(2), np.array([[1.1, -0.3], [0.2, 0.8]])])
 @pytest.mark.parametrize('shift', [(0, 0), (7.5, -3)])
-def test_spline_reproduces_affine_maps_everywhere(matrix: NDArray[np.float64], shift: tuple[float, float]) -> None:
+def test_spline_reproduces_affine_maps_everywhere(
+    matrix: NDArray[np.float64], shift: tuple[float, float]
+) -> None:
     spline = thin_plate_spline(CORNERS, CORNERS @ matrix.T + shift)
     np.testing.assert_allclose(spline(POINTS), POINTS @ matrix.T + shift, rtol=0, atol=1e-12 * 150)
 
@@ -62,7 +75,8 @@ def test_dilation_of_a_pixel_is_an_exact_disk(radius: float, pixels: int) -> Non
 
 
 def test_dilation_ends_at_the_edges() -> None:
-    assert dilate_disk(rectangle(0, 0, 1, 1), 5).sum() == 26  # a quarter of the disk with its two axes: (81 - 21) / 4 + 11
+    # a quarter of the disk with its two axes: (81 - 21) / 4 + 11
+    assert dilate_disk(rectangle(0, 0, 1, 1), 5).sum() == 26
     assert dilate_disk(rectangle(0, 0, 300, 200), 5).all()
 
 
@@ -92,22 +106,28 @@ def test_bent_mask_stays_near_the_object() -> None:
 
 
 def test_slender_object_does_not_fold() -> None:
-    """Five points around a diagonal pole lie nearly on a line; an unlimited spline would make anything of it."""
+    """Five points around a diagonal pole lie nearly on a line; an unlimited spline would make
+    anything of it.
+    """
     pole = cv2.line(np.zeros((200, 300), np.uint8), (60, 20), (220, 180), 1, 3).view(bool)
     rng = np.random.default_rng(0)
     areas = [tps_deform(pole, rng).sum() / pole.sum() for _ in range(100)]
-    assert 0.9 < np.median(areas) < 1.1 and min(areas) > 0.6 and np.percentile(areas, 95) < 1.6  # unlimited: 6.1 and 21
+    # unlimited: 6.1 and 21
+    assert 0.9 < np.median(areas) < 1.1 and min(areas) > 0.6 and np.percentile(areas, 95) < 1.6
 
 
 def test_bending_by_nothing_changes_nothing() -> None:
     assert (tps_deform(ellipse(), np.random.default_rng(0), shift=0) == ellipse()).all()
 
 
-@pytest.mark.parametrize('mask', [
-    rectangle(50, 50, 1, 1),  # its ring has four pixels
-    rectangle(0, 0, 300, 9),  # its ring is a straight line
-    rectangle(0, 0, 300, 200),  # has no ring
-])
+@pytest.mark.parametrize(
+    'mask',
+    [
+        rectangle(50, 50, 1, 1),  # its ring has four pixels
+        rectangle(0, 0, 300, 9),  # its ring is a straight line
+        rectangle(0, 0, 300, 200),  # has no ring
+    ],
+)
 def test_what_cannot_be_bent_is_returned_as_it_is(mask: NDArray[np.bool_]) -> None:
     bent = tps_deform(mask, np.random.default_rng(0))
     assert bent is not mask and (bent == mask).all()
@@ -123,10 +143,14 @@ def test_cut_leaves_one_side_of_a_line() -> None:
         rest = mask & ~part
         assert not (part & ~mask).any() and 0.29 < share < 0.9
         centers = [np.argwhere(side).mean(axis=0) for side in (part, rest)]
-        normal = centers[1] - centers[0]  # all of the part lies before all of the rest in some direction near this one
-        assert np.quantile(np.argwhere(part) @ normal, 0.5) < np.quantile(np.argwhere(rest) @ normal, 0.5)
+        # all of the part lies before all of the rest in some direction near this one
+        normal = centers[1] - centers[0]
+        assert np.quantile(np.argwhere(part) @ normal, 0.5) < np.quantile(
+            np.argwhere(rest) @ normal, 0.5
+        )
         hull = cv2.convexHull(np.argwhere(part).astype(np.int32))
-        assert cv2.pointPolygonTest(hull, tuple(float(v) for v in centers[1]), False) < 0  # convex: no hole was cut
+        # convex: no hole was cut
+        assert cv2.pointPolygonTest(hull, tuple(float(v) for v in centers[1]), False) < 0
     assert not cut_part(np.zeros((5, 5), dtype=bool), rng).any()
 
 
@@ -156,13 +180,21 @@ def test_moved_away_is_clear_of_the_object() -> None:
         assert 18 <= x2 - x1 <= 60 and (x2 - x1) / (y2 - y1) == pytest.approx(1.5, abs=0.1)
         reach = 1.3 * (x2 - x1)
         left, top = max(int((x1 + x2) / 2 - reach), 0), max(int((y1 + y2) / 2 - reach), 0)
-        assert not mask[top:int((y1 + y2) / 2 + reach) + 1, left:int((x1 + x2) / 2 + reach) + 1].any()
+        assert not mask[
+            top : int((y1 + y2) / 2 + reach) + 1, left : int((x1 + x2) / 2 + reach) + 1
+        ].any()
 
 
 def test_no_room_to_move_to() -> None:
     rng = np.random.default_rng(0)
-    assert move_away(rectangle(10, 10, 60, 40), rectangle(0, 0, 300, 200), rng, (0, 0, 300, 200)) is None
-    assert move_away(rectangle(10, 10, 60, 40), rectangle(0, 0, 1, 1), rng, (100, 100, 110, 110)) is None
+    assert (
+        move_away(rectangle(10, 10, 60, 40), rectangle(0, 0, 300, 200), rng, (0, 0, 300, 200))
+        is None
+    )
+    assert (
+        move_away(rectangle(10, 10, 60, 40), rectangle(0, 0, 1, 1), rng, (100, 100, 110, 110))
+        is None
+    )
     assert move_away(rectangle(0, 0, 0, 0), rectangle(0, 0, 1, 1), rng, (0, 0, 300, 200)) is None
 
 
@@ -183,14 +215,19 @@ def test_empty_masks_pass_through() -> None:
     assert not dilate_disk(empty, 5).any()
 
 
-@pytest.mark.parametrize('width, height, degrees, inner', [
-    (2, 2, 45, (2 ** 0.5, 2 ** 0.5)),
-    (10, 1, 45, (0.5 ** 0.5, 0.5 ** 0.5)),
-    (10, 1, -30, (1, 1 / 3 ** 0.5)),
-    (1, 10, 30, (1 / 3 ** 0.5, 1)),
-    (300, 200, 0, (300, 200)),
-])
-def test_largest_rectangle(width: float, height: float, degrees: float, inner: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    'width, height, degrees, inner',
+    [
+        (2, 2, 45, (2**0.5, 2**0.5)),
+        (10, 1, 45, (0.5**0.5, 0.5**0.5)),
+        (10, 1, -30, (1, 1 / 3**0.5)),
+        (1, 10, 30, (1 / 3**0.5, 1)),
+        (300, 200, 0, (300, 200)),
+    ],
+)
+def test_largest_rectangle(
+    width: float, height: float, degrees: float, inner: tuple[float, float]
+) -> None:
     assert largest_rectangle(width, height, degrees) == pytest.approx(inner, abs=1e-9)
 
 
@@ -199,7 +236,11 @@ def test_largest_rectangle(width: float, height: float, degrees: float, inner: t
 def test_largest_rectangle_touches_the_turned_one(width: int, height: int, degrees: int) -> None:
     w, h = largest_rectangle(width, height, degrees)
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    corners = np.array([(w, h), (w, -h), (-w, h), (-w, -h)]) / 2 @ np.array([[cosine, -sine], [sine, cosine]])
+    corners = (
+        np.array([(w, h), (w, -h), (-w, h), (-w, -h)])
+        / 2
+        @ np.array([[cosine, -sine], [sine, cosine]])
+    )
     reach = np.abs(corners / (width / 2, height / 2)).max(axis=0)
     assert reach.max() == pytest.approx(1, abs=1e-9)
 
@@ -214,7 +255,8 @@ def test_online_set_has_42_images_and_84_pairs() -> None:
     for picture, mask, guide in samples:
         assert picture.shape == (200, 300, 3) and mask.shape == guide.shape == (200, 300)
         assert picture[..., 2].min() == 255 and picture.min() >= 98  # no gap comes into view
-        assert 0.3 < overlap(mask, guide) < 1  # the guide goes with the picture, and is not to be copied
+        # the guide goes with the picture, and is not to be copied
+        assert 0.3 < overlap(mask, guide) < 1
     assert (samples[0][0] == image).all() and (samples[0][1] == ellipse()).all()
     assert (samples[2][0] == image[:, ::-1]).all() and (samples[2][1] == ellipse()[:, ::-1]).all()
 

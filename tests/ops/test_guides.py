@@ -19,12 +19,12 @@ def test_nothing_known_is_looked_for_everywhere():
 
 
 def test_box_grows_around_its_centre_inside_the_frame():
-    assert grow_box(torch.tensor([10., 10, 30, 20]), 2, 22, 100).tolist() == [0, 5, 40, 22]
+    assert grow_box(torch.tensor([10.0, 10, 30, 20]), 2, 22, 100).tolist() == [0, 5, 40, 22]
 
 
 def test_a_box_changes_its_size_slowly_and_its_centre_at_once():
-    last = torch.tensor([[0., 0, 100, 50], [0, 0, 100, 50], [0, 0, 10, 10]])
-    found = torch.tensor([[200., 0, 240, 80], [10, 10, 110, 60], [5, 5, 14.9, 15.1]])
+    last = torch.tensor([[0.0, 0, 100, 50], [0, 0, 100, 50], [0, 0, 10, 10]])
+    found = torch.tensor([[200.0, 0, 240, 80], [10, 10, 110, 60], [5, 5, 14.9, 15.1]])
     limited = limit_change(found, last, 0.1)
     expected = [[175, 12.5, 265, 67.5], [10, 10, 110, 60], [5, 5, 14.9, 15.1]]
     assert limited.flatten().tolist() == pytest.approx([value for box in expected for value in box])

@@ -1,4 +1,5 @@
 """Pasting a mask inside its box against mmdet's paste over the whole frame."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -26,7 +27,7 @@ BOXES = {
 def full_frame(mask: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
     crop, top, left = paste_in_box(mask, box, HEIGHT, WIDTH)
     frame = torch.zeros(HEIGHT, WIDTH)
-    frame[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
+    frame[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
     return frame
 
 
@@ -34,7 +35,9 @@ def full_frame(mask: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize('size', [28, 14])
 def test_equals_sampling_the_whole_frame(box, size):
     mask = torch.from_numpy(np.random.default_rng(size).random((size, size), dtype=np.float32))
-    expected = _do_paste_mask(mask[None, None], torch.tensor([box]), HEIGHT, WIDTH, skip_empty=False)[0][0]
+    expected = _do_paste_mask(
+        mask[None, None], torch.tensor([box]), HEIGHT, WIDTH, skip_empty=False
+    )[0][0]
     torch.testing.assert_close(full_frame(mask, torch.tensor(box)), expected, atol=1e-5, rtol=1e-4)
 
 
@@ -53,13 +56,17 @@ def test_many_random_boxes_give_the_same_pixels_as_mmdet():
 
 
 def test_a_mask_of_ones_fills_its_box():
-    """Pixel centers inside the box, half a mask cell from the edge or more, are 1; centers further than that outside are 0."""
+    """Pixel centers inside the box, half a mask cell from the edge or more, are 1; centers further
+    than that outside are 0.
+    """
     frame = full_frame(torch.ones(28, 28), torch.tensor([8.0, 4.0, 36.0, 32.0]))
     assert frame[4:32, 8:36].min() == 1 and frame.sum() == 28 * 28
 
 
 def test_the_crop_is_as_small_as_the_box():
-    crop, top, left = paste_in_box(torch.ones(28, 28), torch.tensor([1000.0, 500.0, 1028.0, 528.0]), 2160, 3840)
+    crop, top, left = paste_in_box(
+        torch.ones(28, 28), torch.tensor([1000.0, 500.0, 1028.0, 528.0]), 2160, 3840
+    )
     assert 28 <= crop.shape[0] <= 30 and 28 <= crop.shape[1] <= 30 and (top, left) == (499, 999)
 
 
@@ -70,7 +77,9 @@ def test_a_box_without_area_has_no_pixels(box):
 
 
 def test_a_threshold_comes_to_lie_at_a_half():
-    """0, threshold / 2, threshold, the middle between threshold and 1, and 1; -1 is what lies outside a mask."""
+    """0, threshold / 2, threshold, the middle between threshold and 1, and 1; -1 is what lies
+    outside a mask.
+    """
     found = center_probabilities(torch.tensor([-1.0, 0.0, 0.15, 0.3, 0.65, 1.0]), 0.3)
     assert found.tolist() == pytest.approx([0, 0, 0.25, 0.5, 0.75, 1], abs=1e-6)
     values = torch.linspace(0, 1, 1001)

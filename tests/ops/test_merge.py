@@ -1,4 +1,5 @@
 """The merge table of the specification (case 13)."""
+
 import pytest
 import torch
 
@@ -9,13 +10,17 @@ def probability(background: float, foreground: float) -> float:
     return float(torch.tensor(foreground - background, dtype=torch.float64).sigmoid())
 
 
-@pytest.mark.parametrize(('logits', 'hard', 'soft'), [
-    (((2, 1), (2, 1)), 0, 0),
-    (((-1, 3), (5, 1)), 1, 1),
-    (((-9, 2), (2.4, 2.5)), 1, 1),  # 2 by the foreground logits of the public code; here an object has one logit
-    (((1.5, 1.5), (7, 0)), 1, None),
-    (((0, 4), (0, 4)), 2, None),
-])
+@pytest.mark.parametrize(
+    ('logits', 'hard', 'soft'),
+    [
+        (((2, 1), (2, 1)), 0, 0),
+        (((-1, 3), (5, 1)), 1, 1),
+        # 2 by the foreground logits of the public code; here an object has one logit
+        (((-9, 2), (2.4, 2.5)), 1, 1),
+        (((1.5, 1.5), (7, 0)), 1, None),
+        (((0, 4), (0, 4)), 2, None),
+    ],
+)
 def test_winner_of_a_pixel(logits, hard, soft):
     p = torch.tensor([probability(*pair) for pair in logits]).reshape(2, 1, 1)
     merged = hard_merge(p)
@@ -26,7 +31,9 @@ def test_winner_of_a_pixel(logits, hard, soft):
 
 
 def test_first_of_equal_objects_where_asked_for():
-    """SiamMask's argmax: at the tie the first, elsewhere the most certain, nobody below one half."""
+    """SiamMask's argmax: at the tie the first, elsewhere the most certain, nobody below one
+    half.
+    """
     p = torch.tensor([[0.9, 0.6, 0.4], [0.9, 0.7, 0.4], [0.9, 0.5, 0.4]])[:, None]
     assert hard_merge(p, first_wins=True)[:, 0].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
     assert hard_merge(p)[:, 0].tolist() == [[0, 0, 0], [0, 1, 0], [1, 0, 0]]
@@ -35,9 +42,13 @@ def test_first_of_equal_objects_where_asked_for():
 def test_soft_aggregation_numbers():
     p = torch.tensor([0.8, 0.6]).reshape(2, 1, 1)
     objects, background = soft_aggregate(p, torch.full((1, 1), 0.3))
-    assert [background.item(), *objects.flatten().tolist()] == pytest.approx([.072289, .674699, .253012], abs=1e-6)
+    assert [background.item(), *objects.flatten().tolist()] == pytest.approx(
+        [0.072289, 0.674699, 0.253012], abs=1e-6
+    )
     objects, background = soft_aggregate(p)
-    assert [background.item(), *objects.flatten().tolist()] == pytest.approx([.015564, .715953, .268482], abs=1e-6)
+    assert [background.item(), *objects.flatten().tolist()] == pytest.approx(
+        [0.015564, 0.715953, 0.268482], abs=1e-6
+    )
 
 
 def test_guides_after_merging_stay_between_minus_one_and_one():
@@ -49,4 +60,8 @@ def test_guides_after_merging_stay_between_minus_one_and_one():
 
 
 def test_no_objects():
-    assert hard_merge(torch.zeros(0, 3, 4)).shape == soft_aggregate(torch.zeros(0, 3, 4))[0].shape == (0, 3, 4)
+    assert (
+        hard_merge(torch.zeros(0, 3, 4)).shape
+        == soft_aggregate(torch.zeros(0, 3, 4))[0].shape
+        == (0, 3, 4)
+    )

@@ -1,4 +1,7 @@
-"""Where an object is looked for: moved on by a share of its last move, and never outside the frame."""
+"""Where an object is looked for: moved on by a share of its last move, and never outside the
+frame.
+"""
+
 from __future__ import annotations
 
 import pytest
@@ -8,15 +11,26 @@ from mmvos.ops.object_state import ObjectState, inside
 
 
 def state(center: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)) -> ObjectState:
-    return ObjectState(3, center, (20.0, 10.0), torch.zeros(3, 1, 5, 5), (1, 2, 3), 0.9,
-                       ((10.0, 0.0), (30.0, 0.0), (30.0, 8.0), (10.0, 8.0)), velocity)
+    return ObjectState(
+        3,
+        center,
+        (20.0, 10.0),
+        torch.zeros(3, 1, 5, 5),
+        (1, 2, 3),
+        0.9,
+        ((10.0, 0.0), (30.0, 0.0), (30.0, 8.0), (10.0, 8.0)),
+        velocity,
+    )
 
 
-@pytest.mark.parametrize(('velocity', 'motion', 'expected'), [
-    ((8.0, -4.0), 0.5, (44.0, 18.0)),
-    ((8.0, -4.0), 0.0, (40.0, 20.0)),
-    ((80.0, -50.0), 1.0, (96.0, 0.0)),
-])
+@pytest.mark.parametrize(
+    ('velocity', 'motion', 'expected'),
+    [
+        ((8.0, -4.0), 0.5, (44.0, 18.0)),
+        ((8.0, -4.0), 0.0, (40.0, 20.0)),
+        ((80.0, -50.0), 1.0, (96.0, 0.0)),
+    ],
+)
 def test_ahead(velocity, motion, expected):
     moved = state((40.0, 20.0), velocity).ahead(motion, 72, 96)
     assert moved.center == expected and moved.size == (20.0, 10.0) and moved.velocity == velocity
@@ -34,5 +48,7 @@ def test_velocity_is_the_difference_of_the_centres():
 
 
 def test_what_was_seen_is_the_upright_box_of_the_polygon():
-    """x from 10 to 30, y from 0 to 8, seen from (18, 6): the middle (20, 4) is 2 to the right and 2 up."""
+    """x from 10 to 30, y from 0 to 8, seen from (18, 6): the middle (20, 4) is 2 to the right and 2
+    up.
+    """
     assert state((18.0, 6.0)).seen(0.5) == (1.0, -1.0, 10.0, 4.0)

@@ -1,4 +1,5 @@
 """Packed convolutions against torch's own, with rectifier and residual sum."""
+
 from __future__ import annotations
 
 import pytest
@@ -6,15 +7,28 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmvos.ops.packed_layers import PackedConv2d, WinogradConv2d, can_pack, pack_convolutions, use_winograd, winograd_matrices
+from mmvos.ops.packed_layers import (
+    PackedConv2d,
+    WinogradConv2d,
+    can_pack,
+    pack_convolutions,
+    use_winograd,
+    winograd_matrices,
+)
 
 GEOMETRIES = {
     '1 x 1': dict(in_channels=8, out_channels=12, kernel_size=1),
     '3 x 3': dict(in_channels=8, out_channels=8, kernel_size=3, padding=1),
-    'stride 2 without bias': dict(in_channels=8, out_channels=4, kernel_size=3, padding=1, stride=2, bias=False),
-    'dilated, in groups': dict(in_channels=8, out_channels=8, kernel_size=3, padding=2, dilation=2, groups=4),
+    'stride 2 without bias': dict(
+        in_channels=8, out_channels=4, kernel_size=3, padding=1, stride=2, bias=False
+    ),
+    'dilated, in groups': dict(
+        in_channels=8, out_channels=8, kernel_size=3, padding=2, dilation=2, groups=4
+    ),
 }
-pytestmark = pytest.mark.skipif(not can_pack(nn.Conv2d(1, 1, 1)), reason='this torch has no packed convolutions')
+pytestmark = pytest.mark.skipif(
+    not can_pack(nn.Conv2d(1, 1, 1)), reason='this torch has no packed convolutions'
+)
 
 
 @pytest.mark.parametrize('geometry', GEOMETRIES.values(), ids=GEOMETRIES)
@@ -30,7 +44,9 @@ def test_equals_convolution_sum_and_rectifier(geometry, relu):
         residual = torch.randn_like(plain)
         before = residual.clone()
         for expected, found in ((plain, packed(x)), (plain + residual, packed(x, residual))):
-            torch.testing.assert_close(found, F.relu(expected) if relu else expected, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(
+                found, F.relu(expected) if relu else expected, atol=1e-5, rtol=1e-4
+            )
         assert torch.equal(residual, before)
 
 
@@ -41,13 +57,23 @@ def test_bfloat16_is_taken_where_the_cpu_has_it(monkeypatch):
         x = torch.randn(1, 8, 6, 6)
         found = PackedConv2d(layer, relu=False)(x)
         assert found.dtype == torch.bfloat16
-        torch.testing.assert_close(found.float(), layer.float()(x.bfloat16().float()), atol=0.03, rtol=0.03)
+        torch.testing.assert_close(
+            found.float(), layer.float()(x.bfloat16().float()), atol=0.03, rtol=0.03
+        )
     monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: False)
     assert not can_pack(nn.Conv2d(8, 8, 1).to(torch.bfloat16)) and can_pack(nn.Conv2d(8, 8, 1))
 
 
-@pytest.mark.parametrize('layer', [nn.Conv2d(1, 1, 3, padding=1, padding_mode='reflect'), nn.Conv2d(1, 1, 3, padding='same'),
-                                   nn.Conv2d(1, 1, 1).half(), nn.Linear(1, 1), nn.Conv2d(1, 1, 1, device='meta')])
+@pytest.mark.parametrize(
+    'layer',
+    [
+        nn.Conv2d(1, 1, 3, padding=1, padding_mode='reflect'),
+        nn.Conv2d(1, 1, 3, padding='same'),
+        nn.Conv2d(1, 1, 1).half(),
+        nn.Linear(1, 1),
+        nn.Conv2d(1, 1, 1, device='meta'),
+    ],
+)
 def test_what_cannot_be_packed(layer):
     assert not can_pack(layer)
 
@@ -70,7 +96,13 @@ def test_all_convolutions_of_a_module_are_packed_with_the_rectifiers_after_them(
             super().__init__()
             self.first = nn.Conv2d(3, 4, 3)
             self.relu = nn.ReLU()  # not in a Sequential: when it is called is not known
-            self.rest = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Identity(), nn.ReLU(inplace=True), nn.Conv2d(4, 2, 1), nn.Sigmoid())
+            self.rest = nn.Sequential(
+                nn.Conv2d(4, 4, 1),
+                nn.Identity(),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(4, 2, 1),
+                nn.Sigmoid(),
+            )
 
         def forward(self, x):
             return self.rest(self.first(x))
@@ -80,11 +112,19 @@ def test_all_convolutions_of_a_module_are_packed_with_the_rectifiers_after_them(
     plain = module(x)
     pack_convolutions(module)
     torch.testing.assert_close(module(x), plain)
-    assert [layer.relu for layer in module.modules() if isinstance(layer, PackedConv2d)] == [False, True, False]
+    assert [layer.relu for layer in module.modules() if isinstance(layer, PackedConv2d)] == [
+        False,
+        True,
+        False,
+    ]
     assert isinstance(module.relu, nn.ReLU) and isinstance(module.rest[2], nn.Identity)
 
 
-WIDE = {'same size': dict(padding=1), 'smaller': dict(padding=0), 'dilated': dict(padding=2, dilation=2)}
+WIDE = {
+    'same size': dict(padding=1),
+    'smaller': dict(padding=0),
+    'dilated': dict(padding=2, dilation=2),
+}
 
 
 @pytest.mark.parametrize('geometry', WIDE.values(), ids=WIDE)
@@ -96,7 +136,8 @@ def test_winograd_is_the_convolution_to_float_rounding(geometry, relu):
     module = nn.Sequential(PackedConv2d(layer, relu))
     use_winograd(module)
     assert isinstance(module[0], WinogradConv2d)
-    for size in ((13, 17), (31, 16), (6, 5)):  # no multiples of a tile; the last is too small for tiles
+    # no multiples of a tile; the last is too small for tiles
+    for size in ((13, 17), (31, 16), (6, 5)):
         x = torch.randn(2, 192, *size).contiguous(memory_format=torch.channels_last)
         exact = F.conv2d(x.double(), layer.weight.double(), layer.bias.double(), **geometry)
         exact = F.relu(exact) if relu else exact
@@ -109,12 +150,25 @@ def test_winograd_is_the_convolution_to_float_rounding(geometry, relu):
 
 def test_winograd_matrices_slide_a_kernel():
     forth, back, spread = winograd_matrices()
-    cells, kernel = torch.tensor([3., 1, 4, 1, 5, 9], dtype=torch.float64), torch.tensor([2., 7, 1], dtype=torch.float64)
-    torch.testing.assert_close(back @ ((forth @ cells) * (spread @ kernel)), torch.tensor([17., 31, 20, 46], dtype=torch.float64))
+    cells, kernel = (
+        torch.tensor([3.0, 1, 4, 1, 5, 9], dtype=torch.float64),
+        torch.tensor([2.0, 7, 1], dtype=torch.float64),
+    )
+    torch.testing.assert_close(
+        back @ ((forth @ cells) * (spread @ kernel)),
+        torch.tensor([17.0, 31, 20, 46], dtype=torch.float64),
+    )
 
 
-@pytest.mark.parametrize('layer', [nn.Conv2d(192, 128, 3), nn.Conv2d(192, 192, 1), nn.Conv2d(192, 192, 3, stride=2),
-                                   nn.Conv2d(192, 192, 3, padding=(0, 1))])
+@pytest.mark.parametrize(
+    'layer',
+    [
+        nn.Conv2d(192, 128, 3),
+        nn.Conv2d(192, 192, 1),
+        nn.Conv2d(192, 192, 3, stride=2),
+        nn.Conv2d(192, 192, 3, padding=(0, 1)),
+    ],
+)
 def test_what_winograd_is_not_for(layer):
     module = nn.Sequential(PackedConv2d(layer, False))
     use_winograd(module)

@@ -1,4 +1,7 @@
-"""Rotated boxes of masks: areas worked out by hand, corners compared as sets, as OpenCV's order changes between versions."""
+"""Rotated boxes of masks: areas worked out by hand, corners compared as sets, as OpenCV's order
+changes between versions.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -9,7 +12,7 @@ from mmvos.ops.polygons import box_polygon, mask_polygon
 
 def block(height: int, width: int) -> np.ndarray:
     mask = np.zeros((60, 80), dtype=bool)
-    mask[10:10 + height, 20:20 + width] = True
+    mask[10 : 10 + height, 20 : 20 + width] = True
     return mask
 
 
@@ -18,7 +21,9 @@ def corner_set(polygon) -> set[tuple[int, int]]:
 
 
 def test_a_block_of_eleven_pixels_is_too_small():
-    """The outline of w x h pixels encloses (w - 1)(h - 1): 11 x 11 gives 100, which is not above 100; 11 x 12 gives 110."""
+    """The outline of w x h pixels encloses (w - 1)(h - 1): 11 x 11 gives 100, which is not above
+    100; 11 x 12 gives 110.
+    """
     assert mask_polygon(block(11, 11)) is None
     assert corner_set(mask_polygon(block(11, 12))) == {(20, 10), (31, 10), (31, 20), (20, 20)}
     assert mask_polygon(block(11, 11), smallest=99) is not None

@@ -1,4 +1,5 @@
 """Prompts and their fit to a frame: what is refused, and what a box partly outside becomes."""
+
 import numpy as np
 import pytest
 
@@ -17,7 +18,9 @@ def boxes(*given):
 
 
 def test_a_box_partly_outside_is_clipped_and_all_else_stays():
-    given = Prompts((7, 2, 3), (mask(40, 60, 3, 5), None, None), (None, (-5.5, 10, 20.25, 50), (1, 2, 3, 4)))
+    given = Prompts(
+        (7, 2, 3), (mask(40, 60, 3, 5), None, None), (None, (-5.5, 10, 20.25, 50), (1, 2, 3, 4))
+    )
     fitted = given.fitted(40, 60)
     assert fitted.ids == (7, 2, 3) and fitted.masks[0] is given.masks[0]
     assert fitted.boxes == (None, (0, 10, 20.25, 40), (1, 2, 3, 4))
@@ -31,19 +34,29 @@ def test_a_box_outside_the_frame_is_refused(box):
 
 
 def test_a_mask_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r'mask prompt of object 4 is 40x60 but the frame is 60x40'):
+    with pytest.raises(
+        ValueError, match=r'mask prompt of object 4 is 40x60 but the frame is 60x40'
+    ):
         Prompts((4,), (mask(60, 40, 0, 0),), (None,)).fitted(40, 60)
 
 
-@pytest.mark.parametrize('ids, masks, given, message', [
-    ((1, 1), (None, None), ((0, 0, 1, 1), (0, 0, 1, 1)), 'distinct and positive'),
-    ((0,), (None,), ((0, 0, 1, 1),), 'distinct and positive'),
-    ((1,), (np.zeros((4, 4), dtype=bool),), (None,), 'mask prompt of object 1 is empty'),
-    ((1,), (np.full((4, 4), 255, dtype=np.uint8),), (None,), 'mask prompt of object 1 is uint8; give bool'),
-    ((3,), (None,), ((2, 0, 2, 1),), 'box prompt of object 3 has no area'),
-    ((3,), (None,), ((float('nan'), 0, 2, 1),), 'box prompt of object 3 has no area'),
-    ((3,), (None,), (None,), 'object 3 has neither a mask nor a box'),
-])
+@pytest.mark.parametrize(
+    'ids, masks, given, message',
+    [
+        ((1, 1), (None, None), ((0, 0, 1, 1), (0, 0, 1, 1)), 'distinct and positive'),
+        ((0,), (None,), ((0, 0, 1, 1),), 'distinct and positive'),
+        ((1,), (np.zeros((4, 4), dtype=bool),), (None,), 'mask prompt of object 1 is empty'),
+        (
+            (1,),
+            (np.full((4, 4), 255, dtype=np.uint8),),
+            (None,),
+            'mask prompt of object 1 is uint8; give bool',
+        ),
+        ((3,), (None,), ((2, 0, 2, 1),), 'box prompt of object 3 has no area'),
+        ((3,), (None,), ((float('nan'), 0, 2, 1),), 'box prompt of object 3 has no area'),
+        ((3,), (None,), (None,), 'object 3 has neither a mask nor a box'),
+    ],
+)
 def test_prompts_that_say_nothing_or_two_things(ids, masks, given, message):
     with pytest.raises(ValueError, match=message):
         Prompts(ids, masks, given)

@@ -1,4 +1,5 @@
 """RLE: our crop encoder against pycocotools' own encoder on the full frame."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ def crops(draw):
 def test_crop_encoder_equals_pycocotools_on_the_full_frame(case):
     crop, top, left, height, width = case
     full = np.zeros((height, width), dtype=np.uint8)
-    full[top:top + crop.shape[0], left:left + crop.shape[1]] = crop
+    full[top : top + crop.shape[0], left : left + crop.shape[1]] = crop
     expected = coco_mask.encode(np.asfortranarray(full))
     encoded = rle.encode_crop(crop, top, left, height, width)
     assert encoded['counts'] == expected['counts'].decode() and encoded['size'] == [height, width]

@@ -1,4 +1,5 @@
 """Converters between DAVIS label images and YouTube-VIS files, and the held-out split."""
+
 from __future__ import annotations
 
 import json
@@ -32,81 +33,126 @@ def make_davis(root: Path, seed: int, values: list[int]) -> dict[str, np.ndarray
     for name in ('bear', 'cat-2'):
         for frame in (0, 5, 12):
             path = f'{name}/{frame:05}.png'
-            made[path] = rng.choice(values, (9, 14)).astype(np.uint8) if frame else np.zeros(
-                (9, 14), np.uint8)
+            made[path] = (
+                rng.choice(values, (9, 14)).astype(np.uint8)
+                if frame
+                else np.zeros((9, 14), np.uint8)
+            )
             (root / name).mkdir(parents=True, exist_ok=True)
             write_label_png(root / path, made[path])
     return made
 
 
-@pytest.mark.parametrize(('year', 'values'), [(2017, [0, 1, 3, 254, 255]), (2016, [0, 255]), (2017, [0, 2])])
-def test_there_and_back_keeps_every_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int,
-                                          values: list[int]) -> None:
+@pytest.mark.parametrize(
+    ('year', 'values'), [(2017, [0, 1, 3, 254, 255]), (2016, [0, 255]), (2017, [0, 2])]
+)
+def test_there_and_back_keeps_every_pixel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int, values: list[int]
+) -> None:
     made = make_davis(tmp_path / 'in', 0, values)
-    convert(monkeypatch, 'davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json', '--year', year)
+    convert(
+        monkeypatch, 'davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json', '--year', year
+    )
     convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
     for path, labels in made.items():
-        assert (np.array(Image.open(tmp_path / 'out' / 'Annotations' / '480p' / path)) == labels).all()
+        assert (
+            np.array(Image.open(tmp_path / 'out' / 'Annotations' / '480p' / path)) == labels
+        ).all()
     assert (tmp_path / 'out' / 'ImageSets' / '2017' / 'val.txt').read_text() == 'bear\ncat-2\n'
     data = json.loads((tmp_path / 'a.json').read_text())
     assert data['videos'][0]['file_names'] == ['bear/00000.jpg', 'bear/00005.jpg', 'bear/00012.jpg']
     assert data['annotations'][0]['segmentations'][0] is None
-    assert data['annotations'][0]['areas'][1] == (
-        made['bear/00005.png'] == data['annotations'][0]['object_id']).sum()
+    assert (
+        data['annotations'][0]['areas'][1]
+        == (made['bear/00005.png'] == data['annotations'][0]['object_id']).sum()
+    )
 
 
 def test_classes_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_davis(tmp_path / 'in', 1, [0, 1, 2])
     (tmp_path / 'c.json').write_text('{"bear": "bear", "cat-2": {"1": "cat", "2": "dog"}}')
-    convert(monkeypatch, 'davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json', '--classes',
-            tmp_path / 'c.json')
+    convert(
+        monkeypatch,
+        'davis_to_youtube_vis',
+        tmp_path / 'in',
+        tmp_path / 'a.json',
+        '--classes',
+        tmp_path / 'c.json',
+    )
     data = json.loads((tmp_path / 'a.json').read_text())
     names = {entry['id']: entry['name'] for entry in data['categories']}
-    assert [names[entry['category_id']] for entry in data['annotations']] == ['bear', 'bear', 'cat', 'dog']
+    assert [names[entry['category_id']] for entry in data['annotations']] == [
+        'bear',
+        'bear',
+        'cat',
+        'dog',
+    ]
     (tmp_path / 'c.json').write_text('{"bear": "bear"}')
     with pytest.raises(SystemExit, match='no class for object 1 of sequence cat-2'):
-        convert(monkeypatch, 'davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json', '--classes',
-                tmp_path / 'c.json')
+        convert(
+            monkeypatch,
+            'davis_to_youtube_vis',
+            tmp_path / 'in',
+            tmp_path / 'a.json',
+            '--classes',
+            tmp_path / 'c.json',
+        )
 
 
 def youtube_vis(**changes: Any) -> dict[str, Any]:
     whole, part = {'size': [2, 3], 'counts': [0, 6]}, {'size': [2, 3], 'counts': [2, 2, 2]}
-    annotations = [{'id': i, 'video_id': 1, 'category_id': 1, 'iscrowd': 0, 'segmentations': [mask]}
-                   for i, mask in ((4, part), (9, whole))]
+    annotations = [
+        {'id': i, 'video_id': 1, 'category_id': 1, 'iscrowd': 0, 'segmentations': [mask]}
+        for i, mask in ((4, part), (9, whole))
+    ]
     video = {'id': 1, 'height': 2, 'width': 3, 'length': 1, 'file_names': ['v/0.jpg']} | changes
     return {'videos': [video], 'categories': [{'id': 1, 'name': 'cat'}], 'annotations': annotations}
 
 
-def test_overlaps_are_refused_or_given_to_the_smaller(tmp_path: Path,
-                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlaps_are_refused_or_given_to_the_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / 'a.json').write_text(json.dumps(youtube_vis()))
     with pytest.raises(SystemExit, match='frame 0: objects 1 and 2 overlap'):
         convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
-    convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out', '--overlaps',
-            'smaller')
-    assert np.array(Image.open(
-        tmp_path / 'out' / 'Annotations' / '480p' / 'v' / '0.png')).tolist() == [[2, 1, 2]] * 2
+    convert(
+        monkeypatch,
+        'youtube_vis_to_davis',
+        tmp_path / 'a.json',
+        tmp_path / 'out',
+        '--overlaps',
+        'smaller',
+    )
+    assert (
+        np.array(Image.open(tmp_path / 'out' / 'Annotations' / '480p' / 'v' / '0.png')).tolist()
+        == [[2, 1, 2]] * 2
+    )
 
 
 @pytest.mark.parametrize('names', [['../0.jpg'], ['0.jpg'], [7], None])
-def test_file_names_cannot_lead_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                          names: Any) -> None:
+def test_file_names_cannot_lead_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Any
+) -> None:
     (tmp_path / 'a.json').write_text(json.dumps(youtube_vis(file_names=names)))
     with pytest.raises(SystemExit, match=r'file_names|file names'):
         convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
 
 
 @settings(max_examples=100, deadline=None)
-@given(classes=st.dictionaries(st.integers(1, 60),
-                               st.sets(st.integers(1, 6), max_size=3),
-                               min_size=2,
-                               max_size=60),
-       fraction=st.floats(.05, .6),
-       seed=st.integers(0, 9))
-def test_held_out_part_is_balanced(classes: dict[int, set[int]], fraction: float, seed: int) -> None:
+@given(
+    classes=st.dictionaries(
+        st.integers(1, 60), st.sets(st.integers(1, 6), max_size=3), min_size=2, max_size=60
+    ),
+    fraction=st.floats(0.05, 0.6),
+    seed=st.integers(0, 9),
+)
+def test_held_out_part_is_balanced(
+    classes: dict[int, set[int]], fraction: float, seed: int
+) -> None:
     held = HELD_OUT(classes, fraction, seed)
-    assert held == HELD_OUT(dict(reversed(classes.items())), fraction,
-                            seed)  # the order of the file plays no part
+    assert held == HELD_OUT(
+        dict(reversed(classes.items())), fraction, seed
+    )  # the order of the file plays no part
     for kind in range(1, 7):
         videos = {video for video, kinds in classes.items() if kind in kinds}
         assert not videos or videos - held  # every class can be learned
@@ -115,30 +161,47 @@ def test_held_out_part_is_balanced(classes: dict[int, set[int]], fraction: float
         for kind in range(1, 7):
             videos = {video for video, kinds in classes.items() if kind in kinds}
             if len(videos) > 1:
-                assert len(videos & held) == min(max(1, round(fraction * len(videos))), len(videos) - 1)
+                assert len(videos & held) == min(
+                    max(1, round(fraction * len(videos))), len(videos) - 1
+                )
 
 
 def test_split_files_hold_every_video_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = {'size': [2, 3], 'counts': [0, 6]}
     videos = [{'id': i, 'height': 2, 'width': 3, 'length': 1} for i in range(1, 41)]
-    annotations = [{
-        'id': i,
-        'video_id': i,
-        'category_id': 1 + i % 2,
-        'segmentations': [mask]
-    } for i in range(1, 41)]
-    data = {'info': {'a': 1}, 'videos': videos, 'annotations': annotations,
-            'categories': [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}]}
+    annotations = [
+        {'id': i, 'video_id': i, 'category_id': 1 + i % 2, 'segmentations': [mask]}
+        for i in range(1, 41)
+    ]
+    data = {
+        'info': {'a': 1},
+        'videos': videos,
+        'annotations': annotations,
+        'categories': [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}],
+    }
     (tmp_path / 'train.json').write_text(json.dumps(data))
     chosen = []
     for seed in (0, 1):
-        convert(monkeypatch, 'split_youtube_vis', tmp_path / 'train.json', '--out', tmp_path, '--fraction',
-                .2, '--seed', seed)
-        train, valid = (json.loads((tmp_path / f'{name}_sub.json').read_text())
-                        for name in ('train', 'valid'))
+        convert(
+            monkeypatch,
+            'split_youtube_vis',
+            tmp_path / 'train.json',
+            '--out',
+            tmp_path,
+            '--fraction',
+            0.2,
+            '--seed',
+            seed,
+        )
+        train, valid = (
+            json.loads((tmp_path / f'{name}_sub.json').read_text()) for name in ('train', 'valid')
+        )
         assert sorted(train['videos'] + valid['videos'], key=lambda entry: entry['id']) == videos
-        assert [entry['category_id']
-                for entry in valid['annotations']].count(1) == 4 == len(valid['videos']) / 2
+        assert (
+            [entry['category_id'] for entry in valid['annotations']].count(1)
+            == 4
+            == len(valid['videos']) / 2
+        )
         assert train['info'] == valid['info'] == {'a': 1}
         chosen.append({entry['id'] for entry in valid['videos']})
     assert chosen[0] != chosen[1]

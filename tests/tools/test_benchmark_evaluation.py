@@ -1,4 +1,5 @@
 """The evaluation benchmark runs and scores what it made; its times are no test."""
+
 from __future__ import annotations
 
 import sys
@@ -15,4 +16,8 @@ def test_all_parts_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     evaluation.measure_davis(tmp_path, sequences=1, processes=1, frames=4)
     evaluation.measure_youtube_vis(tmp_path, videos=2)
     shown = capsys.readouterr().out
-    assert 'ms per object and frame' in shown and 'for 4 object-frames' in shown and '20 predictions' in shown
+    assert (
+        'ms per object and frame' in shown
+        and 'for 4 object-frames' in shown
+        and '20 predictions' in shown
+    )

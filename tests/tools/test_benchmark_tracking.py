@@ -1,4 +1,7 @@
-"""The benchmark of SiamMask: the plain transcription finds what the tracker finds, the agreement, and that it runs to its end."""
+"""The benchmark of SiamMask: the plain transcription finds what the tracker finds, the agreement,
+and that it runs to its end.
+"""
+
 from __future__ import annotations
 
 import sys
@@ -36,33 +39,76 @@ def test_the_plain_transcription_finds_what_the_tracker_finds(refine):
 def test_boxes_are_those_of_the_ovals_and_of_their_left_halves():
     labels = np.zeros((20, 40), np.uint8)
     for k in range(8):
-        labels[2:12, 5 * k:5 * k + 4] = k + 1
+        labels[2:12, 5 * k : 5 * k + 4] = k + 1
     boxes = tracking.boxes_of(MadeUpVideo((), labels), 10)
-    assert boxes[:2] == [(0, 2, 4, 12), (5, 2, 9, 12)] and boxes[8:] == [(0, 2, 2, 12), (5, 2, 7, 12)]
+    assert boxes[:2] == [(0, 2, 4, 12), (5, 2, 9, 12)] and boxes[8:] == [
+        (0, 2, 2, 12),
+        (5, 2, 7, 12),
+    ]
 
 
 def test_agreement_is_the_mean_overlap_without_the_first_frame():
     def result(*masks):
-        return FrameResult(0, (4, 4), tuple(TrackedObject(k, 0, 1.0, (0, 0, 0, 0), encode(mask)) for k, mask in enumerate(masks)))
+        return FrameResult(
+            0,
+            (4, 4),
+            tuple(
+                TrackedObject(k, 0, 1.0, (0, 0, 0, 0), encode(mask)) for k, mask in enumerate(masks)
+            ),
+        )
 
     none, half, most = (np.arange(16).reshape(4, 4) < count for count in (0, 8, 12))
-    exact, reduced = [result(none, none), result(half, none)], [result(most, most), result(most, none)]
+    exact, reduced = (
+        [result(none, none), result(half, none)],
+        [result(most, most), result(most, none)],
+    )
     assert agreement.mean_overlap(exact, reduced) == pytest.approx((8 / 12 + 1) / 2)
     assert agreement.mean_overlap(exact, exact) == 1
 
 
 def test_without_a_compiler_it_says_so(monkeypatch):
     monkeypatch.setenv('CXX', 'no-such-compiler')
-    with pytest.raises(RuntimeError, match="needs a C\\+\\+ compiler on a CPU, and there is no 'no-such-compiler'"):
+    with pytest.raises(
+        RuntimeError, match="needs a C\\+\\+ compiler on a CPU, and there is no 'no-such-compiler'"
+    ):
         compiled.compiled(tiny_siamese(), None)
 
 
 def test_it_prints_a_row_per_precision_and_number_of_objects(tmp_path):
     config = ROOT / 'configs/siammask/siammask-sharp_r50_4xb16-20e_davis.py'
-    options = [f'{key}={value}'.replace(' ', '').replace('(', '[').replace(')', ']') for key, value in TINY_OPTIONS.items()]
-    done = run_tool('benchmark.py', 'tracking', '--configs', str(config), '--cfg-options', *options, '--objects', '1', '10',
-                    '--precisions', 'float32', '--devices', 'cpu', '--seconds', '1', folder=tmp_path)
+    options = [
+        f'{key}={value}'.replace(' ', '').replace('(', '[').replace(')', ']')
+        for key, value in TINY_OPTIONS.items()
+    ]
+    done = run_tool(
+        'benchmark.py',
+        'tracking',
+        '--configs',
+        str(config),
+        '--cfg-options',
+        *options,
+        '--objects',
+        '1',
+        '10',
+        '--precisions',
+        'float32',
+        '--devices',
+        'cpu',
+        '--seconds',
+        '1',
+        folder=tmp_path,
+    )
     assert done.status == 0, done.output
-    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in done.output.splitlines() if 'float32' in line]
-    assert [row[:2] for row in rows] == [['plain, float32', '1'], ['float32', '1'], ['float32', '10']], done.output
-    assert all(float(row[2]) > 0 and float(row[5]) > 0 for row in rows) and [rows[k][4] for k in (0,)] == ['1.00']
+    rows = [
+        [cell.strip() for cell in line.split('|')[1:-1]]
+        for line in done.output.splitlines()
+        if 'float32' in line
+    ]
+    assert [row[:2] for row in rows] == [
+        ['plain, float32', '1'],
+        ['float32', '1'],
+        ['float32', '10'],
+    ], done.output
+    assert all(float(row[2]) > 0 and float(row[5]) > 0 for row in rows) and [
+        rows[k][4] for k in (0,)
+    ] == ['1.00']

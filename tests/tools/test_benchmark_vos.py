@@ -1,4 +1,7 @@
-"""The benchmark of video object segmentation: its video, and that it runs to its end. Times are no test."""
+"""The benchmark of video object segmentation: its video, and that it runs to its end. Times are no
+test.
+"""
+
 from __future__ import annotations
 
 import sys
@@ -17,7 +20,8 @@ def test_the_video_has_eight_objects_that_stay_in_the_picture_and_apart(tmp_path
     video = vos.make_video(tmp_path)
     assert np.unique(video.labels).tolist() == list(range(9)) and video.labels.shape == (480, 854)
     areas = np.bincount(video.labels.ravel())[1:]
-    np.testing.assert_allclose(areas, np.pi * 55 * 75, rtol=.02)  # whole ovals: none is cut off, none hides another
+    # whole ovals: none is cut off, none hides another
+    np.testing.assert_allclose(areas, np.pi * 55 * 75, rtol=0.02)
     first, last = (cv2.imread(str(video.pictures[i])).astype(int) for i in (0, -1))
     assert np.abs(first - last).mean() > 5
     prompts = video.prompts(3)[0]
@@ -26,8 +30,20 @@ def test_the_video_has_eight_objects_that_stay_in_the_picture_and_apart(tmp_path
 
 def test_it_prints_a_row_per_number_of_objects_and_the_memory(tmp_path):
     tiny.config(dict(data_root='unused'), **tiny.SEGMENTER).dump(tmp_path / 'segmenter.py')
-    options = ['--modes', '--precisions', 'float32',
-               '--objects', '1', '8', '--devices', 'cpu', '--seconds', '1', '--frames', '30']
+    options = [
+        '--modes',
+        '--precisions',
+        'float32',
+        '--objects',
+        '1',
+        '8',
+        '--devices',
+        'cpu',
+        '--seconds',
+        '1',
+        '--frames',
+        '30',
+    ]
     done = run_tool('benchmark.py', 'vos', '--config', 'segmenter.py', *options, folder=tmp_path)
     assert done.status == 0, done.output
     rows = [line.split('|')[1:-1] for line in done.output.splitlines() if line.startswith('| cpu')]

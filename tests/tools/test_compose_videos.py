@@ -1,4 +1,7 @@
-"""Composed videos of a tiny DAVIS-layout folder: in a sequence, object and background have one color each."""
+"""Composed videos of a tiny DAVIS-layout folder: in a sequence, object and background have one
+color each.
+"""
+
 import hashlib
 import json
 import shutil
@@ -15,10 +18,26 @@ from pycocotools import mask as coco_mask
 
 CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 # name: (BGR of the object, gray of the background)
-TRAIN = {'bear': ((40, 40, 200), 70), 'car-turn': ((200, 60, 40), 130), 'mallard-fly': ((40, 200, 60), 190)}
+TRAIN = {
+    'bear': ((40, 40, 200), 70),
+    'car-turn': ((200, 60, 40), 130),
+    'mallard-fly': ((40, 200, 60), 190),
+}
 VALID = {'dog': ((190, 190, 40), 90), 'goat': ((190, 40, 190), 150)}
 HEIGHT, WIDTH, FRAMES = 96, 160, 8
-SMALL = ('--train-videos', '6', '--val-videos', '4', '--frames', '6', '--step', '1', '--size', '160', '96')
+SMALL = (
+    '--train-videos',
+    '6',
+    '--val-videos',
+    '4',
+    '--frames',
+    '6',
+    '--step',
+    '1',
+    '--size',
+    '160',
+    '96',
+)
 
 
 def object_mask(t: int) -> np.ndarray:
@@ -41,7 +60,9 @@ def davis(tmp_path: Path) -> Path:
                 picture = np.full((HEIGHT, WIDTH, 3), gray, np.uint8)
                 picture[mask] = color
                 cv2.imwrite(str(root / f'JPEGImages/480p/{name}/{t:05d}.jpg'), picture)
-                cv2.imwrite(str(root / f'Annotations/480p/{name}/{t:05d}.png'), mask.astype(np.uint8) * 255)
+                cv2.imwrite(
+                    str(root / f'Annotations/480p/{name}/{t:05d}.png'), mask.astype(np.uint8) * 255
+                )
     return root
 
 
@@ -49,34 +70,54 @@ def davis(tmp_path: Path) -> Path:
 def composer(monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.syspath_prepend(str(CONVERTERS))
     import compose_videos
+
     return compose_videos
 
 
 def compose(davis: Path, out: Path, *options: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(CONVERTERS / 'compose_videos.py'), str(davis), str(out), *SMALL, *options]
-    return subprocess.run(command, cwd=davis.parent, capture_output=True, text=True)  # not the checkout
+    command = [
+        sys.executable,
+        str(CONVERTERS / 'compose_videos.py'),
+        str(davis),
+        str(out),
+        *SMALL,
+        *options,
+    ]
+    # not the checkout
+    return subprocess.run(command, cwd=davis.parent, capture_output=True, text=True)
 
 
 def hashes(root: Path) -> dict[str, str]:
-    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(root.rglob('*')) if path.is_file()}
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob('*'))
+        if path.is_file()
+    }
 
 
 def read(root: Path, split: str) -> list[tuple[dict, list[dict], np.ndarray, np.ndarray]]:
-    """Per video: its entry, its annotations, its PNG label maps (L, H, W), its pictures (L, H, W, 3)."""
+    """Per video: its entry, its annotations, its PNG label maps (L, H, W), its pictures (L, H, W,
+    3).
+    """
     data = json.loads((root / split / 'instances.json').read_text())
     videos = []
     for video in data['videos']:
         rows = [a for a in data['annotations'] if a['video_id'] == video['id']]
-        maps = [np.array(Image.open(root / split / 'Annotations' / name.replace('.jpg', '.png')))
-                for name in video['file_names']]
-        pictures = [cv2.imread(str(root / split / 'JPEGImages' / name)) for name in video['file_names']]
+        maps = [
+            np.array(Image.open(root / split / 'Annotations' / name.replace('.jpg', '.png')))
+            for name in video['file_names']
+        ]
+        pictures = [
+            cv2.imread(str(root / split / 'JPEGImages' / name)) for name in video['file_names']
+        ]
         videos.append((video, rows, np.stack(maps), np.stack(pictures)))
     return videos
 
 
 def test_composed_set(davis: Path, tmp_path: Path) -> None:
-    """One run from all sides: JSON == PNG, lists, ids, classes, source pixels, leakage, determinism."""
+    """One run from all sides: JSON == PNG, lists, ids, classes, source pixels, leakage,
+    determinism.
+    """
     run = compose(davis, tmp_path / 'out', '--seed', '5', '--processes', '2')
     assert run.returncode == 0, run.stderr
     for split, known, foreign, count in (('train', TRAIN, VALID, 6), ('valid', VALID, TRAIN, 4)):
@@ -104,12 +145,15 @@ def check_masks(rows: list[dict], maps: np.ndarray) -> None:
                 assert row['areas'][t] == mask.sum()
 
 
-def check_colors(maps: np.ndarray, pictures: np.ndarray, colors: set[tuple[int, int, int]], gray: int
-                 ) -> None:
+def check_colors(
+    maps: np.ndarray, pictures: np.ndarray, colors: set[tuple[int, int, int]], gray: int
+) -> None:
     """Inside, an object has the color of one of the video's sources, the same in all frames."""
     for number in range(1, maps.max() + 1):
-        inside = [picture[cv2.erode((labels == number).astype(np.uint8), np.ones((7, 7))) > 0]
-                  for labels, picture in zip(maps, pictures, strict=True)]
+        inside = [
+            picture[cv2.erode((labels == number).astype(np.uint8), np.ones((7, 7))) > 0]
+            for labels, picture in zip(maps, pictures, strict=True)
+        ]
         pixels = np.concatenate(inside).astype(int)
         assert len(pixels) == 0 or min(np.abs(pixels - color).max() for color in colors) < 30
     for labels, picture in zip(maps, pictures, strict=True):
@@ -127,8 +171,11 @@ def check_classes(out: Path) -> None:
 
 
 def test_cut_out_leaves_no_rim_of_the_old_background(composer: object) -> None:
-    """A red object from a white ground, its border mixed half and half, on black: nothing else shows."""
+    """A red object from a white ground, its border mixed half and half, on black: nothing else
+    shows.
+    """
     from cutout import cut_out, paste
+
     mask = object_mask(0)
     picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     border = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3))).astype(bool)
@@ -145,7 +192,9 @@ def test_cut_out_leaves_no_rim_of_the_old_background(composer: object) -> None:
 
 
 def test_occlusion_order(composer: object) -> None:
-    """Own object on the left, one layer behind it, one in front of all; an overlap shows who is in front."""
+    """Own object on the left, one layer behind it, one in front of all; an overlap shows who is in
+    front.
+    """
     from cutout import Layer, paste
 
     def layer(left: int, right: int, value: float) -> Layer:
@@ -165,11 +214,12 @@ def test_occlusion_order(composer: object) -> None:
 
 def test_placing_scales_flips_and_shifts(composer: object) -> None:
     from cutout import box_of, cut_out, place
+
     mask = np.zeros((50, 50), bool)
     mask[10:30, 5:25] = True
     picture = np.zeros((50, 50, 3), np.uint8)
     picture[:, :15], picture[:, 15:] = (255, 0, 0), (0, 255, 0)
-    layer = place(cut_out(picture, mask), np.array([[-2., 0, 90], [0, 2, 3]]), (100, 80))
+    layer = place(cut_out(picture, mask), np.array([[-2.0, 0, 90], [0, 2, 3]]), (100, 80))
     box = box_of(layer.alpha >= 0.5)
     # x from 90 - 2 * 24 to 90 - 2 * 5, y from 3 + 2 * 10 to 3 + 2 * 29
     assert np.abs(box - [42, 23, 80, 63]).max() <= 2
@@ -182,7 +232,18 @@ def test_frames_are_drawn_from_the_sequence(composer: object) -> None:
         frames = composer.draw_frames(rng, 20, 6, 3)
         assert len(frames) == 6 and {abs(a - b) for a, b in pairwise(frames)} == {3}
         assert min(frames) >= 0 and max(frames) < 20
-    assert {composer.draw_frames(rng, 20, 6, 3)[0] for _ in range(200)} == {0, 1, 2, 3, 4, 15, 16, 17, 18, 19}
+    assert {composer.draw_frames(rng, 20, 6, 3)[0] for _ in range(200)} == {
+        0,
+        1,
+        2,
+        3,
+        4,
+        15,
+        16,
+        17,
+        18,
+        19,
+    }
     assert sorted(composer.draw_frames(rng, 10, 6, 4)) in [list(range(k, k + 6)) for k in range(5)]
     assert composer.draw_frames(rng, 3, 6, 2) in ([0, 1, 2, 1, 0, 1], [1, 0, 1, 2, 1, 0])
     assert composer.draw_frames(rng, 1, 3, 2) == [0, 0, 0]
@@ -191,9 +252,29 @@ def test_frames_are_drawn_from_the_sequence(composer: object) -> None:
 def test_built_in_classes_fit_the_davis_lists(composer: object) -> None:
     """The 20 val sequences of DAVIS 2016 have only classes that the 30 train sequences have too."""
     from davis_sequences import DAVIS_2016_CLASSES
-    val = {'blackswan', 'bmx-trees', 'breakdance', 'camel', 'car-roundabout', 'car-shadow', 'cows',
-           'dance-twirl', 'dog', 'drift-chicane', 'drift-straight', 'goat', 'horsejump-high', 'kite-surf',
-           'libby', 'motocross-jump', 'paragliding-launch', 'parkour', 'scooter-black', 'soapbox'}
+
+    val = {
+        'blackswan',
+        'bmx-trees',
+        'breakdance',
+        'camel',
+        'car-roundabout',
+        'car-shadow',
+        'cows',
+        'dance-twirl',
+        'dog',
+        'drift-chicane',
+        'drift-straight',
+        'goat',
+        'horsejump-high',
+        'kite-surf',
+        'libby',
+        'motocross-jump',
+        'paragliding-launch',
+        'parkour',
+        'scooter-black',
+        'soapbox',
+    }
     assert len(DAVIS_2016_CLASSES) == 50 and val <= set(DAVIS_2016_CLASSES)
     train_classes = {name for sequence, name in DAVIS_2016_CLASSES.items() if sequence not in val}
     assert {DAVIS_2016_CLASSES[sequence] for sequence in val} <= train_classes
@@ -201,10 +282,12 @@ def test_built_in_classes_fit_the_davis_lists(composer: object) -> None:
 
 def test_lists_may_hold_frame_paths(davis: Path, composer: object) -> None:
     from davis_sequences import read_list
+
     (davis / 'ImageSets/2016/train.txt').write_text(
         '/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png\n'
         '/JPEGImages/480p/bear/00001.jpg /Annotations/480p/bear/00001.png\n'
-        '/JPEGImages/480p/car-turn/00000.jpg /Annotations/480p/car-turn/00000.png\n')
+        '/JPEGImages/480p/car-turn/00000.jpg /Annotations/480p/car-turn/00000.png\n'
+    )
     assert read_list(davis, 'train') == ['bear', 'car-turn']
 
 
@@ -234,15 +317,24 @@ def list_twice(davis: Path) -> None:
     (davis / 'ImageSets/2016/val.txt').write_text('dog\nbear\n')
 
 
-@pytest.mark.parametrize(('spoil', 'message'), [
-    (lambda davis: shutil.rmtree(davis / 'JPEGImages/480p/bear'), 'sequence bear: folder .* is missing'),
-    (lambda davis: (davis / 'ImageSets/2016/val.txt').unlink(), r'val\.txt is missing'),
-    (lambda davis: (davis / 'Annotations/480p/dog/00003.png').unlink(),
-     r'sequence dog: mask .*00003\.png is missing'),
-    (add_unknown, 'sequence gnu has no class; give one with --classes'),
-    (empty_masks, 'sequence goat: no mask in .* shows an object'),
-    (list_twice, 'sequence bear is in both lists'),
-], ids=['no frames', 'no list', 'no mask', 'no class', 'empty', 'leak'])
+@pytest.mark.parametrize(
+    ('spoil', 'message'),
+    [
+        (
+            lambda davis: shutil.rmtree(davis / 'JPEGImages/480p/bear'),
+            'sequence bear: folder .* is missing',
+        ),
+        (lambda davis: (davis / 'ImageSets/2016/val.txt').unlink(), r'val\.txt is missing'),
+        (
+            lambda davis: (davis / 'Annotations/480p/dog/00003.png').unlink(),
+            r'sequence dog: mask .*00003\.png is missing',
+        ),
+        (add_unknown, 'sequence gnu has no class; give one with --classes'),
+        (empty_masks, 'sequence goat: no mask in .* shows an object'),
+        (list_twice, 'sequence bear is in both lists'),
+    ],
+    ids=['no frames', 'no list', 'no mask', 'no class', 'empty', 'leak'],
+)
 def test_bad_input_is_named(davis: Path, composer: object, spoil: object, message: str) -> None:
     spoil(davis)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
@@ -259,10 +351,13 @@ def test_size_mismatch_names_sequence_and_frame(davis: Path, composer: object) -
         bear.frame(3)
 
 
-def test_the_program_stops_with_one_sentence(davis: Path, tmp_path: Path, composer: object,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_stops_with_one_sentence(
+    davis: Path, tmp_path: Path, composer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     empty_masks(davis)
-    monkeypatch.setattr(sys, 'argv', ['compose_videos.py', str(davis), str(tmp_path / 'out'), '--seed', '0'])
+    monkeypatch.setattr(
+        sys, 'argv', ['compose_videos.py', str(davis), str(tmp_path / 'out'), '--seed', '0']
+    )
     with pytest.raises(SystemExit, match=r'^error: sequence goat: no mask in'):
         composer.main()
     assert not (tmp_path / 'out').exists()

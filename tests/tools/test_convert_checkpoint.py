@@ -1,4 +1,5 @@
 """tools/convert_checkpoint.py: what it writes can be loaded, and what it refuses it names."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -15,12 +16,18 @@ from mmvos.apis.checkpoint import load_weights, read_checkpoint
 from mmvos.registry import MODELS
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools/convert_checkpoint.py'
-PUBLISHED = {'tracker.features.backbone.': 'features.features.',
-             'tracker.features.adjust.layer.conv.': 'features.downsample.downsample.0.',
-             'tracker.features.adjust.layer.bn.': 'features.downsample.downsample.1.', 'tracker.head.refine.': 'refine_model.'}
+PUBLISHED = {
+    'tracker.features.backbone.': 'features.features.',
+    'tracker.features.adjust.layer.conv.': 'features.downsample.downsample.0.',
+    'tracker.features.adjust.layer.bn.': 'features.downsample.downsample.1.',
+    'tracker.head.refine.': 'refine_model.',
+}
 TOWERS = {'score': 'rpn_model.cls.', 'box': 'rpn_model.loc.', 'mask': 'mask_model.mask.'}
-PUBLISHED |= {f'tracker.neck.{kind}.{ours}.': f'{theirs}conv_{kind}.' for kind in ('kernel', 'search')
-              for ours, theirs in TOWERS.items()}
+PUBLISHED |= {
+    f'tracker.neck.{kind}.{ours}.': f'{theirs}conv_{kind}.'
+    for kind in ('kernel', 'search')
+    for ours, theirs in TOWERS.items()
+}
 PUBLISHED |= {f'tracker.head.{ours}.': f'{theirs}head.' for ours, theirs in TOWERS.items()}
 
 
@@ -45,10 +52,20 @@ def run(tool, tmp_path, monkeypatch):
 
     def call(content, *more: str) -> Path:
         torch.save(content, tmp_path / 'given.pth')
-        monkeypatch.setattr(sys, 'argv', ['convert', str(tmp_path / 'config.py'), str(tmp_path / 'given.pth'),
-                                          str(tmp_path / 'new/out.pth'), *more])
+        monkeypatch.setattr(
+            sys,
+            'argv',
+            [
+                'convert',
+                str(tmp_path / 'config.py'),
+                str(tmp_path / 'given.pth'),
+                str(tmp_path / 'new/out.pth'),
+                *more,
+            ],
+        )
         tool.main()
         return tmp_path / 'new/out.pth'
+
     return call
 
 
@@ -56,8 +73,14 @@ def model_and_published():
     init_default_scope('mmdet')
     torch.manual_seed(0)
     model = MODELS.build(tiny_config().model)
-    names = {name: next(name.replace(ours, theirs) for ours, theirs in PUBLISHED.items() if name.startswith(ours))
-             for name in model.state_dict()}
+    names = {
+        name: next(
+            name.replace(ours, theirs)
+            for ours, theirs in PUBLISHED.items()
+            if name.startswith(ours)
+        )
+        for name in model.state_dict()
+    }
     return model, {'module.' + names[name]: tensor for name, tensor in model.state_dict().items()}
 
 
@@ -82,6 +105,8 @@ def test_objects_are_refused_unless_trusted(run):
 def test_faults_are_named(run, tmp_path):
     _, content = model_and_published()
     del content['module.rpn_model.cls.head.3.bias']
-    with pytest.raises(SystemExit, match=r'given.pth, a SiamMask, does not fit .*tracker.head.score.3.bias'):
+    with pytest.raises(
+        SystemExit, match=r'given.pth, a SiamMask, does not fit .*tracker.head.score.3.bias'
+    ):
         run(content)
     assert not (tmp_path / 'new').exists()

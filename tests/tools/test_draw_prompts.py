@@ -1,4 +1,7 @@
-"""The page on which boxes are drawn: it holds the frames, and its boxes are pixels of the video, as segment_video reads them."""
+"""The page on which boxes are drawn: it holds the frames, and its boxes are pixels of the video, as
+segment_video reads them.
+"""
+
 from __future__ import annotations
 
 import base64
@@ -31,7 +34,9 @@ def tool() -> ModuleType:
 
 @pytest.fixture
 def run(tool, tmp_path, monkeypatch):
-    """Calls the tool in a folder with a video of three frames; gives the page, or the sentence of an error."""
+    """Calls the tool in a folder with a video of three frames; gives the page, or the sentence of
+    an error.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "it's").mkdir()
     for index in range(3):
@@ -46,6 +51,7 @@ def run(tool, tmp_path, monkeypatch):
         except SystemExit as error:
             return str(error)
         return Path('prompts.html').read_text(encoding='utf-8')
+
     return call
 
 
@@ -56,39 +62,56 @@ def constant(page: str, name: str):
 def test_the_page_holds_the_frames_and_needs_nothing_else(run):
     page = run("it's", '--frames', '2', '0')
     frames = constant(page, 'FRAMES')
-    assert [(item['index'], item['width'], item['height']) for item in frames] == [(0, WIDTH, HEIGHT), (2, WIDTH, HEIGHT)]
+    assert [(item['index'], item['width'], item['height']) for item in frames] == [
+        (0, WIDTH, HEIGHT),
+        (2, WIDTH, HEIGHT),
+    ]
     for item in frames:
-        picture = cv2.imdecode(np.frombuffer(base64.b64decode(item['jpeg']), np.uint8), cv2.IMREAD_COLOR)
+        picture = cv2.imdecode(
+            np.frombuffer(base64.b64decode(item['jpeg']), np.uint8), cv2.IMREAD_COLOR
+        )
         assert np.abs(picture[5, 5].astype(int) - 60 * item['index']).max() < 6
         assert np.abs(picture[30, 30].astype(int) - (40, 200, 220)).max() < 12
-    assert constant(page, 'VIDEO') == '\'it\'"\'"\'s\''
+    assert constant(page, 'VIDEO') == "'it'\"'\"'s'"
     assert not re.search(r'(src|href)="|https?:|fetch\(|import ', page)
 
 
 def test_mistakes_are_one_sentence(run):
-    assert run('none.mp4') == 'draw_prompts: none.mp4 does not exist; give a video file, a folder of images or a glob'
-    assert run("it's", '--frames', '3') == 'draw_prompts: the video has 3 frames, so there is no frame 3; frames count from 0'
+    assert (
+        run('none.mp4')
+        == 'draw_prompts: none.mp4 does not exist; give a video file, a folder of images or a glob'
+    )
+    assert (
+        run("it's", '--frames', '3')
+        == 'draw_prompts: the video has 3 frames, so there is no frame 3; frames count from 0'
+    )
     assert run("it's", '--frames', '-1') == '2'
 
 
-@pytest.mark.skipif(shutil.which('node') is None, reason='no node to run the page\'s arithmetic')
+@pytest.mark.skipif(shutil.which('node') is None, reason="no node to run the page's arithmetic")
 def test_boxes_are_pixels_of_the_video_however_it_is_shown(run, tmp_path):
     """A frame of 80x60 shown at half its size, 100 pixels from the left and 7 from the top."""
     page = run("it's")
     functions = page.split('// --- coordinates\n')[1].split('// --- end of coordinates')[0]
-    script = functions + '''
+    script = (
+        functions
+        + """
         const shown = {left: 100, top: 7, width: 40, height: 30};
         const at = (x, y) => videoPixel(x, y, shown, 80, 60);
         const drawn = [boxOf(at(105, 17), at(125, 27), 80, 60),  // dragged to the lower right
                        boxOf(at(200, 27), at(105, 0), 80, 60)];  // to the upper left, and out of the frame
         const first = drawn.map(box => ({frame: 0, box})), late = [{frame: 2, box: drawn[0]}];
         console.log(JSON.stringify({drawn, prompts: promptsOf(first.concat(late)), commands: [
-            commandOf('clip.mp4', first), commandOf('clip.mp4', first.concat(late)), commandOf('clip.mp4', [])]}));'''
+            commandOf('clip.mp4', first), commandOf('clip.mp4', first.concat(late)), commandOf('clip.mp4', [])]}));"""
+    )
     done = subprocess.run(['node', '-e', script], capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout)
     assert answer['drawn'] == [[10, 20, 50, 40], [10, 0, 80, 40]]
-    assert answer['commands'] == ['python tools/segment_video.py clip.mp4 --box 10,20,50,40 --box 10,0,80,40 --out DIR',
-                                  'python tools/segment_video.py clip.mp4 --prompts prompts.json --out DIR', 'no box yet']
+    assert answer['commands'] == [
+        'python tools/segment_video.py clip.mp4 --box 10,20,50,40 --box 10,0,80,40 --out DIR',
+        'python tools/segment_video.py clip.mp4 --prompts prompts.json --out DIR',
+        'no box yet',
+    ]
     # The command and the file are what segment_video takes.
     assert box_prompts(['10,20,50,40']).boxes == ((10, 20, 50, 40),)
     (tmp_path / 'prompts.json').write_text(json.dumps(answer['prompts']))

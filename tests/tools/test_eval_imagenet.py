@@ -1,4 +1,7 @@
-"""tools/eval_imagenet.py: images of one color whose scores are known by hand, weights of every naming against torch's layers."""
+"""tools/eval_imagenet.py: images of one color whose scores are known by hand, weights of every
+naming against torch's layers.
+"""
+
 from __future__ import annotations
 
 import json
@@ -18,8 +21,16 @@ from torch import Tensor, nn
 from mmvos.registry import MODELS
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'eval_imagenet.py'
-COLORS = {'a red': (250, 10, 30), 'b green': (20, 240, 5), 'c blue': (3, 40, 255), 'd white': (240, 235, 250),
-          'e black': (8, 15, 2), 'f yellow': (235, 250, 60), 'g gray': (128, 110, 120)}  # no two pairs are equally far apart
+COLORS = {
+    'a red': (250, 10, 30),
+    'b green': (20, 240, 5),
+    'c blue': (3, 40, 255),
+    'd white': (240, 235, 250),
+    # no two pairs are equally far apart
+    'e black': (8, 15, 2),
+    'f yellow': (235, 250, 60),
+    'g gray': (128, 110, 120),
+}
 TINY = dict(depth=18, base_channels=4, stem_channels=4)
 Evaluate = Callable[..., dict[str, Any]]
 
@@ -39,22 +50,52 @@ class MeanColor(nn.Module):
 @pytest.fixture
 def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Evaluate:
     """Runs the command and gives its JSON."""
+
     def call(*arguments: object) -> dict[str, Any]:
-        monkeypatch.setattr(sys, 'argv', ['eval', *map(str, arguments), '--device', 'cpu', '--workers', '0', '--out',
-                                          str(tmp_path / 'result.json')])
+        monkeypatch.setattr(
+            sys,
+            'argv',
+            [
+                'eval',
+                *map(str, arguments),
+                '--device',
+                'cpu',
+                '--workers',
+                '0',
+                '--out',
+                str(tmp_path / 'result.json'),
+            ],
+        )
         runpy.run_path(str(TOOL), run_name='__main__')
         return json.loads((tmp_path / 'result.json').read_text())
 
     return call
 
 
-def nearest_color(path: Path, mean: tuple[float, ...], std: tuple[float, ...] = (1, 1, 1), background: bool = False) -> Path:
+def nearest_color(
+    path: Path,
+    mean: tuple[float, ...],
+    std: tuple[float, ...] = (1, 1, 1),
+    background: bool = False,
+) -> Path:
     """Weights of a classifier that gives the nearest of ``COLORS``: logits 2 c x - c c."""
     colors = (torch.tensor(list(COLORS.values())).double() - torch.tensor(mean)) / torch.tensor(std)
-    weight, bias = 2 * colors, -(colors ** 2).sum(1)
+    weight, bias = 2 * colors, -(colors**2).sum(1)
     if background:
-        weight, bias = torch.cat([torch.zeros(1, 3), weight]), torch.cat([torch.full((1,), -1e9), bias])
-    torch.save({'state_dict': {'scale': torch.ones(1), 'fc.weight': weight.float(), 'fc.bias': bias.float()}}, path)
+        weight, bias = (
+            torch.cat([torch.zeros(1, 3), weight]),
+            torch.cat([torch.full((1,), -1e9), bias]),
+        )
+    torch.save(
+        {
+            'state_dict': {
+                'scale': torch.ones(1),
+                'fc.weight': weight.float(),
+                'fc.bias': bias.float(),
+            }
+        },
+        path,
+    )
     return path
 
 
@@ -65,13 +106,14 @@ def nearest(color: tuple[int, ...]) -> list[int]:
 
 
 def color_folders(root: Path) -> Path:
-    """A folder per color with three images: one framed by another color outside of the middle, which the crop leaves out, one
-    noisy, and one of the next color, which is wrong."""
+    """A folder per color with three images: one framed by another color outside of the middle,
+    which the crop leaves out, one noisy, and one of the next color, which is wrong."""
     rng = np.random.default_rng(0)
     for place, (name, color) in enumerate(COLORS.items()):
         (root / name).mkdir(parents=True)
         framed = np.full((60, 160, 3), list(COLORS.values())[place - 1], np.uint8)
-        framed[3:-3, 53:107] = color  # scaled by 256 / 60: the crop shows rows 3.75 to 56.25, columns 53.75 to 106.25
+        # scaled by 256 / 60: the crop shows rows 3.75 to 56.25, columns 53.75 to 106.25
+        framed[3:-3, 53:107] = color
         noisy = np.clip(np.array(color) + rng.normal(0, 6, (40, 30, 3)), 0, 255).astype(np.uint8)
         wrong = np.full((30, 30, 3), list(COLORS.values())[(place + 1) % 7], np.uint8)
         for stem, pixels in (('1', framed), ('2', noisy), ('3', wrong)):
@@ -86,16 +128,26 @@ def colors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize('more', [[], ['--dtype', 'bfloat16', '--batch-size', 4]])
-def test_known_scores_of_class_folders(evaluate: Evaluate, colors: Path, tmp_path: Path, capsys: pytest.CaptureFixture,
-                                       more: list) -> None:
-    """Of three images per class two are right; of the wrong ones those whose class is not among the five nearest colors are
-    counted by distance."""
+def test_known_scores_of_class_folders(
+    evaluate: Evaluate, colors: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list
+) -> None:
+    """Of three images per class two are right; of the wrong ones those whose class is not among the
+    five nearest colors are counted by distance."""
     weights = nearest_color(tmp_path / 'w.pth', (123.68, 116.78, 103.94))
     result = evaluate(colors, '--weights', weights, '--backbone', 'type=mmvos.MeanColor', *more)
     ranks = [nearest(list(COLORS.values())[(place + 1) % 7]).index(place) for place in range(7)]
     assert result['images'] == 21 and result['top1'] == 14 / 21
-    assert result['top5'] == (14 + sum(rank < 5 for rank in ranks)) / 21 and min(ranks) > 0 and max(ranks) >= 5
-    assert (result['mean'], result['std'], result['resize'], result['crop']) == ([123.68, 116.78, 103.94], [1, 1, 1], 256, 224)
+    assert (
+        result['top5'] == (14 + sum(rank < 5 for rank in ranks)) / 21
+        and min(ranks) > 0
+        and max(ranks) >= 5
+    )
+    assert (result['mean'], result['std'], result['resize'], result['crop']) == (
+        [123.68, 116.78, 103.94],
+        [1, 1, 1],
+        256,
+        224,
+    )
     assert 'top-1 66.67 %' in capsys.readouterr().out
 
 
@@ -113,8 +165,12 @@ def test_options_of_the_input(evaluate: Evaluate, colors: Path, tmp_path: Path) 
 
 
 def test_the_crop_is_the_middle() -> None:
-    """Red counts pairs of columns, green rows; 512 x 256 pixels are not resized, and half of them are by a factor of 2."""
-    center_crop = runpy.run_path(str(TOOL.parent / 'image_classes/labeled_images.py'))['center_crop']
+    """Red counts pairs of columns, green rows; 512 x 256 pixels are not resized, and half of them
+    are by a factor of 2.
+    """
+    center_crop = runpy.run_path(str(TOOL.parent / 'image_classes/labeled_images.py'))[
+        'center_crop'
+    ]
     rows, columns = np.mgrid[:256, :512]
     picture = np.stack([columns // 2, rows, 0 * rows], -1).astype(np.uint8)
     cropped = center_crop(Image.fromarray(picture), 256, 224)
@@ -129,21 +185,37 @@ def test_flat_folder_and_background_class(evaluate: Evaluate, tmp_path: Path) ->
     names = list(COLORS)
     for place, name in enumerate(names):
         Image.new('RGB', (20, 30), COLORS[name]).save(tmp_path / f'flat/{place}.png')
-    (tmp_path / 'by_name.txt').write_text('\n'.join(f'{place}.png {place if place else 3}' for place in reversed(range(7))))
-    (tmp_path / 'in_order.txt').write_text('\n'.join(str(place if place > 1 else 6) for place in range(7)))
+    (tmp_path / 'by_name.txt').write_text(
+        '\n'.join(f'{place}.png {place if place else 3}' for place in reversed(range(7)))
+    )
+    (tmp_path / 'in_order.txt').write_text(
+        '\n'.join(str(place if place > 1 else 6) for place in range(7))
+    )
     weights = nearest_color(tmp_path / 'w.pth', (123.68, 116.78, 103.94), background=True)
     common = (tmp_path / 'flat', '--weights', weights, '--backbone', 'type=mmvos.MeanColor')
-    assert evaluate(*common, '--labels', tmp_path / 'by_name.txt', '--label-offset', 1)['top1'] == 6 / 7
-    assert evaluate(*common, '--labels', tmp_path / 'in_order.txt', '--label-offset', 1)['top1'] == 5 / 7
+    assert (
+        evaluate(*common, '--labels', tmp_path / 'by_name.txt', '--label-offset', 1)['top1']
+        == 6 / 7
+    )
+    assert (
+        evaluate(*common, '--labels', tmp_path / 'in_order.txt', '--label-offset', 1)['top1']
+        == 5 / 7
+    )
 
 
-def test_a_subset_with_the_list_of_all_classes(evaluate: Evaluate, colors: Path, tmp_path: Path) -> None:
+def test_a_subset_with_the_list_of_all_classes(
+    evaluate: Evaluate, colors: Path, tmp_path: Path
+) -> None:
     weights = nearest_color(tmp_path / 'w.pth', (123.68, 116.78, 103.94))
     for name in ('c blue', 'f yellow'):
         (tmp_path / 'some' / name).mkdir(parents=True)
         Image.new('RGB', (20, 30), COLORS[name]).save(tmp_path / 'some' / name / 'x.jpg')
     common = (tmp_path / 'some', '--weights', weights, '--backbone', 'type=mmvos.MeanColor')
-    with pytest.raises(SystemExit, match='has 2 class folders, but the weights have 7 classes; list all classes with --classes'):
+    with pytest.raises(
+        SystemExit,
+        match='has 2 class folders, but the weights have 7 classes; list all classes with '
+        '--classes',
+    ):
         evaluate(*common)
     (tmp_path / 'names.txt').write_text('\n'.join(COLORS))
     assert evaluate(*common, '--classes', tmp_path / 'names.txt')['top1'] == 1
@@ -154,6 +226,7 @@ def test_a_subset_with_the_list_of_all_classes(evaluate: Evaluate, colors: Path,
 
 # ResNets
 
+
 @pytest.fixture(scope='module')
 def resnet() -> tuple[ResNet, nn.Linear]:
     torch.manual_seed(0)
@@ -161,24 +234,31 @@ def resnet() -> tuple[ResNet, nn.Linear]:
     net.eval()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, .1)
-            module.running_var.uniform_(.5, 2)
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 2)
     return net, nn.Linear(32, 7)
 
 
 @pytest.fixture(scope='module')
 @torch.inference_mode()
 def expected_hits(resnet: tuple[ResNet, nn.Linear], colors: Path) -> tuple[int, int]:
-    """Top-1 and top-5 by torch's layers; the pixels are cropped by indices out of the resized picture."""
+    """Top-1 and top-5 by torch's layers; the pixels are cropped by indices out of the resized
+    picture.
+    """
     net, fc = resnet
     first = among = 0
     for label, name in enumerate(COLORS):
         for path in sorted((colors / name).iterdir()):
             image = Image.open(path).convert('RGB')
             scale = 256 / min(image.size)
-            wide = np.array(image.resize([int(side * scale) for side in image.size], Image.Resampling.BILINEAR), np.float32)
+            wide = np.array(
+                image.resize([int(side * scale) for side in image.size], Image.Resampling.BILINEAR),
+                np.float32,
+            )
             top, left = (wide.shape[0] - 224) // 2, (wide.shape[1] - 224) // 2
-            pixels = wide[top:top + 224, left:left + 224] - np.array([123.68, 116.78, 103.94], np.float32)
+            pixels = wide[top : top + 224, left : left + 224] - np.array(
+                [123.68, 116.78, 103.94], np.float32
+            )
             pooled = net(torch.from_numpy(pixels).permute(2, 0, 1)[None])[-1].mean((2, 3))
             order = fc(pooled)[0].argsort(descending=True).tolist()
             first += order[0] == label
@@ -186,23 +266,47 @@ def expected_hits(resnet: tuple[ResNet, nn.Linear], colors: Path) -> tuple[int, 
     return first, among
 
 
-def named(resnet: tuple[ResNet, nn.Linear], backbone: str = '', head: str = 'fc.') -> dict[str, Tensor]:
+def named(
+    resnet: tuple[ResNet, nn.Linear], backbone: str = '', head: str = 'fc.'
+) -> dict[str, Tensor]:
     net, fc = resnet
-    return {backbone + name: value for name, value in net.state_dict().items()} | \
-        {head + name: value for name, value in fc.state_dict().items()}
+    return {backbone + name: value for name, value in net.state_dict().items()} | {
+        head + name: value for name, value in fc.state_dict().items()
+    }
 
 
-CONFIGS = {'plain': "model = dict(backbone=dict(type='ResNet', depth=18, base_channels=4, stem_channels=4, "
-                    'out_indices=(1, 2)))',
-           'guided': "model = dict(tracker=dict(features=dict(backbone=dict(type='mmvos.GuidedResNet', depth=18, "
-                     "base_channels=4, stem_channels=4, frozen_stages=1, init_cfg=dict(type='Pretrained', checkpoint='nowhere://x')))))"}
+CONFIGS = {
+    'plain': "model = dict(backbone=dict(type='ResNet', depth=18, base_channels=4, "
+    'stem_channels=4, '
+    'out_indices=(1, 2)))',
+    'guided': "model = dict(tracker=dict(features=dict(backbone=dict(type='mmvos.GuidedResNet', "
+    'depth=18, '
+    "base_channels=4, stem_channels=4, frozen_stages=1, init_cfg=dict(type='Pretrained', "
+    "checkpoint='nowhere://x')))))",
+}
 
 
-@pytest.mark.parametrize(('config', 'backbone', 'head'), [('plain', '', 'fc.'), ('plain', 'backbone.', 'head.fc.'),
-                                                          ('guided', 'module.net.', 'classifier.')])
-def test_weights_of_other_names(evaluate: Evaluate, colors: Path, tmp_path: Path, resnet: Any, expected_hits: tuple[int, int],
-                                config: str, backbone: str, head: str) -> None:
-    """Also through a config whose backbone gives other stages, and through one that would download weights and see a guide."""
+@pytest.mark.parametrize(
+    ('config', 'backbone', 'head'),
+    [
+        ('plain', '', 'fc.'),
+        ('plain', 'backbone.', 'head.fc.'),
+        ('guided', 'module.net.', 'classifier.'),
+    ],
+)
+def test_weights_of_other_names(
+    evaluate: Evaluate,
+    colors: Path,
+    tmp_path: Path,
+    resnet: Any,
+    expected_hits: tuple[int, int],
+    config: str,
+    backbone: str,
+    head: str,
+) -> None:
+    """Also through a config whose backbone gives other stages, and through one that would download
+    weights and see a guide.
+    """
     (tmp_path / 'config.py').write_text(f"default_scope = 'mmdet'\n{CONFIGS[config]}\n")
     torch.save(named(resnet, backbone, head), tmp_path / 'w.pth')
     result = evaluate(tmp_path / 'config.py', colors, '--weights', tmp_path / 'w.pth')
@@ -214,23 +318,61 @@ def without(*names: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
     return lambda weights: {name: value for name, value in weights.items() if name not in names}
 
 
-@pytest.mark.parametrize(('change', 'arguments', 'sentence'), [
-    (without('fc.weight', 'fc.bias'), [], r'w.pth has no classifier \(fc.weight\); give ImageNet weights with their last layer'),
-    (without('layer4.1.conv2.weight'), [], r'w.pth lacks 1 of \d+ weights of the backbone \(the first: layer4.1.conv2.weight\)'),
-    (lambda weights: weights | {'conv1.weight': torch.zeros(4, 1, 7, 7)}, [], r'conv1.weight has the shape \(4, 1, 7, 7\), the'),
-    (lambda weights: weights | {'head.weight': torch.zeros(7, 32)}, [], r'has several classifiers \(fc.weight, head.weight\)'),
-    (lambda weights: weights | {'fc.weight': torch.zeros(7, 16)}, [], r'ends with 32 channels, but the classifier of the '
-                                                                       'weights t'),
-    (lambda weights: weights | {'fc.weight': torch.zeros(8, 32), 'fc.bias': torch.zeros(8)}, [], r'8 classes; add --label-off'),
-    (dict, ['--crop', '300'], r'a crop of 300 pixels does not fit into images whose shorter side has 256'),
-    (dict, ['--labels', 'x.txt'], r'holds no image'),
-    (dict, ['--backbone', 'type=ResNetX'], r'the backbone ResNetX cannot be built'),
-    (dict, ['--backbone', 'depth=50'], r'--backbone needs a type'),
-])
-def test_faults_are_named(evaluate: Evaluate, colors: Path, tmp_path: Path, resnet: Any, change: Callable, arguments: list[str],
-                          sentence: str) -> None:
+@pytest.mark.parametrize(
+    ('change', 'arguments', 'sentence'),
+    [
+        (
+            without('fc.weight', 'fc.bias'),
+            [],
+            r'w.pth has no classifier \(fc.weight\); give ImageNet weights with their last layer',
+        ),
+        (
+            without('layer4.1.conv2.weight'),
+            [],
+            r'w.pth lacks 1 of \d+ weights of the backbone \(the first: layer4.1.conv2.weight\)',
+        ),
+        (
+            lambda weights: weights | {'conv1.weight': torch.zeros(4, 1, 7, 7)},
+            [],
+            r'conv1.weight has the shape \(4, 1, 7, 7\), the',
+        ),
+        (
+            lambda weights: weights | {'head.weight': torch.zeros(7, 32)},
+            [],
+            r'has several classifiers \(fc.weight, head.weight\)',
+        ),
+        (
+            lambda weights: weights | {'fc.weight': torch.zeros(7, 16)},
+            [],
+            r'ends with 32 channels, but the classifier of the '
+            'weights t',
+        ),
+        (
+            lambda weights: weights | {'fc.weight': torch.zeros(8, 32), 'fc.bias': torch.zeros(8)},
+            [],
+            r'8 classes; add --label-off',
+        ),
+        (
+            dict,
+            ['--crop', '300'],
+            r'a crop of 300 pixels does not fit into images whose shorter side has 256',
+        ),
+        (dict, ['--labels', 'x.txt'], r'holds no image'),
+        (dict, ['--backbone', 'type=ResNetX'], r'the backbone ResNetX cannot be built'),
+        (dict, ['--backbone', 'depth=50'], r'--backbone needs a type'),
+    ],
+)
+def test_faults_are_named(
+    evaluate: Evaluate,
+    colors: Path,
+    tmp_path: Path,
+    resnet: Any,
+    change: Callable,
+    arguments: list[str],
+    sentence: str,
+) -> None:
     torch.save(change(named(resnet)), tmp_path / 'w.pth')
-    (tmp_path / 'config.py').write_text(f"{CONFIGS['plain']}\n")
+    (tmp_path / 'config.py').write_text(f'{CONFIGS["plain"]}\n')
     config = [] if '--backbone' in arguments else [tmp_path / 'config.py']
     with pytest.raises(SystemExit, match=sentence):
         evaluate(*config, colors, '--weights', tmp_path / 'w.pth', *arguments)
@@ -241,13 +383,23 @@ def test_a_damaged_image_and_missing_files_are_named(evaluate: Evaluate, tmp_pat
     color_folders(tmp_path / 'images')
     (tmp_path / 'images/d white/2.png').write_bytes(b'\x89PNG')
     common = ('--backbone', 'type=mmvos.MeanColor')
-    with pytest.raises(SystemExit, match=r'eval_imagenet: .*d white/2.png cannot be read as an image'):
+    with pytest.raises(
+        SystemExit, match=r'eval_imagenet: .*d white/2.png cannot be read as an image'
+    ):
         evaluate(tmp_path / 'images', '--weights', weights, *common)
     with pytest.raises(SystemExit, match=r'the checkpoint nowhere.pth does not exist'):
         evaluate(tmp_path / 'images', '--weights', 'nowhere.pth', *common)
-    with pytest.raises(SystemExit, match=r'nowhere holds no folder per class; for a flat folder give the labels with --labels'):
+    with pytest.raises(
+        SystemExit,
+        match=r'nowhere holds no folder per class; for a flat folder give the labels with --labels',
+    ):
         evaluate(tmp_path / 'nowhere', '--weights', weights, *common)
-    two = ', '.join(f"{name}=dict(backbone=dict(type='ResNet', depth={depth}))" for name, depth in (('a', 18), ('b', 50)))
+    two = ', '.join(
+        f"{name}=dict(backbone=dict(type='ResNet', depth={depth}))"
+        for name, depth in (('a', 18), ('b', 50))
+    )
     (tmp_path / 'two.py').write_text(f'model = dict({two})')
-    with pytest.raises(SystemExit, match=r'two.py has 2 backbones \(model.a.backbone, model.b.backbone\)'):
+    with pytest.raises(
+        SystemExit, match=r'two.py has 2 backbones \(model.a.backbone, model.b.backbone\)'
+    ):
         evaluate(tmp_path / 'two.py', tmp_path / 'images', '--weights', weights)

@@ -1,6 +1,7 @@
 """tools/evaluate.py: the command's files and messages. What the numbers mean is tested in
 tests/evaluation.
 """
+
 from __future__ import annotations
 
 import csv
@@ -32,75 +33,117 @@ def label_folder(root: Path, box: int) -> Path:
     return root
 
 
-def test_davis_writes_a_table_json_and_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                           capsys: pytest.CaptureFixture[str]) -> None:
+def test_davis_writes_a_table_json_and_csv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     truth, results = label_folder(tmp_path / 'gt', 10), label_folder(tmp_path / 'r', 6)
     files = ['--out', tmp_path / 'deep' / 'o.json', '--csv', tmp_path / 'o.csv', '--processes', 1]
     evaluate(monkeypatch, 'davis', '--gt', truth, '--results', results, *files)
     table = json.loads((tmp_path / 'deep' / 'o.json').read_text())
-    assert table['metrics']['J_mean'] == pytest.approx(.6)
-    assert {'J&F_mean', 'J_recall', 'J_decay', 'F_mean', 'F_recall', 'F_decay'} <= table['metrics'].keys()
+    assert table['metrics']['J_mean'] == pytest.approx(0.6)
+    assert {'J&F_mean', 'J_recall', 'J_decay', 'F_mean', 'F_recall', 'F_decay'} <= table[
+        'metrics'
+    ].keys()
     assert 'J_mean         0.6000' in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / 'o.csv').open()))
-    assert [(row['sequence'], row['object'], float(row['J_mean']))
-            for row in rows] == [('a', '1', pytest.approx(.6))]
+    assert [(row['sequence'], row['object'], float(row['J_mean'])) for row in rows] == [
+        ('a', '1', pytest.approx(0.6))
+    ]
 
 
-def test_a_failure_leaves_no_numbers_of_an_earlier_run(tmp_path: Path,
-                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_no_numbers_of_an_earlier_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / 'o.json').write_text('{"metrics": {"J_mean": 1}}')
     with pytest.raises(SystemExit, match=r'evaluate: .* is no folder'):
-        evaluate(monkeypatch, 'davis', '--gt', tmp_path / 'no', '--results', tmp_path, '--out',
-                 tmp_path / 'o.json')
+        evaluate(
+            monkeypatch,
+            'davis',
+            '--gt',
+            tmp_path / 'no',
+            '--results',
+            tmp_path,
+            '--out',
+            tmp_path / 'o.json',
+        )
     assert not (tmp_path / 'o.json').exists()
 
 
-def test_youtube_vis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                     capsys: pytest.CaptureFixture[str]) -> None:
+def test_youtube_vis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     truth = {
-        'videos': [{
-            'id': i,
-            'height': 2,
-            'width': 2,
-            'length': 1
-        } for i in (1, 2)],
-        'categories': [{
-            'id': 1,
-            'name': 'cat'
-        }, {
-            'id': 2,
-            'name': 'dog'
-        }],
-        'annotations': [{
-            'id': i,
-            'video_id': i,
-            'category_id': 1,
-            'segmentations': [RLE]
-        } for i in (1, 2)]
+        'videos': [{'id': i, 'height': 2, 'width': 2, 'length': 1} for i in (1, 2)],
+        'categories': [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}],
+        'annotations': [
+            {'id': i, 'video_id': i, 'category_id': 1, 'segmentations': [RLE]} for i in (1, 2)
+        ],
     }
     (tmp_path / 'gt.json').write_text(json.dumps(truth))
-    (tmp_path / 'r.json').write_text(json.dumps(
-        [{'video_id': 1, 'category_id': 1, 'score': .5, 'segmentations': [RLE]}]))
-    evaluate(monkeypatch, 'youtube-vis', '--gt', tmp_path / 'gt.json', '--results', tmp_path / 'r.json',
-             '--out', tmp_path / 'o.json', '--csv', tmp_path / 'o.csv')
+    (tmp_path / 'r.json').write_text(
+        json.dumps([{'video_id': 1, 'category_id': 1, 'score': 0.5, 'segmentations': [RLE]}])
+    )
+    evaluate(
+        monkeypatch,
+        'youtube-vis',
+        '--gt',
+        tmp_path / 'gt.json',
+        '--results',
+        tmp_path / 'r.json',
+        '--out',
+        tmp_path / 'o.json',
+        '--csv',
+        tmp_path / 'o.csv',
+    )
     table = json.loads((tmp_path / 'o.json').read_text())
     assert table['metrics']['AP'] == pytest.approx(51 / 101)
-    assert table['per_class'] == [{'class': 'cat', 'AP': pytest.approx(51 / 101)}, {'class': 'dog', 'AP': -1}]
+    assert table['per_class'] == [
+        {'class': 'cat', 'AP': pytest.approx(51 / 101)},
+        {'class': 'dog', 'AP': -1},
+    ]
     shown = capsys.readouterr().out
     assert '1 of 2 annotated videos have no prediction, the first is video 2' in shown
     assert '1 classes have no object in the ground truth and do not count: dog.' in shown
 
 
 def test_youtube_vos_and_vot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, results = label_folder(tmp_path / 'gt' / 'Annotations',
-                                  10).parent, label_folder(tmp_path / 'r', 10)
-    evaluate(monkeypatch, 'youtube-vos', '--gt', truth, '--results', results, '--out', tmp_path / 'o.json')
+    truth, results = (
+        label_folder(tmp_path / 'gt' / 'Annotations', 10).parent,
+        label_folder(tmp_path / 'r', 10),
+    )
+    evaluate(
+        monkeypatch,
+        'youtube-vos',
+        '--gt',
+        truth,
+        '--results',
+        results,
+        '--out',
+        tmp_path / 'o.json',
+    )
     assert json.loads((tmp_path / 'o.json').read_text())['metrics']['J_mean'] == 1
-    for path, text in (('vot/s/groundtruth.txt', '5,5,9,9\n' * 8), ('v/baseline/s/s_001.txt',
-                                                                    '1\n' + '5,5,9,9\n' * 7)):
+    for path, text in (
+        ('vot/s/groundtruth.txt', '5,5,9,9\n' * 8),
+        ('v/baseline/s/s_001.txt', '1\n' + '5,5,9,9\n' * 7),
+    ):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text)
-    evaluate(monkeypatch, 'vot', '--gt', tmp_path / 'vot', '--results', tmp_path / 'v', '--interval', 2, 6,
-             '--toolkit-workspace', tmp_path / 'ws', '--tracker', 'mine', '--out', tmp_path / 'o.json')
+    evaluate(
+        monkeypatch,
+        'vot',
+        '--gt',
+        tmp_path / 'vot',
+        '--results',
+        tmp_path / 'v',
+        '--interval',
+        2,
+        6,
+        '--toolkit-workspace',
+        tmp_path / 'ws',
+        '--tracker',
+        'mine',
+        '--out',
+        tmp_path / 'o.json',
+    )
     assert json.loads((tmp_path / 'o.json').read_text())['metrics']['EAO'] == 1
     assert (tmp_path / 'ws' / 'results' / 'mine' / 'baseline' / 's' / 's_001.txt').is_file()

@@ -15,13 +15,29 @@ def publish(folder, *arguments):
 
 def test_weights_come_back_as_they_were_up_to_half_precision(tmp_path):
     model = tiny_segmenter(seed=3)
-    torch.save({'state_dict': model.state_dict(), 'optimizer': {'lr': 1}, 'meta': {}}, tmp_path / 'a.pth')
-    done = publish(tmp_path, 'a.pth', 'out/a.safetensors', '--license', 'Apache-2.0', '--note', 'data=DAVIS and COCO', 'J=0.7')
+    torch.save(
+        {'state_dict': model.state_dict(), 'optimizer': {'lr': 1}, 'meta': {}}, tmp_path / 'a.pth'
+    )
+    done = publish(
+        tmp_path,
+        'a.pth',
+        'out/a.safetensors',
+        '--license',
+        'Apache-2.0',
+        '--note',
+        'data=DAVIS and COCO',
+        'J=0.7',
+    )
     assert done.status == 0, done.output
     path = tmp_path / 'out/a.safetensors'
     assert hashlib.sha256(path.read_bytes()).hexdigest() in done.output
     with safe_open(path, 'pt') as file:
-        assert file.metadata() == {'format': 'pt', 'license': 'Apache-2.0', 'data': 'DAVIS and COCO', 'J': '0.7'}
+        assert file.metadata() == {
+            'format': 'pt',
+            'license': 'Apache-2.0',
+            'data': 'DAVIS and COCO',
+            'J': '0.7',
+        }
     other = tiny_segmenter(seed=4)
     load_weights(other, read_checkpoint(path))
     for name, value in model.state_dict().items():
@@ -31,11 +47,17 @@ def test_weights_come_back_as_they_were_up_to_half_precision(tmp_path):
     assert path.stat().st_size < 2.1 * size
 
 
-@pytest.mark.parametrize(('value', 'fault'), [(float('nan'), 'not finite'), (1e6, 'float16 does not hold')])
+@pytest.mark.parametrize(
+    ('value', 'fault'), [(float('nan'), 'not finite'), (1e6, 'float16 does not hold')]
+)
 def test_what_half_precision_does_not_hold_is_refused(tmp_path, value, fault):
     torch.save({'state_dict': {'weight': torch.tensor([value])}}, tmp_path / 'a.pth')
     done = publish(tmp_path, 'a.pth', 'a.safetensors', '--license', 'MIT')
-    assert done.status != 0 and f'weight has values {"that are not finite" if fault == "not finite" else "beyond"}' in done.output
+    assert (
+        done.status != 0
+        and f'weight has values {"that are not finite" if fault == "not finite" else "beyond"}'
+        in done.output
+    )
     assert fault in done.output and not (tmp_path / 'a.safetensors').exists()
 
 

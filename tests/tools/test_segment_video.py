@@ -1,4 +1,5 @@
 """The command that segments one video, run as a user runs it."""
+
 from __future__ import annotations
 
 import json
@@ -19,10 +20,15 @@ from tests.apis.bright_spots import bright_spots_config, picture, write_mp4
 def model_files(tmp_path) -> list[str]:
     """Config and checkpoint of a model that segments the red and the green."""
     config = bright_spots_config()
-    config.custom_imports = {'imports': ['mmvos', 'tests.apis.bright_spots'], 'allow_failed_imports': False}
+    config.custom_imports = {
+        'imports': ['mmvos', 'tests.apis.bright_spots'],
+        'allow_failed_imports': False,
+    }
     config.dump(tmp_path / 'bright_spots.py')
     meta = {'dataset_meta': {'classes': ('red', 'green')}}
-    torch.save({'state_dict': {'threshold': torch.tensor(128.0)}, 'meta': meta}, tmp_path / 'spots.pth')
+    torch.save(
+        {'state_dict': {'threshold': torch.tensor(128.0)}, 'meta': meta}, tmp_path / 'spots.pth'
+    )
     return [str(tmp_path / 'bright_spots.py'), str(tmp_path / 'spots.pth')]
 
 
@@ -36,7 +42,9 @@ def test_an_mp4_becomes_masks_results_and_overlay(tmp_path, model_files):
     assert done.status == 0, done.output
     assert 'clip: 5 frames, 29.970 frames per second' in done.output
     assert '  out/results.json\n  out/masks\n  out/overlay.mp4\n' in done.output
-    assert [item['category_id'] for item in json.loads((tmp_path / 'out/results.json').read_text())] == [1, 2]
+    assert [
+        item['category_id'] for item in json.loads((tmp_path / 'out/results.json').read_text())
+    ] == [1, 2]
     labels = np.asarray(Image.open(tmp_path / 'out/masks/00002.png'))
     np.testing.assert_array_equal(np.unique(labels), [0, 1, 2])
     np.testing.assert_array_equal(labels == 2, picture(2)[..., 1] > 128)
@@ -57,10 +65,15 @@ def test_a_mistake_is_one_sentence_and_not_a_traceback(tmp_path, model_files):
     config, checkpoint = model_files
     write_mp4(tmp_path / 'clip.mp4', [picture(0)])
     for arguments, sentence in [
-            ([config, checkpoint, 'none.mp4'],
-             'none.mp4 does not exist; give a video file, a folder of images or a glob'),
-            ([config, 'none.pth', 'clip.mp4'],
-             'the checkpoint none.pth does not exist; give the path of a .pth or .safetensors file')]:
+        (
+            [config, checkpoint, 'none.mp4'],
+            'none.mp4 does not exist; give a video file, a folder of images or a glob',
+        ),
+        (
+            [config, 'none.pth', 'clip.mp4'],
+            'the checkpoint none.pth does not exist; give the path of a .pth or .safetensors file',
+        ),
+    ]:
         done = segment_video(tmp_path, *arguments, '--out', 'out')
         assert done.status == 1
         assert done.output.splitlines()[-1] == f'segment_video: {sentence}'

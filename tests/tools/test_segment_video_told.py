@@ -1,4 +1,7 @@
-"""The command that segments one video, on objects that the user gives; the tracker sees colors (tests/colored_videos.py)."""
+"""The command that segments one video, on objects that the user gives; the tracker sees colors
+(tests/colored_videos.py).
+"""
+
 from __future__ import annotations
 
 import importlib.util
@@ -51,9 +54,13 @@ def load() -> ModuleType:
     return module
 
 
-def segment(monkeypatch: pytest.MonkeyPatch, *arguments: str, module: ModuleType | None = None) -> str | None:
+def segment(
+    monkeypatch: pytest.MonkeyPatch, *arguments: str, module: ModuleType | None = None
+) -> str | None:
     """Runs the command; returns the sentence of an error."""
-    monkeypatch.setattr(sys, 'argv', ['segment_video.py', *arguments, '--out', 'out', '--device', 'cpu'])
+    monkeypatch.setattr(
+        sys, 'argv', ['segment_video.py', *arguments, '--out', 'out', '--device', 'cpu']
+    )
     try:
         (module or load()).main()
     except SystemExit as error:
@@ -81,23 +88,33 @@ def test_a_mask_of_the_first_frame_is_followed(folder, monkeypatch, recwarn):
     assert len(found) == LENGTH
     for index, image in enumerate(found):
         np.testing.assert_array_equal(image, labels(index) == 1)  # object 3 was not told
-    track, = json.loads((folder / 'out/results.json').read_text())
+    (track,) = json.loads((folder / 'out/results.json').read_text())
     assert len(track['segmentations']) == LENGTH
     assert not [str(item.message) for item in recwarn if 'classes' in str(item.message)]
 
 
 def test_prompts_of_several_frames(folder, monkeypatch):
     write_label_png(folder / 'second.png', labels(2))
-    entries = [{'frame': 0, 'id': 1, 'box': [3, 2, 19, 14]}, {'frame': 2, 'id': 3, 'mask': 'second.png'}]
+    entries = [
+        {'frame': 0, 'id': 1, 'box': [3, 2, 19, 14]},
+        {'frame': 2, 'id': 3, 'mask': 'second.png'},
+    ]
     (folder / 'prompts.json').write_text(json.dumps(entries))
-    assert segment(monkeypatch, 'segmenter.py', 'empty.safetensors', 'frames', '--prompts', 'prompts.json') is None
+    assert (
+        segment(
+            monkeypatch, 'segmenter.py', 'empty.safetensors', 'frames', '--prompts', 'prompts.json'
+        )
+        is None
+    )
     for index, image in enumerate(masks(folder / 'out')):
         np.testing.assert_array_equal(image, labels(index))
     assert (folder / 'out/overlay.mp4').is_file()
 
 
 def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> ModuleType:
-    """The command, for which the oracle is the model of all systems, with these weights in the folder."""
+    """The command, for which the oracle is the model of all systems, with these weights in the
+    folder.
+    """
     oracle = ShippedModel('oracle', folder / 'segmenter.py', str(folder / weights))
     monkeypatch.setattr('mmvos.apis.inference.project_root', lambda: folder)
     monkeypatch.setattr('mmvos.apis.inference.shipped_models', lambda root: {'segmenter': oracle})
@@ -107,30 +124,46 @@ def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> M
 
 def test_boxes_and_the_model_that_comes_with_the_project(folder, monkeypatch):
     arguments = ['frames', '--box', '3,2,19,14', '--box', '8,17,24,29', '--no-video']
-    said = segment(monkeypatch, *arguments, module=as_shipped(folder, monkeypatch, 'gone.safetensors'))
-    assert 'gone.safetensors is missing; give some with weights=FILE (--checkpoint FILE on the command line)' in said
+    said = segment(
+        monkeypatch, *arguments, module=as_shipped(folder, monkeypatch, 'gone.safetensors')
+    )
+    assert (
+        'gone.safetensors is missing; give some with weights=FILE (--checkpoint FILE on the '
+        'command line)' in said
+    )
     for chosen in ([], ['--system', 'siammask'], ['--config', 'segmenter.py']):
         module = as_shipped(folder, monkeypatch, 'empty.safetensors')
         assert segment(monkeypatch, *arguments, *chosen, module=module) is None
-        np.testing.assert_array_equal(masks(folder / 'out')[4], labels(4) == 1)  # there is no object 2 with its color
+        # there is no object 2 with its color
+        np.testing.assert_array_equal(masks(folder / 'out')[4], labels(4) == 1)
 
 
 def test_without_a_choice_it_is_the_shipped_masktrack():
     shipped = find_model(SYSTEMS['masktrack'].model, shipped_models(project_root()))
     assert shipped.config == ROOT / 'configs/masktrack/masktrack_r50s16_compact.py'
-    assert shipped.weights == str(ROOT / 'weights/masktrack_compact.safetensors') and shipped.weights_are_here
+    assert (
+        shipped.weights == str(ROOT / 'weights/masktrack_compact.safetensors')
+        and shipped.weights_are_here
+    )
     assert load()._DEFAULT_SYSTEM == 'masktrack'
 
 
 def test_missing_weights_are_named_with_the_ways_to_get_them(folder, monkeypatch):
     said = segment(monkeypatch, 'frames', '--system', 's2iammask', '--box', '1,1,9,9')
     assert said.splitlines() == [
-        'segment_video: configs/siammask/s2iammask_r50_4xb16-10e.py comes without weights; give some with weights=FILE '
+        'segment_video: configs/siammask/s2iammask_r50_4xb16-10e.py comes without weights; give '
+        'some with weights=FILE '
         '(--checkpoint FILE on the command line). Ways to get them:',
-        '  train: python tools/train.py configs/siammask/siammask-base_r50_4xb16-20e.py && python tools/train.py '
-        'configs/siammask/s2iammask_r50_4xb16-10e.py  -> work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth']
+        '  train: python tools/train.py configs/siammask/siammask-base_r50_4xb16-20e.py && python '
+        'tools/train.py '
+        'configs/siammask/s2iammask_r50_4xb16-10e.py  -> '
+        'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth',
+    ]
     said = segment(monkeypatch, 'frames', '--config', 'segmenter.py', '--box', '1,1,9,9')
-    assert 'segmenter.py comes without weights' in said and '  train: python tools/train.py segmenter.py' in said
+    assert (
+        'segmenter.py comes without weights' in said
+        and '  train: python tools/train.py segmenter.py' in said
+    )
 
 
 def test_the_list_of_systems(monkeypatch, capsys):
@@ -139,36 +172,75 @@ def test_the_list_of_systems(monkeypatch, capsys):
         load().main()
     printed = capsys.readouterr().out
     assert ended.value.code == 0
-    assert 'masktrack (MaskTrack): masktrack_r50s16_compact; is told mask or box\n  weights: masktrack_compact.saf' in printed
+    assert (
+        'masktrack (MaskTrack): masktrack_r50s16_compact; is told mask or box\n  weights: '
+        'masktrack_compact.saf' in printed
+    )
     for name in SYSTEMS:
         assert f'\n{name} (' in f'\n{printed}'
     assert 'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth' in printed
 
 
-@pytest.mark.parametrize('arguments, sentence', [
-    (['frames'], 'say which objects to follow, with --mask first.png'),
-    (['frames', *MODEL], 'the model follows what it is given: say which objects'),
-    (['frames', '--system', 'masktrack-rcnn', '--box', '1,1,9,9'], 'the model finds objects by itself: leave --mask'),
-    (['frames', *MODEL, '--box', '1,1,9,9', '--show'], 'no window can be shown here: '),
-    (['finder.py', 'finder.pth', 'frames', '--box', '1,1,9,9'], 'finds objects by itself: leave --mask'),
-    (['frames', '--checkpoint', 'a.pth', '--box', '1,1,9,9'], '--checkpoint needs the --config or the --system'),
-    (['frames', '--config', 'masktrak_r50_fpn_coco', '--box', '1,1,9,9'], 'close to it are masktrack_r50_fpn_coco'),
-    (['frames', *MODEL, '--box', '1,1,9'], "the box '1,1,9' must be four numbers"),
-    (['frames', *MODEL, '--box', '70,1,90,9'], 'the box prompt of object 1 lies outside the frame of 64x48'),
-    (['frames', *MODEL, '--mask', 'small.png'], 'the mask prompt of object 1 is 32x24 but the frame is 64x48'),
-    (['frames', *MODEL, '--mask', 'empty.png'], 'empty.png shows no object'),
-    (['frames', *MODEL, '--mask', 'gone.png'], 'gone.png is missing'),
-    (['frames', *MODEL, '--prompts', 'late.json'], 'the video has no frame 99, for which there is a prompt'),
-])
+@pytest.mark.parametrize(
+    'arguments, sentence',
+    [
+        (['frames'], 'say which objects to follow, with --mask first.png'),
+        (['frames', *MODEL], 'the model follows what it is given: say which objects'),
+        (
+            ['frames', '--system', 'masktrack-rcnn', '--box', '1,1,9,9'],
+            'the model finds objects by itself: leave --mask',
+        ),
+        (['frames', *MODEL, '--box', '1,1,9,9', '--show'], 'no window can be shown here: '),
+        (
+            ['finder.py', 'finder.pth', 'frames', '--box', '1,1,9,9'],
+            'finds objects by itself: leave --mask',
+        ),
+        (
+            ['frames', '--checkpoint', 'a.pth', '--box', '1,1,9,9'],
+            '--checkpoint needs the --config or the --system',
+        ),
+        (
+            ['frames', '--config', 'masktrak_r50_fpn_coco', '--box', '1,1,9,9'],
+            'close to it are masktrack_r50_fpn_coco',
+        ),
+        (['frames', *MODEL, '--box', '1,1,9'], "the box '1,1,9' must be four numbers"),
+        (
+            ['frames', *MODEL, '--box', '70,1,90,9'],
+            'the box prompt of object 1 lies outside the frame of 64x48',
+        ),
+        (
+            ['frames', *MODEL, '--mask', 'small.png'],
+            'the mask prompt of object 1 is 32x24 but the frame is 64x48',
+        ),
+        (['frames', *MODEL, '--mask', 'empty.png'], 'empty.png shows no object'),
+        (['frames', *MODEL, '--mask', 'gone.png'], 'gone.png is missing'),
+        (
+            ['frames', *MODEL, '--prompts', 'late.json'],
+            'the video has no frame 99, for which there is a prompt',
+        ),
+    ],
+)
 def test_mistakes_are_one_sentence(folder, monkeypatch, arguments, sentence):
     write_label_png(folder / 'small.png', labels(0)[::2, ::2])
     write_label_png(folder / 'empty.png', np.zeros((48, 64), np.uint8))
     (folder / 'late.json').write_text('[{"frame": 99, "id": 1, "box": [1, 1, 9, 9]}]')
     said = segment(monkeypatch, *arguments)
-    assert said is not None and said.startswith('segment_video: ') and sentence in said and '\n' not in said
+    assert (
+        said is not None
+        and said.startswith('segment_video: ')
+        and sentence in said
+        and '\n' not in said
+    )
 
 
-@pytest.mark.parametrize('arguments', [['a', 'b'], ['a', 'b', 'c', '--config', 'd'], ['a', '--system', 'parts', '--config', 'd'],
-                                       ['a', '--box', '1,1,2,2', '--mask', 'b']])
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['a', 'b'],
+        ['a', 'b', 'c', '--config', 'd'],
+        ['a', '--system', 'parts', '--config', 'd'],
+        ['a', '--box', '1,1,2,2', '--mask', 'b'],
+    ],
+)
 def test_a_call_that_is_not_understood(folder, monkeypatch, arguments):
     assert segment(monkeypatch, *arguments) == '2'

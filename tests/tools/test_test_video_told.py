@@ -1,7 +1,9 @@
-"""Testing on data sets that say which objects to follow, as a user runs it: files, scores, kill and resume, two processes.
+"""Testing on data sets that say which objects to follow, as a user runs it: files, scores, kill and
+resume, two processes.
 
 The model is the oracle of tests/colored_videos.py, so every score is 1.
 """
+
 from __future__ import annotations
 
 import os
@@ -25,7 +27,9 @@ DAVIS = {'b': (6, {1: 0, 3: 0}), 'a': (4, {5: 0}), 'c': (3, {2: 0})}
 LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}
 
 
-def write_files(folder: Path, dataset: dict[str, Any], evaluator: dict[str, Any], **model: Any) -> list[str]:
+def write_files(
+    folder: Path, dataset: dict[str, Any], evaluator: dict[str, Any], **model: Any
+) -> list[str]:
     """Config and checkpoint."""
     config = tiny.config(dataset, evaluator, **model)
     config.dump(folder / 'config.py')
@@ -46,24 +50,36 @@ def run(folder: Path, *arguments: object, **environment: str) -> Finished:
 
 
 def images(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob('*.png'))}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob('*.png'))
+    }
 
 
 def test_davis_writes_its_layout_and_scores_it(tmp_path, davis):
     done = run(tmp_path, *davis, '--out', 'results/oracle', '--eval', 'davis')
     assert done.status == 0, done.output
-    lines = dict(line.split()[:2] for line in done.output.splitlines() if line.startswith(('J', 'F_')))
-    assert lines['J&F_mean'] == lines['J_mean'] == lines['F_recall'] == '1.0000' and lines['J_decay'] == '0.0000'
+    lines = dict(
+        line.split()[:2] for line in done.output.splitlines() if line.startswith(('J', 'F_'))
+    )
+    assert (
+        lines['J&F_mean'] == lines['J_mean'] == lines['F_recall'] == '1.0000'
+        and lines['J_decay'] == '0.0000'
+    )
     assert '13 frames in ' in done.output and 'peak memory' in done.output
     out = tmp_path / 'results/oracle'
-    assert list(images(out)) == sorted(f'{name}/{i:05d}.png' for name, (length, _) in DAVIS.items() for i in range(length))
+    assert list(images(out)) == sorted(
+        f'{name}/{i:05d}.png' for name, (length, _) in DAVIS.items() for i in range(length)
+    )
     for name, (length, first) in DAVIS.items():
         for index in range(length):
             image = Image.open(out / name / f'{index:05d}.png')
             assert image.mode == 'P' and image.getpalette()[3:9] == [128, 0, 0, 0, 128, 0]
             np.testing.assert_array_equal(np.asarray(image), tiny.label_map(index, first, length))
     with zipfile.ZipFile(tmp_path / 'results/oracle.zip') as archive:
-        assert archive.namelist() == [f'{name}/{i:05d}.png' for name in ('b', 'a', 'c') for i in range(DAVIS[name][0])]
+        assert archive.namelist() == [
+            f'{name}/{i:05d}.png' for name in ('b', 'a', 'c') for i in range(DAVIS[name][0])
+        ]
         assert {name: archive.read(name) for name in archive.namelist()} == images(out)
     assert not (tmp_path / 'results/oracle.partial').exists()
     again = run(tmp_path, *davis, '--out', 'results/oracle', '--eval', 'davis', '--load_result')
@@ -73,13 +89,29 @@ def test_davis_writes_its_layout_and_scores_it(tmp_path, davis):
 def test_youtube_vos_writes_the_frames_that_are_wanted(tmp_path):
     root = tiny.write_videos(tmp_path / 'yv', LATE, 3)
     # The annotated frame 0 of video a, in which there is no object, is not listed.
-    tiny.write_meta(root, {'b': {1: ['00000', '00003', '00006'], 3: ['00002', '00003', '00006']}, 'a': {2: ['00001', '00003']}})
-    files = write_files(tmp_path, dict(data_root=str(root), layout='youtube-vos'),
-                        dict(type='mmvos.YouTubeVOSMetric', ground_truth=str(root)))
+    tiny.write_meta(
+        root,
+        {
+            'b': {1: ['00000', '00003', '00006'], 3: ['00002', '00003', '00006']},
+            'a': {2: ['00001', '00003']},
+        },
+    )
+    files = write_files(
+        tmp_path,
+        dict(data_root=str(root), layout='youtube-vos'),
+        dict(type='mmvos.YouTubeVOSMetric', ground_truth=str(root)),
+    )
     done = run(tmp_path, *files, '--out', 'out', '--eval', 'youtube-vos')
     assert done.status == 0, done.output
     assert 'J&F_mean     1.0000' in done.output
-    names = ['a/00001.png', 'a/00003.png', 'b/00000.png', 'b/00002.png', 'b/00003.png', 'b/00006.png']
+    names = [
+        'a/00001.png',
+        'a/00003.png',
+        'b/00000.png',
+        'b/00002.png',
+        'b/00003.png',
+        'b/00006.png',
+    ]
     assert list(images(tmp_path / 'out')) == names
     with zipfile.ZipFile(tmp_path / 'out.zip') as archive:
         assert archive.namelist() == [f'Annotations/{name}' for name in names]
@@ -90,11 +122,14 @@ def test_a_killed_test_goes_on_and_runs_no_video_twice(tmp_path, davis):
     arguments = [*davis, '--out', 'out']
     killed = run(tmp_path, *arguments, KILL_AFTER_VIDEOS='2', FRAMES_LOG=str(tmp_path / 'before'))
     assert killed.status == -signal.SIGKILL and not (tmp_path / 'out.zip').exists()
-    (tmp_path / 'out/a/00002.png').unlink()  # a finished video whose files are gone is no longer finished
+    # a finished video whose files are gone is no longer finished
+    (tmp_path / 'out/a/00002.png').unlink()
     resumed = run(tmp_path, *arguments, '--eval', 'davis', FRAMES_LOG=str(tmp_path / 'after'))
     assert resumed.status == 0, resumed.output
     before, after = ((tmp_path / name).read_text().split() for name in ('before', 'after'))
-    assert [name[0] for name in before] == list('1111112222') and [name[0] for name in after] == list('2222333')
+    assert [name[0] for name in before] == list('1111112222') and [
+        name[0] for name in after
+    ] == list('2222333')
     whole = run(tmp_path, *davis, '--out', 'whole')
     assert whole.status == 0 and images(tmp_path / 'out') == images(tmp_path / 'whole')
     assert (tmp_path / 'out.zip').read_bytes() == (tmp_path / 'whole.zip').read_bytes()
@@ -106,8 +141,25 @@ def test_two_processes_write_the_same_bytes(tmp_path, davis):
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, **ENVIRONMENT, 'PORT': str(port), 'PYTHON': sys.executable}
-    command = ['bash', str(ROOT / 'tools/dist_test.sh'), *davis, '2', '--out', 'two', '--eval', 'davis']
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    command = [
+        'bash',
+        str(ROOT / 'tools/dist_test.sh'),
+        *davis,
+        '2',
+        '--out',
+        'two',
+        '--eval',
+        'davis',
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count('J&F_mean') == 1
     assert run(tmp_path, *davis, '--out', 'one').status == 0
@@ -115,27 +167,42 @@ def test_two_processes_write_the_same_bytes(tmp_path, davis):
 
 
 def test_mistakes_are_one_sentence(tmp_path, davis):
-    for arguments, words in ((['--out', 'out', '--eval', 'segm'], '--eval segm needs a test_evaluator of type mmvos.YouTubeVIS'),
-                             (['--out', 'DAVIS/Annotations/480p'], 'holds the given label images'),
-                             (['--out', 'gone', '--eval', 'davis', '--load_result'], 'gone is no folder')):
+    for arguments, words in (
+        (
+            ['--out', 'out', '--eval', 'segm'],
+            '--eval segm needs a test_evaluator of type mmvos.YouTubeVIS',
+        ),
+        (['--out', 'DAVIS/Annotations/480p'], 'holds the given label images'),
+        (['--out', 'gone', '--eval', 'davis', '--load_result'], 'gone is no folder'),
+    ):
         done = run(tmp_path, *davis, *arguments)
         assert done.status == 1 and 'Traceback' not in done.output, done.output
         assert words in done.output.strip().splitlines()[-1]
     assert list(images(tmp_path / 'DAVIS/Annotations/480p')) == sorted(
-        f'{name}/{i:05d}.png' for name, (length, _) in DAVIS.items() for i in range(length))
+        f'{name}/{i:05d}.png' for name, (length, _) in DAVIS.items() for i in range(length)
+    )
 
 
 def test_online_fine_tuning_tests_each_video_with_a_model_of_its_own(tmp_path, davis):
     config = tiny.Config.fromfile(davis[0])
     config.model = tiny_settings()
-    augment = [dict(type='mmvos.WarpClip', clip_length=2), dict(type='mmvos.CropClip', size=64), dict(type='mmvos.DeformGuides'),
-               dict(type='mmvos.PackClip')]
+    augment = [
+        dict(type='mmvos.WarpClip', clip_length=2),
+        dict(type='mmvos.CropClip', size=64),
+        dict(type='mmvos.DeformGuides'),
+        dict(type='mmvos.PackClip'),
+    ]
     wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1e-3))
-    online = dict(type='mmvos.OnlineFineTuner', steps=2, batch_size=1, optim_wrapper=wrapper, pipeline=augment)
+    online = dict(
+        type='mmvos.OnlineFineTuner', steps=2, batch_size=1, optim_wrapper=wrapper, pipeline=augment
+    )
     config.test_cfg = dict(type='mmvos.VideoTestLoop', online=online)
     config.dump(davis[0])
     torch.save({'state_dict': tiny_segmenter().state_dict()}, davis[1])
     done = run(tmp_path, *davis, '--out', 'tuned', '--eval', 'davis')
     assert done.status == 0, done.output
-    assert done.output.count('online fine-tuning: step 2 of 2') == 3 and 's online fine-tuning; peak memory' in done.output
+    assert (
+        done.output.count('online fine-tuning: step 2 of 2') == 3
+        and 's online fine-tuning; peak memory' in done.output
+    )
     assert len(images(tmp_path / 'tuned')) == 13

@@ -1,4 +1,7 @@
-"""tools/tune_tracker.py: the oracle of tests/colored_videos.py has one setting that matters, which the search must find."""
+"""tools/tune_tracker.py: the oracle of tests/colored_videos.py has one setting that matters, which
+the search must find.
+"""
+
 from __future__ import annotations
 
 import json
@@ -55,19 +58,44 @@ def test_the_best_setting_is_found_and_a_killed_search_goes_on(tmp_path, davis):
     table.write_text(whole[:-40])  # as if killed while writing the last line
     again = tune(tmp_path, *davis, '--grid', KEYS[0])
     assert again.status == 0 and '2 combinations, 1 of them known' in again.output
-    assert [row['metrics'] for row in rows(tmp_path)] == [json.loads(line)['metrics'] for line in whole.splitlines()[1:]]
+    assert [row['metrics'] for row in rows(tmp_path)] == [
+        json.loads(line)['metrics'] for line in whole.splitlines()[1:]
+    ]
     nothing = tune(tmp_path, *davis, '--grid', KEYS[0])
     assert '2 of them known' in nothing.output and 'model.keep=False' in nothing.output
     torch.save({'state_dict': {'weight': torch.ones(1)}}, tmp_path / 'oracle.pth')
     other = tune(tmp_path, *davis, '--grid', KEYS[0])
-    assert other.status == 1 and 'another config, checkpoint or data' in other.output and 'Traceback' not in other.output
+    assert (
+        other.status == 1
+        and 'another config, checkpoint or data' in other.output
+        and 'Traceback' not in other.output
+    )
 
 
 def test_two_processes_find_the_same(tmp_path, davis):
-    command = [sys.executable, str(TOOL), *davis, '--grid', *KEYS, '--processes', '2', '--out', 'table.jsonl']
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=300)
+    command = [
+        sys.executable,
+        str(TOOL),
+        *davis,
+        '--grid',
+        *KEYS,
+        '--processes',
+        '2',
+        '--out',
+        'table.jsonl',
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {row['options']['model.keep']: row['metrics']['J&F_mean'] == 1 for row in rows(tmp_path)} == {True: False, False: True}
+    assert {
+        row['options']['model.keep']: row['metrics']['J&F_mean'] == 1 for row in rows(tmp_path)
+    } == {True: False, False: True}
 
 
 def test_vot(tmp_path):
@@ -84,7 +112,9 @@ def test_vot(tmp_path):
 
 @pytest.mark.parametrize('kind', ['davis', 'vot'])
 def test_the_siamese_tracker(tmp_path, kind):
-    """The real tracker's settings by dotted keys, with random weights; another threshold gives another mask."""
+    """The real tracker's settings by dotted keys, with random weights; another threshold gives
+    another mask.
+    """
     if kind == 'davis':
         root = tiny.write_videos(tmp_path / 'data', {'a': (5, {5: 0})})
     else:
@@ -94,9 +124,18 @@ def test_the_siamese_tracker(tmp_path, kind):
     config.model = tiny_config().model
     config.dump(tmp_path / 'config.py')
     torch.save({'state_dict': model.state_dict()}, tmp_path / 'tiny.pth')
-    done = tune(tmp_path, tmp_path / 'config.py', tmp_path / 'tiny.pth', f'--{kind}', root, '--objective',
-                'J_mean' if kind == 'davis' else 'accuracy', '--grid', 'model.tracker.mask_threshold=0.01,0.99',
-                'model.tracker.penalty=0.04')
+    done = tune(
+        tmp_path,
+        tmp_path / 'config.py',
+        tmp_path / 'tiny.pth',
+        f'--{kind}',
+        root,
+        '--objective',
+        'J_mean' if kind == 'davis' else 'accuracy',
+        '--grid',
+        'model.tracker.mask_threshold=0.01,0.99',
+        'model.tracker.penalty=0.04',
+    )
     assert done.status == 0, done.output
     low, high = rows(tmp_path)
     assert low['options'] == {'model.tracker.mask_threshold': 0.01, 'model.tracker.penalty': 0.04}
@@ -108,19 +147,32 @@ def test_the_siamese_tracker(tmp_path, kind):
 
 def test_a_key_that_nobody_takes_is_an_error_in_a_line(tmp_path, davis):
     done = tune(tmp_path, *davis, '--grid', 'model.nothing=1')
-    assert done.status == 1 and 'nothing' in done.output.splitlines()[-1] and 'Traceback' not in done.output
+    assert (
+        done.status == 1
+        and 'nothing' in done.output.splitlines()[-1]
+        and 'Traceback' not in done.output
+    )
 
 
 def test_values(functions):
-    grid = functions['parse_grid'](['a.b=1,2.5,x,True', 'c=0:0.1:0.03', 'd=0.08:0.13:0.01', 'e=.38:.44:.01', 'f=.0:.25:.02'])
+    grid = functions['parse_grid'](
+        ['a.b=1,2.5,x,True', 'c=0:0.1:0.03', 'd=0.08:0.13:0.01', 'e=.38:.44:.01', 'f=.0:.25:.02']
+    )
     assert grid['a.b'] == [1, 2.5, 'x', True] and grid['c'] == [0, 0.03, 0.06, 0.09]
     assert grid['d'] == [0.08, 0.09, 0.1, 0.11, 0.12] and len(grid['e']) == 6
     assert len(grid['f']) == 13 and grid['f'][-1] == 0.24
 
 
-@pytest.mark.parametrize(('text', 'message'), [
-    ('a', 'write KEY=VALUE'), ('a=', 'write KEY=VALUE'), ('a=1:2', 'three numbers'), ('a=2:1:1', 'no value'),
-    ('a=1:2:0', 'no value')])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('a', 'write KEY=VALUE'),
+        ('a=', 'write KEY=VALUE'),
+        ('a=1:2', 'three numbers'),
+        ('a=2:1:1', 'no value'),
+        ('a=1:2:0', 'no value'),
+    ],
+)
 def test_bad_grids_are_refused(functions, text, message):
     with pytest.raises(ValueError, match=message):
         functions['parse_grid']([text])
@@ -132,10 +184,17 @@ def test_published_search_sizes_and_random_choice(functions):
     base = functions['parse_grid'](['k=.0:.25:.02', 'w=.36:.51:.02', 'l=.25:.56:.05'])
     combinations = functions['combinations']
     assert len(combinations(sharp, None, 0)) == 150 and len(combinations(base, None, 0)) == 728
-    assert combinations(sharp, None, 0)[:2] == [dict(k=.08, w=.38, l=.3), dict(k=.08, w=.38, l=.31)]
+    assert combinations(sharp, None, 0)[:2] == [
+        dict(k=0.08, w=0.38, l=0.3),
+        dict(k=0.08, w=0.38, l=0.31),
+    ]
     chosen = combinations(base, 40, 1)
-    assert len({tuple(item.values()) for item in chosen}) == 40 and chosen == combinations(base, 40, 1)
-    assert chosen != combinations(base, 40, 2) and combinations(sharp, 999, 0) == combinations(sharp, None, 0)
+    assert len({tuple(item.values()) for item in chosen}) == 40 and chosen == combinations(
+        base, 40, 1
+    )
+    assert chosen != combinations(base, 40, 2) and combinations(sharp, 999, 0) == combinations(
+        sharp, None, 0
+    )
 
 
 def test_other_files_are_not_taken_for_a_table(functions, tmp_path):

@@ -1,7 +1,10 @@
-"""mmdet's own MaskTrackRCNN behind our ``VideoModel``, so that both are trained, tested and timed by the same commands.
+"""mmdet's own MaskTrackRCNN behind our ``VideoModel``, so that both are trained, tested and timed
+by the same commands.
 
-Importing this file registers ``mmvos.MMDetMaskTrackRCNN``; it is a measuring tool, not a part of the package.
+Importing this file registers ``mmvos.MMDetMaskTrackRCNN``; it is a measuring tool, not a part of
+the package.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -18,9 +21,11 @@ from mmvos.structures.rle import encode
 
 @MODELS.register_module()
 class MMDetMaskTrackRCNN(VideoModel, MaskTrackRCNN):
-    """mmdet's model, its losses, its tracker. The state of a video hangs on mmdet's tracker, so a step cannot be replayed.
+    """mmdet's model, its losses, its tracker. The state of a video hangs on mmdet's tracker, so a
+    step cannot be replayed.
 
-    Where mmdet gives two detections of a frame the same id, the later one stays, as in mmdet's metric.
+    Where mmdet gives two detections of a frame the same id, the later one stays, as in mmdet's
+    metric.
 
     Args:
         detector, track_head, tracker, data_preprocessor: as mmdet's.
@@ -29,8 +34,14 @@ class MMDetMaskTrackRCNN(VideoModel, MaskTrackRCNN):
 
     loss = MaskTrackRCNN.loss
 
-    def __init__(self, detector: dict[str, Any], track_head: dict[str, Any], tracker: dict[str, Any],
-                 data_preprocessor: dict[str, Any], channels_last: bool = False) -> None:
+    def __init__(
+        self,
+        detector: dict[str, Any],
+        track_head: dict[str, Any],
+        tracker: dict[str, Any],
+        data_preprocessor: dict[str, Any],
+        channels_last: bool = False,
+    ) -> None:
         MaskTrackRCNN.__init__(self, detector, track_head, tracker, data_preprocessor)
         self.channels_last = channels_last
         self.compute_dtype = torch.float32
@@ -40,18 +51,38 @@ class MMDetMaskTrackRCNN(VideoModel, MaskTrackRCNN):
     def init_state(self) -> None:
         """mmdet resets its tracker at frame 0."""
 
-    def step(self, frame: Frame, state: None, prompts: Prompts | None = None) -> tuple[None, FrameResult]:
+    def step(
+        self, frame: Frame, state: None, prompts: Prompts | None = None
+    ) -> tuple[None, FrameResult]:
         """mmdet's prediction for one frame."""
         height, width = frame.image.shape[-2:]
-        sample = DetDataSample(metainfo=dict(
-            frame_id=frame.meta.index, ori_shape=frame.meta.original_shape, img_shape=frame.meta.network_shape,
-            scale_factor=frame.meta.scale, batch_input_shape=(height, width), pad_shape=(height, width)))
+        sample = DetDataSample(
+            metainfo=dict(
+                frame_id=frame.meta.index,
+                ori_shape=frame.meta.original_shape,
+                img_shape=frame.meta.network_shape,
+                scale_factor=frame.meta.scale,
+                batch_input_shape=(height, width),
+                pad_shape=(height, width),
+            )
+        )
         video = TrackDataSample()
         video.video_data_samples = [sample]
         with self.autocast(frame.image.device):
             self.predict(frame.image[None], [video])
         found = sample.pred_track_instances
         rows = {int(found.instances_id[i]): i for i in range(len(found))}
-        return None, FrameResult(frame.meta.index, frame.meta.original_shape, tuple(
-            TrackedObject(track + 1, int(found.labels[i]), float(found.scores[i]), tuple(found.bboxes[i].tolist()),
-                          encode(found.masks[i].cpu().numpy())) for track, i in sorted(rows.items())))
+        return None, FrameResult(
+            frame.meta.index,
+            frame.meta.original_shape,
+            tuple(
+                TrackedObject(
+                    track + 1,
+                    int(found.labels[i]),
+                    float(found.scores[i]),
+                    tuple(found.bboxes[i].tolist()),
+                    encode(found.masks[i].cpu().numpy()),
+                )
+                for track, i in sorted(rows.items())
+            ),
+        )

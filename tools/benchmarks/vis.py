@@ -1,13 +1,16 @@
-"""MaskTrack R-CNN of this project beside mmdet's own: the same weights, frames and boxes per frame, in one run.
+"""MaskTrack R-CNN of this project beside mmdet's own: the same weights, frames and boxes per frame,
+in one run.
 
     python tools/benchmark.py vis                                      # everything, random weights
     python tools/benchmark.py vis --parts inference --config CONFIG --checkpoint CHECKPOINT
 
-Parts: inference (frames per second end to end and model only, agreement of bfloat16 with float32), peak (memory, one process per
-contender), training (iterations per second), data (opening a data set, loader), memory (a long video). Without a checkpoint the
-box classifier is rescaled so that about ten boxes per frame survive; the agreement then says little. Times are medians of
-interleaved rounds; ratios above 1 mean that ours is better.
+Parts: inference (frames per second end to end and model only, agreement of bfloat16 with float32),
+peak (memory, one process per contender), training (iterations per second), data (opening a data
+set, loader), memory (a long video). Without a checkpoint the box classifier is rescaled so that
+about ten boxes per frame survive; the agreement then says little. Times are medians of interleaved
+rounds; ratios above 1 mean that ours is better.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -27,7 +30,16 @@ from mmengine.logging import MMLogger
 from mmvos.models import VideoModel
 
 from .masktrack import data, memory
-from .masktrack.inference import Contender, Record, agreement, our_contender, records_of, results_of, rival_contender, take_turns
+from .masktrack.inference import (
+    Contender,
+    Record,
+    agreement,
+    our_contender,
+    records_of,
+    results_of,
+    rival_contender,
+    take_turns,
+)
 from .masktrack.rivals import build_ours, build_rival, make_detections_realistic
 from .masktrack.training import iteration_seconds
 
@@ -38,22 +50,55 @@ _CONTENDERS = ('mmdet-float32', 'ours-float32', 'ours-bfloat16', 'mmdet-amp', 'o
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
-    parser.add_argument('--parts', nargs='+', choices=_PARTS, default=_PARTS, help='what to measure (default: all)')
+    parser.add_argument(
+        '--parts', nargs='+', choices=_PARTS, default=_PARTS, help='what to measure (default: all)'
+    )
     config = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019.py'
-    parser.add_argument('--config', default=str(_ROOT / config), help='a MaskTrack R-CNN config (default: R50, YouTube-VIS 2019)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...')
+    parser.add_argument(
+        '--config',
+        default=str(_ROOT / config),
+        help='a MaskTrack R-CNN config (default: R50, YouTube-VIS 2019)',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...'
+    )
     parser.add_argument('--checkpoint', help='trained weights for the config')
-    parser.add_argument('--backbone', help='weights of the backbone alone, where there is no checkpoint')
-    parser.add_argument('--data', type=Path, help='a folder as make_sample_videos.py makes it (default: made at 640x360)')
-    parser.add_argument('--frames', type=int, default=48, help='most frames per contender (default 48)')
-    parser.add_argument('--seconds', type=float, default=60, help='most seconds for one comparison (default 60)')
-    parser.add_argument('--batch-size', type=int, default=2, help='pairs of frames of a training iteration (default 2)')
-    parser.add_argument('--memory-frames', type=int, default=5000, help='frames of the long video (default 5000)')
-    parser.add_argument('--device', default='cpu', help='for peak and memory; inference is measured on both')
+    parser.add_argument(
+        '--backbone', help='weights of the backbone alone, where there is no checkpoint'
+    )
+    parser.add_argument(
+        '--data',
+        type=Path,
+        help='a folder as make_sample_videos.py makes it (default: made at 640x360)',
+    )
+    parser.add_argument(
+        '--frames', type=int, default=48, help='most frames per contender (default 48)'
+    )
+    parser.add_argument(
+        '--seconds', type=float, default=60, help='most seconds for one comparison (default 60)'
+    )
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=2,
+        help='pairs of frames of a training iteration (default 2)',
+    )
+    parser.add_argument(
+        '--memory-frames', type=int, default=5000, help='frames of the long video (default 5000)'
+    )
+    parser.add_argument(
+        '--device', default='cpu', help='for peak and memory; inference is measured on both'
+    )
     parser.add_argument('--threads', type=int, help='of torch (default: cores)')
-    parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall',
-                        help='cpu: CPU seconds instead of seconds; with --threads 1 what else the machine does hardly matters')
-    parser.add_argument('--only', choices=_CONTENDERS, help=argparse.SUPPRESS)  # for the part `peak`
+    parser.add_argument(
+        '--clock',
+        choices=('wall', 'cpu'),
+        default='wall',
+        help='cpu: CPU seconds instead of seconds; with --threads 1 what else the machine does '
+        'hardly matters',
+    )
+    # for the part `peak`
+    parser.add_argument('--only', choices=_CONTENDERS, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -68,10 +113,19 @@ def run(args: argparse.Namespace) -> None:
         if args.only is not None:
             _one_contender(args, config, source)
             return
-        print(f'{Path(args.config).name}, {torch.get_num_threads()} threads, {args.clock} time, torch {torch.__version__}')
+        print(
+            f'{Path(args.config).name}, {torch.get_num_threads()} threads, {args.clock} time, '
+            f'torch {torch.__version__}'
+        )
         print('| what | device | mmdet | ours | ratio |\n|---|---|---|---|---|')
         for part in args.parts:
-            measure = {'inference': _inference, 'peak': _peak, 'training': _training, 'data': _data, 'memory': _memory}[part]
+            measure = {
+                'inference': _inference,
+                'peak': _peak,
+                'training': _training,
+                'data': _data,
+                'memory': _memory,
+            }[part]
             measure(args, config, source)
 
 
@@ -79,7 +133,9 @@ def _make_videos(folder: Path) -> Path:
     """Sample videos of 640 x 360."""
     script = _ROOT / 'tools' / 'dataset_converters' / 'make_sample_videos.py'
     options = ('--seed', '5', '--size', '640x360', '--train-videos', '4', '--val-videos', '1')
-    subprocess.run([sys.executable, script, folder / 'videos', *options], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, script, folder / 'videos', *options], check=True, capture_output=True
+    )
     return folder / 'videos'
 
 
@@ -88,7 +144,10 @@ def _clock(args: argparse.Namespace) -> Callable[[], float]:
 
 
 def _row(what: str, device: str, rival: str, ours: str, ratio: float | None = None) -> None:
-    print(f'| {what} | {device} | {rival} | {ours} | {"" if ratio is None else f"{ratio:.2f}"} |', flush=True)
+    print(
+        f'| {what} | {device} | {rival} | {ours} | {"" if ratio is None else f"{ratio:.2f}"} |',
+        flush=True,
+    )
 
 
 def _records(args: argparse.Namespace, source: Path) -> list[Record]:
@@ -97,19 +156,27 @@ def _records(args: argparse.Namespace, source: Path) -> list[Record]:
     return records_of(sorted(videos[0].iterdir()), args.frames + 1)
 
 
-def _contender(name: str, args: argparse.Namespace, config: Config, records: list[Record]) -> Contender:
+def _contender(
+    name: str, args: argparse.Namespace, config: Config, records: list[Record]
+) -> Contender:
     """Builds a contender; all have the same weights."""
     side, precision = name.split('-')
     device = 'cuda' if precision == 'amp' else args.device
     model = _our_model(args, config, records, device)
     if side == 'mmdet':
-        return rival_contender(name, build_rival(config, model), config, autocast=precision == 'amp')
+        return rival_contender(
+            name, build_rival(config, model), config, autocast=precision == 'amp'
+        )
     dtype = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'amp': torch.float16}[precision]
     return our_contender(name, model.accelerate(dtype), config)  # type: ignore[arg-type]
 
 
-def _our_model(args: argparse.Namespace, config: Config, records: list[Record], device: str) -> VideoModel:
-    """Our model, not yet accelerated; without a checkpoint its classifier is made to find about ten objects per frame."""
+def _our_model(
+    args: argparse.Namespace, config: Config, records: list[Record], device: str
+) -> VideoModel:
+    """Our model, not yet accelerated; without a checkpoint its classifier is made to find about ten
+    objects per frame.
+    """
     model = build_ours(config, args.checkpoint, args.backbone, device)
     if args.checkpoint is None:
         load = our_contender('', model, config).load
@@ -125,7 +192,11 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
             _row('frames/s', 'GPU', 'not measured', 'not measured: no GPU here')
             continue
         here = argparse.Namespace(**{**vars(args), 'device': device})
-        names = _CONTENDERS[:3] if device == 'cpu' else (_CONTENDERS[0], _CONTENDERS[1], _CONTENDERS[3], _CONTENDERS[4])
+        names = (
+            _CONTENDERS[:3]
+            if device == 'cpu'
+            else (_CONTENDERS[0], _CONTENDERS[1], _CONTENDERS[3], _CONTENDERS[4])
+        )
         contenders = [_contender(name, here, config, records) for name in names]
         for contender in contenders:
             contender.clock = _clock(args)
@@ -134,34 +205,66 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
             rival = contenders[2] if ours.name == 'ours-amp' else contenders[0]
             _speed_rows(rival, ours, device)
     if args.device == 'cpu':
-        exact, reduced = (results_of(_contender(name, args, config, records), records[:24]) for name in _CONTENDERS[1:3])
+        exact, reduced = (
+            results_of(_contender(name, args, config, records), records[:24])
+            for name in _CONTENDERS[1:3]
+        )
         iou, share = agreement(exact, reduced)
-        _row('mask IoU of bfloat16 with float32', 'cpu', '', f'{iou:.4f} ({share:.0%} of the detections have a partner)')
+        _row(
+            'mask IoU of bfloat16 with float32',
+            'cpu',
+            '',
+            f'{iou:.4f} ({share:.0%} of the detections have a partner)',
+        )
 
 
 def _speed_rows(rival: Contender, ours: Contender, device: str) -> None:
     what = f'frames/s, ours {ours.name[5:]}, mmdet {rival.name[6:]}'
-    for part, theirs, own in (('JPEG to RLE', rival.end_to_end, ours.end_to_end), ('model', rival.model_only, ours.model_only)):
+    for part, theirs, own in (
+        ('JPEG to RLE', rival.end_to_end, ours.end_to_end),
+        ('model', rival.model_only, ours.model_only),
+    ):
         _row(f'{what}, {part}', device, f'{1 / theirs:.2f}', f'{1 / own:.2f}', theirs / own)
-    _row('objects per frame, frames', device, f'{sum(rival.objects) / len(rival.objects):.1f}, {len(rival.objects)}',
-         f'{sum(ours.objects) / len(ours.objects):.1f}, {len(ours.objects)}')
+    _row(
+        'objects per frame, frames',
+        device,
+        f'{sum(rival.objects) / len(rival.objects):.1f}, {len(rival.objects)}',
+        f'{sum(ours.objects) / len(ours.objects):.1f}, {len(ours.objects)}',
+    )
 
 
 def _peak(args: argparse.Namespace, config: Config, source: Path) -> None:
     """Peak memory: each contender alone in a process, 12 frames."""
     peaks: dict[str, float] = {}
     for name in _CONTENDERS[:3] if args.device == 'cpu' else _CONTENDERS[:2] + _CONTENDERS[3:]:
-        options = {'only': name, 'config': args.config, 'data': source, 'frames': 12, 'device': args.device,
-                   'checkpoint': args.checkpoint, 'backbone': args.backbone}
+        options = {
+            'only': name,
+            'config': args.config,
+            'data': source,
+            'frames': 12,
+            'device': args.device,
+            'checkpoint': args.checkpoint,
+            'backbone': args.backbone,
+        }
         command = [sys.executable, _ROOT / 'tools' / 'benchmark.py', 'vis']
         for key, value in options.items():
             command += [f'--{key}', str(value)] if value is not None else []
-        command += ['--cfg-options', *(f'{key}={value}' for key, value in args.cfg_options.items())] if args.cfg_options else []
+        command += (
+            ['--cfg-options', *(f'{key}={value}' for key, value in args.cfg_options.items())]
+            if args.cfg_options
+            else []
+        )
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         peaks[name] = json.loads(output.splitlines()[-1])['peak']
         if name.startswith('ours'):
             rival = peaks['mmdet-amp' if name == 'ours-amp' else 'mmdet-float32']
-            _row(f'peak memory, MiB, {name}', args.device, f'{rival:.0f}', f'{peaks[name]:.0f}', rival / peaks[name])
+            _row(
+                f'peak memory, MiB, {name}',
+                args.device,
+                f'{rival:.0f}',
+                f'{peaks[name]:.0f}',
+                rival / peaks[name],
+            )
 
 
 def _one_contender(args: argparse.Namespace, config: Config, source: Path) -> None:
@@ -181,7 +284,9 @@ def _training(args: argparse.Namespace, config: Config, source: Path) -> None:
     """Iterations per second on the CPU."""
     dataset = data.our_dataset(config, source / 'train' / 'instances.json')
     model = build_ours(config, args.checkpoint, args.backbone, 'cpu')
-    seconds = iteration_seconds(model, config, dataset, args.batch_size, rounds=12, limit=args.seconds, clock=_clock(args))
+    seconds = iteration_seconds(
+        model, config, dataset, args.batch_size, rounds=12, limit=args.seconds, clock=_clock(args)
+    )
     rival = seconds['mmdet float32']
     for precision in ('float32', 'bfloat16'):
         ours = seconds[f'ours {precision}']
@@ -194,11 +299,26 @@ def _data(args: argparse.Namespace, config: Config, source: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sample = source / 'train' / 'instances.json'
         converted = data.write_coco_vid(sample, Path(folder) / 'coco_vid.json')
-        ours, rival = data.our_dataset(config, sample), data.rival_dataset(config, converted, sample.parent / 'JPEGImages')
+        ours, rival = (
+            data.our_dataset(config, sample),
+            data.rival_dataset(config, converted, sample.parent / 'JPEGImages'),
+        )
         speed = data.loader_frames_per_second(ours, rival, items=60)
-        _row('loader, one process, frames/s (training pairs)', 'cpu', f'{speed[1]:.1f}', f'{speed[0]:.1f}', speed[0] / speed[1])
+        _row(
+            'loader, one process, frames/s (training pairs)',
+            'cpu',
+            f'{speed[1]:.1f}',
+            f'{speed[0]:.1f}',
+            speed[0] / speed[1],
+        )
         seconds = data.opening_seconds(config, sample, Path(folder))
-        _row('opening 2,238 videos, 3,774 objects, s', 'cpu', f'{seconds[1]:.1f}', f'{seconds[0]:.1f}', seconds[1] / seconds[0])
+        _row(
+            'opening 2,238 videos, 3,774 objects, s',
+            'cpu',
+            f'{seconds[1]:.1f}',
+            f'{seconds[0]:.1f}',
+            seconds[1] / seconds[0],
+        )
 
 
 def _memory(args: argparse.Namespace, config: Config, source: Path) -> None:
@@ -210,8 +330,22 @@ def _memory(args: argparse.Namespace, config: Config, source: Path) -> None:
     model.accelerate(torch.bfloat16)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        growth = memory.measure(model, memory.looped(frames, args.memory_frames), Path(folder) / 'results.json', collect=False)
-    _row(f'memory after 100 frames, highest, last of {args.memory_frames} frames, MiB', args.device, '',
-         f'{growth.settled:.0f}, {growth.highest:.0f}, {growth.last:.0f}')
-    _row('the same: objects per frame, identities, run lengths in MiB, s', args.device, '',
-         f'{growth.objects:.1f}, {growth.identities}, {growth.track_bytes:.1f}, {time.perf_counter() - start:.0f}')
+        growth = memory.measure(
+            model,
+            memory.looped(frames, args.memory_frames),
+            Path(folder) / 'results.json',
+            collect=False,
+        )
+    _row(
+        f'memory after 100 frames, highest, last of {args.memory_frames} frames, MiB',
+        args.device,
+        '',
+        f'{growth.settled:.0f}, {growth.highest:.0f}, {growth.last:.0f}',
+    )
+    _row(
+        'the same: objects per frame, identities, run lengths in MiB, s',
+        args.device,
+        '',
+        f'{growth.objects:.1f}, {growth.identities}, {growth.track_bytes:.1f}, '
+        f'{time.perf_counter() - start:.0f}',
+    )

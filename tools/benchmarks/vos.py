@@ -1,13 +1,16 @@
-"""Video object segmentation from prompts: time per frame for 1, 2, 4 and 8 objects, and memory over a long video.
+"""Video object segmentation from prompts: time per frame for 1, 2, 4 and 8 objects, and memory over
+a long video.
 
     python tools/benchmark.py vos                                         # the model that comes with the project
     python tools/benchmark.py vos --config configs/parts/parts_r50_fpn_davis.py --cfg-options model.tracker.parts=16
 
-The video is made up: textured ovals that move over a textured background, 854 x 480, as JPEGs. "Model" is from the preprocessed
-tensor to run lengths; "all" is from JPEG to label PNG, one after the other. Times are medians over all frames but the first. All
-rows take turns on the same frames, so that what else the machine does meets all of them. Without a checkpoint the weights are
-random: the times are the same, but what is found means nothing.
+The video is made up: textured ovals that move over a textured background, 854 x 480, as JPEGs.
+"Model" is from the preprocessed tensor to run lengths; "all" is from JPEG to label PNG, one after
+the other. Times are medians over all frames but the first. All rows take turns on the same frames,
+so that what else the machine does meets all of them. Without a checkpoint the weights are random:
+the times are the same, but what is found means nothing.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -47,20 +50,60 @@ _SETTLE = 100  # frames before memory is read
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
-    parser.add_argument('--parts', nargs='+', choices=('speed', 'memory'), default=('speed', 'memory'), help='default: both')
-    parser.add_argument('--config', default=str(_CONFIG), help='default: the model that comes with the project')
-    parser.add_argument('--checkpoint', help='weights for the config; default: those of the project for its config, else random')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='override config entries: key=value ...')
-    parser.add_argument('--modes', nargs='*', help='values of model.tracker.mode (default: crop roi for a MaskPropagator, else '
-                                                   'none); none: as the config says')
-    parser.add_argument('--precisions', nargs='+', choices=('float32', 'bfloat16', 'float16'), default=('float32', 'bfloat16'))
-    parser.add_argument('--objects', nargs='+', type=int, default=(1, 2, 4, 8), help='numbers of objects, at most 8')
+    parser.add_argument(
+        '--parts',
+        nargs='+',
+        choices=('speed', 'memory'),
+        default=('speed', 'memory'),
+        help='default: both',
+    )
+    parser.add_argument(
+        '--config', default=str(_CONFIG), help='default: the model that comes with the project'
+    )
+    parser.add_argument(
+        '--checkpoint',
+        help='weights for the config; default: those of the project for its config, else random',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='override config entries: key=value ...',
+    )
+    parser.add_argument(
+        '--modes',
+        nargs='*',
+        help='values of model.tracker.mode (default: crop roi for a MaskPropagator, else '
+        'none); none: as the config says',
+    )
+    parser.add_argument(
+        '--precisions',
+        nargs='+',
+        choices=('float32', 'bfloat16', 'float16'),
+        default=('float32', 'bfloat16'),
+    )
+    parser.add_argument(
+        '--objects', nargs='+', type=int, default=(1, 2, 4, 8), help='numbers of objects, at most 8'
+    )
     parser.add_argument('--devices', nargs='+', help='default: cpu, and cuda where there is one')
-    parser.add_argument('--seconds', type=float, default=180, help='most seconds for the speed of a device (default 180)')
-    parser.add_argument('--frames', type=int, default=300, help='frames of the long video (default 300)')
+    parser.add_argument(
+        '--seconds',
+        type=float,
+        default=180,
+        help='most seconds for the speed of a device (default 180)',
+    )
+    parser.add_argument(
+        '--frames', type=int, default=300, help='frames of the long video (default 300)'
+    )
     parser.add_argument('--threads', type=int, help='of torch (default: cores)')
-    parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall',
-                        help='cpu: CPU seconds instead of seconds; with --threads 1 what else the machine does hardly matters')
+    parser.add_argument(
+        '--clock',
+        choices=('wall', 'cpu'),
+        default='wall',
+        help='cpu: CPU seconds instead of seconds; with --threads 1 what else the machine does '
+        'hardly matters',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -72,8 +115,11 @@ def run(args: argparse.Namespace) -> None:
         tracker = Config.fromfile(args.config).model.get('tracker', {})
         args.modes = ['crop', 'roi'] if tracker.get('type') == 'mmvos.MaskPropagator' else []
     weights = Path(args.checkpoint).name if args.checkpoint else 'random weights'
-    print(f'{Path(args.config).name}, {weights}, {_WIDTH}x{_HEIGHT}, {torch.get_num_threads()} threads, {args.clock} time, torch '
-          f'{torch.__version__}')
+    print(
+        f'{Path(args.config).name}, {weights}, {_WIDTH}x{_HEIGHT}, {torch.get_num_threads()} '
+        f'threads, {args.clock} time, torch '
+        f'{torch.__version__}'
+    )
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder))
         for device in args.devices or ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]:
@@ -95,7 +141,9 @@ class MadeUpVideo:
 
 
 def make_video(folder: Path) -> MadeUpVideo:
-    """Draws eight ovals of about 110 x 150 pixels, each with its own texture, that move by about two pixels a frame."""
+    """Draws eight ovals of about 110 x 150 pixels, each with its own texture, that move by about
+    two pixels a frame.
+    """
     rng = np.random.default_rng(0)
     background, *textures = (_texture(rng) for _ in range(1 + _MOST_OBJECTS))
     pictures, first = [], np.zeros((_HEIGHT, _WIDTH), np.uint8)
@@ -103,7 +151,10 @@ def make_video(folder: Path) -> MadeUpVideo:
         image = background.copy()
         for k, texture in enumerate(textures):
             mask = np.zeros((_HEIGHT, _WIDTH), np.uint8)
-            center = 110 + 205 * (k % 4) + 3 * index * (1 if k % 2 else -1) // 2, 130 + 220 * (k // 4) + index
+            center = (
+                110 + 205 * (k % 4) + 3 * index * (1 if k % 2 else -1) // 2,
+                130 + 220 * (k // 4) + index,
+            )
             cv2.ellipse(mask, center, (55, 75), 10 * k, 0, 360, 1, -1)
             image[mask > 0] = texture[mask > 0]
             if index == 0:
@@ -116,14 +167,18 @@ def make_video(folder: Path) -> MadeUpVideo:
 def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
     """(H, W, 3): one color with smooth noise."""
     noise = rng.normal(0, 45, (_HEIGHT // 12, _WIDTH // 12, 1)) + rng.integers(40, 216, 3)
-    return cv2.resize(np.clip(noise, 0, 255).astype(np.uint8), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(
+        np.clip(noise, 0, 255).astype(np.uint8), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC
+    )
 
 
 def build(args: argparse.Namespace, mode: str | None, precision: str, device: str) -> VideoModel:
     """The model in a mode and precision, for evaluation."""
     torch.manual_seed(0)
     options = {**args.cfg_options, **({'model.tracker.mode': mode} if mode else {})}
-    return init_model(Config.fromfile(args.config), args.checkpoint, device, options).accelerate(getattr(torch, precision))
+    return init_model(Config.fromfile(args.config), args.checkpoint, device, options).accelerate(
+        getattr(torch, precision)
+    )
 
 
 def contender(name: str, model: VideoModel, prompts: dict[int, Prompts], out: Path) -> Contender:
@@ -161,22 +216,44 @@ def _speed(args: argparse.Namespace, device: str, video: MadeUpVideo, folder: Pa
         for precision in args.precisions:
             model = build(args, mode, precision, device)
             name = ' | '.join([device, mode or 'as configured', precision])
-            groups.append([contender(name, model, video.prompts(count), folder) for count in args.objects])
+            groups.append(
+                [contender(name, model, video.prompts(count), folder) for count in args.objects]
+            )
     contenders = [one for group in groups for one in group]
     for one in contenders:
         one.clock = time.process_time if args.clock == 'cpu' else time.perf_counter
-    take_turns(contenders, records_of([str(path) for path in video.pictures], 2 * _PICTURES), per_turn=2, seconds=args.seconds)
-    columns = ('device', 'mode', 'precision', 'objects', 'model, ms per frame', f'to {args.objects[0]}', 'all, ms per frame',
-               'frames', 'objects seen')
+    take_turns(
+        contenders,
+        records_of([str(path) for path in video.pictures], 2 * _PICTURES),
+        per_turn=2,
+        seconds=args.seconds,
+    )
+    columns = (
+        'device',
+        'mode',
+        'precision',
+        'objects',
+        'model, ms per frame',
+        f'to {args.objects[0]}',
+        'all, ms per frame',
+        'frames',
+        'objects seen',
+    )
     print('', '| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|', sep='\n')
     for group in groups:
         for count, one in zip(args.objects, group, strict=True):
-            print(f'| {one.name} | {count} | {1e3 * one.model_only:.1f} | {one.model_only / group[0].model_only:.2f} | '
-                  f'{1e3 * one.end_to_end:.1f} | {len(one.objects)} | {np.mean(one.objects):.1f} |', flush=True)
+            print(
+                f'| {one.name} | {count} | {1e3 * one.model_only:.1f} | '
+                f'{one.model_only / group[0].model_only:.2f} | '
+                f'{1e3 * one.end_to_end:.1f} | {len(one.objects)} | {np.mean(one.objects):.1f} |',
+                flush=True,
+            )
 
 
 def _memory(args: argparse.Namespace, device: str, video: MadeUpVideo, folder: Path) -> None:
-    """Memory while a long video goes through the model and label images are written; two objects, lowest precision given."""
+    """Memory while a long video goes through the model and label images are written; two objects,
+    lowest precision given.
+    """
     model = build(args, (args.modes or [None])[0], args.precisions[-1], device)
     load = contender('', model, {}, folder).load
     frames = [load(record) for record in records_of([str(path) for path in video.pictures], 12)]
@@ -190,7 +267,15 @@ def _memory(args: argparse.Namespace, device: str, video: MadeUpVideo, folder: P
             readings.append(resident())
     seconds = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    on_device = f'; {torch.cuda.max_memory_allocated() / MIB:.0f} MiB at most on the GPU' if device.startswith('cuda') else ''
-    print(f'\n{device}: memory over {args.frames} frames, {objects} objects: {readings[0]:.0f} MiB after {settle} frames, '
-          f'highest {max(readings):.0f}, last {readings[-1]:.0f}; peak of the whole process {peak:.0f} MiB{on_device}; '
-          f'{seconds:.0f} s')
+    on_device = (
+        f'; {torch.cuda.max_memory_allocated() / MIB:.0f} MiB at most on the GPU'
+        if device.startswith('cuda')
+        else ''
+    )
+    print(
+        f'\n{device}: memory over {args.frames} frames, {objects} objects: {readings[0]:.0f} MiB '
+        f'after {settle} frames, '
+        f'highest {max(readings):.0f}, last {readings[-1]:.0f}; peak of the whole process '
+        f'{peak:.0f} MiB{on_device}; '
+        f'{seconds:.0f} s'
+    )

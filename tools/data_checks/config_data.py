@@ -1,8 +1,11 @@
-"""Finds the data sets that a config trains, validates and tests on, and checks all of them and that they agree.
+"""Finds the data sets that a config trains, validates and tests on, and checks all of them and that
+they agree.
 
-Wrappers (``ConcatDataset``, ``RepeatDataset``, the sources of pairs) are looked into. A data set is checked once, however often
-the config names it. The classes of the data sets, the size of the heads and the files of the evaluators are compared.
+Wrappers (``ConcatDataset``, ``RepeatDataset``, the sources of pairs) are looked into. A data set is
+checked once, however often the config names it. The classes of the data sets, the size of the heads
+and the files of the evaluators are compared.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +33,8 @@ def check_config(config: Config, images: bool) -> tuple[list[Findings], Classes]
     Args:
         images: open every frame and label image.
     Returns:
-        Findings per data set and of the config as a whole, and the classes by the name of the data set that has them.
+        Findings per data set and of the config as a whole, and the classes by the name of the data
+        set that has them.
     """
     whole = Findings(str(config.filename))
     found: list[Findings] = []
@@ -43,7 +47,9 @@ def check_config(config: Config, images: bool) -> tuple[list[Findings], Classes]
         if not entries:
             whole.note('a loader has no data set that can be checked', loader)
         for entry in entries:
-            key = repr(sorted((name, value) for name, value in _plain(entry).items() if name != 'pipeline'))
+            key = repr(
+                sorted((name, value) for name, value in _plain(entry).items() if name != 'pipeline')
+            )
             title = f'{loader}, {_kind(entry)}'
             if key in checked:
                 found[list(checked).index(key)].title = f'{checked[key]}, {loader}'
@@ -58,17 +64,24 @@ def check_config(config: Config, images: bool) -> tuple[list[Findings], Classes]
     return [*found, *([whole] if whole.kinds else [])], classes
 
 
-def compare_classes(classes: Sequence[str], other: Sequence[str], findings: Findings, name: str, other_name: str) -> None:
+def compare_classes(
+    classes: Sequence[str], other: Sequence[str], findings: Findings, name: str, other_name: str
+) -> None:
     """Reports classes that are not the same or not in the same order."""
     if tuple(classes) == tuple(other):
         return
     if set(classes) == set(other):
         place = next(place for place, (one, two) in enumerate(zip(classes, other)) if one != two)
-        findings.error('classes have another order', f'label {place} is {other[place]!r} in {other_name} and {classes[place]!r} '
-                                                     f'in '
-                       f'{name}; set metainfo.classes to one order')
+        findings.error(
+            'classes have another order',
+            f'label {place} is {other[place]!r} in {other_name} and {classes[place]!r} '
+            f'in '
+            f'{name}; set metainfo.classes to one order',
+        )
     else:
-        findings.error('classes differ', f'{other_name} has {_some(other)}; {name} has {_some(classes)}')
+        findings.error(
+            'classes differ', f'{other_name} has {_some(other)}; {name} has {_some(classes)}'
+        )
 
 
 def _some(names: Sequence[str]) -> str:
@@ -102,15 +115,22 @@ def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _check(entry: Mapping[str, Any], findings: Findings, images: bool) -> tuple[str, ...] | None:
     root = Path(entry.get('data_root') or '')
     if _kind(entry) in _FOLDERS:
-        layout = entry.get('layout', 'davis') if _kind(entry) == 'MaskVideoDataset' else 'youtube-vos'
+        layout = (
+            entry.get('layout', 'davis') if _kind(entry) == 'MaskVideoDataset' else 'youtube-vos'
+        )
         check_mask_folder(root, findings, entry.get('split'), layout, images)
         return None
-    path, frames = root / entry['ann_file'], root / (entry.get('data_prefix') or {}).get('img_path', '')
+    path, frames = (
+        root / entry['ann_file'],
+        root / (entry.get('data_prefix') or {}).get('img_path', ''),
+    )
     if _kind(entry) in _STILLS:
         check_coco(path, findings, frames, images)
         return None
     needs_truth = not entry.get('test_mode') or bool(entry.get('ground_truth_in_test'))
-    return check_youtube_vis(path, findings, frames, images, needs_truth, (entry.get('metainfo') or {}).get('classes'))
+    return check_youtube_vis(
+        path, findings, frames, images, needs_truth, (entry.get('metainfo') or {}).get('classes')
+    )
 
 
 def _compare(classes: Classes, config: Config, findings: Findings) -> None:
@@ -119,14 +139,20 @@ def _compare(classes: Classes, config: Config, findings: Findings) -> None:
         compare_classes(classes[titles[0]], classes[title], findings, titles[0], title)
     for place, number in _head_sizes(config.get('model')) if titles else ():
         if number != len(classes[titles[0]]):
-            findings.error('a head has another number of classes', f'{place}.num_classes is {number}, the data has '
-                           f'{_some(classes[titles[0]])}')
+            findings.error(
+                'a head has another number of classes',
+                f'{place}.num_classes is {number}, the data has {_some(classes[titles[0]])}',
+            )
 
 
 def _head_sizes(entry: Any, place: str = 'model') -> Iterator[tuple[str, int]]:
     if isinstance(entry, Mapping):
         for key, value in entry.items():
-            if key in _HEADS and isinstance(value, Mapping) and isinstance(value.get('num_classes'), int):
+            if (
+                key in _HEADS
+                and isinstance(value, Mapping)
+                and isinstance(value.get('num_classes'), int)
+            ):
                 yield f'{place}.{key}', value['num_classes']
             else:
                 yield from _head_sizes(value, f'{place}.{key}')
@@ -139,4 +165,6 @@ def _check_evaluators(config: Config, findings: Findings) -> None:
             for name in ('ann_file', 'ground_truth'):
                 path = entry.get(name)
                 if isinstance(path, str) and not Path(path).exists():
-                    findings.error('the ground truth of an evaluator does not exist', f'{key}.{name}: {path}')
+                    findings.error(
+                        'the ground truth of an evaluator does not exist', f'{key}.{name}: {path}'
+                    )

@@ -1,7 +1,9 @@
-"""What is wrong in a data set, as a table: kinds of findings with their number and the first places.
+"""What is wrong in a data set, as a table: kinds of findings with their number and the first
+places.
 
 An error stops a training or makes it wrong; a note may be meant so.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -28,15 +30,20 @@ class Findings:
 
     def count(self, level: str) -> int:
         """Number of findings of a level, 'error' or 'note'."""
-        return sum(len(places) for (its_level, _), places in self.kinds.items() if its_level == level)
+        return sum(
+            len(places) for (its_level, _), places in self.kinds.items() if its_level == level
+        )
 
     def table(self) -> str:
-        """Several lines: title and summary, then errors and notes with their number and first places."""
+        """Several lines: title and summary, then errors and notes with their number and first
+        places.
+        """
         lines = [self.title + (f': {self.summary}' if self.summary else '')]
         if not self.kinds:
             lines.append('  nothing found')
         width = max((len(kind) for _, kind in self.kinds), default=0)
-        for (level, kind), places in sorted(self.kinds.items(), key=lambda item: item[0][0]):  # errors first
+        # errors first
+        for (level, kind), places in sorted(self.kinds.items(), key=lambda item: item[0][0]):
             lines.append(f'  {level:5} {kind:{width}} {len(places):7}')
             lines += [f'        {place}' for place in places[:EXAMPLES]]
             if len(places) > EXAMPLES:
@@ -47,4 +54,6 @@ class Findings:
 def numbers(all_findings: list[Findings]) -> str:
     """'3 errors, 1 note' over all data sets."""
     counts = {level: sum(findings.count(level) for findings in all_findings) for level in _PLURAL}
-    return ', '.join(f'{count} {level if count == 1 else _PLURAL[level]}' for level, count in counts.items())
+    return ', '.join(
+        f'{count} {level if count == 1 else _PLURAL[level]}' for level, count in counts.items()
+    )

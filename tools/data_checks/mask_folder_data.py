@@ -1,7 +1,9 @@
-"""Checks a folder in the layout of DAVIS or YouTube-VOS: frames, label images, and what meta.json says of them.
+"""Checks a folder in the layout of DAVIS or YouTube-VOS: frames, label images, and what meta.json
+says of them.
 
 Of the images only the first label image of each video is opened, unless all are asked for.
 """
+
 from __future__ import annotations
 
 import json
@@ -12,17 +14,29 @@ from typing import Any
 from tqdm import tqdm
 
 from mmvos.datasets.frame_files import image_fault
-from mmvos.datasets.mask_folders import MaskVideo, find_mask_video, mask_video_names, object_ids, read_label_map
+from mmvos.datasets.mask_folders import (
+    MaskVideo,
+    find_mask_video,
+    mask_video_names,
+    object_ids,
+    read_label_map,
+)
 
 from .findings import Findings
 
 
-def check_mask_folder(root: str | Path, findings: Findings, split: str | None = None, layout: str | None = None,
-                      images: bool = False) -> None:
+def check_mask_folder(
+    root: str | Path,
+    findings: Findings,
+    split: str | None = None,
+    layout: str | None = None,
+    images: bool = False,
+) -> None:
     """Checks one folder.
 
     Args:
-        split: list of videos, see ``find_mask_videos``. layout: 'davis' or 'youtube-vos'; the latter where there is a meta.json.
+        split: list of videos, see ``find_mask_videos``. layout: 'davis' or 'youtube-vos'; the
+            latter where there is a meta.json.
         images: open all label images and look at the first and last bytes of all frames.
     """
     try:
@@ -53,7 +67,9 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
     annotated = [(t, path) for t, path in enumerate(video.masks) if path is not None]
     seen: dict[int, int] = {}
     if layout == 'davis' and annotated[0][0] > 0:
-        findings.error('the first frame has no label image', f'video {video.name}: {video.frames[0].name}')
+        findings.error(
+            'the first frame has no label image', f'video {video.name}: {video.frames[0].name}'
+        )
     shape = None
     for t, path in annotated if images else annotated[:1]:
         try:
@@ -65,30 +81,45 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
         fault = image_fault(video.frames[t], *labels.shape)
         if fault is not None:
             fault = fault.replace('the annotation file says', 'its label image is')
-            findings.error('a frame is damaged or of another size', f'video {video.name}: {video.frames[t].name} {fault}')
+            findings.error(
+                'a frame is damaged or of another size',
+                f'video {video.name}: {video.frames[t].name} {fault}',
+            )
         elif labels.shape != shape:
-            findings.error('label images of one video have several sizes', f'video {video.name}: {path.name}')
+            findings.error(
+                'label images of one video have several sizes', f'video {video.name}: {path.name}'
+            )
         ids = object_ids(labels)
         if t == annotated[0][0] and not ids:
-            findings.error('the first label image shows no object', f'video {video.name}: {path.name}')
+            findings.error(
+                'the first label image shows no object', f'video {video.name}: {path.name}'
+            )
         for number in ids:
             if layout == 'davis' and t > 0 and number not in seen:
-                findings.note('an object comes after the first frame and is not followed',
-                              f'video {video.name}: object {number} in {path.name}')
+                findings.note(
+                    'an object comes after the first frame and is not followed',
+                    f'video {video.name}: object {number} in {path.name}',
+                )
             seen.setdefault(number, t)
     if images:
         _check_other_frames(video, shape, findings)
         if seen and max(seen) != len(seen):
-            findings.note('object ids have gaps', f'video {video.name}: {", ".join(map(str, sorted(seen)))}')
+            findings.note(
+                'object ids have gaps', f'video {video.name}: {", ".join(map(str, sorted(seen)))}'
+            )
     return seen
 
 
-def _check_other_frames(video: MaskVideo, shape: tuple[int, int] | None, findings: Findings) -> None:
+def _check_other_frames(
+    video: MaskVideo, shape: tuple[int, int] | None, findings: Findings
+) -> None:
     """The frames without a label image."""
     for frame, mask in zip(video.frames, video.masks) if shape else ():
         fault = image_fault(frame, *shape) if mask is None else None
         if fault is not None:
-            findings.error('a frame is damaged or of another size', f'video {video.name}: {frame.name} {fault}')
+            findings.error(
+                'a frame is damaged or of another size', f'video {video.name}: {frame.name} {fault}'
+            )
             return
 
 
@@ -98,11 +129,16 @@ def _read_meta(path: Path, findings: Findings) -> Mapping[str, Any] | None:
         assert isinstance(videos, dict)
         return videos
     except (ValueError, KeyError, TypeError, AssertionError) as error:
-        findings.error('meta.json is not usable', f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__})')
+        findings.error(
+            'meta.json is not usable',
+            f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__})',
+        )
         return None
 
 
-def _check_meta(video: MaskVideo, entry: Any, first_seen: Mapping[int, int], findings: Findings) -> None:
+def _check_meta(
+    video: MaskVideo, entry: Any, first_seen: Mapping[int, int], findings: Findings
+) -> None:
     objects = entry.get('objects') if isinstance(entry, Mapping) else None
     if not isinstance(objects, Mapping):
         findings.error('meta.json does not list a video or its objects', f'video {video.name}')
@@ -110,7 +146,9 @@ def _check_meta(video: MaskVideo, entry: Any, first_seen: Mapping[int, int], fin
     names = {path.stem for path in video.frames}
     for number in first_seen:
         if str(number) not in objects:
-            findings.error('meta.json does not list an object', f'video {video.name}: object {number}')
+            findings.error(
+                'meta.json does not list an object', f'video {video.name}: object {number}'
+            )
     for number, item in objects.items():
         where = f'video {video.name}, object {number}'
         if not isinstance(item, Mapping) or not isinstance(item.get('category', ''), str):
@@ -118,6 +156,9 @@ def _check_meta(video: MaskVideo, entry: Any, first_seen: Mapping[int, int], fin
             continue
         lost = sorted({str(frame) for frame in item.get('frames') or ()} - names)
         if lost:
-            findings.error('meta.json lists frames that do not exist', f'{where}: {lost[0]} and {len(lost) - 1} more')
+            findings.error(
+                'meta.json lists frames that do not exist',
+                f'{where}: {lost[0]} and {len(lost) - 1} more',
+            )
         if 'category' not in item:
             findings.note('meta.json gives an object no category', where)

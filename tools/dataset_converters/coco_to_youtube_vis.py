@@ -1,13 +1,17 @@
 """COCO with track ids to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/coco_to_youtube_vis.py IN.json OUT.json [--frames FOLDER] [--fill-boxes]
+    python tools/dataset_converters/coco_to_youtube_vis.py IN.json OUT.json [--frames FOLDER]
+    [--fill-boxes]
 
-An image belongs to the video ``video_id``, or, where the images have none, to the folder in its ``file_name``; frames are ordered
-by ``frame_id`` (or ``frame_index``), or, where the images have none, by name. The object of an annotation is its ``track_id``,
-``instance_id`` or ``attributes.track_id``; its masks are polygons or run lengths, which are kept as they are. Videos are named
-after the list ``videos``. Boxes, areas, ids, classes and ``iscrowd`` are kept. YouTube-VIS has one class and one ``iscrowd`` for
-an object and one size for a video, so input where they change is refused; keypoints, captions and attributes have no place in it.
+An image belongs to the video ``video_id``, or, where the images have none, to the folder in its
+``file_name``; frames are ordered by ``frame_id`` (or ``frame_index``), or, where the images have
+none, by name. The object of an annotation is its ``track_id``, ``instance_id`` or
+``attributes.track_id``; its masks are polygons or run lengths, which are kept as they are. Videos
+are named after the list ``videos``. Boxes, areas, ids, classes and ``iscrowd`` are kept.
+YouTube-VIS has one class and one ``iscrowd`` for an object and one size for a video, so input where
+they change is refused; keypoints, captions and attributes have no place in it.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -42,11 +46,19 @@ Row = Mapping[str, Any]
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='COCO with track ids to a YouTube-VIS annotation file.')
+    parser = argparse.ArgumentParser(
+        description='COCO with track ids to a YouTube-VIS annotation file.'
+    )
     parser.add_argument('coco', type=Path, help='COCO file whose annotations have track ids')
     parser.add_argument('out', type=Path, help='the JSON file to write')
-    parser.add_argument('--frames', type=Path, help='folder that the file names are relative to: check every frame')
-    parser.add_argument('--fill-boxes', action='store_true', help='annotations without a mask get their filled box as mask')
+    parser.add_argument(
+        '--frames', type=Path, help='folder that the file names are relative to: check every frame'
+    )
+    parser.add_argument(
+        '--fill-boxes',
+        action='store_true',
+        help='annotations without a mask get their filled box as mask',
+    )
     return parser.parse_args()
 
 
@@ -61,11 +73,18 @@ def read_coco(path: Path, fill_boxes: bool = False) -> tuple[list[TrackedVideo],
     for key in ('images', 'annotations', 'categories'):
         rows[key] = value_of(data, key, list, str(path))
     try:
-        check_categories(path, [category if isinstance(category, dict) else {} for category in rows['categories']])
+        check_categories(
+            path,
+            [category if isinstance(category, dict) else {} for category in rows['categories']],
+        )
     except ValueError as error:
         raise ConversionError(f'{path}: {error}.') from None
     grouped = _frames_of_videos(rows['images'], str(path))
-    place_of = {image['id']: (video, t) for video, images in grouped.items() for t, image in enumerate(images)}
+    place_of = {
+        image['id']: (video, t)
+        for video, images in grouped.items()
+        for t, image in enumerate(images)
+    }
     tracks: dict[Any, dict[int, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     seen: set[int] = set()
     for place, entry in enumerate(tqdm(rows['annotations'], 'reading', delay=2, leave=False)):
@@ -74,17 +93,27 @@ def read_coco(path: Path, fill_boxes: bool = False) -> tuple[list[TrackedVideo],
             raise ConversionError(f'{where} stands twice; give every annotation its own id.')
         seen.add(entry['id'])
         if value_of(entry, 'image_id', int, where) not in place_of:
-            raise ConversionError(f'{where} belongs to image {entry["image_id"]}, which the file does not list.')
+            raise ConversionError(
+                f'{where} belongs to image {entry["image_id"]}, which the file does not list.'
+            )
         video, t = place_of[entry['image_id']]
         track = _track_id(entry, where)
         if t in tracks[video][track]:
-            raise ConversionError(f'{where}: object {track} has another annotation in image {entry["image_id"]}.')
+            raise ConversionError(
+                f'{where}: object {track} has another annotation in image {entry["image_id"]}.'
+            )
         tracks[video][track][t] = entry
     names = {category['id']: category['name'] for category in rows['categories']}
-    listed = {value_of(row, 'id', int, f'{path}: video at position {place}'): row.get('name')
-              for place, row in enumerate(value_of(data, 'videos', list, str(path)) if data.get('videos') else ())}
-    return [_video(video, images, tracks[video], names, listed, fill_boxes, str(path)) for video, images in grouped.items()], \
-        rows['categories']
+    listed = {
+        value_of(row, 'id', int, f'{path}: video at position {place}'): row.get('name')
+        for place, row in enumerate(
+            value_of(data, 'videos', list, str(path)) if data.get('videos') else ()
+        )
+    }
+    return [
+        _video(video, images, tracks[video], names, listed, fill_boxes, str(path))
+        for video, images in grouped.items()
+    ], rows['categories']
 
 
 def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]]:
@@ -94,14 +123,20 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
     grouped: dict[Any, list[Row]] = defaultdict(list)
     seen: set[int] = set()
     for place, image in enumerate(images):
-        where = f'{source}: image {value_of(image, "id", int, f"{source}: image at position {place}")}'
+        where = (
+            f'{source}: image {value_of(image, "id", int, f"{source}: image at position {place}")}'
+        )
         if image['id'] in seen:
             raise ConversionError(f'{where} stands twice; give every image its own id.')
         seen.add(image['id'])
         name = value_of(image, 'file_name', str, where)
-        check_size(value_of(image, 'height', int, where), value_of(image, 'width', int, where), where)
+        check_size(
+            value_of(image, 'height', int, where), value_of(image, 'width', int, where), where
+        )
         folder = str(PurePosixPath(name).parent)
-        grouped[value_of(image, 'video_id', int, where) if 'video_id' in images[0] else folder].append(image)
+        grouped[
+            value_of(image, 'video_id', int, where) if 'video_id' in images[0] else folder
+        ].append(image)
     key = next((key for key in _PLACE if key in images[0]), None)
     for video, frames in grouped.items():
         where = f'{source}: video {video}'
@@ -111,7 +146,9 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
         frames.sort(key=lambda image: value_of(image, key, int, f'{source}: image {image["id"]}'))
         for one, two in pairwise(frames):
             if one[key] == two[key]:
-                raise ConversionError(f'{where}: images {one["id"]} and {two["id"]} both have the {key} {one[key]}.')
+                raise ConversionError(
+                    f'{where}: images {one["id"]} and {two["id"]} both have the {key} {one[key]}.'
+                )
     return grouped
 
 
@@ -121,28 +158,63 @@ def _track_id(entry: Row, where: str) -> int:
         for key in _TRACK:
             if key in holder:
                 return int(value_of(holder, key, int, where))
-    raise ConversionError(f'{where} has no track_id (or instance_id), so nobody knows which annotations are one object; '
-                          'number the objects of each video.')
+    raise ConversionError(
+        f'{where} has no track_id (or instance_id), so nobody knows which annotations are one '
+        f'object; '
+        'number the objects of each video.'
+    )
 
 
-def _video(video: Any, images: Sequence[Row], tracks: Mapping[int, Mapping[int, Row]], names: Mapping[int, str],
-           listed: Mapping[Any, Any], fill_boxes: bool, source: str) -> TrackedVideo:
+def _video(
+    video: Any,
+    images: Sequence[Row],
+    tracks: Mapping[int, Mapping[int, Row]],
+    names: Mapping[int, str],
+    listed: Mapping[Any, Any],
+    fill_boxes: bool,
+    source: str,
+) -> TrackedVideo:
     height, width = images[0]['height'], images[0]['width']
     for image in images:
         if (image['height'], image['width']) != (height, width):
-            raise ConversionError(f'{source}: image {image["id"]} is {image["height"]} x {image["width"]}, but the first image '
-                                  f'of its '
-                                  f'video is {height} x {width} (height x width).')
-    objects = [_object(track, entries, names, (height, width), fill_boxes, f'{source}: video {video}, object {track}')
-               for track, entries in sorted(tracks.items())]
+            raise ConversionError(
+                f'{source}: image {image["id"]} is {image["height"]} x {image["width"]}, but the '
+                f'first image '
+                f'of its '
+                f'video is {height} x {width} (height x width).'
+            )
+    objects = [
+        _object(
+            track,
+            entries,
+            names,
+            (height, width),
+            fill_boxes,
+            f'{source}: video {video}, object {track}',
+        )
+        for track, entries in sorted(tracks.items())
+    ]
     file_names = [image['file_name'] for image in images]
     name = listed.get(video)
     own_name = isinstance(name, str) and name != PurePosixPath(file_names[0]).parent.name
-    return TrackedVideo(file_names, height, width, objects, video if isinstance(video, int) else None, name if own_name else None)
+    return TrackedVideo(
+        file_names,
+        height,
+        width,
+        objects,
+        video if isinstance(video, int) else None,
+        name if own_name else None,
+    )
 
 
-def _object(track: int, entries: Mapping[int, Row], names: Mapping[int, str], size: tuple[int, int], fill_boxes: bool,
-            where: str) -> TrackedObject:
+def _object(
+    track: int,
+    entries: Mapping[int, Row],
+    names: Mapping[int, str],
+    size: tuple[int, int],
+    fill_boxes: bool,
+    where: str,
+) -> TrackedObject:
     masks: dict[int, Any] = {}
     boxes: dict[int, Any] = {}
     areas: dict[int, Any] = {}
@@ -150,24 +222,33 @@ def _object(track: int, entries: Mapping[int, Row], names: Mapping[int, str], si
     for t, entry in sorted(entries.items()):
         place = f'{where}, annotation {entry["id"]}'
         if value_of(entry, 'category_id', int, place) not in names:
-            raise ConversionError(f'{place} has the category {entry["category_id"]}, which the file does not list.')
+            raise ConversionError(
+                f'{place} has the category {entry["category_id"]}, which the file does not list.'
+            )
         for key in ('category_id', 'iscrowd'):
             if entry.get(key, 0) != first.get(key, 0):
-                raise ConversionError(f'{place} has the {key} {entry.get(key, 0)}, but annotation {first["id"]} of the same '
-                                      f'object '
-                                      f'has {first.get(key, 0)}; an object has one in all frames.')
+                raise ConversionError(
+                    f'{place} has the {key} {entry.get(key, 0)}, but annotation {first["id"]} of '
+                    f'the same '
+                    f'object '
+                    f'has {first.get(key, 0)}; an object has one in all frames.'
+                )
         if entry.get('bbox') is not None:
             boxes[t] = _box(entry['bbox'], place)
         if entry.get('area') is not None:
             areas[t] = value_of(entry, 'area', (int, float), place)
         masks[t] = _mask(entry, boxes.get(t), fill_boxes, place)
         check_mask(masks[t], *size, place)
-    return TrackedObject(track, names[first['category_id']], masks, boxes, areas, bool(first.get('iscrowd', 0)))
+    return TrackedObject(
+        track, names[first['category_id']], masks, boxes, areas, bool(first.get('iscrowd', 0))
+    )
 
 
 def _box(box: Any, where: str) -> list[float]:
     if not isinstance(box, list) or len(box) != 4:
-        raise ConversionError(f'{where}: "bbox" is {str(box)[:40]}; it must be [x, y, width, height].')
+        raise ConversionError(
+            f'{where}: "bbox" is {str(box)[:40]}; it must be [x, y, width, height].'
+        )
     return [value_of({'bbox': value}, 'bbox', (int, float), where) for value in box]
 
 
@@ -176,8 +257,10 @@ def _mask(entry: Row, box: Sequence[float] | None, fill_boxes: bool, where: str)
     if mask:
         return mask
     if not fill_boxes or box is None:
-        raise ConversionError(f'{where} has no segmentation' + ('.' if fill_boxes else
-                                                                '; --fill-boxes takes the filled box for the mask.'))
+        raise ConversionError(
+            f'{where} has no segmentation'
+            + ('.' if fill_boxes else '; --fill-boxes takes the filled box for the mask.')
+        )
     x, y, w, h = box
     return [[x, y, x + w, y, x + w, y + h, x, y + h]]
 

@@ -1,14 +1,15 @@
-"""Makes multi-object videos out of real footage: objects of a DAVIS-layout folder, pasted over its other
-sequences.
+"""Makes multi-object videos out of real footage: objects of a DAVIS-layout folder, pasted over its
+other sequences.
 
     python tools/dataset_converters/compose_videos.py DAVIS_ROOT OUT --seed 0
 
-Each video is one sequence, whose own object stays, with the tracks of objects cut out of other sequences;
-order of occlusion, scale, path, flip and time offset are drawn from the seed. OUT has the layout of YouTube-
-VIS with palette PNGs (see `youtube_vis_writer`). Videos of OUT/train use only sequences of the DAVIS train
-list, those of OUT/valid only the val list. The name of a video tells its sequences, background first.
-Letters: H, W height and width of the video.
+Each video is one sequence, whose own object stays, with the tracks of objects cut out of other
+sequences; order of occlusion, scale, path, flip and time offset are drawn from the seed. OUT has
+the layout of YouTube- VIS with palette PNGs (see `youtube_vis_writer`). Videos of OUT/train use
+only sequences of the DAVIS train list, those of OUT/valid only the val list. The name of a video
+tells its sequences, background first. Letters: H, W height and width of the video.
 """
+
 import argparse
 import multiprocessing
 import sys
@@ -26,13 +27,19 @@ from video_pool import check_target, make_dataset, summarize
 
 from mmvos.datasets.youtube_vis_writer import VideoRecord, VideoWriter, keep_visible
 
-MOTIONS = (('cross',), ('return', 'wander'), ('cross', 'return'), ('wander', 'wander'),
-           ('cross', 'wander', 'return'))  # of the pasted objects; videos take them in turn
+MOTIONS = (
+    ('cross',),
+    ('return', 'wander'),
+    ('cross', 'return'),
+    ('wander', 'wander'),
+    ('cross', 'wander', 'return'),
+)  # of the pasted objects; videos take them in turn
 
 
 @dataclass(frozen=True)
 class VideoJob:
-    """One video to make; `size` is (long, short) edge in pixels, `step` the source frames between two frames.
+    """One video to make; `size` is (long, short) edge in pixels, `step` the source frames between
+    two frames.
     """
 
     split: str
@@ -44,8 +51,8 @@ class VideoJob:
 
 
 def draw_frames(rng: np.random.Generator, available: int, length: int, step: int) -> list[int]:
-    """Return `length` source frames from a drawn offset on, forward or backward; short sequences swing back
-    and forth."""
+    """Return `length` source frames from a drawn offset on, forward or backward; short sequences
+    swing back and forth."""
     step = max(1, min(step, (available - 1) // max(length - 1, 1)))
     if available >= length:
         start = int(rng.integers(available - step * (length - 1)))
@@ -56,8 +63,14 @@ def draw_frames(rng: np.random.Generator, available: int, length: int, step: int
     return frames[::-1] if rng.random() < 0.5 else frames
 
 
-def cut_track(rng: np.random.Generator, source: DavisSequence, motion: str, meet: np.ndarray, job: VideoJob,
-              size: tuple[int, int]) -> list[Layer | None]:
+def cut_track(
+    rng: np.random.Generator,
+    source: DavisSequence,
+    motion: str,
+    meet: np.ndarray,
+    job: VideoJob,
+    size: tuple[int, int],
+) -> list[Layer | None]:
     """Cut one object out of its frames and send it along a drawn path.
 
     Args:
@@ -92,9 +105,11 @@ def cut_track(rng: np.random.Generator, source: DavisSequence, motion: str, meet
     return layers
 
 
-def read_background(rng: np.random.Generator, source: DavisSequence, job: VideoJob
-                    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the pictures (H, W, 3) uint8 and own masks (H, W) bool of the video before anything is pasted.
+def read_background(
+    rng: np.random.Generator, source: DavisSequence, job: VideoJob
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the pictures (H, W, 3) uint8 and own masks (H, W) bool of the video before anything is
+    pasted.
     """
     pictures, masks = [], []
     flip = rng.random() < 0.5
@@ -111,9 +126,11 @@ def read_background(rng: np.random.Generator, source: DavisSequence, job: VideoJ
     return pictures, masks
 
 
-def draw_sources(rng: np.random.Generator, sequences: list[DavisSequence], index: int, count: int
-                 ) -> list[DavisSequence]:
-    """Return the background sequence, each in turn, and up to `count` different others, rare classes raised.
+def draw_sources(
+    rng: np.random.Generator, sequences: list[DavisSequence], index: int, count: int
+) -> list[DavisSequence]:
+    """Return the background sequence, each in turn, and up to `count` different others, rare
+    classes raised.
     """
     background = sequences[index % len(sequences)]
     others = [s for s in sequences if s is not background]
@@ -128,8 +145,9 @@ def draw_sources(rng: np.random.Generator, sequences: list[DavisSequence], index
     return [background, *chosen]
 
 
-def make_video(sequences: dict[str, list[DavisSequence]], class_names: list[str], root: Path, job: VideoJob
-               ) -> VideoRecord:
+def make_video(
+    sequences: dict[str, list[DavisSequence]], class_names: list[str], root: Path, job: VideoJob
+) -> VideoRecord:
     """Compose one video and write it under root/split."""
     rng = np.random.default_rng([job.seed, list(LISTS).index(job.split), job.index])
     motions = MOTIONS[job.index % len(MOTIONS)]
@@ -138,12 +156,18 @@ def make_video(sequences: dict[str, list[DavisSequence]], class_names: list[str]
     size = (own[0].shape[1], own[0].shape[0])
     box = box_of(own[job.length // 2])
     meet = np.array(size) / 2 if box is None else center_of(box)
-    tracks = [cut_track(rng, source, motion, meet, job, size)
-              for source, motion in zip(sources, motions[:len(sources)], strict=True)]
+    tracks = [
+        cut_track(rng, source, motion, meet, job, size)
+        for source, motion in zip(sources, motions[: len(sources)], strict=True)
+    ]
     behind = int(rng.integers(len(tracks) + 1))
-    frames = [paste(picture, mask, [track[i] for track in tracks], behind)
-              for i, (picture, mask) in enumerate(zip(pictures, own, strict=True))]
-    categories = {n: class_names.index(s.class_name) + 1 for n, s in enumerate([background, *sources], 1)}
+    frames = [
+        paste(picture, mask, [track[i] for track in tracks], behind)
+        for i, (picture, mask) in enumerate(zip(pictures, own, strict=True))
+    ]
+    categories = {
+        n: class_names.index(s.class_name) + 1 for n, s in enumerate([background, *sources], 1)
+    }
     label_maps, categories = keep_visible([labels for _, labels in frames], categories)
     name = '_'.join([f'{job.index:04d}', background.name, *(source.name for source in sources)])
     writer = VideoWriter(root / job.split, name, categories)
@@ -155,23 +179,45 @@ def make_video(sequences: dict[str, list[DavisSequence]], class_names: list[str]
 def parse_args() -> argparse.Namespace:
     keep_lines = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
-    parser.add_argument('davis_root', type=Path, help='folder with JPEGImages, Annotations and ImageSets')
+    parser.add_argument(
+        'davis_root', type=Path, help='folder with JPEGImages, Annotations and ImageSets'
+    )
     parser.add_argument('out', type=Path, help='folder to write to')
-    parser.add_argument('--seed', type=int, required=True, help='the same seed makes the same files')
+    parser.add_argument(
+        '--seed', type=int, required=True, help='the same seed makes the same files'
+    )
     parser.add_argument('--train-videos', type=int, default=80)
     parser.add_argument('--val-videos', type=int, default=24)
     parser.add_argument('--frames', type=int, default=12, help='frames per video')
     parser.add_argument('--step', type=int, default=4, help='take every n-th frame of a sequence')
-    parser.add_argument('--train-step', type=int, help='for the train list, if it has another frame rate')
-    parser.add_argument('--size', type=int, nargs=2, default=(640, 360), metavar=('LONG', 'SHORT'),
-                        help='the edges of a video are at most this long, in pixels')
-    parser.add_argument('--classes', type=Path,
-                        help='JSON file {sequence: class}; goes before the built-in names of DAVIS 2016')
+    parser.add_argument(
+        '--train-step', type=int, help='for the train list, if it has another frame rate'
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        default=(640, 360),
+        metavar=('LONG', 'SHORT'),
+        help='the edges of a video are at most this long, in pixels',
+    )
+    parser.add_argument(
+        '--classes',
+        type=Path,
+        help='JSON file {sequence: class}; goes before the built-in names of DAVIS 2016',
+    )
     parser.add_argument('--processes', type=int, default=multiprocessing.cpu_count())
     parser.add_argument('--overwrite', action='store_true', help='replace OUT/train and OUT/valid')
     args = parser.parse_args()
     args.train_step = args.step if args.train_step is None else args.train_step
-    counts = (args.train_videos, args.val_videos, args.frames, args.step, args.train_step, args.processes)
+    counts = (
+        args.train_videos,
+        args.val_videos,
+        args.frames,
+        args.step,
+        args.train_step,
+        args.processes,
+    )
     if args.seed < 0 or min(counts) < 1 or min(args.size) < 32:
         parser.error('the least is 0 for the seed, 32 for the size, 1 for all other numbers')
     return args
@@ -180,14 +226,23 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     plan = {'train': (args.train_videos, args.train_step), 'valid': (args.val_videos, args.step)}
-    jobs = [VideoJob(split, args.seed, index, args.frames, step, tuple(args.size))
-            for split, (count, step) in plan.items() for index in range(count)]
+    jobs = [
+        VideoJob(split, args.seed, index, args.frames, step, tuple(args.size))
+        for split, (count, step) in plan.items()
+        for index in range(count)
+    ]
     try:
         check_target(args.out, list(LISTS), args.overwrite)
         sequences = read_sequences(args.davis_root, args.classes)
         names = sorted({s.class_name for part in sequences.values() for s in part})
-        records = make_dataset(args.out, jobs, partial(make_video, sequences, names), names,
-                               f'mmvos composed videos, seed {args.seed}', args.processes)
+        records = make_dataset(
+            args.out,
+            jobs,
+            partial(make_video, sequences, names),
+            names,
+            f'mmvos composed videos, seed {args.seed}',
+            args.processes,
+        )
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     summarize(args.out, records)

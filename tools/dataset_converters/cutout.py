@@ -1,7 +1,9 @@
-"""Objects cut out of one picture and pasted into another without a rim of the old background or a hard edge.
+"""Objects cut out of one picture and pasted into another without a rim of the old background or a
+hard edge.
 
 Letters: H, W height and width in pixels.
 """
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +15,8 @@ SOFTNESS = 0.8  # standard deviation of a soft edge, pixels
 
 @dataclass(frozen=True)
 class Layer:
-    """One object in one frame: its colors times opacity (H, W, 3) and its opacity (H, W), float32 0..255 and
-    0..1."""
+    """One object in one frame: its colors times opacity (H, W, 3) and its opacity (H, W), float32
+    0..255 and 0..1."""
 
     color: np.ndarray
     alpha: np.ndarray
@@ -23,17 +25,21 @@ class Layer:
 def cut_out(picture: np.ndarray, mask: np.ndarray) -> Layer:
     """Cut an object out along its mask, without a rim of the old background.
 
-    The mask loses its outermost pixel, where object and background are mixed, and gets a soft edge; the
-    colors under the soft edge come from the inside of the object.
+    The mask loses its outermost pixel, where object and background are mixed, and gets a soft edge;
+    the colors under the soft edge come from the inside of the object.
 
     Args:
         picture: (H, W, 3) uint8.
         mask: (H, W) bool.
     """
-    inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    inside = cv2.erode(
+        mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE
+    )
     weight = inside.astype(np.float32)
-    near = cv2.GaussianBlur(picture * weight[..., None], (0, 0), 2) / np.maximum(
-        cv2.GaussianBlur(weight, (0, 0), 2), 1e-3)[..., None]
+    near = (
+        cv2.GaussianBlur(picture * weight[..., None], (0, 0), 2)
+        / np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-3)[..., None]
+    )
     color = np.where(inside[..., None] > 0, picture, near).astype(np.float32)
     alpha = cv2.GaussianBlur(weight, (0, 0), SOFTNESS)
     return Layer(color * alpha[..., None], alpha)
@@ -45,13 +51,16 @@ def place(layer: Layer, matrix: np.ndarray, size: tuple[int, int]) -> Layer:
     color, alpha = layer.color, layer.alpha
     if scale < 0.7:
         sigma = 0.35 / scale
-        color, alpha = cv2.GaussianBlur(color, (0, 0), sigma), cv2.GaussianBlur(alpha, (0, 0), sigma)
+        color, alpha = (
+            cv2.GaussianBlur(color, (0, 0), sigma),
+            cv2.GaussianBlur(alpha, (0, 0), sigma),
+        )
     return Layer(cv2.warpAffine(color, matrix, size), cv2.warpAffine(alpha, matrix, size))
 
 
 def box_of(mask: np.ndarray) -> np.ndarray | None:
-    """Return the box (x0, y0, x1, y1) around a mask (H, W), whole pixels, ends exclusive; None where it is
-    empty."""
+    """Return the box (x0, y0, x1, y1) around a mask (H, W), whole pixels, ends exclusive; None
+    where it is empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) if rows.size else None
 
@@ -61,8 +70,9 @@ def center_of(box: np.ndarray) -> np.ndarray:
     return (box[:2] + box[2:] - 1) / 2
 
 
-def paste(picture: np.ndarray, own: np.ndarray, layers: Sequence[Layer | None], behind: int
-          ) -> tuple[np.ndarray, np.ndarray]:
+def paste(
+    picture: np.ndarray, own: np.ndarray, layers: Sequence[Layer | None], behind: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Paste layers into a frame that has an object of its own.
 
     Args:

@@ -1,8 +1,11 @@
-"""Shapes of a track in a "CVAT for video 1.1" file, and the masks that they stand for in every frame.
+"""Shapes of a track in a "CVAT for video 1.1" file, and the masks that they stand for in every
+frame.
 
-A box is given by xtl, ytl, xbr, ybr and a rotation in degrees, an ellipse by cx, cy, rx, ry and a rotation, a polygon by
-"x,y;x,y;...", a mask by its bounding box and the run lengths of its rows in it, beginning with zeros.
+A box is given by xtl, ytl, xbr, ybr and a rotation in degrees, an ellipse by cx, cy, rx, ry and a
+rotation, a polygon by "x,y;x,y;...", a mask by its bounding box and the run lengths of its rows in
+it, beginning with zeros.
 """
+
 from __future__ import annotations
 
 import math
@@ -16,14 +19,18 @@ from outlines import ellipse, rectangle
 from tracked_videos import ConversionError, check_mask, encoded
 
 AREAS = ('box', 'polygon', 'mask', 'ellipse')
-_NUMBERS = {'box': ('xtl', 'ytl', 'xbr', 'ybr'), 'ellipse': ('cx', 'cy', 'rx', 'ry'), 'mask': ('left', 'top', 'width', 'height')}
+_NUMBERS = {
+    'box': ('xtl', 'ytl', 'xbr', 'ybr'),
+    'ellipse': ('cx', 'cy', 'rx', 'ry'),
+    'mask': ('left', 'top', 'width', 'height'),
+}
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class CvatShape:
-    """One shape: ``numbers`` are those of a box or an ellipse with its rotation, ``mask`` that of a polygon or a mask;
-    ``outside``: the object is not there from this frame on."""
+    """One shape: ``numbers`` are those of a box or an ellipse with its rotation, ``mask`` that of a
+    polygon or a mask; ``outside``: the object is not there from this frame on."""
 
     kind: str
     outside: bool
@@ -46,7 +53,9 @@ def read_shape(element: Element, size: Size, where: str) -> CvatShape:
         check_mask([_outline(shape)], *size, where)
         return shape
     if kind == 'polygon':
-        points = [point.split(',') for point in (element.get('points') or '').split(';') if point.strip()]
+        points = [
+            point.split(',') for point in (element.get('points') or '').split(';') if point.strip()
+        ]
         if any(len(point) != 2 for point in points):
             raise ConversionError(f'{where}: its points are not "x,y;x,y;...".')
         mask: Any = [[_number(value, 'points', where) for point in points for value in point]]
@@ -56,7 +65,9 @@ def read_shape(element: Element, size: Size, where: str) -> CvatShape:
     return CvatShape(kind, outside, mask=mask)
 
 
-def masks_of_track(shapes: Mapping[int, CvatShape], length: int, size: Size, where: str) -> dict[int, Any]:
+def masks_of_track(
+    shapes: Mapping[int, CvatShape], length: int, size: Size, where: str
+) -> dict[int, Any]:
     """Frame -> mask (run lengths or polygons) of the frames that show the object.
 
     Args:
@@ -73,9 +84,12 @@ def masks_of_track(shapes: Mapping[int, CvatShape], length: int, size: Size, whe
                 other = after if after is not None and after.kind == shape.kind else shape
                 masks[t] = [_outline(_between(shape, other, (t - start) / (end - start)))]
             elif shape.kind == 'polygon' and t > start and after is not None and not after.outside:
-                raise ConversionError(f'{where}: its polygon is missing in frame {t} of the task, between two others; export it '
-                                      f'from '
-                                      'CVAT again, which writes every frame.')
+                raise ConversionError(
+                    f'{where}: its polygon is missing in frame {t} of the task, between two '
+                    f'others; export it '
+                    f'from '
+                    'CVAT again, which writes every frame.'
+                )
             else:
                 masks[t] = shape.mask
     return masks
@@ -83,7 +97,11 @@ def masks_of_track(shapes: Mapping[int, CvatShape], length: int, size: Size, whe
 
 def _between(one: CvatShape, two: CvatShape, part: float) -> CvatShape:
     """A box or ellipse on the straight way from one to two."""
-    return CvatShape(one.kind, False, tuple(a + (b - a) * part for a, b in zip(one.numbers, two.numbers, strict=True)))
+    return CvatShape(
+        one.kind,
+        False,
+        tuple(a + (b - a) * part for a, b in zip(one.numbers, two.numbers, strict=True)),
+    )
 
 
 def _outline(shape: CvatShape) -> list[float]:
@@ -91,18 +109,35 @@ def _outline(shape: CvatShape) -> list[float]:
 
 
 def _mask(element: Element, size: Size, where: str) -> dict[str, Any]:
-    left, top, width, height = (round(_number(element.get(key), key, where)) for key in _NUMBERS['mask'])
-    if left < 0 or top < 0 or width < 1 or height < 1 or left + width > size[1] or top + height > size[0]:
-        raise ConversionError(f'{where}: its mask of {height} x {width} (height x width) at ({left}, {top}) lies outside of the '
-                              f'frame.')
+    left, top, width, height = (
+        round(_number(element.get(key), key, where)) for key in _NUMBERS['mask']
+    )
+    if (
+        left < 0
+        or top < 0
+        or width < 1
+        or height < 1
+        or left + width > size[1]
+        or top + height > size[0]
+    ):
+        raise ConversionError(
+            f'{where}: its mask of {height} x {width} (height x width) at ({left}, {top}) lies '
+            f'outside of the '
+            f'frame.'
+        )
     try:
         runs = np.array([int(run) for run in (element.get('rle') or '').split(',')])
     except (ValueError, OverflowError):
         runs = np.array([-1])
     if (runs < 0).any() or runs.sum() != width * height:
-        raise ConversionError(f'{where}: its rle is no list of run lengths that cover the {height} x {width} pixels of the mask.')
+        raise ConversionError(
+            f'{where}: its rle is no list of run lengths that cover the {height} x {width} pixels '
+            f'of the mask.'
+        )
     mask = np.zeros(size, bool)
-    mask[top:top + height, left:left + width] = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
+    mask[top : top + height, left : left + width] = np.repeat(
+        np.arange(len(runs)) % 2 == 1, runs
+    ).reshape(height, width)
     return encoded(mask)
 
 

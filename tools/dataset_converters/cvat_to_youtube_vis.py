@@ -1,14 +1,18 @@
 """Videos annotated in CVAT ("CVAT for video 1.1") to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/cvat_to_youtube_vis.py VIDEO.xml [VIDEO2.xml ...] OUT.json [--frames FOLDER] [--classes a,b]
+    python tools/dataset_converters/cvat_to_youtube_vis.py VIDEO.xml [VIDEO2.xml ...] OUT.json
+    [--frames FOLDER] [--classes a,b]
 
-One XML file is one video, named after it (``annotations.xml``: after its folder). The objects are its tracks; boxes, turned
-boxes, polygons and ellipses become polygons, masks run lengths, bit by bit. As CVAT shows it: a box is interpolated between its
-keyframes, a mask stays until the next one, and ``outside`` hides an object until its next shape. (CVAT writes every frame of a
-polygon; one with gaps is refused.) ``occluded``, attributes and the order of layers have no place in YouTube-VIS; masks may
-overlap there. Polylines, points, cuboids and skeletons have no area and are left out with a note. The frames are the images in
-FOLDER/VIDEO, or else are taken to be called VIDEO/frame_000000.PNG and so on, as CVAT exports them.
+One XML file is one video, named after it (``annotations.xml``: after its folder). The objects are
+its tracks; boxes, turned boxes, polygons and ellipses become polygons, masks run lengths, bit by
+bit. As CVAT shows it: a box is interpolated between its keyframes, a mask stays until the next one,
+and ``outside`` hides an object until its next shape. (CVAT writes every frame of a polygon; one
+with gaps is refused.) ``occluded``, attributes and the order of layers have no place in
+YouTube-VIS; masks may overlap there. Polylines, points, cuboids and skeletons have no area and are
+left out with a note. The frames are the images in FOLDER/VIDEO, or else are taken to be called
+VIDEO/frame_000000.PNG and so on, as CVAT exports them.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -36,11 +40,21 @@ from youtube_vis_file import write_videos
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Videos annotated in CVAT to a YouTube-VIS annotation file.')
+    parser = argparse.ArgumentParser(
+        description='Videos annotated in CVAT to a YouTube-VIS annotation file.'
+    )
     parser.add_argument('xml', type=Path, nargs='+', help='exports as "CVAT for video 1.1"')
     parser.add_argument('out', type=Path, help='the JSON file to write')
-    parser.add_argument('--frames', type=Path, help='folder with a folder of frames per video; they are counted and checked')
-    parser.add_argument('--classes', metavar='A,B', help='order of the classes (default: that of the labels in CVAT)')
+    parser.add_argument(
+        '--frames',
+        type=Path,
+        help='folder with a folder of frames per video; they are counted and checked',
+    )
+    parser.add_argument(
+        '--classes',
+        metavar='A,B',
+        help='order of the classes (default: that of the labels in CVAT)',
+    )
     return parser.parse_args()
 
 
@@ -52,7 +66,9 @@ def parse_xml(path: Path) -> Element:
     """
     text = path.read_bytes()
     if b'<!DOCTYPE' in text or b'<!ENTITY' in text or text[:2] in (b'\xff\xfe', b'\xfe\xff'):
-        raise ConversionError(f'{path} declares a DOCTYPE or is no UTF-8, which CVAT does not write; it is not read.')
+        raise ConversionError(
+            f'{path} declares a DOCTYPE or is no UTF-8, which CVAT does not write; it is not read.'
+        )
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
@@ -68,17 +84,37 @@ def read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedVi
     root = parse_xml(path)
     name = path.parent.resolve().name if path.stem == 'annotations' else path.stem
     if root.tag != 'annotations' or root.find('image') is not None or root.find('meta') is None:
-        raise ConversionError(f'{path} is no "CVAT for video 1.1" file; choose this format in CVAT.')
-    tasks = root.findall('./meta/task') + root.findall('./meta/job') + root.findall('./meta/project')
+        raise ConversionError(
+            f'{path} is no "CVAT for video 1.1" file; choose this format in CVAT.'
+        )
+    tasks = (
+        root.findall('./meta/task') + root.findall('./meta/job') + root.findall('./meta/project')
+    )
     if len(tasks) != 1 or tasks[0].tag == 'project':
-        raise ConversionError(f'{path} holds a project or several tasks; export each task (or job) on its own.')
+        raise ConversionError(
+            f'{path} holds a project or several tasks; export each task (or job) on its own.'
+        )
     task = tasks[0]
-    height, width = (_number(task.findtext(f'original_size/{side}') or root.findtext(f'./meta/original_size/{side}'), side, path)
-                     for side in ('height', 'width'))
+    height, width = (
+        _number(
+            task.findtext(f'original_size/{side}') or root.findtext(f'./meta/original_size/{side}'),
+            side,
+            path,
+        )
+        for side in ('height', 'width')
+    )
     check_size(height, width, str(path))
     numbers = _frame_numbers(task, path)
-    labels = [element.findtext('name') or '' for element in task.iter('label') if element.findtext('parent') is None]
-    objects = [item for track in root.findall('track') if (item := _object(track, labels, numbers, (height, width), path, notes))]
+    labels = [
+        element.findtext('name') or ''
+        for element in task.iter('label')
+        if element.findtext('parent') is None
+    ]
+    objects = [
+        item
+        for track in root.findall('track')
+        if (item := _object(track, labels, numbers, (height, width), path, notes))
+    ]
     for number, count in Counter(item.id for item in objects).items():
         if count > 1:
             raise ConversionError(f'{path}: track {number} stands {count} times.')
@@ -87,7 +123,9 @@ def read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedVi
     else:
         files = [f'{name}/{image.name}' for image in list_images(frames / name)]
         if len(files) != len(numbers):
-            raise ConversionError(f'{path} has {len(numbers)} frames, but {frames / name} holds {len(files)} images.')
+            raise ConversionError(
+                f'{path} has {len(numbers)} frames, but {frames / name} holds {len(files)} images.'
+            )
     return TrackedVideo(files, height, width, objects), labels
 
 
@@ -100,30 +138,46 @@ def _frame_numbers(task: Element, path: Path) -> list[int]:
             step = _number(part[5:], 'frame_filter', path)
     start = _number(task.findtext('start_frame') or '0', 'start_frame', path)
     if not 0 < size <= 10_000_000 or step < 1:
-        raise ConversionError(f'{path}: its size is {size} and its frame step {step}; both must be above 0.')
+        raise ConversionError(
+            f'{path}: its size is {size} and its frame step {step}; both must be above 0.'
+        )
     return list(range(start, start + size * step, step))
 
 
-def _object(track: Element, labels: list[str], numbers: list[int], size: tuple[int, int], path: Path,
-            notes: Notes) -> TrackedObject | None:
+def _object(
+    track: Element,
+    labels: list[str],
+    numbers: list[int],
+    size: tuple[int, int],
+    path: Path,
+    notes: Notes,
+) -> TrackedObject | None:
     number = _number(track.get('id'), 'id of a track', path)
     where = f'{path}: track {number}'
     label = track.get('label')
     if not label or label not in labels:
-        raise ConversionError(f'{where} has the label "{label}", which is none of the task\'s ({", ".join(labels)}).')
+        raise ConversionError(
+            f'{where} has the label "{label}", which is none of the task\'s ({", ".join(labels)}).'
+        )
     position = {frame: t for t, frame in enumerate(numbers)}
     shapes: dict[int, CvatShape] = {}
     for element in track:
         if element.tag not in AREAS:
             if element.tag != 'attribute':
-                notes.add('tracks of lines, points, cuboids or skeletons have no area and are left out', where)
+                notes.add(
+                    'tracks of lines, points, cuboids or skeletons have no area and are left out',
+                    where,
+                )
                 return None
             continue
         frame = _number(element.get('frame'), 'frame', path)
         if frame not in position:
-            raise ConversionError(f'{where} has a shape in frame {frame}, but the task has {len(numbers)} frames, {numbers[0]} '
-                                  f'to '
-                                  f'{numbers[-1]} in steps of {numbers[1] - numbers[0] if len(numbers) > 1 else 1}.')
+            raise ConversionError(
+                f'{where} has a shape in frame {frame}, but the task has {len(numbers)} frames, '
+                f'{numbers[0]} '
+                f'to '
+                f'{numbers[-1]} in steps of {numbers[1] - numbers[0] if len(numbers) > 1 else 1}.'
+            )
         if position[frame] in shapes:
             raise ConversionError(f'{where} has two shapes in frame {frame}.')
         shapes[position[frame]] = read_shape(element, size, f'{where}, frame {frame}')
@@ -147,14 +201,20 @@ def main() -> None:
         for path in tqdm(arguments.xml, 'reading', delay=2, leave=False):
             video, own = read_video(path, arguments.frames, notes)
             if video.folder in [other.folder for other in videos]:
-                raise ConversionError(f'{path}: two videos are called {video.folder}; rename the file.')
+                raise ConversionError(
+                    f'{path}: two videos are called {video.folder}; rename the file.'
+                )
             videos.append(video)
             labels += own
         if arguments.frames:
             check_frames(videos, arguments.frames)
         used = [item.category for video in videos for item in video.objects]
-        classes = choose_classes(arguments.classes, labels if arguments.classes is None else used, str(arguments.xml[0]))
-        write_videos(arguments.out, videos, number_categories(classes), 'converted from CVAT', notes)
+        classes = choose_classes(
+            arguments.classes, labels if arguments.classes is None else used, str(arguments.xml[0])
+        )
+        write_videos(
+            arguments.out, videos, number_categories(classes), 'converted from CVAT', notes
+        )
     notes.show()
 
 

@@ -1,9 +1,10 @@
 """Sequences of a DAVIS-layout folder, each with the name of the class its object belongs to.
 
-Layout: `JPEGImages/480p/SEQ/*.jpg`, `Annotations/480p/SEQ/*.png` with the same stems (any pixel > 0 is the
-object), `ImageSets/2016/{train,val}.txt` with one sequence per line (or one frame path per line, as in the
-original lists).
+Layout: `JPEGImages/480p/SEQ/*.jpg`, `Annotations/480p/SEQ/*.png` with the same stems (any pixel > 0
+is the object), `ImageSets/2016/{train,val}.txt` with one sequence per line (or one frame path per
+line, as in the original lists).
 """
+
 import json
 import sys
 from collections.abc import Mapping
@@ -13,21 +14,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-# Coarse on purpose: each class of the val list must occur in the train list, which has no dog, camel, goat or
-# soapbox. In val are animal (camel, dog, goat, libby), bird (blackswan), vehicle (car-shadow) and rider:
-# people with what carries them (scooter-black, soapbox); person and ball are in train only.
+# Coarse on purpose: each class of the val list must occur in the train list, which has no dog,
+# camel, goat or soapbox. In val are animal (camel, dog, goat, libby), bird (blackswan), vehicle
+# (car-shadow) and rider: people with what carries them (scooter-black, soapbox); person and ball
+# are in train only.
 _MEMBERS = {
     'animal': 'bear camel cows dog dog-agility elephant goat libby rhino',
     'ball': 'soccerball',
     'bird': 'blackswan flamingo mallard-fly mallard-water',
-    'person': 'breakdance breakdance-flare dance-jump dance-twirl hike hockey kite-walk lucia parkour '
-              'rollerblade stroller swing tennis',
-    'rider': 'bmx-bumps bmx-trees horsejump-high horsejump-low kite-surf motocross-bumps motocross-jump '
-             'motorbike paragliding paragliding-launch scooter-black scooter-gray soapbox surf',
-    'vehicle': 'boat bus car-roundabout car-shadow car-turn drift-chicane drift-straight drift-turn train',
+    'person': 'breakdance breakdance-flare dance-jump dance-twirl hike hockey kite-walk lucia '
+    'parkour '
+    'rollerblade stroller swing tennis',
+    'rider': 'bmx-bumps bmx-trees horsejump-high horsejump-low kite-surf motocross-bumps '
+    'motocross-jump '
+    'motorbike paragliding paragliding-launch scooter-black scooter-gray soapbox surf',
+    'vehicle': 'boat bus car-roundabout car-shadow car-turn drift-chicane drift-straight '
+    'drift-turn train',
 }
 LISTS = {'train': 'train', 'valid': 'val'}  # our split -> DAVIS list
-DAVIS_2016_CLASSES = {sequence: name for name, members in _MEMBERS.items() for sequence in members.split()}
+DAVIS_2016_CLASSES = {
+    sequence: name for name, members in _MEMBERS.items() for sequence in members.split()
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,8 @@ class DavisSequence:
         return picture
 
     def mask(self, index: int) -> np.ndarray:
-        """Return the object of frame `index` as (H, W) bool; the size is checked against the picture by
-        `frame`."""
+        """Return the object of frame `index` as (H, W) bool; the size is checked against the
+        picture by `frame`."""
         labels = cv2.imread(str(self.masks[index]), cv2.IMREAD_UNCHANGED)
         if labels is None:
             raise ValueError(f'sequence {self.name}: {self.masks[index]} is no readable mask')
@@ -62,9 +69,11 @@ class DavisSequence:
         """
         picture, mask = self.image(index), self.mask(index)
         if picture.shape[:2] != mask.shape:
-            raise ValueError(f'sequence {self.name}, frame {self.images[index].stem}: the mask is '
-                             f'{mask.shape}, the picture {picture.shape[:2]} (height, width); '
-                             'they must be of one size')
+            raise ValueError(
+                f'sequence {self.name}, frame {self.images[index].stem}: the mask is '
+                f'{mask.shape}, the picture {picture.shape[:2]} (height, width); '
+                'they must be of one size'
+            )
         return picture, mask
 
 
@@ -81,7 +90,9 @@ def read_list(root: Path, split: str) -> list[str]:
     entries = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
     if not entries:
         raise ValueError(f'{path} names no sequence')
-    return list(dict.fromkeys(Path(entry).parent.name if '/' in entry else entry for entry in entries))
+    return list(
+        dict.fromkeys(Path(entry).parent.name if '/' in entry else entry for entry in entries)
+    )
 
 
 def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSequence:
@@ -97,8 +108,10 @@ def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSeq
         ValueError: the sequence has no class, no frame, or no object in any frame.
     """
     if name not in classes:
-        raise ValueError(f'sequence {name} has no class; give one with --classes FILE.json, which holds '
-                         f'{{"{name}": "..."}}')
+        raise ValueError(
+            f'sequence {name} has no class; give one with --classes FILE.json, which holds '
+            f'{{"{name}": "..."}}'
+        )
     image_dir, mask_dir = (root / kind / '480p' / name for kind in ('JPEGImages', 'Annotations'))
     for folder in (image_dir, mask_dir):
         if not folder.is_dir():
@@ -112,7 +125,9 @@ def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSeq
         raise FileNotFoundError(f'sequence {name}: mask {missing[0]} is missing')
     sequence = DavisSequence(name, classes[name], images, masks)
     if not any(sequence.mask(index).any() for index in range(len(masks))):
-        raise ValueError(f'sequence {name}: no mask in {mask_dir} shows an object; take it off the list')
+        raise ValueError(
+            f'sequence {name}: no mask in {mask_dir} shows an object; take it off the list'
+        )
     return sequence
 
 
@@ -124,23 +139,33 @@ def read_sequences(root: Path, classes_file: Path | None) -> dict[str, list[Davi
         classes_file: JSON file {sequence: class}, goes before the built-in names.
 
     Raises:
-        FileNotFoundError, ValueError: see `read_list` and `find_sequence`; also a sequence in both lists, a
-            list with less than two.
+        FileNotFoundError, ValueError: see `read_list` and `find_sequence`; also a sequence in both
+            lists, a list with less than two.
     """
     classes = DAVIS_2016_CLASSES | (_read_classes(classes_file) if classes_file else {})
     names = {split: read_list(root, davis_list) for split, davis_list in LISTS.items()}
     both = set(names['train']) & set(names['valid'])
     if both:
-        raise ValueError(f'sequence {min(both)} is in both lists of {root}/ImageSets/2016; take it off one')
+        raise ValueError(
+            f'sequence {min(both)} is in both lists of {root}/ImageSets/2016; take it off one'
+        )
     for split, listed in names.items():
         if len(listed) < 2:
-            raise ValueError(f'{root}/ImageSets/2016/{LISTS[split]}.txt must name at least two sequences')
-    found = {split: [find_sequence(root, name, classes) for name in listed]
-             for split, listed in names.items()}
+            raise ValueError(
+                f'{root}/ImageSets/2016/{LISTS[split]}.txt must name at least two sequences'
+            )
+    found = {
+        split: [find_sequence(root, name, classes) for name in listed]
+        for split, listed in names.items()
+    }
     unseen = {s.class_name for s in found['valid']} - {s.class_name for s in found['train']}
     if unseen:
-        print(f'warning: no train sequence of class {", ".join(sorted(unseen))}, so its validation AP says '
-              'nothing', file=sys.stderr)
+        print(
+            f'warning: no train sequence of class {", ".join(sorted(unseen))}, so its validation '
+            f'AP says '
+            'nothing',
+            file=sys.stderr,
+        )
     return found
 
 

@@ -1,10 +1,11 @@
-"""DAVIS label PNGs to a YouTube-VIS annotation file: python tools/dataset_converters/davis_to_youtube_vis.py
-DAVIS OUT.json
+"""DAVIS label PNGs to a YouTube-VIS annotation file: python
+tools/dataset_converters/davis_to_youtube_vis.py DAVIS OUT.json
 
-Nothing is lost: `youtube_vis_to_davis.py` writes the same pixel values again. The id of an object is kept as
-`object_id` in its annotation, void pixels (255) as `void` in the video. Pictures stay where they are: their
-root is DAVIS/JPEGImages/480p.
+Nothing is lost: `youtube_vis_to_davis.py` writes the same pixel values again. The id of an object
+is kept as `object_id` in its annotation, void pixels (255) as `void` in the video. Pictures stay
+where they are: their root is DAVIS/JPEGImages/480p.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.datasets.youtube_vis_writer import uncompressed_rle
 from mmvos.evaluation import EvaluationInputError
@@ -29,31 +31,42 @@ _NO_CLASS = 'object'
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='DAVIS label PNGs to a YouTube-VIS annotation file.')
-    parser.add_argument('davis',
-                        type=Path,
-                        help='the root of DAVIS, or a folder with label PNGs per sequence')
+    parser = argparse.ArgumentParser(
+        description='DAVIS label PNGs to a YouTube-VIS annotation file.'
+    )
+    parser.add_argument(
+        'davis', type=Path, help='the root of DAVIS, or a folder with label PNGs per sequence'
+    )
     parser.add_argument('out', type=Path, help='the JSON file')
-    parser.add_argument('--year',
-                        type=int,
-                        choices=(2016, 2017),
-                        default=2017,
-                        help='2016: 255 is the object, not void')
-    parser.add_argument('--split',
-                        default='val',
-                        help='name in ImageSets/, or a file with a sequence per line (default val)')
-    parser.add_argument('--resolution', default='480p', help='folder in Annotations/ (default 480p)')
+    parser.add_argument(
+        '--year',
+        type=int,
+        choices=(2016, 2017),
+        default=2017,
+        help='2016: 255 is the object, not void',
+    )
+    parser.add_argument(
+        '--split',
+        default='val',
+        help='name in ImageSets/, or a file with a sequence per line (default val)',
+    )
+    parser.add_argument(
+        '--resolution', default='480p', help='folder in Annotations/ (default 480p)'
+    )
     parser.add_argument(
         '--classes',
         type=Path,
         metavar='JSON',
-        help='{sequence: class} or {sequence: {object id: class}}; without it all are "object"')
+        help='{sequence: class} or {sequence: {object id: class}}; without it all are "object"',
+    )
     return parser.parse_args()
 
 
-def convert_sequence(name: str, folder: Path,
-                     objects_of_255: bool) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
-    """One sequence: its video entry without id, and per object id an annotation without ids and class.
+def convert_sequence(
+    name: str, folder: Path, objects_of_255: bool
+) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
+    """One sequence: its video entry without id, and per object id an annotation without ids and
+    class.
 
     Args:
         objects_of_255: the value 255 is an object (DAVIS-2016) and not void.
@@ -71,13 +84,16 @@ def convert_sequence(name: str, folder: Path,
                 void[frame] = uncompressed_rle(mask)
             elif value:
                 entry = objects.setdefault(
-                    value, {
+                    value,
+                    {
                         'iscrowd': 0,
-                        **size, 'object_id': value,
+                        **size,
+                        'object_id': value,
                         'segmentations': list(empty),
                         'bboxes': list(empty),
-                        'areas': list(empty)
-                    })
+                        'areas': list(empty),
+                    },
+                )
                 rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
                 box = columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1
                 entry['segmentations'][frame] = uncompressed_rle(mask)
@@ -93,7 +109,8 @@ def class_of(classes: Any, sequence: str, number: int) -> str:
     name = entry.get(str(number)) if isinstance(entry, Mapping) else entry
     if not isinstance(name, str):
         raise EvaluationInputError(
-            f'The class file gives no class for object {number} of sequence {sequence}; add it.')
+            f'The class file gives no class for object {number} of sequence {sequence}; add it.'
+        )
     return name
 
 
@@ -102,7 +119,9 @@ def convert(folders: Mapping[str, Path], classes: Any, objects_of_255: bool) -> 
     videos: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     names: list[str] = []
-    for video_id, (name, folder) in enumerate(tqdm(folders.items(), 'converting', delay=2, leave=False), 1):
+    for video_id, (name, folder) in enumerate(
+        tqdm(folders.items(), 'converting', delay=2, leave=False), 1
+    ):
         video, objects = convert_sequence(name, folder, objects_of_255)
         videos.append({'id': video_id, **video})
         for number, entry in objects.items():
@@ -111,9 +130,16 @@ def convert(folders: Mapping[str, Path], classes: Any, objects_of_255: bool) -> 
     ids = {name: number for number, name in enumerate(sorted(set(names)), 1)}
     for annotation, name in zip(annotations, names, strict=True):
         annotation['category_id'] = ids[name]
-    categories = [{'id': number, 'name': name, 'supercategory': 'object'} for name, number in ids.items()]
-    return {'info': {'description': 'converted from DAVIS label images'}, 'licenses': [], 'videos': videos,
-            'categories': categories, 'annotations': annotations}
+    categories = [
+        {'id': number, 'name': name, 'supercategory': 'object'} for name, number in ids.items()
+    ]
+    return {
+        'info': {'description': 'converted from DAVIS label images'},
+        'licenses': [],
+        'videos': videos,
+        'categories': categories,
+        'annotations': annotations,
+    }
 
 
 def main() -> None:

@@ -1,14 +1,17 @@
 """Folders of labelme files to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/labelme_to_youtube_vis.py FOLDER OUT.json [--classes A,B] [--track-by label]
+    python tools/dataset_converters/labelme_to_youtube_vis.py FOLDER OUT.json [--classes A,B]
+    [--track-by label]
         [--unlabeled empty]
 
-FOLDER holds one folder per video, or the frames of one video; each frame has a JSON of labelme beside it, ``label`` is the class
-and ``group_id`` the object's number in the video. Polygons stay polygons; rectangles, circles and turned rectangles become
-polygons, mask shapes run lengths, bit by bit; several shapes of one object in a frame are joined. Lines and points have no area
-and are left out with a note, and so are frames without a JSON (or, with ``--unlabeled empty``, they show no object). File names
-are relative to FOLDER (to its parent, for a single video).
+FOLDER holds one folder per video, or the frames of one video; each frame has a JSON of labelme
+beside it, ``label`` is the class and ``group_id`` the object's number in the video. Polygons stay
+polygons; rectangles, circles and turned rectangles become polygons, mask shapes run lengths, bit by
+bit; several shapes of one object in a frame are joined. Lines and points have no area and are left
+out with a note, and so are frames without a JSON (or, with ``--unlabeled empty``, they show no
+object). File names are relative to FOLDER (to its parent, for a single video).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -51,18 +54,37 @@ Size = tuple[int, int]
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Folders of labelme files to a YouTube-VIS annotation file.')
-    parser.add_argument('folder', type=Path, help='folder with one folder per video, or with the frames of one video')
+    parser = argparse.ArgumentParser(
+        description='Folders of labelme files to a YouTube-VIS annotation file.'
+    )
+    parser.add_argument(
+        'folder',
+        type=Path,
+        help='folder with one folder per video, or with the frames of one video',
+    )
     parser.add_argument('out', type=Path, help='the JSON file to write')
-    parser.add_argument('--classes', metavar='A,B', help='order of the classes (default: alphabetical)')
-    parser.add_argument('--track-by', choices=('group', 'label'), default='group',
-                        help='label: all shapes of a class are one object, where group_id is not used (default group)')
-    parser.add_argument('--unlabeled', choices=('skip', 'empty'), default='skip',
-                        help='frames without a JSON: leave them out (default), or say that they show no object')
+    parser.add_argument(
+        '--classes', metavar='A,B', help='order of the classes (default: alphabetical)'
+    )
+    parser.add_argument(
+        '--track-by',
+        choices=('group', 'label'),
+        default='group',
+        help='label: all shapes of a class are one object, where group_id is not used (default '
+        'group)',
+    )
+    parser.add_argument(
+        '--unlabeled',
+        choices=('skip', 'empty'),
+        default='skip',
+        help='frames without a JSON: leave them out (default), or say that they show no object',
+    )
     return parser.parse_args()
 
 
-def read_folder(folder: Path, track_by: str, unlabeled: str, notes: Notes) -> tuple[list[TrackedVideo], Path]:
+def read_folder(
+    folder: Path, track_by: str, unlabeled: str, notes: Notes
+) -> tuple[list[TrackedVideo], Path]:
     """The videos, and the folder that their file names are relative to.
 
     Raises:
@@ -71,12 +93,20 @@ def read_folder(folder: Path, track_by: str, unlabeled: str, notes: Notes) -> tu
     if not folder.is_dir():
         raise ConversionError(f'{folder} is no folder.')
     single = any(folder.glob('*.json'))
-    folders = [folder] if single else sorted(entry for entry in folder.iterdir() if entry.is_dir() and any(entry.glob('*.json')))
+    folders = (
+        [folder]
+        if single
+        else sorted(
+            entry for entry in folder.iterdir() if entry.is_dir() and any(entry.glob('*.json'))
+        )
+    )
     if not folders:
         raise ConversionError(f'{folder} holds no JSON, and no folder with one.')
     root = folder.resolve().parent if single else folder.resolve()
-    return [_video(entry.resolve(), root, track_by, unlabeled, notes)
-            for entry in tqdm(folders, 'reading', delay=2, leave=False)], root
+    return [
+        _video(entry.resolve(), root, track_by, unlabeled, notes)
+        for entry in tqdm(folders, 'reading', delay=2, leave=False)
+    ], root
 
 
 def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes) -> TrackedVideo:
@@ -87,9 +117,15 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
         if name.startswith('../'):
             raise ConversionError(f'{path}: its imagePath leads outside of {root}.')
         if name in labeled:
-            raise ConversionError(f'{path} and {labeled[name].name} are both about the image {name}.')
+            raise ConversionError(
+                f'{path} and {labeled[name].name} are both about the image {name}.'
+            )
         labeled[name] = path
-    others = {path.relative_to(root).as_posix() for path in folder.iterdir() if path.suffix.lower() in IMAGES} - labeled.keys()
+    others = {
+        path.relative_to(root).as_posix()
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGES
+    } - labeled.keys()
     for name in sorted(others) if unlabeled == 'skip' else ():
         notes.add('frames without a JSON are left out (--unlabeled empty takes them)', name)
     names = sorted(labeled.keys() | (others if unlabeled == 'empty' else set()), key=natural_order)
@@ -102,11 +138,17 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
             continue
         path = labeled[name]
         data = read_json(path)
-        own = (value_of(data, 'imageHeight', int, str(path)), value_of(data, 'imageWidth', int, str(path)))
+        own = (
+            value_of(data, 'imageHeight', int, str(path)),
+            value_of(data, 'imageWidth', int, str(path)),
+        )
         check_size(*own, str(path))
         if size not in (None, own):
-            raise ConversionError(f'{path} says {own[0]} x {own[1]}, but the first frame of the video is {size[0]} x {size[1]} '
-                                  '(height x width).')
+            raise ConversionError(
+                f'{path} says {own[0]} x {own[1]}, but the first frame of the video is {size[0]} x '
+                f'{size[1]} '
+                '(height x width).'
+            )
         size = own
         for place, shape in enumerate(value_of(data, 'shapes', list, str(path))):
             where = f'{path}: shape {place}'
@@ -114,23 +156,39 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
             if shape.get('shape_type', 'polygon') in _NO_AREA:
                 notes.add('lines and points have no area and are left out', where)
                 continue
-            number = numbers.setdefault(label, len(numbers) + 1) if track_by == 'label' else _group(shape, f'{where} ("{label}")')
+            number = (
+                numbers.setdefault(label, len(numbers) + 1)
+                if track_by == 'label'
+                else _group(shape, f'{where} ("{label}")')
+            )
             if label_of.setdefault(number, label) != label:
-                raise ConversionError(f'{where}: object {number} is "{label}" here and "{label_of[number]}" in an earlier '
-                                      f'frame; an '
-                                      'object has one class.')
+                raise ConversionError(
+                    f'{where}: object {number} is "{label}" here and "{label_of[number]}" in an '
+                    f'earlier '
+                    f'frame; an '
+                    'object has one class.'
+                )
             parts[number][t].append(_mask(shape, own, where))
     assert size is not None
-    objects = [TrackedObject(number, label_of[number], {t: joined(masks, *size) for t, masks in parts[number].items()})
-               for number in sorted(parts)]
+    objects = [
+        TrackedObject(
+            number,
+            label_of[number],
+            {t: joined(masks, *size) for t, masks in parts[number].items()},
+        )
+        for number in sorted(parts)
+    ]
     return TrackedVideo(names, *size, objects)
 
 
 def _group(shape: Mapping[str, Any], where: str) -> int:
     if shape.get('group_id') is None:
-        raise ConversionError(f'{where} has no group_id, so nobody knows which object it is; number the objects of the video, '
-                              f'or use '
-                              '--track-by label where each class has one.')
+        raise ConversionError(
+            f'{where} has no group_id, so nobody knows which object it is; number the objects of '
+            f'the video, '
+            f'or use '
+            '--track-by label where each class has one.'
+        )
     return int(value_of(shape, 'group_id', int, where))
 
 
@@ -139,13 +197,20 @@ def _mask(shape: Mapping[str, Any], size: Size, where: str) -> Any:
     points = _points(shape, where)
     if kind in ('rectangle', 'circle') and len(points) == 2:
         (x1, y1), (x2, y2) = points
-        mask: Any = [rectangle(x1, y1, x2, y2) if kind == 'rectangle' else ellipse(x1, y1, *(np.hypot(x2 - x1, y2 - y1),) * 2)]
+        mask: Any = [
+            rectangle(x1, y1, x2, y2)
+            if kind == 'rectangle'
+            else ellipse(x1, y1, *(np.hypot(x2 - x1, y2 - y1),) * 2)
+        ]
     elif kind in ('polygon', 'rectangle', 'oriented_rectangle'):
         mask = [[float(value) for point in points for value in point]]
     elif kind == 'mask' and points:
         mask = _drawn(value_of(shape, 'mask', str, where), points[0], size, where)
     else:
-        raise ConversionError(f'{where} is a {kind!r} of {len(points)} points; known are polygon, rectangle, circle and mask.')
+        raise ConversionError(
+            f'{where} is a {kind!r} of {len(points)} points; known are polygon, rectangle, circle '
+            f'and mask.'
+        )
     check_mask(mask, *size, where)
     return mask
 
@@ -170,9 +235,12 @@ def _drawn(text: str, corner: Sequence[float], size: Size, where: str) -> dict[s
     left, top = (round(value) for value in corner)
     bottom, right = top + part.shape[0], left + part.shape[1]
     if top < 0 or left < 0 or bottom > size[0] or right > size[1]:
-        raise ConversionError(f'{where}: its mask of {part.shape[0]} x {part.shape[1]} (height x width) at ({left}, {top}) lies '
-                              f'outside '
-                              'of the frame.')
+        raise ConversionError(
+            f'{where}: its mask of {part.shape[0]} x {part.shape[1]} (height x width) at ({left}, '
+            f'{top}) lies '
+            f'outside '
+            'of the frame.'
+        )
     mask = np.zeros(size, bool)
     mask[top:bottom, left:right] = part
     return encoded(mask)
@@ -189,7 +257,9 @@ def main() -> None:
         classes = choose_classes(arguments.classes, found, str(arguments.folder))
         if not classes:
             raise ConversionError(f'{arguments.folder} has no shape with an area.')
-        write_videos(arguments.out, videos, number_categories(classes), 'converted from labelme', notes)
+        write_videos(
+            arguments.out, videos, number_categories(classes), 'converted from labelme', notes
+        )
         print(f'file names are relative to {root}')
     notes.show()
 

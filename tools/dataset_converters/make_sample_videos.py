@@ -1,13 +1,15 @@
-"""Makes a small video instance segmentation data set from nothing but a seed, in the YouTube-VIS layout.
+"""Makes a small video instance segmentation data set from nothing but a seed, in the YouTube-VIS
+layout.
 
     python tools/dataset_converters/make_sample_videos.py OUT --seed 0
 
-writes OUT/train and OUT/valid: `instances.json` (native YouTube-VIS), `JPEGImages/`, and the same masks as
-DAVIS-style palette PNGs in `Annotations/`. Five classes (ball, crate, star, fish, ring), told apart by shape
-and texture and not by color, move over textured backgrounds before a moving camera; they deform, turn, change
-size, hide each other, leave and come back. A video depends only on the seed, its split and its number, so the
-files do not depend on the processes.
+writes OUT/train and OUT/valid: `instances.json` (native YouTube-VIS), `JPEGImages/`, and the same
+masks as DAVIS-style palette PNGs in `Annotations/`. Five classes (ball, crate, star, fish, ring),
+told apart by shape and texture and not by color, move over textured backgrounds before a moving
+camera; they deform, turn, change size, hide each other, leave and come back. A video depends only
+on the seed, its split and its number, so the files do not depend on the processes.
 """
+
 import argparse
 import multiprocessing
 import sys
@@ -37,23 +39,31 @@ class VideoJob:
 
 
 def draw_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """Return a (height, width, 3) float32 picture 0..255: two muted colors mixed by noise, a faint pattern,
-    some clutter."""
+    """Return a (height, width, 3) float32 picture 0..255: two muted colors mixed by noise, a faint
+    pattern, some clutter."""
     ground = value_noise(rng, height, width, (3, 7, 17, 40))[..., None]
-    tones = [hsv_color(rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85)) for _ in range(2)]
+    tones = [
+        hsv_color(rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85)) for _ in range(2)
+    ]
     picture = ground * tones[0] + (1 - ground) * tones[1]
     y, x = np.mgrid[:height, :width].astype(np.float32) / height
     angle = rng.uniform(0, np.pi)
     along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
     rate = rng.uniform(20, 60)
-    waves = (np.sin(rate * along), np.sin(rate * along) * np.sin(rate * across), np.zeros_like(along))
+    waves = (
+        np.sin(rate * along),
+        np.sin(rate * along) * np.sin(rate * across),
+        np.zeros_like(along),
+    )
     picture += rng.uniform(6, 16) * waves[rng.integers(len(waves))][..., None]
     for _ in range(rng.integers(3, 9)):  # blurred rubble that belongs to no class
         center = rng.random(2) * (width, height)
         corners = center + rng.normal(0, 0.1 * height, (int(rng.integers(3, 7)), 2))
         layer = np.zeros((height, width), np.float32)
         cv2.fillPoly(layer, [corners.astype(np.int32)], 1.0)
-        layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 3))[..., None] * rng.uniform(0.4, 0.9)
+        layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 3))[..., None] * rng.uniform(
+            0.4, 0.9
+        )
         color = hsv_color(rng.random(), rng.uniform(0.05, 0.45), rng.uniform(0.2, 0.9))
         picture = picture * (1 - layer) + layer * color * (0.7 + 0.6 * ground)
     return picture.astype(np.float32)
@@ -64,19 +74,23 @@ def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[
     plot = draw_plot(rng, job.index)
     radii = [job.size[1] * float(np.exp(rng.uniform(np.log(0.12), np.log(0.24)))) for _ in plot]
     centers: dict[int, np.ndarray] = {}
-    for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):  # the crossed one comes first
+    # the crossed one comes first
+    for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):
         meet = centers[1][job.length // 2] if plot[i] == 'cross' else None
         centers[i] = draw_path(rng, plot[i], job.length, job.size, radii[i], meet)
     kinds = rng.integers(len(CLASSES), size=len(plot))
     kinds[0] = (job.seed + job.index) % len(CLASSES)  # each class is in every fifth video at least
     kinds[1:][rng.random(len(plot) - 1) < 0.2] = kinds[0]  # two of a kind are hard to keep apart
-    cast = [(draw_look(rng, int(kinds[i])), draw_poses(rng, centers[i], radii[i])) for i in range(len(plot))]
+    cast = [
+        (draw_look(rng, int(kinds[i])), draw_poses(rng, centers[i], radii[i]))
+        for i in range(len(plot))
+    ]
     return [cast[i] for i in rng.permutation(len(cast))]
 
 
 def compose_frame(view: np.ndarray, cast: list[tuple[Look, Pose]]) -> tuple[np.ndarray, np.ndarray]:
-    """Paint the objects, back to front, onto a view (H, W, 3) float32; return it and the label map (H, W)
-    uint8."""
+    """Paint the objects, back to front, onto a view (H, W, 3) float32; return it and the label map
+    (H, W) uint8."""
     height, width = view.shape[:2]
     image, labels = view.copy(), np.zeros((height, width), np.uint8)
     for number, (look, pose) in enumerate(cast, 1):
@@ -102,7 +116,8 @@ def make_video(root: Path, job: VideoJob) -> VideoRecord:
         images.append(np.clip(image + 0.5, 0, 255).astype(np.uint8))
         label_maps.append(labels)
     label_maps, categories = keep_visible(
-        label_maps, {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)})
+        label_maps, {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)}
+    )
     writer = VideoWriter(root / job.split, f'{job.split}_{job.index:04d}', categories)
     for image, labels in zip(images, label_maps, strict=True):
         writer.add(image, labels)
@@ -122,16 +137,31 @@ def parse_args() -> argparse.Namespace:
     keep_lines = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
     parser.add_argument('out', type=Path, help='folder to write to')
-    parser.add_argument('--seed', type=int, required=True, help='the same seed makes the same files')
+    parser.add_argument(
+        '--seed', type=int, required=True, help='the same seed makes the same files'
+    )
     parser.add_argument('--train-videos', type=int, default=240)
     parser.add_argument('--val-videos', type=int, default=16)
     parser.add_argument('--frames', type=int, default=12, help='frames per video')
-    parser.add_argument('--size', type=picture_size, default='320x180', help='WIDTHxHEIGHT in pixels')
+    parser.add_argument(
+        '--size', type=picture_size, default='320x180', help='WIDTHxHEIGHT in pixels'
+    )
     parser.add_argument('--processes', type=int, default=multiprocessing.cpu_count())
     parser.add_argument('--overwrite', action='store_true', help='replace OUT/train and OUT/valid')
     args = parser.parse_args()
-    if min(args.seed, args.train_videos - 1, args.val_videos - 1, args.frames - 1, args.processes - 1) < 0:
-        parser.error('the seed must be at least 0, the numbers of videos, frames and processes at least 1')
+    if (
+        min(
+            args.seed,
+            args.train_videos - 1,
+            args.val_videos - 1,
+            args.frames - 1,
+            args.processes - 1,
+        )
+        < 0
+    ):
+        parser.error(
+            'the seed must be at least 0, the numbers of videos, frames and processes at least 1'
+        )
     return args
 
 
@@ -139,12 +169,21 @@ def main() -> None:
     """Makes both splits and says what is in them."""
     args = parse_args()
     counts = dict(zip(SPLITS, (args.train_videos, args.val_videos), strict=True))
-    jobs = [VideoJob(split, args.seed, index, args.frames, args.size)
-            for split in SPLITS for index in range(counts[split])]
+    jobs = [
+        VideoJob(split, args.seed, index, args.frames, args.size)
+        for split in SPLITS
+        for index in range(counts[split])
+    ]
     try:
         check_target(args.out, SPLITS, args.overwrite)
-        records = make_dataset(args.out, jobs, make_video, [shape.name for shape in CLASSES],
-                               f'mmvos sample videos, seed {args.seed}', args.processes)
+        records = make_dataset(
+            args.out,
+            jobs,
+            make_video,
+            [shape.name for shape in CLASSES],
+            f'mmvos sample videos, seed {args.seed}',
+            args.processes,
+        )
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     summarize(args.out, records)

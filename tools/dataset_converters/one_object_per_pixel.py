@@ -1,4 +1,7 @@
-"""For formats in which a pixel belongs to one object (label images, MOTS): what to do with masks that overlap."""
+"""For formats in which a pixel belongs to one object (label images, MOTS): what to do with masks
+that overlap.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,26 +18,35 @@ OVERLAPS = ('refuse', 'smaller', 'confident')
 
 @dataclass(frozen=True)
 class Layer:
-    """A mask of one frame: pixel value (> 0), pycocotools run lengths, score (1 for ground truth)."""
+    """A mask of one frame: pixel value (> 0), pycocotools run lengths, score (1 for ground
+    truth).
+    """
 
     value: int
     rle: dict[str, Any]
-    score: float = 1.
+    score: float = 1.0
 
 
 def overlap(layers: Sequence[Layer]) -> bool:
     """Whether masks of different values share a pixel; nothing is decoded."""
-    by_value = {value: coco_mask.merge([layer.rle for layer in layers if layer.value == value]) for value in
-                {layer.value for layer in layers}}
+    by_value = {
+        value: coco_mask.merge([layer.rle for layer in layers if layer.value == value])
+        for value in {layer.value for layer in layers}
+    }
     masks = list(by_value.values())
-    return len(masks) > 1 and int(coco_mask.area(masks).sum()) > int(coco_mask.area(coco_mask.merge(masks)))
+    return len(masks) > 1 and int(coco_mask.area(masks).sum()) > int(
+        coco_mask.area(coco_mask.merge(masks))
+    )
 
 
-def paint(layers: Sequence[Layer], height: int, width: int, policy: str, where: str) -> NDArray[np.int32]:
+def paint(
+    layers: Sequence[Layer], height: int, width: int, policy: str, where: str
+) -> NDArray[np.int32]:
     """(H, W) values of one frame, 0 where no mask is.
 
     Args:
-        policy: who gets a shared pixel: 'smaller' mask, higher score ('confident', then smaller), or nobody ('refuse').
+        policy: who gets a shared pixel: 'smaller' mask, higher score ('confident', then smaller),
+            or nobody ('refuse').
     Raises:
         ConversionError: masks of different values overlap and nobody shall get the pixels.
     """
@@ -50,8 +62,11 @@ def paint(layers: Sequence[Layer], height: int, width: int, policy: str, where: 
         mask = coco_mask.decode(layers[place].rle).astype(bool)
         under = labels[mask]
         if policy == 'refuse' and (taken := under[(under > 0) & (under != value)]).size:
-            raise ConversionError(f'{where}: objects {int(taken.max())} and {value} overlap, which this format cannot say; '
-                                  f'choose '
-                                  '--overlaps smaller (or confident, for results) to give each pixel to one of them.')
+            raise ConversionError(
+                f'{where}: objects {int(taken.max())} and {value} overlap, which this format '
+                f'cannot say; '
+                f'choose '
+                '--overlaps smaller (or confident, for results) to give each pixel to one of them.'
+            )
         labels[mask] = value
     return labels

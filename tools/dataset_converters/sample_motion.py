@@ -1,8 +1,9 @@
 """Motion of the sample videos: paths of the objects and of the camera, all in screen pixels.
 
-A video has a plot: two objects cross, one leaves and comes back, both, or all wander. Time runs from 0 to 1
-over the video whatever its number of frames.
+A video has a plot: two objects cross, one leaves and comes back, both, or all wander. Time runs
+from 0 to 1 over the video whatever its number of frames.
 """
+
 import cv2
 import numpy as np
 from sample_shapes import Pose
@@ -12,7 +13,8 @@ PLOTS = (('cross', 'wander'), ('return', 'wander'), ('cross', 'wander', 'return'
 
 
 def draw_plot(rng: np.random.Generator, index: int) -> list[str]:
-    """Return the motion of each object of the video with this index: 1 to 4 of wander, cross, return, enter.
+    """Return the motion of each object of the video with this index: 1 to 4 of wander, cross,
+    return, enter.
     """
     plot = list(PLOTS[index % len(PLOTS)])
     count = max(int(rng.choice([1, 2, 3, 4], p=[0.15, 0.35, 0.3, 0.2])), len(plot))
@@ -34,7 +36,9 @@ def _wander(rng: np.random.Generator, t: Array, size: Array, radius: float) -> A
 
 
 def _outside(rng: np.random.Generator, point: Array, size: Array, radius: float) -> Array:
-    """Return a place beyond the nearest side of the frame, far enough that nothing of the object shows."""
+    """Return a place beyond the nearest side of the frame, far enough that nothing of the object
+    shows.
+    """
     gaps = np.concatenate([point, size - point])  # left, top, right, bottom
     side = int(np.argmin(gaps))
     place = point.copy()
@@ -43,12 +47,19 @@ def _outside(rng: np.random.Generator, point: Array, size: Array, radius: float)
     return place
 
 
-def draw_path(rng: np.random.Generator, motion: str, length: int, size: tuple[int, int], radius: float,
-              meet: Array | None = None) -> Array:
+def draw_path(
+    rng: np.random.Generator,
+    motion: str,
+    length: int,
+    size: tuple[int, int],
+    radius: float,
+    meet: Array | None = None,
+) -> Array:
     """Return the centers (length, 2) of one object.
 
     Args:
-        motion: wander, cross (straight through `meet`), return (leaves for a while), enter (comes late).
+        motion: wander, cross (straight through `meet`), return (leaves for a while), enter (comes
+            late).
         size: width and height of the frame in pixels.
         radius: of the object, pixels.
         meet: (2,) the point to cross at half time; needed by cross.
@@ -79,11 +90,15 @@ def draw_poses(rng: np.random.Generator, centers: Array, radius: float) -> list[
     growth = np.exp(rng.uniform(-0.35, 0.35) * (t - 0.5) + pulse)
     stretch = np.exp(0.14 * np.sin(2 * np.pi * (rng.uniform(0.5, 1.5) * t + rng.random())))
     phase = 2 * np.pi * (rng.uniform(1, 2.5) * t + rng.random())
-    return [Pose((float(x), float(y)), float(radius * g), float(a), float(s), float(p))
-            for (x, y), g, a, s, p in zip(centers, growth, angle, stretch, phase, strict=True)]
+    return [
+        Pose((float(x), float(y)), float(radius * g), float(a), float(s), float(p))
+        for (x, y), g, a, s, p in zip(centers, growth, angle, stretch, phase, strict=True)
+    ]
 
 
-def camera_views(rng: np.random.Generator, picture: Array, length: int, size: tuple[int, int]) -> list[Array]:
+def camera_views(
+    rng: np.random.Generator, picture: Array, length: int, size: tuple[int, int]
+) -> list[Array]:
     """Cut the views (H, W, 3) of a camera that pans, turns and zooms over a larger picture."""
     width, height = size
     big_h, big_w = picture.shape[:2]
@@ -95,6 +110,13 @@ def camera_views(rng: np.random.Generator, picture: Array, length: int, size: tu
     for (px, py), angle, scale in zip(pan, turn, zoom, strict=True):
         matrix = cv2.getRotationMatrix2D((big_w / 2, big_h / 2), np.degrees(angle), scale)
         matrix[:, 2] += (width / 2 - big_w / 2 + px, height / 2 - big_h / 2 + py)
-        views.append(cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR,
-                                    borderMode=cv2.BORDER_REFLECT))
+        views.append(
+            cv2.warpAffine(
+                picture,
+                matrix,
+                (width, height),
+                flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REFLECT,
+            )
+        )
     return views

@@ -1,10 +1,11 @@
 """Shapes, textures and noise of the sample videos.
 
-Every class is a silhouette and a texture, both functions of local coordinates (u, v) in units of the object's
-radius, with the object inside the square [-1, 1]^2. A silhouette is a field: positive inside, about the
-distance to the edge. A texture is a weight in [0, 1] that mixes the object's two colors. Colors carry no
-class information.
+Every class is a silhouette and a texture, both functions of local coordinates (u, v) in units of
+the object's radius, with the object inside the square [-1, 1]^2. A silhouette is a field: positive
+inside, about the distance to the edge. A texture is a weight in [0, 1] that mixes the object's two
+colors. Colors carry no class information.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ def _star(u: Array, v: Array, phase: float) -> Array:
     """Five arms that breathe with the phase."""
     arm = np.abs((np.arctan2(v, u) * 5 / (2 * np.pi)) % 1 - 0.5) * 2  # 0 in the notch, 1 on the arm
     notch = 0.42 + 0.06 * np.sin(phase)
-    return 0.7 * (notch + (1 - notch) * arm ** 1.3 - np.hypot(u, v))
+    return 0.7 * (notch + (1 - notch) * arm**1.3 - np.hypot(u, v))
 
 
 def _fish(u: Array, v: Array, phase: float) -> Array:
@@ -51,7 +52,9 @@ def _dots(u: Array, v: Array, rate: float) -> Array:
 
 
 def _checks(u: Array, v: Array, rate: float) -> Array:
-    return np.clip(4 * np.sin(np.pi * u * rate * 0.55) * np.sin(np.pi * v * rate * 0.55) + 0.5, 0, 1)
+    return np.clip(
+        4 * np.sin(np.pi * u * rate * 0.55) * np.sin(np.pi * v * rate * 0.55) + 0.5, 0, 1
+    )
 
 
 def _bands(u: Array, v: Array, rate: float) -> Array:
@@ -76,15 +79,19 @@ class ShapeClass:
     texture: Callable[[Array, Array, float], Array]
 
 
-CLASSES = (ShapeClass('ball', _ball, _dots), ShapeClass('crate', _crate, _checks),
-           ShapeClass('star', _star, _bands), ShapeClass('fish', _fish, _stripes),
-           ShapeClass('ring', _ring, _sectors))
+CLASSES = (
+    ShapeClass('ball', _ball, _dots),
+    ShapeClass('crate', _crate, _checks),
+    ShapeClass('star', _star, _bands),
+    ShapeClass('fish', _fish, _stripes),
+    ShapeClass('ring', _ring, _sectors),
+)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one object looks in all frames: class index, two BGR colors (3,) 0..255, texture rate, noise tile
-    (64, 64)."""
+    """How one object looks in all frames: class index, two BGR colors (3,) 0..255, texture rate,
+    noise tile (64, 64)."""
 
     kind: int
     colors: tuple[Array, Array]
@@ -94,8 +101,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where one object is in one frame: center (x, y) and radius in pixels, angle in radians, stretch of u
-    over v."""
+    """Where one object is in one frame: center (x, y) and radius in pixels, angle in radians,
+    stretch of u over v."""
 
     center: tuple[float, float]
     radius: float
@@ -105,12 +112,12 @@ class Pose:
 
 
 def value_noise(rng: np.random.Generator, height: int, width: int, cells: tuple[int, ...]) -> Array:
-    """Return (height, width) float32 noise in [0, 1]: random grids of the given cells per height, finer ones
-    weaker."""
+    """Return (height, width) float32 noise in [0, 1]: random grids of the given cells per height,
+    finer ones weaker."""
     noise = np.zeros((height, width), np.float32)
     for octave, count in enumerate(cells):
         grid = rng.random((count + 3, max(1, round(count * width / height)) + 3), np.float32)
-        noise += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) * 0.6 ** octave
+        noise += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) * 0.6**octave
     low, high = noise.min(), noise.max()
     return (noise - low) / max(high - low, 1e-6)
 
@@ -129,13 +136,14 @@ def draw_look(rng: np.random.Generator, kind: int) -> Look:
     return Look(kind, (bright, dark), rng.uniform(3.5, 5.5), value_noise(rng, 64, 64, (6, 13, 30)))
 
 
-def render(look: Look, pose: Pose, height: int, width: int
-           ) -> tuple[tuple[slice, slice], Array, Array] | None:
+def render(
+    look: Look, pose: Pose, height: int, width: int
+) -> tuple[tuple[slice, slice], Array, Array] | None:
     """Draw one object.
 
     Returns:
-        The window (rows, columns) it covers, its colors (h, w, 3) float32 0..255 and its opacity (h, w)
-        float32 0..1; None where it lies outside the picture.
+        The window (rows, columns) it covers, its colors (h, w, 3) float32 0..255 and its opacity
+        (h, w) float32 0..1; None where it lies outside the picture.
     """
     reach = pose.radius * max(pose.stretch, 1 / pose.stretch) * 1.42 + 2
     x0, x1 = max(int(pose.center[0] - reach), 0), min(int(pose.center[0] + reach) + 1, width)
@@ -152,8 +160,14 @@ def render(look: Look, pose: Pose, height: int, width: int
     alpha = np.clip(0.5 + shape.silhouette(u, v, pose.phase) * pose.radius, 0, 1).astype(np.float32)
     weight = shape.texture(u, v, look.rate)[..., None].astype(np.float32)
     color = weight * look.colors[0] + (1 - weight) * look.colors[1]
-    grain = cv2.remap(look.grain, ((u + 1) * 31.5).astype(np.float32), ((v + 1) * 31.5).astype(np.float32),
-                      cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    light = 1.05 - 0.3 * (dx * 0.6 + dy * 0.8) - 0.25 * (u * u + v * v)  # does not turn with the object
+    grain = cv2.remap(
+        look.grain,
+        ((u + 1) * 31.5).astype(np.float32),
+        ((v + 1) * 31.5).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
+    )
+    # does not turn with the object
+    light = 1.05 - 0.3 * (dx * 0.6 + dy * 0.8) - 0.25 * (u * u + v * v)
     color = color * np.clip(light, 0.35, 1.3)[..., None] * (0.75 + 0.5 * grain[..., None])
     return (slice(y0, y1), slice(x0, x1)), color.astype(np.float32), alpha

@@ -1,9 +1,12 @@
-"""What all converters between annotation formats share: videos with tracked objects, masks, and how faults are told.
+"""What all converters between annotation formats share: videos with tracked objects, masks, and how
+faults are told.
 
-A converter is a reader that yields ``TrackedVideo``s or a writer that takes them; the other side is ``youtube_vis_file``. A mask
-is a COCO run-length dict ({'size': [H, W], 'counts': compressed str}, or a list of runs) or a list of polygons [x0, y0, x1, y1,
-...] in continuous pixels. Letters: H, W height and width in pixels, L frames of a video.
+A converter is a reader that yields ``TrackedVideo``s or a writer that takes them; the other side is
+``youtube_vis_file``. A mask is a COCO run-length dict ({'size': [H, W], 'counts': compressed str},
+or a list of runs) or a list of polygons [x0, y0, x1, y1, ...] in continuous pixels. Letters: H, W
+height and width in pixels, L frames of a video.
 """
+
 from __future__ import annotations
 
 import os
@@ -19,19 +22,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a checkout works without being installed
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
 from mmvos.datasets.youtube_vis_checks import mask_fault
 from mmvos.evaluation import EvaluationInputError
+from mmvos.io.errors import DataError
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
-_WORDS = {int: 'a whole number', float: 'a number', str: 'a text', list: 'a list', dict: 'an object'}
-LARGEST_SIDE = 1 << 14  # as in the evaluation: pycocotools writes past its buffer for runs of 2**29 pixels
+_WORDS = {
+    int: 'a whole number',
+    float: 'a number',
+    str: 'a text',
+    list: 'a list',
+    dict: 'an object',
+}
+# as in the evaluation: pycocotools writes past its buffer for runs of 2**29 pixels
+LARGEST_SIDE = 1 << 14
 
 
-class ConversionError(ValueError):
-    """Input that cannot be converted; the message is one sentence that names the file and the object."""
+class ConversionError(DataError):
+    """Input that cannot be converted; the message is one sentence that names the file and the
+    object.
+    """
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,8 @@ class TrackedObject:
         id: the format's own, different from all others of the video.
         category: name of the class.
         masks: frame index -> mask, for the frames that show the object.
-        boxes, areas: (x, y, w, h) and pixels where the source states them; the others are those of the mask.
+        boxes, areas: (x, y, w, h) and pixels where the source states them; the others are those of
+            the mask.
         crowd: a group, which is neither learned nor counted.
         score: of a result, None for ground truth.
         numbered: the source gives the object no id of its own; ``id`` is a running number.
@@ -60,7 +75,8 @@ class TrackedObject:
 
 @dataclass(frozen=True)
 class TrackedVideo:
-    """One video: file names of its L frames in order, relative to the folder of all frames, and its objects.
+    """One video: file names of its L frames in order, relative to the folder of all frames, and its
+    objects.
 
     Attributes:
         id: the source's, None where it has none.
@@ -78,13 +94,21 @@ class TrackedVideo:
 
     @property
     def folder(self) -> str:
-        """A name for the video's own folder: the last part of its name, else the folder of its first frame, else its id."""
-        names = PurePosixPath(self.name or '').name, PurePosixPath(self.file_names[0]).parent.name, f'video_{self.id}'
+        """A name for the video's own folder: the last part of its name, else the folder of its
+        first frame, else its id.
+        """
+        names = (
+            PurePosixPath(self.name or '').name,
+            PurePosixPath(self.file_names[0]).parent.name,
+            f'video_{self.id}',
+        )
         return next(name for name in names if name not in ('', '.', '..'))
 
 
 class Notes:
-    """Counts what a conversion leaves out or changes; ``show`` says each once, with its number and the first place."""
+    """Counts what a conversion leaves out or changes; ``show`` says each once, with its number and
+    the first place.
+    """
 
     def __init__(self) -> None:
         self._places: dict[str, list[str]] = {}
@@ -101,7 +125,9 @@ class Notes:
 
 @contextmanager
 def told(tool: str) -> Iterator[None]:
-    """Ends the program with one sentence and exit code 1 where the input is at fault (MMVOS_TRACEBACK=1 shows where)."""
+    """Ends the program with one sentence and exit code 1 where the input is at fault
+    (MMVOS_TRACEBACK=1 shows where).
+    """
     try:
         yield
     except (ConversionError, EvaluationInputError) as error:
@@ -109,7 +135,10 @@ def told(tool: str) -> Iterator[None]:
             raise
         sys.exit(f'{tool}: {error}')
     except OSError as error:
-        sys.exit(f'{tool}: {error.filename or "a file"} cannot be read or written: {error.strerror or error}')
+        sys.exit(
+            f'{tool}: {error.filename or "a file"} cannot be read or written: '
+            f'{error.strerror or error}'
+        )
 
 
 def value_of(entry: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
@@ -119,10 +148,17 @@ def value_of(entry: Any, key: str, kind: type | tuple[type, ...], where: str) ->
         ConversionError: it is not; the message begins with ``where``.
     """
     value = entry.get(key) if isinstance(entry, Mapping) else None
-    if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, float) and not np.isfinite(value)):
+    if (
+        not isinstance(value, kind)
+        or isinstance(value, bool)
+        or (isinstance(value, float) and not np.isfinite(value))
+    ):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         words = ' or '.join(dict.fromkeys(_WORDS[kind] for kind in kinds))
-        raise ConversionError(f'{where}: "{key}" is {"missing" if value is None else repr(value)[:40]}; it must be {words}.')
+        raise ConversionError(
+            f'{where}: "{key}" is {"missing" if value is None else repr(value)[:40]}; it must be '
+            f'{words}.'
+        )
     return value
 
 
@@ -140,7 +176,9 @@ def list_images(folder: Path) -> list[Path]:
     files = list(folder.iterdir()) if folder.is_dir() else []
     found = [path for path in files if path.suffix.lower() in IMAGES and path.name[0] != '.']
     if not found:
-        raise ConversionError(f'{folder} ' + ('holds no image.' if folder.is_dir() else 'is no folder.'))
+        raise ConversionError(
+            f'{folder} ' + ('holds no image.' if folder.is_dir() else 'is no folder.')
+        )
     return sorted(found, key=lambda path: natural_order(path.name))
 
 
@@ -150,7 +188,10 @@ def check_frames(videos: Sequence[TrackedVideo], root: Path) -> None:
     Raises:
         ConversionError: at the first one.
     """
-    entries = [dict(id=video.folder, height=video.height, width=video.width, file_names=video.file_names) for video in videos]
+    entries = [
+        dict(id=video.folder, height=video.height, width=video.width, file_names=video.file_names)
+        for video in videos
+    ]
     for check in (missing_frames, damaged_images):
         for _, sentence in check(entries, root):
             raise ConversionError(f'{sentence}.')
@@ -159,7 +200,10 @@ def check_frames(videos: Sequence[TrackedVideo], root: Path) -> None:
 def check_size(height: int, width: int, where: str) -> None:
     """Refuses sides that are not 1 to ``LARGEST_SIDE`` pixels."""
     if not (0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE):
-        raise ConversionError(f'{where} has the size {height} x {width} (height x width); sides are 1 to {LARGEST_SIDE} pixels.')
+        raise ConversionError(
+            f'{where} has the size {height} x {width} (height x width); sides are 1 to '
+            f'{LARGEST_SIDE} pixels.'
+        )
 
 
 def check_mask(mask: Any, height: int, width: int, where: str) -> None:
@@ -172,22 +216,36 @@ def check_mask(mask: Any, height: int, width: int, where: str) -> None:
         fault = mask_fault(mask, height, width)
     except TypeError:
         fault = 'the size of the mask is no list'
-    reach = 4 * max(height, width)  # pycocotools needs memory in proportion to the length of the outline
-    if fault is None and isinstance(mask, list) and any(abs(value) > reach for polygon in mask for value in polygon):
+    # pycocotools needs memory in proportion to the length of the outline
+    reach = 4 * max(height, width)
+    if (
+        fault is None
+        and isinstance(mask, list)
+        and any(abs(value) > reach for polygon in mask for value in polygon)
+    ):
         fault = 'a polygon of the mask has a point far outside of the frame'
     if fault is not None:
         raise ConversionError(f'{where}: {fault}.')
 
 
 def as_rle(mask: Any, height: int, width: int) -> dict[str, Any]:
-    """A checked mask as pycocotools takes it: {'size', 'counts': bytes}; polygons are filled and joined."""
+    """A checked mask as pycocotools takes it: {'size', 'counts': bytes}; polygons are filled and
+    joined.
+    """
     if isinstance(mask, list):
         polygons = [[float(value) for value in polygon] for polygon in mask]
         return dict(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
     counts = mask['counts']
     if isinstance(counts, (str, bytes)):
-        return {'size': [height, width], 'counts': counts.encode() if isinstance(counts, str) else counts}
-    return dict(coco_mask.frPyObjects({'size': [height, width], 'counts': [int(run) for run in counts]}, height, width))
+        return {
+            'size': [height, width],
+            'counts': counts.encode() if isinstance(counts, str) else counts,
+        }
+    return dict(
+        coco_mask.frPyObjects(
+            {'size': [height, width], 'counts': [int(run) for run in counts]}, height, width
+        )
+    )
 
 
 def stored(rle: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,11 +267,15 @@ def joined(parts: Sequence[Any], height: int, width: int) -> Any:
 
 def number_categories(names: Sequence[str]) -> list[dict[str, Any]]:
     """Categories 1, 2, ... of a YouTube-VIS file."""
-    return [{'id': number, 'name': name, 'supercategory': 'object'} for number, name in enumerate(names, 1)]
+    return [
+        {'id': number, 'name': name, 'supercategory': 'object'}
+        for number, name in enumerate(names, 1)
+    ]
 
 
 def choose_classes(given: str | None, found: Sequence[str], where: str) -> list[str]:
-    """Names of the classes in the order of their ids: those of ``--classes a,b``, else those that were found.
+    """Names of the classes in the order of their ids: those of ``--classes a,b``, else those that
+    were found.
 
     Raises:
         ConversionError: a class that was found is not among the given ones.
@@ -223,7 +285,10 @@ def choose_classes(given: str | None, found: Sequence[str], where: str) -> list[
     names = [name.strip() for name in given.split(',') if name.strip()]
     unknown = [name for name in found if name not in names]
     if unknown:
-        raise ConversionError(f'{where} has an object of the class "{unknown[0]}", which is none of {", ".join(names)}; add it '
-                              f'to '
-                              '--classes.')
+        raise ConversionError(
+            f'{where} has an object of the class "{unknown[0]}", which is none of '
+            f'{", ".join(names)}; add it '
+            f'to '
+            '--classes.'
+        )
     return names

@@ -1,9 +1,12 @@
-"""Makes the videos of a data set in parallel processes and puts the finished data set in place in one move.
+"""Makes the videos of a data set in parallel processes and puts the finished data set in place in
+one move.
 
-The files are made in `OUT.partial` and moved to OUT at the very end, so a data set that is there is complete,
-and a run that was stopped leaves nothing in the way of the next. The result does not depend on the number of
-processes: a job says all there is to know about its video, and records keep the order of the jobs.
+The files are made in `OUT.partial` and moved to OUT at the very end, so a data set that is there is
+complete, and a run that was stopped leaves nothing in the way of the next. The result does not
+depend on the number of processes: a job says all there is to know about its video, and records keep
+the order of the jobs.
 """
+
 import multiprocessing
 import shutil
 import sys
@@ -35,12 +38,20 @@ def check_target(out: Path, splits: Sequence[str], overwrite: bool) -> None:
     """Raise FileExistsError when OUT has one of the splits already and may not be overwritten."""
     taken = [split for split in splits if (out / split).exists()]
     if taken and not overwrite:
-        raise FileExistsError(f'{out / taken[0]} is there already; remove it, choose another folder, '
-                              'or give --overwrite')
+        raise FileExistsError(
+            f'{out / taken[0]} is there already; remove it, choose another folder, '
+            'or give --overwrite'
+        )
 
 
-def make_dataset(out: Path, jobs: Sequence[Job], make_video: Callable[[Path, Job], VideoRecord],
-                 categories: Sequence[str], description: str, processes: int) -> dict[str, list[VideoRecord]]:
+def make_dataset(
+    out: Path,
+    jobs: Sequence[Job],
+    make_video: Callable[[Path, Job], VideoRecord],
+    categories: Sequence[str],
+    description: str,
+    processes: int,
+) -> dict[str, list[VideoRecord]]:
     """Make all videos and the JSON file of each split; splits of OUT that are there are replaced.
 
     Args:
@@ -73,7 +84,10 @@ def make_dataset(out: Path, jobs: Sequence[Job], make_video: Callable[[Path, Job
 def summarize(out: Path, records: Mapping[str, Sequence[VideoRecord]]) -> None:
     """Print one line per split."""
     for split, part in records.items():
-        print(f'{out / split}: {len(part)} videos, {sum(len(record.objects) for record in part)} objects')
+        print(
+            f'{out / split}: {len(part)} videos, {sum(len(record.objects) for record in part)} '
+            f'objects'
+        )
 
 
 def _move_splits(root: Path, out: Path, splits: Sequence[str]) -> None:
@@ -88,6 +102,11 @@ def _move_splits(root: Path, out: Path, splits: Sequence[str]) -> None:
 def _show_progress(done: int, total: int) -> None:
     """On a terminal one line that changes, in a log file a line for every tenth of the work."""
     if sys.stderr.isatty():
-        print(f'\r{done}/{total} videos', end='\n' if done == total else '', file=sys.stderr, flush=True)
+        print(
+            f'\r{done}/{total} videos',
+            end='\n' if done == total else '',
+            file=sys.stderr,
+            flush=True,
+        )
     elif done * 10 // total != (done - 1) * 10 // total:
         print(f'{done}/{total} videos', file=sys.stderr, flush=True)

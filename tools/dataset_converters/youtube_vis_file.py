@@ -1,10 +1,12 @@
 """YouTube-VIS annotation files as ``TrackedVideo``s: the side that all converters have in common.
 
-Written are videos (id, width, height, length, file_names; name and void where the source has them) and annotations (id,
-object_id, video_id, category_id, iscrowd, segmentations, bboxes, areas). ``object_id`` is the source's own id of the object; it
-is also the annotation's id where all ids of the file are different and above 0, else annotations are numbered from 1. Read are
-ground truth, or a results file together with the annotation file that lists its videos.
+Written are videos (id, width, height, length, file_names; name and void where the source has them)
+and annotations (id, object_id, video_id, category_id, iscrowd, segmentations, bboxes, areas).
+``object_id`` is the source's own id of the object; it is also the annotation's id where all ids of
+the file are different and above 0, else annotations are numbered from 1. Read are ground truth, or
+a results file together with the annotation file that lists its videos.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -16,10 +18,25 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
-from tracked_videos import ConversionError, Notes, TrackedObject, TrackedVideo, as_rle, check_size, stored, value_of
+from tracked_videos import (
+    ConversionError,
+    Notes,
+    TrackedObject,
+    TrackedVideo,
+    as_rle,
+    check_size,
+    stored,
+    value_of,
+)
 
 from mmvos.datasets.youtube_vis_checks import check_categories, video_problems
-from mmvos.evaluation.youtube_vis import GroundTruth, Video, check_masks, check_results, read_results
+from mmvos.evaluation.youtube_vis import (
+    GroundTruth,
+    Video,
+    check_masks,
+    check_results,
+    read_results,
+)
 
 
 @dataclass(frozen=True)
@@ -33,14 +50,28 @@ class AnnotationFile:
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of all converters out of YouTube-VIS."""
-    parser.add_argument('annotations', type=Path, help='annotation file in YouTube-VIS format; or a results file, whose videos '
-                                                       'and '
-                        'classes are then called by their ids')
+    parser.add_argument(
+        'annotations',
+        type=Path,
+        help='annotation file in YouTube-VIS format; or a results file, whose videos '
+        'and '
+        'classes are then called by their ids',
+    )
     parser.add_argument('out', type=Path, help='what to write')
-    parser.add_argument('--results', type=Path, metavar='JSON', help='take the objects from this results file (or zip) instead; '
-                                                                     'the '
-                        'annotation file, which may have no annotations, says which videos and classes there are')
-    parser.add_argument('--min-score', type=float, default=0., help='leave out results with a lower score (default 0)')
+    parser.add_argument(
+        '--results',
+        type=Path,
+        metavar='JSON',
+        help='take the objects from this results file (or zip) instead; '
+        'the '
+        'annotation file, which may have no annotations, says which videos and classes there are',
+    )
+    parser.add_argument(
+        '--min-score',
+        type=float,
+        default=0.0,
+        help='leave out results with a lower score (default 0)',
+    )
 
 
 def read_source(arguments: argparse.Namespace) -> AnnotationFile:
@@ -48,13 +79,14 @@ def read_source(arguments: argparse.Namespace) -> AnnotationFile:
     return read_videos(arguments.annotations, arguments.results, arguments.min_score)
 
 
-def read_videos(path: Path, results: Path | None = None, min_score: float = 0.) -> AnnotationFile:
+def read_videos(path: Path, results: Path | None = None, min_score: float = 0.0) -> AnnotationFile:
     """Reads and checks an annotation file.
 
     Args:
-        path: the file; or a results file, whose videos are called video_ID, their frames 00000.jpg, ... and its classes class_ID.
-        results: a results file, whose entries become the objects; an object's id is then its place among the
-            entries of its video. min_score: entries below it are left out.
+        path: the file; or a results file, whose videos are called video_ID, their frames 00000.jpg,
+            ... and its classes class_ID.
+        results: a results file, whose entries become the objects; an object's id is then its place
+            among the entries of its video. min_score: entries below it are left out.
     Raises:
         ConversionError, EvaluationInputError: at the first fault, with its place.
     """
@@ -62,9 +94,14 @@ def read_videos(path: Path, results: Path | None = None, min_score: float = 0.) 
     if isinstance(data, list):
         data, results = _listed_videos(data, str(path)), path
     for key in ('videos', 'categories'):
-        if not isinstance(data, dict) or not isinstance(data.get(key), list) \
-                or not all(isinstance(row, dict) for row in data[key]):
-            raise ConversionError(f'{path} has no list "{key}"; it is no annotation file in YouTube-VIS format.')
+        if (
+            not isinstance(data, dict)
+            or not isinstance(data.get(key), list)
+            or not all(isinstance(row, dict) for row in data[key])
+        ):
+            raise ConversionError(
+                f'{path} has no list "{key}"; it is no annotation file in YouTube-VIS format.'
+            )
     try:
         check_categories(path, data['categories'])
     except ValueError as error:
@@ -73,25 +110,46 @@ def read_videos(path: Path, results: Path | None = None, min_score: float = 0.) 
         raise ConversionError(f'{path}: {sentence}.')
     for entry in data['videos']:
         check_size(entry['height'], entry['width'], f'{path}: video {entry["id"]}')
-    frames = {entry['id']: Video(entry['id'], entry['height'], entry['width'], len(entry['file_names']))
-              for entry in data['videos']}
+    frames = {
+        entry['id']: Video(entry['id'], entry['height'], entry['width'], len(entry['file_names']))
+        for entry in data['videos']
+    }
     names = {category['id']: category['name'] for category in data['categories']}
-    objects = _truth_objects(data, str(path), frames, names) if results is None else \
-        _result_objects(results, GroundTruth(names, frames, ()), min_score)
+    objects = (
+        _truth_objects(data, str(path), frames, names)
+        if results is None
+        else _result_objects(results, GroundTruth(names, frames, ()), min_score)
+    )
     by_video: dict[int, list[TrackedObject]] = {}
     for video_id, item in objects:
         by_video.setdefault(video_id, []).append(item)
-    videos = [TrackedVideo(entry['file_names'], entry['height'], entry['width'], by_video.get(entry['id'], []), entry['id'],
-                           _name(entry), _void(entry, frames[entry['id']], str(path))) for entry in data['videos']]
+    videos = [
+        TrackedVideo(
+            entry['file_names'],
+            entry['height'],
+            entry['width'],
+            by_video.get(entry['id'], []),
+            entry['id'],
+            _name(entry),
+            _void(entry, frames[entry['id']], str(path)),
+        )
+        for entry in data['videos']
+    ]
     return AnnotationFile(str(results or path), videos, data['categories'])
 
 
-def write_videos(path: Path, videos: Sequence[TrackedVideo], categories: Sequence[Mapping[str, Any]], description: str,
-                 notes: Notes) -> None:
+def write_videos(
+    path: Path,
+    videos: Sequence[TrackedVideo],
+    categories: Sequence[Mapping[str, Any]],
+    description: str,
+    notes: Notes,
+) -> None:
     """Writes an annotation file.
 
     Args:
-        videos: their ids are kept where they are all there and different, else videos are numbered from 1.
+        videos: their ids are kept where they are all there and different, else videos are numbered
+            from 1.
         categories: dicts with id and name; every object's category is among them.
         notes: takes the masks without a pixel, which are left out.
     """
@@ -109,49 +167,88 @@ def write_videos(path: Path, videos: Sequence[TrackedVideo], categories: Sequenc
         if video.name is not None:
             entry['name'] = video.name
         if video.void:
-            entry['void'] = _per_frame({t: _json_mask(mask, video) for t, mask in video.void.items()}, video)
+            entry['void'] = _per_frame(
+                {t: _json_mask(mask, video) for t, mask in video.void.items()}, video
+            )
         entries.append(entry)
         for item in video.objects:
             number = item.id if keep else len(annotations) + 1
-            annotations.append({'id': number, 'object_id': item.id, 'video_id': video_id,
-                                'category_id': category_id[item.category], 'iscrowd': int(item.crowd), **size,
-                                **_lists(item, video, notes)})
-    data = {'info': {'description': description}, 'licenses': [], 'videos': entries, 'categories': list(categories),
-            'annotations': annotations}
+            annotations.append(
+                {
+                    'id': number,
+                    'object_id': item.id,
+                    'video_id': video_id,
+                    'category_id': category_id[item.category],
+                    'iscrowd': int(item.crowd),
+                    **size,
+                    **_lists(item, video, notes),
+                }
+            )
+    data = {
+        'info': {'description': description},
+        'licenses': [],
+        'videos': entries,
+        'categories': list(categories),
+        'annotations': annotations,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, separators=(',', ':')), encoding='utf-8')
-    print(f'{path}: {len(entries)} videos, {sum(len(video.file_names) for video in videos)} frames, '
-          f'{len(annotations)} objects, {len(categories)} classes')
+    print(
+        f'{path}: {len(entries)} videos, {sum(len(video.file_names) for video in videos)} frames, '
+        f'{len(annotations)} objects, {len(categories)} classes'
+    )
 
 
 def visible(item: TrackedObject, video: TrackedVideo, notes: Notes) -> dict[int, dict[str, Any]]:
-    """frame -> pycocotools run lengths of the masks that have a pixel; the others go to the notes."""
+    """frame -> pycocotools run lengths of the masks that have a pixel; the others go to the
+    notes.
+    """
     rles = {t: as_rle(mask, video.height, video.width) for t, mask in sorted(item.masks.items())}
     shown = {}
-    for (t, rle), area in zip(rles.items(), coco_mask.area(list(rles.values())) if rles else (), strict=True):
+    for (t, rle), area in zip(
+        rles.items(), coco_mask.area(list(rles.values())) if rles else (), strict=True
+    ):
         if area:
             shown[t] = rle
         else:
-            notes.add('masks without a pixel are left out', f'video {video.folder}, object {item.id}, frame {t}')
+            notes.add(
+                'masks without a pixel are left out',
+                f'video {video.folder}, object {item.id}, frame {t}',
+            )
     return shown
 
 
-def described(item: TrackedObject, video: TrackedVideo, notes: Notes) -> dict[int, tuple[Any, list[float], float]]:
-    """frame -> (mask for a JSON file, box (x, y, w, h), area) of the frames that show the object; polygons stay polygons."""
+def described(
+    item: TrackedObject, video: TrackedVideo, notes: Notes
+) -> dict[int, tuple[Any, list[float], float]]:
+    """frame -> (mask for a JSON file, box (x, y, w, h), area) of the frames that show the object;
+    polygons stay polygons.
+    """
     rles = visible(item, video, notes)
     if not rles:
         return {}
-    boxes, areas = coco_mask.toBbox(list(rles.values())).tolist(), coco_mask.area(list(rles.values())).tolist()
-    return {t: (item.masks[t] if isinstance(item.masks[t], list) else stored(rles[t]), list(item.boxes.get(t, box)),
-                item.areas.get(t, area)) for t, box, area in zip(rles, boxes, areas, strict=True)}
+    boxes, areas = (
+        coco_mask.toBbox(list(rles.values())).tolist(),
+        coco_mask.area(list(rles.values())).tolist(),
+    )
+    return {
+        t: (
+            item.masks[t] if isinstance(item.masks[t], list) else stored(rles[t]),
+            list(item.boxes.get(t, box)),
+            item.areas.get(t, area),
+        )
+        for t, box, area in zip(rles, boxes, areas, strict=True)
+    }
 
 
 def _lists(item: TrackedObject, video: TrackedVideo, notes: Notes) -> dict[str, list[Any]]:
     rows = described(item, video, notes)
     if not rows:
         notes.add('objects are visible in no frame', f'video {video.folder}, object {item.id}')
-    return {key: _per_frame({t: row[place] for t, row in rows.items()}, video)
-            for place, key in enumerate(('segmentations', 'bboxes', 'areas'))}
+    return {
+        key: _per_frame({t: row[place] for t, row in rows.items()}, video)
+        for place, key in enumerate(('segmentations', 'bboxes', 'areas'))
+    }
 
 
 def _per_frame(values: Mapping[int, Any], video: TrackedVideo) -> list[Any]:
@@ -171,24 +268,42 @@ def _listed_videos(entries: list[Any], source: str) -> dict[str, Any]:
         number = value_of(entry, 'video_id', int, where)
         categories.add(value_of(entry, 'category_id', int, where))
         masks = value_of(entry, 'segmentations', list, where)
-        size = next((mask['size'] for mask in masks if isinstance(mask, dict) and isinstance(mask.get('size'), list)), None)
+        size = next(
+            (
+                mask['size']
+                for mask in masks
+                if isinstance(mask, dict) and isinstance(mask.get('size'), list)
+            ),
+            None,
+        )
         if size is not None and len(size) == 2:
             names = [f'video_{number}/{t:05d}.jpg' for t in range(len(masks))]
-            videos.setdefault(number, {'id': number, 'height': size[0], 'width': size[1], 'file_names': names})
+            videos.setdefault(
+                number, {'id': number, 'height': size[0], 'width': size[1], 'file_names': names}
+            )
     if not videos:
-        raise ConversionError(f'{source} has no result with a mask, so nothing is known of its videos; give an annotation file, '
-                              f'and '
-                              'this one with --results.')
-    return {'videos': list(videos.values()),
-            'categories': [{'id': number, 'name': f'class_{number}'} for number in sorted(categories)]}
+        raise ConversionError(
+            f'{source} has no result with a mask, so nothing is known of its videos; give an '
+            f'annotation file, '
+            f'and '
+            'this one with --results.'
+        )
+    return {
+        'videos': list(videos.values()),
+        'categories': [{'id': number, 'name': f'class_{number}'} for number in sorted(categories)],
+    }
 
 
-def _truth_objects(data: Mapping[str, Any], source: str, videos: Mapping[int, Video],
-                   categories: Mapping[int, str]) -> Iterator[tuple[int, TrackedObject]]:
+def _truth_objects(
+    data: Mapping[str, Any], source: str, videos: Mapping[int, Video], categories: Mapping[int, str]
+) -> Iterator[tuple[int, TrackedObject]]:
     """Yields (video id, object) by rising annotation id."""
     if not isinstance(data.get('annotations'), list):
-        raise ConversionError(f'{source} has no annotations (published validation and test files have none); give a file with '
-                              'annotations, or results with --results.')
+        raise ConversionError(
+            f'{source} has no annotations (published validation and test files have none); give a '
+            f'file with '
+            'annotations, or results with --results.'
+        )
     by_id: dict[int, tuple[int, TrackedObject]] = {}
     taken: set[tuple[int, int]] = set()
     for place, entry in enumerate(tqdm(data['annotations'], 'reading', delay=2, leave=False)):
@@ -199,19 +314,38 @@ def _truth_objects(data: Mapping[str, Any], source: str, videos: Mapping[int, Vi
         object_id = entry.get('object_id', number)
         if video is None or category is None:
             key = 'video' if video is None else 'category'
-            raise ConversionError(f'{where} belongs to {key} {entry[f"{key}_id"]}, which the file does not list.')
+            raise ConversionError(
+                f'{where} belongs to {key} {entry[f"{key}_id"]}, which the file does not list.'
+            )
         if number in by_id or not isinstance(object_id, int) or (video.id, object_id) in taken:
             fault = 'stands twice' if number in by_id else f'has the object id {object_id!r}'
-            raise ConversionError(f'{where} {fault}; the objects of a video have different numbers.')
+            raise ConversionError(
+                f'{where} {fault}; the objects of a video have different numbers.'
+            )
         taken.add((video.id, object_id))
         masks = _masks(entry.get('segmentations'), video, where)
-        boxes, areas = (_stated(entry, key, kind, video, where) for key, kind in (('bboxes', list), ('areas', (int, float))))
-        by_id[number] = video.id, TrackedObject(object_id, category, masks, boxes, areas, bool(entry.get('iscrowd')),
-                                                        numbered='object_id' not in entry)
+        boxes, areas = (
+            _stated(entry, key, kind, video, where)
+            for key, kind in (('bboxes', list), ('areas', (int, float)))
+        )
+        by_id[number] = (
+            video.id,
+            TrackedObject(
+                object_id,
+                category,
+                masks,
+                boxes,
+                areas,
+                bool(entry.get('iscrowd')),
+                numbered='object_id' not in entry,
+            ),
+        )
     yield from (by_id[number] for number in sorted(by_id))
 
 
-def _result_objects(results: Path, truth: GroundTruth, min_score: float) -> Iterator[tuple[int, TrackedObject]]:
+def _result_objects(
+    results: Path, truth: GroundTruth, min_score: float
+) -> Iterator[tuple[int, TrackedObject]]:
     entries = read_results(results)
     check_results(entries, truth, str(results))
     places: dict[int, int] = {}
@@ -220,22 +354,41 @@ def _result_objects(results: Path, truth: GroundTruth, min_score: float) -> Iter
             video = truth.videos[entry['video_id']]
             places[video.id] = places.get(video.id, 0) + 1
             masks = _masks(entry['segmentations'], video, f'{results}: entry {place}')
-            yield video.id, TrackedObject(places[video.id], truth.categories[entry['category_id']], masks, score=entry['score'],
-                                            numbered=True)
+            yield (
+                video.id,
+                TrackedObject(
+                    places[video.id],
+                    truth.categories[entry['category_id']],
+                    masks,
+                    score=entry['score'],
+                    numbered=True,
+                ),
+            )
 
 
 def _masks(given: Any, video: Video, where: str) -> dict[int, Any]:
     checked, _ = check_masks(given, video, where)
-    return {t: given[t] if isinstance(given[t], list) else stored(mask) for t, mask in enumerate(checked) if mask is not None}
+    return {
+        t: given[t] if isinstance(given[t], list) else stored(mask)
+        for t, mask in enumerate(checked)
+        if mask is not None
+    }
 
 
-def _stated(entry: Mapping[str, Any], key: str, kind: type | tuple[type, ...], video: Video, where: str) -> dict[int, Any]:
+def _stated(
+    entry: Mapping[str, Any], key: str, kind: type | tuple[type, ...], video: Video, where: str
+) -> dict[int, Any]:
     values = entry.get(key)
     if values is None:
         return {}
-    if not isinstance(values, list) or len(values) != video.length or not all(value is None or isinstance(value, kind)
-                                                                              for value in values):
-        raise ConversionError(f'{where}: "{key}" must have one entry per frame ({video.length}), null where absent.')
+    if (
+        not isinstance(values, list)
+        or len(values) != video.length
+        or not all(value is None or isinstance(value, kind) for value in values)
+    ):
+        raise ConversionError(
+            f'{where}: "{key}" must have one entry per frame ({video.length}), null where absent.'
+        )
     return {t: value for t, value in enumerate(values) if value is not None}
 
 
@@ -244,4 +397,8 @@ def _name(entry: Mapping[str, Any]) -> str | None:
 
 
 def _void(entry: Mapping[str, Any], video: Video, source: str) -> dict[int, Any]:
-    return {} if entry.get('void') is None else _masks(entry['void'], video, f'{source}: video {video.id}, void')
+    return (
+        {}
+        if entry.get('void') is None
+        else _masks(entry['void'], video, f'{source}: video {video.id}, void')
+    )

@@ -1,12 +1,15 @@
 """A YouTube-VIS annotation or results file to COCO with track ids:
 
-    python tools/dataset_converters/youtube_vis_to_coco.py IN.json OUT.json [--results RESULTS.json --min-score 0.5]
+    python tools/dataset_converters/youtube_vis_to_coco.py IN.json OUT.json [--results RESULTS.json
+    --min-score 0.5]
 
-Every frame becomes an image with ``video_id`` and ``frame_id`` (from 0), every visible object in it an annotation with
-``track_id`` and, for mm-style readers, the same number as ``instance_id``; a result also has its ``score``. Polygons stay
-polygons, run lengths become compressed ones. ``coco_to_youtube_vis.py`` reads it back. An object that no frame shows and void
-pixels have no place in COCO; a note says how many there were.
+Every frame becomes an image with ``video_id`` and ``frame_id`` (from 0), every visible object in it
+an annotation with ``track_id`` and, for mm-style readers, the same number as ``instance_id``; a
+result also has its ``score``. Polygons stay polygons, run lengths become compressed ones.
+``coco_to_youtube_vis.py`` reads it back. An object that no frame shows and void pixels have no
+place in COCO; a note says how many there were.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -20,7 +23,9 @@ from youtube_vis_file import AnnotationFile, add_source_arguments, described, re
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='A YouTube-VIS annotation or results file to COCO with track ids.')
+    parser = argparse.ArgumentParser(
+        description='A YouTube-VIS annotation or results file to COCO with track ids.'
+    )
     add_source_arguments(parser)
     return parser.parse_args()
 
@@ -32,23 +37,52 @@ def to_coco(source: AnnotationFile, notes: Notes) -> dict[str, Any]:
     annotations: list[dict[str, Any]] = []
     for video in tqdm(source.videos, 'converting', delay=2, leave=False):
         first = len(images) + 1
-        images += [{'id': first + t, 'file_name': name, 'height': video.height, 'width': video.width, 'video_id': video.id,
-                    'frame_id': t} for t, name in enumerate(video.file_names)]
+        images += [
+            {
+                'id': first + t,
+                'file_name': name,
+                'height': video.height,
+                'width': video.width,
+                'video_id': video.id,
+                'frame_id': t,
+            }
+            for t, name in enumerate(video.file_names)
+        ]
         for item in video.objects:
             rows = described(item, video, notes)
             if not rows:
-                notes.add('objects that no frame shows are left out', f'video {video.folder}, object {item.id}')
+                notes.add(
+                    'objects that no frame shows are left out',
+                    f'video {video.folder}, object {item.id}',
+                )
             for t, (mask, box, area) in rows.items():
-                annotations.append({'id': len(annotations) + 1, 'image_id': first + t, 'video_id': video.id,
-                                    'category_id': category_id[item.category], 'track_id': item.id, 'instance_id': item.id,
-                                    'segmentation': mask, 'bbox': box, 'area': area, 'iscrowd': int(item.crowd)})
+                annotations.append(
+                    {
+                        'id': len(annotations) + 1,
+                        'image_id': first + t,
+                        'video_id': video.id,
+                        'category_id': category_id[item.category],
+                        'track_id': item.id,
+                        'instance_id': item.id,
+                        'segmentation': mask,
+                        'bbox': box,
+                        'area': area,
+                        'iscrowd': int(item.crowd),
+                    }
+                )
                 if item.score is not None:
                     annotations[-1]['score'] = item.score
         if video.void:
             notes.add('videos have void pixels, which COCO cannot say', f'video {video.folder}')
     videos = [{'id': video.id, 'name': video.name or video.folder} for video in source.videos]
-    return {'info': {'description': 'converted from YouTube-VIS'}, 'licenses': [], 'videos': videos, 'images': images,
-            'categories': list(source.categories), 'annotations': annotations}
+    return {
+        'info': {'description': 'converted from YouTube-VIS'},
+        'licenses': [],
+        'videos': videos,
+        'images': images,
+        'categories': list(source.categories),
+        'annotations': annotations,
+    }
 
 
 def main() -> None:
@@ -59,7 +93,10 @@ def main() -> None:
         data = to_coco(read_source(arguments), notes)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps(data, separators=(',', ':')), encoding='utf-8')
-    print(f'{arguments.out}: {len(data["videos"])} videos, {len(data["images"])} images, {len(data["annotations"])} annotations')
+    print(
+        f'{arguments.out}: {len(data["videos"])} videos, {len(data["images"])} images, '
+        f'{len(data["annotations"])} annotations'
+    )
     notes.show()
 
 

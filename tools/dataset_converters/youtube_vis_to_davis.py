@@ -1,13 +1,17 @@
 """A YouTube-VIS annotation or results file to DAVIS label PNGs:
 
-    python tools/dataset_converters/youtube_vis_to_davis.py IN.json OUT [--results RESULTS.json --min-score 0.5]
+    python tools/dataset_converters/youtube_vis_to_davis.py IN.json OUT [--results RESULTS.json
+    --min-score 0.5]
         [--overlaps smaller]
 
-Writes OUT/Annotations/480p/VIDEO/FRAME.png (pixel value = object id) and OUT/ImageSets/2017/SPLIT.txt. The id of an object is its
-``object_id`` (as the converters into YouTube-VIS write it), or its place among the video's annotations. Groups (iscrowd) and
-``void`` become 255. What label images cannot hold: classes, more than 255 ids or larger ones (refused, unless ``--ids number``
-numbers the objects of each video from 1), and a pixel of two objects (refused, unless ``--overlaps`` says who gets it).
+Writes OUT/Annotations/480p/VIDEO/FRAME.png (pixel value = object id) and
+OUT/ImageSets/2017/SPLIT.txt. The id of an object is its ``object_id`` (as the converters into
+YouTube-VIS write it), or its place among the video's annotations. Groups (iscrowd) and ``void``
+become 255. What label images cannot hold: classes, more than 255 ids or larger ones (refused,
+unless ``--ids number`` numbers the objects of each video from 1), and a pixel of two objects
+(refused, unless ``--overlaps`` says who gets it).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -25,15 +29,30 @@ from mmvos.evaluation.label_files import VOID
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='A YouTube-VIS annotation or results file to DAVIS label PNGs.')
+    parser = argparse.ArgumentParser(
+        description='A YouTube-VIS annotation or results file to DAVIS label PNGs.'
+    )
     add_source_arguments(parser)
-    parser.add_argument('--split', default='val', help='name of the list of sequences (default val)')
-    parser.add_argument('--resolution', default='480p', help='folder in Annotations/ (default 480p)')
-    parser.add_argument('--ids', choices=('keep', 'number'), default='keep',
-                        help='number: the objects of each video are numbered from 1 (default keep)')
-    parser.add_argument('--overlaps', choices=OVERLAPS, default='refuse', help='who gets a pixel of two objects: nobody '
-                                                                               '(default), '
-                        'the smaller one, or the one of the higher score')
+    parser.add_argument(
+        '--split', default='val', help='name of the list of sequences (default val)'
+    )
+    parser.add_argument(
+        '--resolution', default='480p', help='folder in Annotations/ (default 480p)'
+    )
+    parser.add_argument(
+        '--ids',
+        choices=('keep', 'number'),
+        default='keep',
+        help='number: the objects of each video are numbered from 1 (default keep)',
+    )
+    parser.add_argument(
+        '--overlaps',
+        choices=OVERLAPS,
+        default='refuse',
+        help='who gets a pixel of two objects: nobody '
+        '(default), '
+        'the smaller one, or the one of the higher score',
+    )
     return parser.parse_args()
 
 
@@ -47,23 +66,35 @@ def pixel_values(video: TrackedVideo, ids: str, where: str) -> Iterator[tuple[in
     for place, item in enumerate(video.objects, 1):
         value = VOID if item.crowd else place if ids == 'number' or item.numbered else item.id
         if not 0 < value <= VOID or (value in used and not item.crowd):
-            raise ConversionError(f'{where}, object {item.id} has the object id {value}; ids in label images are different '
-                                  f'numbers from '
-                                  '1 to 255: choose --ids number, or leave out results with --min-score.')
+            raise ConversionError(
+                f'{where}, object {item.id} has the object id {value}; ids in label images are '
+                f'different '
+                f'numbers from '
+                '1 to 255: choose --ids number, or leave out results with --min-score.'
+            )
         used.add(value)
         yield value, item
 
 
 def frame_paths(video: TrackedVideo, where: str) -> list[PurePosixPath]:
     """VIDEO/FRAME.png of every frame, checked so that nothing is written elsewhere."""
-    paths = [PurePosixPath(name).with_suffix('.png') for name in video.file_names if PurePosixPath(name).name]
-    if len({path.name for path in paths}) != len(video.file_names) \
-            or any(len(path.parts) < 2 or '..' in path.parts for path in paths):
-        raise ConversionError(f'{where}: "file_names" must be different paths like VIDEO/FRAME.jpg.')
+    paths = [
+        PurePosixPath(name).with_suffix('.png')
+        for name in video.file_names
+        if PurePosixPath(name).name
+    ]
+    if len({path.name for path in paths}) != len(video.file_names) or any(
+        len(path.parts) < 2 or '..' in path.parts for path in paths
+    ):
+        raise ConversionError(
+            f'{where}: "file_names" must be different paths like VIDEO/FRAME.jpg.'
+        )
     return [PurePosixPath(video.folder, path.name) for path in paths]
 
 
-def write_label_images(source: AnnotationFile, out: Path, ids: str, overlaps: str, notes: Notes) -> list[str]:
+def write_label_images(
+    source: AnnotationFile, out: Path, ids: str, overlaps: str, notes: Notes
+) -> list[str]:
     """Writes the label images of all videos into ``out`` and returns the sequences' names."""
     names: list[str] = []
     for video in tqdm(source.videos, 'converting', delay=2, leave=False):
@@ -71,15 +102,21 @@ def write_label_images(source: AnnotationFile, out: Path, ids: str, overlaps: st
         layers: dict[int, list[Layer]] = {}
         for value, item in pixel_values(video, ids, where):
             for t, rle in visible(item, video, notes).items():
-                layers.setdefault(t, []).append(Layer(value, rle, 1. if item.score is None else item.score))
+                layers.setdefault(t, []).append(
+                    Layer(value, rle, 1.0 if item.score is None else item.score)
+                )
         for t, mask in video.void.items():
             layers.setdefault(t, []).append(Layer(VOID, as_rle(mask, video.height, video.width)))
         paths = frame_paths(video, where)
         if paths[0].parts[0] in names:
-            raise ConversionError(f'{where}: two videos are called {paths[0].parts[0]}; rename one.')
+            raise ConversionError(
+                f'{where}: two videos are called {paths[0].parts[0]}; rename one.'
+            )
         names.append(paths[0].parts[0])
         for t, path in enumerate(paths):
-            labels = paint(layers.get(t, []), video.height, video.width, overlaps, f'{where}, frame {t}')
+            labels = paint(
+                layers.get(t, []), video.height, video.width, overlaps, f'{where}, frame {t}'
+            )
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             write_label_png(out / path, labels.astype('uint8'))
     return names
@@ -90,8 +127,13 @@ def main() -> None:
     arguments = parse_arguments()
     notes = Notes()
     with told('youtube_vis_to_davis'):
-        names = write_label_images(read_source(arguments), arguments.out / 'Annotations' / arguments.resolution, arguments.ids,
-                                   arguments.overlaps, notes)
+        names = write_label_images(
+            read_source(arguments),
+            arguments.out / 'Annotations' / arguments.resolution,
+            arguments.ids,
+            arguments.overlaps,
+            notes,
+        )
         listed = arguments.out / 'ImageSets' / '2017' / f'{arguments.split}.txt'
         listed.parent.mkdir(parents=True, exist_ok=True)
         listed.write_text(''.join(f'{name}\n' for name in sorted(names)))

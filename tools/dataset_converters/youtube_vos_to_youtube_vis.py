@@ -1,12 +1,15 @@
 """A YouTube-VOS folder to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/youtube_vos_to_youtube_vis.py FOLDER OUT.json [--split LIST] [--classes a,b]
+    python tools/dataset_converters/youtube_vos_to_youtube_vis.py FOLDER OUT.json [--split LIST]
+    [--classes a,b]
 
-FOLDER has JPEGImages/VIDEO/FRAME.jpg, Annotations/VIDEO/FRAME.png (pixel value = object id, 255 = void) and meta.json, which
-gives every object's class. Listed are the annotated frames only, every fifth in the published training set: a null in YouTube-VIS
-says that an object is not visible, which nobody knows of the others. Masks, ids, classes and void pixels are kept bit by bit. The
-published validation folder has first masks only and is refused. File names are relative to FOLDER/JPEGImages.
+FOLDER has JPEGImages/VIDEO/FRAME.jpg, Annotations/VIDEO/FRAME.png (pixel value = object id, 255 =
+void) and meta.json, which gives every object's class. Listed are the annotated frames only, every
+fifth in the published training set: a null in YouTube-VIS says that an object is not visible, which
+nobody knows of the others. Masks, ids, classes and void pixels are kept bit by bit. The published
+validation folder has first masks only and is refused. File names are relative to FOLDER/JPEGImages.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -37,11 +40,17 @@ from mmvos.evaluation.youtube_vis import read_json
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='A YouTube-VOS folder to a YouTube-VIS annotation file.')
-    parser.add_argument('folder', type=Path, help='folder with JPEGImages, Annotations and meta.json')
+    parser = argparse.ArgumentParser(
+        description='A YouTube-VOS folder to a YouTube-VIS annotation file.'
+    )
+    parser.add_argument(
+        'folder', type=Path, help='folder with JPEGImages, Annotations and meta.json'
+    )
     parser.add_argument('out', type=Path, help='the JSON file to write')
     parser.add_argument('--split', help='file with one video per line (default: all folders)')
-    parser.add_argument('--classes', metavar='A,B', help='order of the classes (default: alphabetical)')
+    parser.add_argument(
+        '--classes', metavar='A,B', help='order of the classes (default: alphabetical)'
+    )
     return parser.parse_args()
 
 
@@ -49,26 +58,40 @@ def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> Tracked
     """One video with its annotated frames.
 
     Args:
-        files: frames and label images. meta: the video's entry in meta.json. images: the folder JPEGImages.
+        files: frames and label images. meta: the video's entry in meta.json. images: the folder
+            JPEGImages.
     Raises:
-        ConversionError: the files and meta.json do not agree, or an image is damaged or of another size.
+        ConversionError: the files and meta.json do not agree, or an image is damaged or of another
+            size.
     """
-    annotated = [(frame, mask) for frame, mask in zip(files.frames, files.masks) if mask is not None]
+    annotated = [
+        (frame, mask) for frame, mask in zip(files.frames, files.masks) if mask is not None
+    ]
     objects = value_of(meta, 'objects', dict, where)
-    wanted = {str(name) for number, entry in objects.items() if isinstance(entry, Mapping) and 'frames' in entry
-              for name in value_of(entry, 'frames', list, f'{where}, object {number}')}
+    wanted = {
+        str(name)
+        for number, entry in objects.items()
+        if isinstance(entry, Mapping) and 'frames' in entry
+        for name in value_of(entry, 'frames', list, f'{where}, object {number}')
+    }
     lacking = sorted(wanted - {frame.stem for frame, _ in annotated})
     if lacking:
-        raise ConversionError(f'{where} lists frame {lacking[0]} and {len(lacking) - 1} more, which have no label image in '
-                              f'{annotated[0][1].parent}; the published validation set has first masks only.')
+        raise ConversionError(
+            f'{where} lists frame {lacking[0]} and {len(lacking) - 1} more, which have no label '
+            f'image in '
+            f'{annotated[0][1].parent}; the published validation set has first masks only.'
+        )
     masks: dict[int, dict[int, Any]] = defaultdict(dict)
     shape = None
     for t, (frame, path) in enumerate(annotated):
         labels = read_label_map(path)
         shape = shape or labels.shape
         if labels.shape != shape:
-            raise ConversionError(f'{path} is {labels.shape[0]} x {labels.shape[1]}, but the first label image of the video is '
-                                  f'{shape[0]} x {shape[1]} (height x width).')
+            raise ConversionError(
+                f'{path} is {labels.shape[0]} x {labels.shape[1]}, but the first label image of '
+                f'the video is '
+                f'{shape[0]} x {shape[1]} (height x width).'
+            )
         fault = image_fault(frame, *shape)
         if fault is not None:
             raise ConversionError(f'{frame} {fault} (the label image {path}).')
@@ -80,8 +103,14 @@ def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> Tracked
     for number in sorted(masks):
         entry = objects.get(str(number))
         if entry is None:
-            raise ConversionError(f'{where} has no object {number}, which {annotated[min(masks[number])][1]} shows.')
-        tracked.append(TrackedObject(number, value_of(entry, 'category', str, f'{where}, object {number}'), masks[number]))
+            raise ConversionError(
+                f'{where} has no object {number}, which {annotated[min(masks[number])][1]} shows.'
+            )
+        tracked.append(
+            TrackedObject(
+                number, value_of(entry, 'category', str, f'{where}, object {number}'), masks[number]
+            )
+        )
     assert shape is not None
     names = [frame.relative_to(images).as_posix() for frame, _ in annotated]
     height, width = shape
@@ -97,7 +126,14 @@ def read_folder(folder: Path, split: str | None) -> list[TrackedVideo]:
         for files in tqdm(find_mask_videos(folder, split), 'reading', delay=2, leave=False):
             if files.name not in meta:
                 raise ConversionError(f'{path} does not list the video {files.name}.')
-            videos.append(read_video(files, meta[files.name], files.frames[0].parents[1], f'{path}: video {files.name}'))
+            videos.append(
+                read_video(
+                    files,
+                    meta[files.name],
+                    files.frames[0].parents[1],
+                    f'{path}: video {files.name}',
+                )
+            )
     except ConversionError:
         raise
     except ValueError as error:
@@ -113,7 +149,9 @@ def main() -> None:
         videos = read_folder(arguments.folder, arguments.split)
         found = sorted({item.category for video in videos for item in video.objects})
         classes = choose_classes(arguments.classes, found, str(arguments.folder))
-        write_videos(arguments.out, videos, number_categories(classes), 'converted from YouTube-VOS', notes)
+        write_videos(
+            arguments.out, videos, number_categories(classes), 'converted from YouTube-VOS', notes
+        )
     notes.show()
 
 

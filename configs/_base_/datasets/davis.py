@@ -3,18 +3,29 @@
 # data/DAVIS/                        as published
 #   JPEGImages/480p/SEQ/FRAME.jpg Annotations/480p/SEQ/FRAME.png ImageSets/2016/val.txt
 #
-# DAVIS-2017, several objects: dataset.split='2017/val', dataset.merge_objects=False, and year=2017 in the evaluators.
-# MaskTrack-Box: dataset.prompt='box'.
+# DAVIS-2017, several objects: dataset.split='2017/val', dataset.merge_objects=False, and year=2017
+# in the evaluators. MaskTrack-Box: dataset.prompt='box'.
 data_root = 'data/DAVIS'
-meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'frame_id', 'video_id', 'video_length')
+meta_keys = (
+    'img_id',
+    'img_path',
+    'ori_shape',
+    'img_shape',
+    'scale_factor',
+    'frame_id',
+    'video_id',
+    'video_length',
+)
 
 test_pipeline = [
     dict(
         type='TransformBroadcaster',
         transforms=[
             dict(type='mmvos.LoadFrame'),
-            dict(type='Resize', scale=(2000, 480), keep_ratio=True),  # short edge 480, the size of DAVIS
-        ]),
+            # short edge 480, the size of DAVIS
+            dict(type='Resize', scale=(2000, 480), keep_ratio=True),
+        ],
+    ),
     dict(type='PackTrackInputs', default_meta_keys=meta_keys),
 ]
 val_dataloader = dict(
@@ -23,7 +34,13 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='mmvos.VideoSampler'),
     dataset=dict(
-        type='mmvos.MaskVideoDataset', data_root=data_root, split='2016/val', merge_objects=True, pipeline=test_pipeline))
+        type='mmvos.MaskVideoDataset',
+        data_root=data_root,
+        split='2016/val',
+        merge_objects=True,
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='mmvos.DAVISMetric', ground_truth=data_root, year=2016, split='val')

@@ -1,10 +1,11 @@
-# Pairs of a template and a search frame for the training of a siamese tracker, cut out of whole frames on the fly.
+# Pairs of a template and a search frame for the training of a siamese tracker, cut out of whole
+# frames on the fly.
 #
-# data/youtube_vos/train/{JPEGImages,Annotations}   as published (YouTube-VOS 2018); DAVIS and any folder of that layout fit too
-# data/coco/annotations/instances_train2017.json, data/coco/train2017
+# data/youtube_vos/train/{JPEGImages,Annotations}   as published (YouTube-VOS 2018); DAVIS and any
+# folder of that layout fit too data/coco/annotations/instances_train2017.json, data/coco/train2017
 #
-# The published training also draws from ImageNet VID and DET, which have boxes alone; a COCO-style JSON without segmentations
-# (mmvos.StillPairs) takes the place of the second.
+# The published training also draws from ImageNet VID and DET, which have boxes alone; a COCO-style
+# JSON without segmentations (mmvos.StillPairs) takes the place of the second.
 train_pipeline = [
     dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')]),
     dict(type='mmvos.CropPair', search_size=255, search_shift=64),
@@ -20,15 +21,23 @@ train_dataloader = dict(
     dataset=dict(
         type='mmvos.MaskPairDataset',
         sources=[
-            dict(type='mmvos.FolderPairs', data_root='data/youtube_vos/train', frame_range=20, min_area=1001),
+            dict(
+                type='mmvos.FolderPairs',
+                data_root='data/youtube_vos/train',
+                frame_range=20,
+                min_area=1001,
+            ),
             dict(
                 type='mmvos.StillPairs',
                 data_root='data/coco/',
                 ann_file='annotations/instances_train2017.json',
                 data_prefix=dict(img_path='train2017'),
                 min_area=1,
-                crowds=True),
+                crowds=True,
+            ),
         ],
         samples=[400_000, 200_000],
         negative=0.2,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)

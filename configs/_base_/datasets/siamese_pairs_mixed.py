@@ -1,5 +1,5 @@
-# Pairs from few data: DAVIS, videos composed from it (tools/dataset_converters/compose_videos.py), and COCO-style images;
-# mirrored, as they are few.
+# Pairs from few data: DAVIS, videos composed from it (tools/dataset_converters/compose_videos.py),
+# and COCO-style images; mirrored, as they are few.
 train_pipeline = [
     dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')]),
     dict(type='mmvos.CropPair', search_size=255, search_shift=64, flip=0.5),
@@ -14,14 +14,19 @@ train_dataloader = dict(
     dataset=dict(
         type='mmvos.MaskPairDataset',
         sources=[
-            dict(type='mmvos.FolderPairs', data_root='data/DAVIS', split='2016/train', frame_range=20),
+            dict(
+                type='mmvos.FolderPairs', data_root='data/DAVIS', split='2016/train', frame_range=20
+            ),
             dict(type='mmvos.FolderPairs', data_root='data/composed/train', frame_range=20),
             dict(
                 type='mmvos.StillPairs',
                 data_root='data/coco/',
                 ann_file='instances.json',
-                data_prefix=dict(img_path='images')),
+                data_prefix=dict(img_path='images'),
+            ),
         ],
         samples=[6400, 6400, 6400],
         negative=0.2,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)

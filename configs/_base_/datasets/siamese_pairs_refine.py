@@ -1,5 +1,5 @@
-# Pairs for the stage that refines masks: small search windows with the object near the middle, no negative pairs, 200,000 pairs
-# an epoch.
+# Pairs for the stage that refines masks: small search windows with the object near the middle, no
+# negative pairs, 200,000 pairs an epoch.
 _base_ = './siamese_pairs.py'
 
 train_pipeline = [
@@ -8,4 +8,6 @@ train_pipeline = [
     dict(type='mmvos.ColorPair', gray=0.25, blur=0.18),
     dict(type='mmvos.PackPair'),
 ]
-train_dataloader = dict(dataset=dict(samples=[100_000, 100_000], negative=0.0, pipeline=train_pipeline))
+train_dataloader = dict(
+    dataset=dict(samples=[100_000, 100_000], negative=0.0, pipeline=train_pipeline)
+)

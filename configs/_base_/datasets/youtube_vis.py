@@ -2,14 +2,26 @@
 #
 # data/youtube_vis_2019/
 #   train.json valid.json                     as published
-#   train_sub.json valid_sub.json              the videos of train.json in two parts, so that AP can be computed locally
+#   train_sub.json valid_sub.json              the videos of train.json in two parts, so that AP can
+#   be computed locally
 #   train/JPEGImages/VIDEO/FRAME.jpg valid/JPEGImages/VIDEO/FRAME.jpg
 #
 # For the number of the server train on train.json: train_dataloader.dataset.ann_file='train.json'.
 data_root = 'data/youtube_vis_2019/'
-image_scale = (640, 360)  # long edge at most 640, short edge at most 360; smaller frames are enlarged
-meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'frame_id', 'video_id',
-             'video_length')
+# long edge at most 640, short edge at most 360; smaller frames are enlarged
+image_scale = (640, 360)
+meta_keys = (
+    'img_id',
+    'img_path',
+    'ori_shape',
+    'img_shape',
+    'scale_factor',
+    'flip',
+    'flip_direction',
+    'frame_id',
+    'video_id',
+    'video_length',
+)
 
 train_pipeline = [
     dict(
@@ -20,8 +32,10 @@ train_pipeline = [
             dict(type='LoadTrackAnnotations', with_mask=True),
             dict(type='Resize', scale=image_scale, keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
-        ]),
-    dict(type='PackTrackInputs', default_meta_keys=meta_keys),  # its default also packs the raw annotations
+        ],
+    ),
+    # its default also packs the raw annotations
+    dict(type='PackTrackInputs', default_meta_keys=meta_keys),
 ]
 test_pipeline = [
     dict(
@@ -29,7 +43,8 @@ test_pipeline = [
         transforms=[
             dict(type='mmvos.LoadFrame'),
             dict(type='Resize', scale=image_scale, keep_ratio=True),
-        ]),
+        ],
+    ),
     dict(type='PackTrackInputs', default_meta_keys=meta_keys),
 ]
 
@@ -44,7 +59,9 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='train_sub.json',
         data_prefix=dict(img_path='train/JPEGImages'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -56,7 +73,9 @@ val_dataloader = dict(
         ann_file='valid_sub.json',
         data_prefix=dict(img_path='train/JPEGImages'),
         pipeline=test_pipeline,
-        test_mode=True))
+        test_mode=True,
+    ),
+)
 test_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -67,7 +86,9 @@ test_dataloader = dict(
         ann_file='valid.json',
         data_prefix=dict(img_path='valid/JPEGImages'),
         pipeline=test_pipeline,
-        test_mode=True))
+        test_mode=True,
+    ),
+)
 
 val_evaluator = dict(type='mmvos.YouTubeVISMetric', ann_file=data_root + 'valid_sub.json')
 test_evaluator = dict(type='mmvos.YouTubeVISMetric', ann_file=data_root + 'valid.json')

@@ -1,4 +1,5 @@
-# MaskTrack and MaskTrack-Box on Mask R-CNN's ResNet-50 and FPN; the head sees the stem (stride 2) and P2 to P5.
+# MaskTrack and MaskTrack-Box on Mask R-CNN's ResNet-50 and FPN; the head sees the stem (stride 2)
+# and P2 to P5.
 model = dict(
     type='mmvos.PromptedSegmenter',
     data_preprocessor=dict(
@@ -7,7 +8,8 @@ model = dict(
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
         pad_mask=False,
-        pad_size_divisor=32),
+        pad_size_divisor=32,
+    ),
     tracker=dict(
         type='mmvos.MaskPropagator',
         backbone=dict(
@@ -18,9 +20,15 @@ model = dict(
             out_stem=True,
             norm_cfg=dict(type='BN', requires_grad=False),
             norm_eval=True,
-            style='pytorch'),
+            style='pytorch',
+        ),
         neck=dict(type='FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=4),
         head=dict(
-            type='mmvos.PropagationHead', in_channels=(64, 256, 256, 256, 256), channels=(32, 64, 128, 192, 256)),
+            type='mmvos.PropagationHead',
+            in_channels=(64, 256, 256, 256, 256),
+            channels=(32, 64, 128, 192, 256),
+        ),
         strides=(2, 4, 8, 16, 32),
-        mode='roi'))
+        mode='roi',
+    ),
+)

@@ -1,4 +1,5 @@
-# MaskTrack and MaskTrack-Box on the first four stages of a ResNet-50 (stride 16): the compact model.
+# MaskTrack and MaskTrack-Box on the first four stages of a ResNet-50 (stride 16): the compact
+# model.
 model = dict(
     type='mmvos.PromptedSegmenter',
     data_preprocessor=dict(
@@ -6,7 +7,8 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_mask=False),
+        pad_mask=False,
+    ),
     tracker=dict(
         type='mmvos.MaskPropagator',
         backbone=dict(
@@ -19,7 +21,10 @@ model = dict(
             out_stem=True,
             norm_cfg=dict(type='BN', requires_grad=False),
             norm_eval=True,
-            style='pytorch'),
+            style='pytorch',
+        ),
         head=dict(type='mmvos.PropagationHead', in_channels=(64, 256, 512, 1024)),
         strides=(2, 4, 8, 16),
-        mode='crop'))
+        mode='crop',
+    ),
+)

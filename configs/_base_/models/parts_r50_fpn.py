@@ -1,4 +1,5 @@
-# Part tracking: SiamMask on a feature pyramid follows the parts, MaskTrack's compact model makes the masks.
+# Part tracking: SiamMask on a feature pyramid follows the parts, MaskTrack's compact model makes
+# the masks.
 _base_ = ['./siammask_fpn_r50.py']
 model = dict(
     merge='soft',
@@ -18,13 +19,19 @@ model = dict(
                 out_stem=True,
                 norm_cfg=dict(type='BN', requires_grad=False),
                 norm_eval=True,
-                style='pytorch'),
-            head=dict(type='mmvos.PropagationHead', in_channels=(64, 256, 512, 1024), reference=True),
+                style='pytorch',
+            ),
+            head=dict(
+                type='mmvos.PropagationHead', in_channels=(64, 256, 512, 1024), reference=True
+            ),
             strides=(2, 4, 8, 16),
-            mode='crop'),
+            mode='crop',
+        ),
         parts=32,
         attention=0.5,
         least_score=0.5,
         window_influence=0.2,
         context=2.0,
-        resample=5))
+        resample=5,
+    ),
+)

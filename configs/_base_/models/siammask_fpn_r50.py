@@ -1,4 +1,5 @@
-# SiamMask on Mask R-CNN's ResNet-50 and FPN: one pass over the frame for all objects, their windows by RoIAlign.
+# SiamMask on Mask R-CNN's ResNet-50 and FPN: one pass over the frame for all objects, their windows
+# by RoIAlign.
 model = dict(
     type='mmvos.PromptedSegmenter',
     data_preprocessor=dict(
@@ -6,7 +7,8 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_mask=False),
+        pad_mask=False,
+    ),
     merge='hard-first',
     tracker=dict(
         type='mmvos.SiameseTracker',
@@ -20,14 +22,22 @@ model = dict(
                 frozen_stages=1,
                 norm_cfg=dict(type='BN', requires_grad=True),
                 norm_eval=True,
-                style='pytorch'),
+                style='pytorch',
+            ),
             neck=dict(type='FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=4),
             adjust=dict(type='mmvos.SiameseAdjust', in_channels=256, out_channels=256),
-            strides=(4, 8, 16, 32)),
+            strides=(4, 8, 16, 32),
+        ),
         neck=dict(type='mmvos.SiameseCorrelation', channels=256),
-        head=dict(type='mmvos.SiameseHead', channels=256, refine=dict(type='mmvos.MaskRefiner', in_channels=(256, 256, 256))),
+        head=dict(
+            type='mmvos.SiameseHead',
+            channels=256,
+            refine=dict(type='mmvos.MaskRefiner', in_channels=(256, 256, 256)),
+        ),
         search_size=255,
         mask_threshold=0.35,
         penalty=0.04,
         window_influence=0.40,
-        size_rate=1.0))
+        size_rate=1.0,
+    ),
+)

@@ -1,20 +1,32 @@
-# SiamMask with refined masks on the ResNet-50 of the published weights; the settings for DAVIS and YouTube-VOS.
-# The network takes BGR images of 0 to 255 in their own size.
+# SiamMask with refined masks on the ResNet-50 of the published weights; the settings for DAVIS and
+# YouTube-VOS. The network takes BGR images of 0 to 255 in their own size.
 model = dict(
     type='mmvos.PromptedSegmenter',
     data_preprocessor=dict(
-        type='TrackDataPreprocessor', mean=[0., 0., 0.], std=[1., 1., 1.], bgr_to_rgb=False, pad_mask=False),
+        type='TrackDataPreprocessor',
+        mean=[0.0, 0.0, 0.0],
+        std=[1.0, 1.0, 1.0],
+        bgr_to_rgb=False,
+        pad_mask=False,
+    ),
     merge='hard-first',
     tracker=dict(
         type='mmvos.SiameseTracker',
         features=dict(
             type='mmvos.CropFeatures',
             backbone=dict(type='mmvos.SiameseResNet', frozen_stages=1),
-            adjust=dict(type='mmvos.SiameseAdjust', in_channels=1024, out_channels=256)),
+            adjust=dict(type='mmvos.SiameseAdjust', in_channels=1024, out_channels=256),
+        ),
         neck=dict(type='mmvos.SiameseCorrelation', channels=256),
-        head=dict(type='mmvos.SiameseHead', channels=256, refine=dict(type='mmvos.MaskRefiner', in_channels=(64, 256, 512))),
+        head=dict(
+            type='mmvos.SiameseHead',
+            channels=256,
+            refine=dict(type='mmvos.MaskRefiner', in_channels=(64, 256, 512)),
+        ),
         search_size=255,
         mask_threshold=0.35,
         penalty=0.04,
         window_influence=0.40,
-        size_rate=1.0))
+        size_rate=1.0,
+    ),
+)

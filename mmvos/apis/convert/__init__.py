@@ -1,4 +1,7 @@
-"""Published checkpoints in the layout of our models: every tensor of a file is accounted for, and every one of the model."""
+"""Published checkpoints in the layout of our models: every tensor of a file is accounted for, and
+every one of the model.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -26,21 +29,29 @@ class Converted:
     weights: dict[str, Tensor]
 
 
-def convert_weights(given: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> Converted:
+def convert_weights(
+    given: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str
+) -> Converted:
     """Converts the weights of a published file.
 
     Args:
         given: the file's, without ``module.``.
-        own: state dict of the model they are for. A ResNet fills the model's backbone only, anything else all of it.
+        own: state dict of the model they are for. A ResNet fills the model's backbone only,
+            anything else all of it.
         source: the file, for messages.
 
     Raises:
-        ValueError: the file is of no known kind, or a weight is left over, missing, or of another shape.
+        ValueError: the file is of no known kind, or a weight is left over, missing, or of another
+            shape.
     """
     layout = next((item for item in _LAYOUTS if item.recognises(given)), None)
     if layout is None:
-        raise ValueError(f'{source} is of no kind that can be converted (it has {_some(list(given))}); known are SiamMask and '
-                         f'pysot siammask files, the published MaskTrack R-CNN, and ResNet-50 with the names of torchvision')
+        raise ValueError(
+            f'{source} is of no kind that can be converted (it has {_some(list(given))}); known '
+            f'are SiamMask and '
+            f'pysot siammask files, the published MaskTrack R-CNN, and ResNet-50 with the names of '
+            f'torchvision'
+        )
     try:
         renamed = layout.convert(given)
     except ValueError as error:
@@ -49,26 +60,47 @@ def convert_weights(given: Mapping[str, Tensor], own: Mapping[str, Tensor], sour
     wanted = _wanted(own, only_backbone=layout is imagenet_resnet)
     surplus = [published for name, (published, _) in renamed.items() if name not in wanted]
     missing = [name for name in wanted if name not in renamed and not name.endswith(_COUNTER)]
-    resized = [f'{published} {tuple(tensor.shape)} instead of {tuple(wanted[name].shape)}'
-               for name, (published, tensor) in renamed.items() if name in wanted and tensor.shape != wanted[name].shape]
-    faults = {'the model does not know': surplus, 'the file does not give': missing, 'of another shape': resized}
-    found = [f'{len(names)} weights {fault} ({_some(names)})' for fault, names in faults.items() if names]
+    resized = [
+        f'{published} {tuple(tensor.shape)} instead of {tuple(wanted[name].shape)}'
+        for name, (published, tensor) in renamed.items()
+        if name in wanted and tensor.shape != wanted[name].shape
+    ]
+    faults = {
+        'the model does not know': surplus,
+        'the file does not give': missing,
+        'of another shape': resized,
+    }
+    found = [
+        f'{len(names)} weights {fault} ({_some(names)})' for fault, names in faults.items() if names
+    ]
     if found:
-        raise ValueError(f'{source}, a {layout.KIND}, does not fit the model of the config: {"; ".join(found)}')
-    return Converted(layout.KIND, {name: tensor.to(wanted[name].dtype) for name, (_, tensor) in renamed.items()})
+        raise ValueError(
+            f'{source}, a {layout.KIND}, does not fit the model of the config: {"; ".join(found)}'
+        )
+    return Converted(
+        layout.KIND, {name: tensor.to(wanted[name].dtype) for name, (_, tensor) in renamed.items()}
+    )
 
 
-def _check_model(kind: str, renamed: Mapping[str, object], own: Mapping[str, Tensor], source: str) -> None:
+def _check_model(
+    kind: str, renamed: Mapping[str, object], own: Mapping[str, Tensor], source: str
+) -> None:
     """Raises:
-        ValueError: the config is for another method.
+    ValueError: the config is for another method.
     """
     if not any(name in own for name in renamed):
-        raise ValueError(f'{source} is a {kind}, but the config describes another model (its first weight: {next(iter(own))})')
+        raise ValueError(
+            f'{source} is a {kind}, but the config describes another model (its first weight: '
+            f'{next(iter(own))})'
+        )
 
 
 def _wanted(own: Mapping[str, Tensor], only_backbone: bool) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in own.items()
-            if not name.startswith('data_preprocessor.') and ('.backbone.' in name or not only_backbone)}
+    return {
+        name: tensor
+        for name, tensor in own.items()
+        if not name.startswith('data_preprocessor.') and ('.backbone.' in name or not only_backbone)
+    }
 
 
 def _some(names: list[str]) -> str:

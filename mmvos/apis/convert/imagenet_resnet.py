@@ -1,9 +1,11 @@
-"""A ResNet-50 of ImageNet as the start of a ``SiameseResNet``: SiamMask's own ``resnet.model``, or any with 1x1 shortcuts.
+"""A ResNet-50 of ImageNet as the start of a ``SiameseResNet``: SiamMask's own ``resnet.model``, or
+any with 1x1 shortcuts.
 
-The latter is an approximation: a 1x1 shortcut becomes the middle of a 3x3 one, which then samples the pixels that the main path
-samples. Mean, standard deviation and the order of colours go into the first convolution, which is exact because it has no
-padding.
+The latter is an approximation: a 1x1 shortcut becomes the middle of a 3x3 one, which then samples
+the pixels that the main path samples. Mean, standard deviation and the order of colours go into the
+first convolution, which is exact because it has no padding.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -25,11 +27,22 @@ def recognises(weights: Mapping[str, Tensor]) -> bool:
 
 
 def convert(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
-    """By our names the names and tensors of stem and stages 1 to 3; stage 4 and the classifier are left out."""
+    """By our names the names and tensors of stem and stages 1 to 3; stage 4 and the classifier are
+    left out.
+    """
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith(_UNUSED)}
     if weights[_SHORTCUTS[0]].shape[2:] == (1, 1):
-        kept = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in kept.items()}
-        kept.update({name: F.pad(kept[name], (1, 1, 1, 1)) for name in _SHORTCUTS if kept[name].shape[2:] == (1, 1)})
+        kept = {
+            name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in kept.items()
+        }
+        kept.update(
+            {
+                name: F.pad(kept[name], (1, 1, 1, 1))
+                for name in _SHORTCUTS
+                if kept[name].shape[2:] == (1, 1)
+            }
+        )
         _fold_colors(kept)
     return {_OURS + name: (name, tensor) for name, tensor in kept.items()}
 

@@ -1,7 +1,10 @@
-"""The published MaskTrack R-CNN (github.com/youtubevos/MaskTrackRCNN, on mmdet 0.5) for ``masktrack-rcnn_r50_fpn_official.py``.
+"""The published MaskTrack R-CNN (github.com/youtubevos/MaskTrackRCNN, on mmdet 0.5) for
+``masktrack-rcnn_r50_fpn_official.py``.
 
-Its class 0 is the background; here the background comes last, and box deltas and masks do without it. C classes.
+Its class 0 is the background; here the background comes last, and box deltas and masks do without
+it. C classes.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,9 +13,14 @@ import torch
 from torch import Tensor
 
 KIND = 'MaskTrack R-CNN'
-_PREFIXES = {'backbone.': 'detector.backbone.', 'neck.': 'detector.neck.', 'rpn_head.': 'detector.rpn_head.',
-             'bbox_head.': 'detector.roi_head.bbox_head.', 'mask_head.': 'detector.roi_head.mask_head.',
-             'track_head.': 'track_head.'}
+_PREFIXES = {
+    'backbone.': 'detector.backbone.',
+    'neck.': 'detector.neck.',
+    'rpn_head.': 'detector.rpn_head.',
+    'bbox_head.': 'detector.roi_head.bbox_head.',
+    'mask_head.': 'detector.roi_head.mask_head.',
+    'track_head.': 'track_head.',
+}
 
 
 def recognises(weights: Mapping[str, Tensor]) -> bool:
@@ -24,14 +32,21 @@ def convert(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
     """By our names the published names, and the tensors with their classes in our order.
 
     Raises:
-        ValueError: it is the withdrawn file with one fully connected layer in its track head, or mmdet's own MaskTrackRCNN.
+        ValueError: it is the withdrawn file with one fully connected layer in its track head, or
+            mmdet's own MaskTrackRCNN.
     """
     if any(name.startswith('track_head.fc.') for name in weights):
-        raise ValueError('it is the withdrawn MaskTrack R-CNN of early 2019, whose track head has a single layer (track_head.fc, '
-                         '24.8 AP); get the file that replaced it')
+        raise ValueError(
+            'it is the withdrawn MaskTrack R-CNN of early 2019, whose track head has a single '
+            'layer (track_head.fc, '
+            '24.8 AP); get the file that replaced it'
+        )
     if any(name.startswith(('detector.', 'track_head.embed_head.')) for name in weights):
-        raise ValueError('it is a MaskTrackRCNN of mmtracking or mmdet 3 (detector.*, track_head.embed_head.*), not the '
-                         'published one')
+        raise ValueError(
+            'it is a MaskTrackRCNN of mmtracking or mmdet 3 (detector.*, track_head.embed_head.*), '
+            'not the '
+            'published one'
+        )
     return {_rename(name): (name, _in_our_order(name, tensor)) for name, tensor in weights.items()}
 
 

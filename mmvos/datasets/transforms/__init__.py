@@ -1,4 +1,5 @@
 """Transforms that mmdet and mmcv do not have."""
+
 from .color_clip import ColorClip
 from .color_pair import ColorPair
 from .crop_clip import CropClip
@@ -10,5 +11,15 @@ from .pack_pair import PackPair
 from .scalar_resize import ScalarResize
 from .warp_clip import WarpClip
 
-__all__ = ['ColorClip', 'ColorPair', 'CropClip', 'CropPair', 'DeformGuides', 'LoadFrame', 'PackClip', 'PackPair',
-           'ScalarResize', 'WarpClip']
+__all__ = [
+    'ColorClip',
+    'ColorPair',
+    'CropClip',
+    'CropPair',
+    'DeformGuides',
+    'LoadFrame',
+    'PackClip',
+    'PackPair',
+    'ScalarResize',
+    'WarpClip',
+]

@@ -1,4 +1,5 @@
 """Gray, tinted and blurred crops of a pair."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -9,23 +10,29 @@ from mmcv.transforms import BaseTransform
 
 from mmvos.registry import TRANSFORMS
 
-# Principal components of the colors of ImageNet's images, B, G, R (rows), and their spread (Krizhevsky et al., NIPS 2012).
-_COMPONENTS = np.array([[-0.5836, -0.6948, 0.4203], [-0.5808, -0.0045, -0.8140], [-0.5675, 0.7192, 0.4009]])
+# Principal components of the colors of ImageNet's images, B, G, R (rows), and their spread
+# (Krizhevsky et al., NIPS 2012).
+_COMPONENTS = np.array(
+    [[-0.5836, -0.6948, 0.4203], [-0.5808, -0.0045, -0.8140], [-0.5675, 0.7192, 0.4009]]
+)
 _SPREAD = np.array([55.46, 4.794, 1.148])
 _LONGEST = 45  # pixels
 
 
 @TRANSFORMS.register_module()
 class ColorPair(BaseTransform):
-    """Both crops turn gray together; each gets an offset of its color, and the search image may be blurred.
+    """Both crops turn gray together; each gets an offset of its color, and the search image may be
+    blurred.
 
     Draws from numpy's global generator.
 
     Args:
         gray: probability that both crops are gray.
-        tint: the color offset's standard deviation over that of ImageNet's colors; 0.1 changes the brightness by some 6 of 255.
-        blur: probability of a blur along rows and columns with random weights, of 2 n + 1 pixels where n is a normal number,
-            rounded; half of those drawn, and those of n < 1, change nothing.
+        tint: the color offset's standard deviation over that of ImageNet's colors; 0.1 changes the
+            brightness by some 6 of 255.
+        blur: probability of a blur along rows and columns with random weights, of 2 n + 1 pixels
+            where n is a normal number, rounded; half of those drawn, and those of n < 1, change
+            nothing.
     """
 
     def __init__(self, gray: float = 0.25, tint: float = 0.1, blur: float = 0.18) -> None:

@@ -1,4 +1,7 @@
-"""Cutting template and search image of a pair out of their frames (Wang et al., CVPR 2019; Li et al., CVPR 2018)."""
+"""Cutting template and search image of a pair out of their frames (Wang et al., CVPR 2019; Li et
+al., CVPR 2018).
+"""
+
 from __future__ import annotations
 
 import math
@@ -18,31 +21,42 @@ _TEMPLATE = 127  # pixels
 class CropPair(BaseTransform):
     """Cuts a square around the object out of each frame, moved and stretched a little.
 
-    A box of w x h pixels has the context c = (w + h) / 2; a square of side sqrt((w + c)(h + c)) around it becomes
-    127 pixels wide, and both images of a pair show their object in this size; where the box of the frame before is known
-    (``last_bbox``), the search image is cut around that one, as a tracker does. Outside of the frame is the frame's
-    mean color. Draws from numpy's global generator.
+    A box of w x h pixels has the context c = (w + h) / 2; a square of side sqrt((w + c)(h + c))
+    around it becomes 127 pixels wide, and both images of a pair show their object in this size;
+    where the box of the frame before is known (``last_bbox``), the search image is cut around that
+    one, as a tracker does. Outside of the frame is the frame's mean color. Draws from numpy's
+    global generator.
 
-    After it, ``gt_bboxes`` are in pixels of the crop with the origin in the center of its first pixel, as anchors are.
+    After it, ``gt_bboxes`` are in pixels of the crop with the origin in the center of its first
+    pixel, as anchors are.
 
     Args:
         search_size: side of the search image in pixels; the template has 127.
-        template_shift, search_shift: the object's center is off the crop's by at most this in x and in y, in pixels of the crop
-            before it is stretched.
-        template_scale, search_scale: width, height and the way of the center are divided by factors between 1 - x and 1 + x, one
-            for x and one for y.
+        template_shift, search_shift: the object's center is off the crop's by at most this in x and
+            in y, in pixels of the crop before it is stretched.
+        template_scale, search_scale: width, height and the way of the center are divided by factors
+            between 1 - x and 1 + x, one for x and one for y.
         flip: probability that both crops are mirrored.
     """
 
-    def __init__(self, search_size: int = 255, template_shift: float = 4, search_shift: float = 64, template_scale: float = 0.05,
-                 search_scale: float = 0.18, flip: float = 0.0) -> None:
+    def __init__(
+        self,
+        search_size: int = 255,
+        template_shift: float = 4,
+        search_shift: float = 64,
+        template_scale: float = 0.05,
+        search_scale: float = 0.18,
+        flip: float = 0.0,
+    ) -> None:
         self.sizes = _TEMPLATE, search_size
         self.shifts = template_shift, search_shift
         self.scales = template_scale, search_scale
         self.flip = flip
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replaces ``img``, ``img_shape``, ``gt_bboxes`` ((1, 4) float32) and ``gt_masks`` of both frames."""
+        """Replaces ``img``, ``img_shape``, ``gt_bboxes`` ((1, 4) float32) and ``gt_masks`` of both
+        frames.
+        """
         rng = np.random.default_rng(np.random.randint(1 << 31))
         flip = bool(rng.random() < self.flip)
         images, boxes, masks = [], [], []
@@ -50,24 +64,46 @@ class CropPair(BaseTransform):
             image, box = results['img'][t], results['gt_bboxes'][t]
             shift, stretch = rng.uniform(-1, 1, (2, 2))
             last = results.get('last_bbox', (None, None))[t]
-            matrix = self._matrix(box[0] if last is None else last, size, shift * self.shifts[t], 1 + stretch * self.scales[t])
+            matrix = self._matrix(
+                box[0] if last is None else last,
+                size,
+                shift * self.shifts[t],
+                1 + stretch * self.scales[t],
+            )
             if flip:
                 matrix = np.array([[-1, 0, size - 1], [0, 1, 0]]) @ np.vstack([matrix, (0, 0, 1)])
             images.append(cv2.warpAffine(image, matrix, (size, size), borderValue=cv2.mean(image)))
             boxes.append(_moved(box, matrix))
-            mask = cv2.warpAffine(results['gt_masks'][t].masks[0] * np.uint8(255), matrix, (size, size)) >= 128
+            mask = (
+                cv2.warpAffine(
+                    results['gt_masks'][t].masks[0] * np.uint8(255), matrix, (size, size)
+                )
+                >= 128
+            )
             masks.append(BitmapMasks(mask.view(np.uint8)[None], size, size))
-        return dict(results, img=images, img_shape=[(size, size) for size in self.sizes], gt_bboxes=boxes, gt_masks=masks)
+        return dict(
+            results,
+            img=images,
+            img_shape=[(size, size) for size in self.sizes],
+            gt_bboxes=boxes,
+            gt_masks=masks,
+        )
 
-    def _matrix(self, box: np.ndarray, size: int, shift: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-        """(2, 3) matrix from pixels of the frame to pixels of the crop, both with the origin in the center of the first one."""
+    def _matrix(
+        self, box: np.ndarray, size: int, shift: np.ndarray, stretch: np.ndarray
+    ) -> np.ndarray:
+        """(2, 3) matrix from pixels of the frame to pixels of the crop, both with the origin in the
+        center of the first one.
+        """
         x1, y1, x2, y2 = (float(value) for value in box)
         factors = self.sizes[0] / context_side(x2 - x1, y2 - y1) / stretch
         center = np.array([x1 + x2 - 1, y1 + y2 - 1]) / 2
-        return np.column_stack([np.diag(factors), (size - 1) / 2 + shift / stretch - factors * center])
+        return np.column_stack(
+            [np.diag(factors), (size - 1) / 2 + shift / stretch - factors * center]
+        )
 
     def __repr__(self) -> str:
-        return (f'{type(self).__name__}(sizes={self.sizes}, shifts={self.shifts}, scales={self.scales}, flip={self.flip})')
+        return f'{type(self).__name__}(sizes={self.sizes}, shifts={self.shifts}, scales={self.scales}, flip={self.flip})'
 
 
 def context_side(width: float, height: float) -> float:
@@ -77,6 +113,8 @@ def context_side(width: float, height: float) -> float:
 
 
 def _moved(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(1, 4) xyxy of continuous pixels, in crop pixels with the origin in the center of the first one."""
+    """(1, 4) xyxy of continuous pixels, in crop pixels with the origin in the center of the first
+    one.
+    """
     corners = (boxes.reshape(-1, 2) - 0.5) @ matrix[:, :2].T + matrix[:, 2]  # (2, 2)
     return np.concatenate([corners.min(axis=0), corners.max(axis=0)])[None].astype(np.float32)

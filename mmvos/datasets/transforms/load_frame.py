@@ -1,8 +1,9 @@
 """Loading one video frame, with errors that a user can act on.
 
-OpenCV decodes a JPEG whose end is missing without complaint (the rest of the picture is grey), and mmcv's loader does not notice
-that a picture has another size than its masks.
+OpenCV decodes a JPEG whose end is missing without complaint (the rest of the picture is grey), and
+mmcv's loader does not notice that a picture has another size than its masks.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -18,11 +19,13 @@ JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
 
 @TRANSFORMS.register_module()
 class LoadFrame(BaseTransform):
-    """Reads ``img_path`` into ``img``, an (H, W, 3) uint8 BGR array, and sets ``img_shape`` and ``ori_shape`` to (H, W).
+    """Reads ``img_path`` into ``img``, an (H, W, 3) uint8 BGR array, and sets ``img_shape`` and
+    ``ori_shape`` to (H, W).
 
     Raises:
-        ValueError: the file is missing, cannot be decoded, is a JPEG without end, or has another size than the JSON says
-            (``height`` and ``width`` in the results); the message names the file, the video and the frame.
+        ValueError: the file is missing, cannot be decoded, is a JPEG without end, or has another
+            size than the JSON says (``height`` and ``width`` in the results); the message names the
+            file, the video and the frame.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +43,10 @@ class LoadFrame(BaseTransform):
         height, width = image.shape[:2]
         expected = results.get('height', height), results.get('width', width)
         if (height, width) != expected:
-            raise ValueError(f'{place} is {width}x{height}, but the annotation file says {expected[1]}x{expected[0]}')
+            raise ValueError(
+                f'{place} is {width}x{height}, but the annotation file says '
+                f'{expected[1]}x{expected[0]}'
+            )
         results.update(img=image, img_shape=(height, width), ori_shape=(height, width))
         return results
 

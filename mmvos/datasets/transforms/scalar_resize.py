@@ -1,4 +1,5 @@
 """ScalarResize: resizing whose scale factor is one number, as mmdet 0.5 had it."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -11,10 +12,12 @@ from mmvos.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class ScalarResize(Resize):
-    """mmdet's ``Resize`` with ``scale_factor`` (s, s), s the number by which both sides were multiplied before they were rounded.
+    """mmdet's ``Resize`` with ``scale_factor`` (s, s), s the number by which both sides were
+    multiplied before they were rounded.
 
-    mmdet's own factors are those of the rounded sides: for 1275 x 720 pixels in (640, 360) they are .50039 and .5, but s is .5.
-    For testing, and a ``scale`` whose ratio is kept: boxes are not resized.
+    mmdet's own factors are those of the rounded sides: for 1275 x 720 pixels in (640, 360) they are
+    .50039 and .5, but s is .5. For testing, and a ``scale`` whose ratio is kept: boxes are not
+    resized.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

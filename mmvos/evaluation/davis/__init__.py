@@ -1,4 +1,5 @@
 """DAVIS-2016 and DAVIS-2017, semi-supervised and unsupervised: J, F and J&F over objects."""
+
 from functools import partial
 from pathlib import Path
 
@@ -9,27 +10,40 @@ from .scores import SequenceScores, score_files, score_objects, score_proposals,
 from .sequences import Protocol, SequenceFiles, find_ground_truth, find_sequences
 
 __all__ = [
-    'DAVISMetric', 'Protocol', 'SequenceFiles', 'SequenceScores', 'evaluate_davis', 'find_ground_truth',
-    'find_sequences', 'score_files', 'score_objects', 'score_proposals', 'summarize'
+    'DAVISMetric',
+    'Protocol',
+    'SequenceFiles',
+    'SequenceScores',
+    'evaluate_davis',
+    'find_ground_truth',
+    'find_sequences',
+    'score_files',
+    'score_objects',
+    'score_proposals',
+    'summarize',
 ]
 
 DAVIS_2017 = Protocol(2017, 'semi-supervised')
 
 
-def evaluate_davis(ground_truth: str | Path,
-                   results: str | Path,
-                   protocol: Protocol = DAVIS_2017,
-                   split: str = 'val',
-                   resolution: str = '480p',
-                   processes: int = 1) -> Report:
+def evaluate_davis(
+    ground_truth: str | Path,
+    results: str | Path,
+    protocol: Protocol = DAVIS_2017,
+    split: str = 'val',
+    resolution: str = '480p',
+    processes: int = 1,
+) -> Report:
     """Score a folder of results; see `find_sequences` for the arguments.
 
     Returns:
-        `metrics` J&F_mean, J_mean, J_recall, J_decay, F_mean, ... and the tables per_sequence and per_object.
+        `metrics` J&F_mean, J_mean, J_recall, J_decay, F_mean, ... and the tables per_sequence and
+        per_object.
     Raises:
         EvaluationInputError: input that cannot be scored.
     """
     sequences = find_sequences(Path(ground_truth), Path(results), protocol, split, resolution)
     longest_first = sorted(sequences, key=lambda files: -len(files.truth))
     return summarize(
-        map_in_processes(partial(score_files, protocol=protocol), longest_first, processes, 'davis'))
+        map_in_processes(partial(score_files, protocol=protocol), longest_first, processes, 'davis')
+    )

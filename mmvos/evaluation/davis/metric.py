@@ -1,4 +1,5 @@
 """The metric that a validation loop calls: DAVIS scores of label maps, video by video."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -27,33 +28,45 @@ class DAVISMetric(BaseMetric):
 
     default_prefix = 'davis'
 
-    def __init__(self, ground_truth: str, year: int = 2017, task: str = 'semi-supervised', split: str = 'val',
-                 resolution: str = '480p', collect_device: str = 'cpu', prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        ground_truth: str,
+        year: int = 2017,
+        task: str = 'semi-supervised',
+        split: str = 'val',
+        resolution: str = '480p',
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.protocol = Protocol(year, task)
         self.folders = find_ground_truth(Path(ground_truth), self.protocol, split, resolution)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Score finished videos: {'sequence': str, 'labels': (L, H, W) uint8 ids of all frames, or a sequence
-        of (H, W)}.
+        """Score finished videos: {'sequence': str, 'labels': (L, H, W) uint8 ids of all frames, or
+        a sequence of (H, W)}.
         """
         for sample in data_samples:
             name, labels = sample['sequence'], sample['labels']
             if name not in self.folders:
                 raise EvaluationInputError(
-                    f'The video {name} is not in the split that is evaluated; choose the split.')
+                    f'The video {name} is not in the split that is evaluated; choose the split.'
+                )
             paths = list(list_frames(self.folders[name]).values())
             if len(labels) != len(paths):
                 raise EvaluationInputError(
-                    f'{name}: {len(labels)} label maps but {len(paths)} frames in {self.folders[name]}.')
+                    f'{name}: {len(labels)} label maps but {len(paths)} frames in '
+                    f'{self.folders[name]}.'
+                )
             binary = self.protocol.year == 2016
             truth = LabelImages(paths, read_shape(paths[0]), binary)
             unsupervised = self.protocol.unsupervised
             scored = range(len(paths)) if unsupervised else range(1, len(paths) - 1)
             score = score_proposals if unsupervised else score_objects
             places = [f'the result of {paths[frame]}' for frame in scored]
-            self.results.append(score(name, truth, [labels[i] for i in scored], scored, places,
-                                      self.protocol))
+            self.results.append(
+                score(name, truth, [labels[i] for i in scored], scored, places, self.protocol)
+            )
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """Summary values by name; refuses to score a part of the split."""
@@ -61,5 +74,6 @@ class DAVISMetric(BaseMetric):
         missing = sorted(self.folders.keys() - by_name.keys())
         if missing:
             raise EvaluationInputError(
-                f'{len(missing)} sequences of the split have no result, the first is {missing[0]}.')
+                f'{len(missing)} sequences of the split have no result, the first is {missing[0]}.'
+            )
         return summarize(list(by_name.values())).metrics

@@ -1,8 +1,9 @@
-"""DAVIS scores of one sequence and of a set (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017; Caelles et
-al., 2019).
+"""DAVIS scores of one sequence and of a set (Perazzi et al., CVPR 2016; Pont-Tuset et al., 2017;
+Caelles et al., 2019).
 
 Letters: H, W frame; K objects of the ground truth; P proposals of the results; n scored frames.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -24,8 +25,8 @@ MOST_PROPOSALS = 20
 
 @dataclass(frozen=True)
 class SequenceScores:
-    """`objects` (K) ids of the ground truth; `j`, `f` (K, n) per scored frame; `notes` on what was not
-    scored.
+    """`objects` (K) ids of the ground truth; `j`, `f` (K, n) per scored frame; `notes` on what was
+    not scored.
     """
 
     name: str
@@ -41,15 +42,24 @@ def score_files(files: SequenceFiles, protocol: Protocol) -> SequenceScores:
     shape = read_shape(files.truth[0])
     truth, results = (LabelImages(paths, shape, binary) for paths in (files.truth, files.results))
     score = score_proposals if protocol.unsupervised else score_objects
-    return score(files.name, truth, results, files.scored, [str(path) for path in files.results], protocol)
+    return score(
+        files.name, truth, results, files.scored, [str(path) for path in files.results], protocol
+    )
 
 
-def score_objects(name: str, truth: Sequence[Labels], results: Sequence[Labels], scored: Sequence[int],
-                  places: Sequence[str], protocol: Protocol) -> SequenceScores:
+def score_objects(
+    name: str,
+    truth: Sequence[Labels],
+    results: Sequence[Labels],
+    scored: Sequence[int],
+    places: Sequence[str],
+    protocol: Protocol,
+) -> SequenceScores:
     """Semi-supervised: each object of the first frame is compared with the result of the same id.
 
     Args:
-        truth: (H, W) labels of all frames. scored: the n frames that count. results: labels of those.
+        truth: (H, W) labels of all frames. scored: the n frames that count. results: labels of
+            those.
         places: names of the results, for messages.
     """
     merge = protocol.year == 2016
@@ -57,8 +67,10 @@ def score_objects(name: str, truth: Sequence[Labels], results: Sequence[Labels],
     given = ids_in(first)
     if not given:
         raise EvaluationInputError(
-            f'{name}: no object in the first ground-truth frame; DAVIS-2016 annotations (0 and 255) '
-            'need the year 2016, objects that start later the youtube-vos protocol.')
+            f'{name}: no object in the first ground-truth frame; DAVIS-2016 annotations (0 and '
+            f'255) '
+            'need the year 2016, objects that start later the youtube-vos protocol.'
+        )
     objects = list(range(1, max(given) + 1)) if protocol.official else given
     known, scores = set(objects), []
     strangers: dict[int, str] = {}
@@ -69,25 +81,43 @@ def score_objects(name: str, truth: Sequence[Labels], results: Sequence[Labels],
             wanted, labels = _merged(wanted), _merged(labels)
         if not protocol.official:
             known |= set(ids_in(wanted))
-        strangers |= {i: place for i in values_in(labels) if i and i not in known | strangers.keys()}
-        scores.append([_compare(region(labels == i, radius), region(wanted == i, radius)) for i in objects])
+        strangers |= {
+            i: place for i in values_in(labels) if i and i not in known | strangers.keys()
+        }
+        scores.append(
+            [_compare(region(labels == i, radius), region(wanted == i, radius)) for i in objects]
+        )
     unknown = sorted(strangers.keys() - known)
     if unknown:
         raise EvaluationInputError(
-            f'{strangers[unknown[0]]} has the id {unknown[0]}, which the ground truth of {name} does not '
-            f'have (it has {", ".join(map(str, sorted(known)))}); write the ids of the first frame.')
+            f'{strangers[unknown[0]]} has the id {unknown[0]}, which the ground truth of {name} '
+            f'does not '
+            f'have (it has {", ".join(map(str, sorted(known)))}); write the ids of the first frame.'
+        )
     late = sorted(known - set(objects))
     notes = (
-        f'{name}: the objects {late} are not in the first frame and were not scored (the DAVIS convention); '
-        'the youtube-vos protocol scores them.', ) if late else ()
+        (
+            f'{name}: the objects {late} are not in the first frame and were not scored (the DAVIS '
+            f'convention); '
+            'the youtube-vos protocol scores them.',
+        )
+        if late
+        else ()
+    )
     j, f = np.array(scores).transpose(2, 1, 0)
     return SequenceScores(name, tuple(objects), j, f, notes)
 
 
-def score_proposals(name: str, truth: Sequence[Labels], results: Sequence[Labels], scored: Sequence[int],
-                    places: Sequence[str], protocol: Protocol) -> SequenceScores:
-    """Unsupervised: proposals are given to objects so that the mean of J and F is highest; void does not
-    count.
+def score_proposals(
+    name: str,
+    truth: Sequence[Labels],
+    results: Sequence[Labels],
+    scored: Sequence[int],
+    places: Sequence[str],
+    protocol: Protocol,
+) -> SequenceScores:
+    """Unsupervised: proposals are given to objects so that the mean of J and F is highest; void
+    does not count.
 
     Args: as of `score_objects`.
     """
@@ -97,20 +127,28 @@ def score_proposals(name: str, truth: Sequence[Labels], results: Sequence[Labels
         proposals |= set(ids_in(labels))
         if not merge and (labels == VOID).any():
             raise EvaluationInputError(
-                f'{place} has the id {VOID}, which marks void pixels; proposals have the ids 1 to 254.')
+                f'{place} has the id {VOID}, which marks void pixels; proposals have the ids 1 to '
+                f'254.'
+            )
     if len(proposals) > MOST_PROPOSALS and not merge:
         raise EvaluationInputError(
-            f'{name}: {len(proposals)} proposals; at most {MOST_PROPOSALS} are allowed.')
+            f'{name}: {len(proposals)} proposals; at most {MOST_PROPOSALS} are allowed.'
+        )
     objects = sorted(set().union(*(ids_in(truth[frame]) for frame in scored)))
     if protocol.official:
         objects = list(range(1, max(ids_in(truth[0]), default=0) + 1))
     if not objects:
         raise EvaluationInputError(
-            f'{name}: the ground truth has no object, so nothing can be scored; check the files.')
+            f'{name}: the ground truth has no object, so nothing can be scored; check the files.'
+        )
     objects, columns = ([1], [1]) if merge else (objects, sorted(proposals))
     columns = columns + [0] * (len(objects) - len(columns))  # 0: nothing was proposed
-    scores = np.array([_compare_all(truth[frame], labels, objects, columns, merge)
-                       for frame, labels in zip(scored, results, strict=True)])  # (n, K, P, 2)
+    scores = np.array(
+        [
+            _compare_all(truth[frame], labels, objects, columns, merge)
+            for frame, labels in zip(scored, results, strict=True)
+        ]
+    )  # (n, K, P, 2)
     rows, chosen = linear_sum_assignment(scores.mean((0, 3)), maximize=True)
     best = scores[:, rows, chosen]  # (n, K, 2)
     return SequenceScores(name, tuple(objects), best[..., 0].T, best[..., 1].T)
@@ -122,16 +160,22 @@ def summarize(sequences: Sequence[SequenceScores]) -> Report:
     """
     per_object, per_sequence = [], []
     for scores in sorted(sequences, key=lambda one: one.name):
-        rows = [{'sequence': scores.name, 'object': i, 'frames': len(j), **measures(j, f)}
-                for i, j, f in zip(scores.objects, scores.j, scores.f, strict=True)]
+        rows = [
+            {'sequence': scores.name, 'object': i, 'frames': len(j), **measures(j, f)}
+            for i, j, f in zip(scores.objects, scores.j, scores.f, strict=True)
+        ]
         per_object += rows
         per_sequence.append({'sequence': scores.name, 'objects': len(rows), **_mean_of(rows)})
     notes = tuple(note for scores in sequences for note in scores.notes)
-    return Report(_mean_of(per_object), {'per_sequence': per_sequence, 'per_object': per_object}, notes)
+    return Report(
+        _mean_of(per_object), {'per_sequence': per_sequence, 'per_object': per_object}, notes
+    )
 
 
 def measures(j: NDArray[np.float64], f: NDArray[np.float64]) -> dict[str, float]:
-    """J, F and J&F (their average), each mean, recall and decay, of one object with n frames: (n,) each."""
+    """J, F and J&F (their average), each mean, recall and decay, of one object with n frames: (n,)
+    each.
+    """
     values: dict[str, float] = {}
     by_name = {'J': statistics(j), 'F': statistics(f)}
     for kind in ('mean', 'recall', 'decay'):
@@ -150,14 +194,17 @@ def _compare(prediction: Region, truth: Region) -> tuple[float, float]:
     return jaccard(prediction, truth), contour_accuracy(prediction, truth)
 
 
-def _compare_all(wanted: Labels, labels: Labels, objects: Sequence[int], columns: Sequence[int],
-                 merge: bool) -> list[list[tuple[float, float]]]:
+def _compare_all(
+    wanted: Labels, labels: Labels, objects: Sequence[int], columns: Sequence[int], merge: bool
+) -> list[list[tuple[float, float]]]:
     """J and F (K, P, 2) of one frame, without the void pixels; column 0 is an empty mask."""
     void, radius = wanted == VOID, contour_radius(*wanted.shape)
     if merge:
         wanted, labels = _merged(wanted), _merged(labels)
     truths = [region((wanted == i) & ~void, radius) for i in objects]
-    proposals = [region((labels == i) & ~void if i else np.zeros_like(void), radius) for i in columns]
+    proposals = [
+        region((labels == i) & ~void if i else np.zeros_like(void), radius) for i in columns
+    ]
     return [[_compare(proposal, truth) for proposal in proposals] for truth in truths]
 
 

@@ -1,6 +1,7 @@
-"""Find the sequences of a DAVIS ground truth and the result files that belong to them, and check that they
-fit.
+"""Find the sequences of a DAVIS ground truth and the result files that belong to them, and check
+that they fit.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from ..label_files import check_frames, check_sequences, list_frames, list_seque
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which DAVIS evaluation: `year` 2016 (ids merged) or 2017; `official`: also where the official code is
-    wrong.
+    """Which DAVIS evaluation: `year` 2016 (ids merged) or 2017; `official`: also where the official
+    code is wrong.
     """
 
     year: int = 2017
@@ -31,8 +32,8 @@ class Protocol:
 
 @dataclass(frozen=True)
 class SequenceFiles:
-    """One sequence: all ground-truth frames, and the frames that are scored with their results, in order of
-    time.
+    """One sequence: all ground-truth frames, and the frames that are scored with their results, in
+    order of time.
 
     Semi-supervised: the first frame is given and the last is not scored (the official convention).
     """
@@ -43,17 +44,24 @@ class SequenceFiles:
     scored: tuple[int, ...]
 
 
-def find_sequences(ground_truth: Path, results: Path, protocol: Protocol, split: str = 'val',
-                   resolution: str = '480p') -> list[SequenceFiles]:
+def find_sequences(
+    ground_truth: Path,
+    results: Path,
+    protocol: Protocol,
+    split: str = 'val',
+    resolution: str = '480p',
+) -> list[SequenceFiles]:
     """Pair every sequence of a split with its results.
 
     Args:
-        ground_truth: the root of DAVIS (with Annotations/ and ImageSets/), or a folder with one folder of
-            label PNGs per sequence. results: a folder with one folder of label PNGs per sequence.
-        split: a name in ImageSets/, or a text file with one sequence per line; without ImageSets/ all
-            sequences count.
+        ground_truth: the root of DAVIS (with Annotations/ and ImageSets/), or a folder with one
+            folder of label PNGs per sequence. results: a folder with one folder of label PNGs per
+            sequence.
+        split: a name in ImageSets/, or a text file with one sequence per line; without ImageSets/
+            all sequences count.
     Raises:
-        EvaluationInputError: something is missing, or results hold what the ground truth does not have.
+        EvaluationInputError: something is missing, or results hold what the ground truth does not
+            have.
     """
     truth = find_ground_truth(ground_truth, protocol, split, resolution)
     given = list_sequences(results)
@@ -61,16 +69,23 @@ def find_sequences(ground_truth: Path, results: Path, protocol: Protocol, split:
     return [_pair(name, folder, given[name], protocol) for name, folder in truth.items()]
 
 
-def find_ground_truth(root: Path, protocol: Protocol, split: str, resolution: str) -> dict[str, Path]:
+def find_ground_truth(
+    root: Path, protocol: Protocol, split: str, resolution: str
+) -> dict[str, Path]:
     """Ground-truth folders of a split by sequence name."""
     kind = 'Annotations_unsupervised' if protocol.unsupervised else 'Annotations'
-    if not (root / kind).is_dir() and any((root / other).is_dir() for other in ('Annotations', 'ImageSets')):
+    if not (root / kind).is_dir() and any(
+        (root / other).is_dir() for other in ('Annotations', 'ImageSets')
+    ):
         raise EvaluationInputError(
-            f'{root} has no folder {kind}, which the {protocol.task} task needs; get that part of DAVIS.')
+            f'{root} has no folder {kind}, which the {protocol.task} task needs; get that part of '
+            f'DAVIS.'
+        )
     folder = root / kind / resolution
     if (root / kind).is_dir() and not folder.is_dir():
         raise EvaluationInputError(
-            f'{root / kind} has no folder {resolution}; choose the resolution that is there.')
+            f'{root / kind} has no folder {resolution}; choose the resolution that is there.'
+        )
     everything = list_sequences(folder if folder.is_dir() else root)
     listed = _split_file(root, protocol, split)
     if listed is None:
@@ -79,7 +94,8 @@ def find_ground_truth(root: Path, protocol: Protocol, split: str, resolution: st
     missing = [name for name in names if name not in everything]
     if missing:
         raise EvaluationInputError(
-            f'{listed} lists the sequence {missing[0]}, which has no label images in {folder}.')
+            f'{listed} lists the sequence {missing[0]}, which has no label images in {folder}.'
+        )
     return {name: everything[name] for name in sorted(names)}
 
 
@@ -91,8 +107,10 @@ def _split_file(root: Path, protocol: Protocol, split: str) -> Path | None:
         return listed
     if (root / 'ImageSets').is_dir() or split not in ('train', 'val'):
         raise EvaluationInputError(
-            f'The split {split} is neither a text file nor listed as {listed}; write a file with one '
-            'sequence per line.')
+            f'The split {split} is neither a text file nor listed as {listed}; write a file with '
+            f'one '
+            'sequence per line.'
+        )
     return None
 
 
@@ -101,7 +119,8 @@ def _names(path: Path) -> list[str]:
         lines = path.read_text(encoding='utf-8').split('\n')
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationInputError(
-            f'{path} cannot be read as text ({error}); write one sequence per line.') from None
+            f'{path} cannot be read as text ({error}); write one sequence per line.'
+        ) from None
     names = [line.strip() for line in lines if line.strip()]
     if not names:
         raise EvaluationInputError(f'{path} lists no sequence; write one sequence per line.')
@@ -114,6 +133,10 @@ def _pair(name: str, truth: Path, results: Path, protocol: Protocol) -> Sequence
     scored = range(len(names)) if protocol.unsupervised else range(1, len(names) - 1)
     if not scored:
         raise EvaluationInputError(
-            f'{truth} has {len(names)} frames; the first and the last are not scored, so three are needed.')
+            f'{truth} has {len(names)} frames; the first and the last are not scored, so three are '
+            f'needed.'
+        )
     check_frames(frames, given, results, optional=set(names) - {names[i] for i in scored})
-    return SequenceFiles(name, tuple(frames.values()), tuple(given[names[i]] for i in scored), tuple(scored))
+    return SequenceFiles(
+        name, tuple(frames.values()), tuple(given[names[i]] for i in scored), tuple(scored)
+    )

@@ -1,6 +1,7 @@
 """VOT 2016, 2018 and 2019: supervised runs, their files, and accuracy, robustness and EAO in two
 conventions.
 """
+
 from __future__ import annotations
 
 from functools import partial
@@ -19,24 +20,44 @@ from .toolkit_workspace import export_workspace
 from .trajectories import Trajectory, read_trajectory, trajectory
 
 __all__ = [
-    'INTERVALS', 'Interval', 'SupervisedTracker', 'SupervisedVideo', 'Trajectory', 'VOTDataset', 'VOTMetric', 'VOTSequence',
-    'box_of_polygon', 'evaluate_vot', 'export_workspace', 'measure', 'overlap', 'read_results', 'read_sequences',
-    'read_trajectory', 'run_sequences', 'run_supervised', 'summarize', 'trajectory', 'write_trajectory'
+    'INTERVALS',
+    'Interval',
+    'SupervisedTracker',
+    'SupervisedVideo',
+    'Trajectory',
+    'VOTDataset',
+    'VOTMetric',
+    'VOTSequence',
+    'box_of_polygon',
+    'evaluate_vot',
+    'export_workspace',
+    'measure',
+    'overlap',
+    'read_results',
+    'read_sequences',
+    'read_trajectory',
+    'run_sequences',
+    'run_supervised',
+    'summarize',
+    'trajectory',
+    'write_trajectory',
 ]
 
 
-def evaluate_vot(ground_truth: str | Path,
-                 results: str | Path,
-                 year: int = 2018,
-                 interval: tuple[int, int] | None = None,
-                 processes: int = 1) -> Report:
+def evaluate_vot(
+    ground_truth: str | Path,
+    results: str | Path,
+    year: int = 2018,
+    interval: tuple[int, int] | None = None,
+    processes: int = 1,
+) -> Report:
     """Score the result files of a supervised run.
 
     Args:
         ground_truth: folder that holds one folder with groundtruth.txt (and frames) per sequence.
         results: folder with baseline/SEQUENCE/SEQUENCE_001.txt.
-        year: 2016, 2018 or 2019, chooses the interval of EAO; `interval` (low, high) replaces it, for own
-            sequences.
+        year: 2016, 2018 or 2019, chooses the interval of EAO; `interval` (low, high) replaces it,
+            for own sequences.
     Raises:
         EvaluationInputError: input that cannot be scored.
     """
@@ -44,10 +65,9 @@ def evaluate_vot(ground_truth: str | Path,
     tracks = read_results(Path(results), sequences)
     lengths = INTERVALS[year] if interval is None else Interval(interval, interval)
     measured = map_in_processes(partial(_measure, tracks=tracks), sequences, processes, 'vot')
-    return summarize({
-        sequence.name: runs
-        for sequence, runs in zip(sequences, measured, strict=True)
-    }, lengths)
+    return summarize(
+        {sequence.name: runs for sequence, runs in zip(sequences, measured, strict=True)}, lengths
+    )
 
 
 def _measure(sequence: VOTSequence, tracks: dict[str, list[Trajectory]]) -> list[Run]:
@@ -57,4 +77,5 @@ def _measure(sequence: VOTSequence, tracks: dict[str, list[Trajectory]]) -> list
         if isinstance(error, EvaluationInputError):
             raise
         raise EvaluationInputError(
-            f'{sequence.name}: {error}; put the frames beside groundtruth.txt.') from None
+            f'{sequence.name}: {error}; put the frames beside groundtruth.txt.'
+        ) from None

@@ -1,4 +1,5 @@
 """The sequences of VOT as a data set of frames, for the loops that test a model on it."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -36,13 +37,14 @@ class SupervisedVideo:
 
 @DATASETS.register_module()
 class VOTDataset(BaseDataset):
-    """Frames of sequences whose object is given by its first region, and again by a later one after it was lost.
+    """Frames of sequences whose object is given by its first region, and again by a later one after
+    it was lost.
 
     An item is one frame, in sequence order and then frame order, as ``MaskVideoDataset`` gives it.
 
     Args:
-        data_root: folder that holds one folder with groundtruth.txt (4 or 8 numbers a line) and frames per sequence; all of them,
-            or those in its list.txt.
+        data_root: folder that holds one folder with groundtruth.txt (4 or 8 numbers a line) and
+            frames per sequence; all of them, or those in its list.txt.
         pipeline: transforms.
         metainfo: see ``BaseDataset``.
         lazy_init: look for the sequences at first use.
@@ -53,11 +55,24 @@ class VOTDataset(BaseDataset):
 
     METAINFO = dict(classes=('object',))
 
-    def __init__(self, data_root: str, pipeline: Sequence[Any] = (), metainfo: dict[str, Any] | None = None,
-                 lazy_init: bool = False) -> None:
+    def __init__(
+        self,
+        data_root: str,
+        pipeline: Sequence[Any] = (),
+        metainfo: dict[str, Any] | None = None,
+        lazy_init: bool = False,
+    ) -> None:
         self._videos: list[SupervisedVideo] = []
         self._starts: list[int] = []
-        super().__init__('', metainfo, data_root, dict(img_path=''), pipeline=list(pipeline), test_mode=True, lazy_init=lazy_init)
+        super().__init__(
+            '',
+            metainfo,
+            data_root,
+            dict(img_path=''),
+            pipeline=list(pipeline),
+            test_mode=True,
+            lazy_init=lazy_init,
+        )
 
     @property
     def videos(self) -> list[SupervisedVideo]:
@@ -76,12 +91,23 @@ class VOTDataset(BaseDataset):
         records: list[dict[str, Any]] = []
         for sequence in read_sequences(Path(self.data_root)):
             if not sequence.frames:
-                raise EvaluationInputError(f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.')
+                raise EvaluationInputError(
+                    f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get '
+                    f'them.'
+                )
             video = SupervisedVideo(len(self._videos) + 1, len(sequence.frames), sequence)
             self._videos.append(video)
             self._starts.append(len(records))
-            records += [dict(img_path=str(path), img_id=len(records) + index, frame_id=index, video_id=video.id,
-                             video_length=video.length) for index, path in enumerate(sequence.frames)]
+            records += [
+                dict(
+                    img_path=str(path),
+                    img_id=len(records) + index,
+                    frame_id=index,
+                    video_id=video.id,
+                    video_length=video.length,
+                )
+                for index, path in enumerate(sequence.frames)
+            ]
         return records
 
     def prepare_data(self, idx: int) -> Any:

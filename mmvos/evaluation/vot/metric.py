@@ -1,4 +1,5 @@
 """The metric that a test loop calls: VOT measures of supervised runs, sequence by sequence."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,17 +22,28 @@ class VOTMetric(BaseMetric):
 
     Args:
         ground_truth: folder that holds one folder with groundtruth.txt per sequence.
-        year: 2016, 2018 or 2019, chooses the interval of EAO; `interval` (low, high) replaces it, for own sequences.
+        year: 2016, 2018 or 2019, chooses the interval of EAO; `interval` (low, high) replaces it,
+            for own sequences.
         collect_device, prefix: see mmengine's `BaseMetric`.
     """
 
     default_prefix = 'vot'
 
-    def __init__(self, ground_truth: str, year: int = 2018, interval: tuple[int, int] | None = None,
-                 collect_device: str = 'cpu', prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        ground_truth: str,
+        year: int = 2018,
+        interval: tuple[int, int] | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.sequences = {sequence.name: sequence for sequence in read_sequences(Path(ground_truth))}
-        self.interval = INTERVALS[year] if interval is None else Interval(*[(interval[0], interval[1])] * 2)
+        self.sequences = {
+            sequence.name: sequence for sequence in read_sequences(Path(ground_truth))
+        }
+        self.interval = (
+            INTERVALS[year] if interval is None else Interval(*[(interval[0], interval[1])] * 2)
+        )
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Score finished runs: {'sequence': str, 'lines': the N lines of `run_supervised`}."""
@@ -45,5 +57,7 @@ class VOTMetric(BaseMetric):
         runs: dict[str, list[Run]] = {name: [run] for name, run in results}
         missing = sorted(self.sequences.keys() - runs.keys())
         if missing:
-            raise EvaluationInputError(f'{len(missing)} sequences have no result, the first is {missing[0]}.')
+            raise EvaluationInputError(
+                f'{len(missing)} sequences have no result, the first is {missing[0]}.'
+            )
         return summarize({name: runs[name] for name in self.sequences}, self.interval).metrics

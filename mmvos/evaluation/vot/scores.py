@@ -1,10 +1,11 @@
-"""Accuracy, robustness and expected average overlap (EAO) of supervised runs (Kristan et al., VOT 2016 to
-2019).
+"""Accuracy, robustness and expected average overlap (EAO) of supervised runs (Kristan et al., VOT
+2016 to 2019).
 
-Two conventions are in use and differ: that of the SiamMask and pysot tools, under the plain names, and that
-of the VOT toolkit, under names with `toolkit_`. Letters: N frames of a sequence; S segments; M frames of the
-longest sequence.
+Two conventions are in use and differ: that of the SiamMask and pysot tools, under the plain names,
+and that of the VOT toolkit, under names with `toolkit_`. Letters: N frames of a sequence; S
+segments; M frames of the longest sequence.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from .trajectories import FAILED, INITIALIZED, TRACKED, Trajectory
 
 BURN_IN = 10  # frames after a start, the start included, that do not count for accuracy
 RESTART_AFTER = 5  # frames from a failure to the restart
-UNDEFINED = -1.
+UNDEFINED = -1.0
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,20 @@ class Interval:
     toolkit: tuple[int, int]
 
 
-INTERVALS = {2016: Interval((100, 356), (108, 371)), 2018: Interval((100, 356), (100, 356)),
-             2019: Interval((46, 291), (46, 291))}
+INTERVALS = {
+    2016: Interval((100, 356), (108, 371)),
+    2018: Interval((100, 356), (100, 356)),
+    2019: Interval((46, 291), (46, 291)),
+}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One repetition on one sequence: `codes` (N,), and overlaps (N,) with the truth, NaN where not tracked.
+    """One repetition on one sequence: `codes` (N,), and overlaps (N,) with the truth, NaN where not
+    tracked.
 
-    `inside`: overlaps within the image for EAO; `overlaps`: within the image and one pixel more, for
+    `inside`: overlaps within the image for EAO; `overlaps`: within the image and one pixel more,
+    for
         accuracy.
     """
 
@@ -62,60 +68,67 @@ def accuracy_frames(run: Run) -> NDArray[np.float64]:
     """Overlaps (N,) of the frames that count for accuracy, NaN elsewhere."""
     values = run.overlaps.copy()
     for start in np.flatnonzero(run.codes == INITIALIZED):
-        values[start:start + BURN_IN] = np.nan
+        values[start : start + BURN_IN] = np.nan
     return values
 
 
 def expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
     """EAO by the convention of the SiamMask and pysot tools; -1 where no segment is long enough.
 
-    A segment begins at a start. After a failure it goes on to the restart, frames without a region are 0, and
-    it is filled with zeros; the last segment of a sequence, even one that ends in a failure too late for a
-    restart, just ends.
+    A segment begins at a start. After a failure it goes on to the restart, frames without a region
+    are 0, and it is filled with zeros; the last segment of a sequence, even one that ends in a
+    failure too late for a restart, just ends.
     """
     segments = []
     longest = max(len(run.codes) for run in runs)
     for run in runs:
-        values = np.where(run.codes == TRACKED, run.inside, 0.)
+        values = np.where(run.codes == TRACKED, run.inside, 0.0)
         failures = np.flatnonzero(run.codes == FAILED)
         starts = [0, *(failures[failures + RESTART_AFTER < len(values)] + RESTART_AFTER)]
-        segments += [_zero_filled(values[start:end + 1], longest) for start, end in pairwise(starts)]
-        segments.append(values[starts[-1]:])
+        segments += [
+            _zero_filled(values[start : end + 1], longest) for start, end in pairwise(starts)
+        ]
+        segments.append(values[starts[-1] :])
     curve = expected_overlap_curve(segments, longest)
-    return _mean_of_defined(curve[interval[0] - 1:interval[1]])
+    return _mean_of_defined(curve[interval[0] - 1 : interval[1]])
 
 
 def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
     """EAO by the convention of the VOT toolkit; -1 where no segment is long enough.
 
-    A segment ends at its failure, however late, and is filled with zeros; both ends of the interval count.
+    A segment ends at its failure, however late, and is filled with zeros; both ends of the interval
+    count.
     """
     segments = []
     longest = max(len(run.codes) for run in runs)
     for run in runs:
-        values = np.where(run.codes == TRACKED, run.inside, 0.)
+        values = np.where(run.codes == TRACKED, run.inside, 0.0)
         failures = np.flatnonzero(run.codes == FAILED)
         starts = np.flatnonzero(run.codes == INITIALIZED)
-        segments += [_zero_filled(values[starts[starts < end][-1]:end], longest) for end in failures]
+        segments += [
+            _zero_filled(values[starts[starts < end][-1] : end], longest) for end in failures
+        ]
         if not len(failures) or starts[-1] > failures[-1]:
-            segments.append(values[starts[-1]:])
+            segments.append(values[starts[-1] :])
     curve = expected_overlap_curve(segments, longest)
-    return _mean_of_defined(curve[interval[0]:interval[1] + 1])
+    return _mean_of_defined(curve[interval[0] : interval[1] + 1])
 
 
-def expected_overlap_curve(segments: Sequence[NDArray[np.float64]], longest: int) -> NDArray[np.float64]:
-    """Curve (M,): at i the mean over the segments longer than i of their mean overlap in frames 1..i; NaN
-    without one.
+def expected_overlap_curve(
+    segments: Sequence[NDArray[np.float64]], longest: int
+) -> NDArray[np.float64]:
+    """Curve (M,): at i the mean over the segments longer than i of their mean overlap in frames
+    1..i; NaN without one.
 
     At 0 it is 1. All segments weigh the same.
     """
     table = np.full((len(segments), longest), np.nan)  # (S, M)
     for row, segment in zip(table, segments, strict=True):
-        row[1:len(segment)] = np.cumsum(segment[1:]) / np.arange(1, len(segment))
+        row[1 : len(segment)] = np.cumsum(segment[1:]) / np.arange(1, len(segment))
     defined = ~np.isnan(table)
     curve = np.full(longest, np.nan)
     np.divide(np.nansum(table, 0), defined.sum(0), out=curve, where=defined.any(0))
-    curve[0] = 1.
+    curve[0] = 1.0
     return curve
 
 
@@ -123,14 +136,22 @@ def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
     """All measures of a set of sequences; several repetitions of a sequence are averaged."""
     every = [run for repetitions in runs.values() for run in repetitions]
     frames = {name: len(repetitions[0].codes) for name, repetitions in runs.items()}
-    lost = {name: float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
-            for name, repetitions in runs.items()}
-    accuracy = {name: _mean_of_defined(np.concatenate([accuracy_frames(run) for run in repetitions]))
-                for name, repetitions in runs.items()}
+    lost = {
+        name: float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
+        for name, repetitions in runs.items()
+    }
+    accuracy = {
+        name: _mean_of_defined(np.concatenate([accuracy_frames(run) for run in repetitions]))
+        for name, repetitions in runs.items()
+    }
     scored = {name: frames[name] for name in runs if accuracy[name] != UNDEFINED}
 
     def weighted(values: dict[str, float], lengths: dict[str, int]) -> float:
-        return sum(values[name] * lengths[name] for name in lengths) / sum(lengths.values()) if lengths else UNDEFINED
+        return (
+            sum(values[name] * lengths[name] for name in lengths) / sum(lengths.values())
+            if lengths
+            else UNDEFINED
+        )
 
     metrics = {
         'EAO': expected_overlap(every, interval.plain),
@@ -141,11 +162,22 @@ def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
         'toolkit_accuracy': weighted(accuracy, scored),
         'toolkit_robustness': weighted(lost, frames),
     }
-    rows: list[dict[str, Any]] = [{'sequence': name, 'object': 1, 'frames': frames[name],
-                                   'accuracy': accuracy[name], 'lost_number': lost[name]} for name in sorted(runs)]
+    rows: list[dict[str, Any]] = [
+        {
+            'sequence': name,
+            'object': 1,
+            'frames': frames[name],
+            'accuracy': accuracy[name],
+            'lost_number': lost[name],
+        }
+        for name in sorted(runs)
+    ]
     (low, high), (toolkit_low, toolkit_high) = interval.plain, interval.toolkit
-    note = (f'EAO averages sequence lengths {low} to {high}, toolkit_EAO {toolkit_low} to {toolkit_high}; '
-            f'the longest sequence has {max(frames.values())} frames.')
+    note = (
+        f'EAO averages sequence lengths {low} to {high}, toolkit_EAO {toolkit_low} to '
+        f'{toolkit_high}; '
+        f'the longest sequence has {max(frames.values())} frames.'
+    )
     return Report(metrics, {'per_object': rows}, (note,))
 
 

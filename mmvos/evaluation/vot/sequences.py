@@ -1,4 +1,7 @@
-"""Sequences in VOT format (a folder with groundtruth.txt and frames) and the results that belong to them."""
+"""Sequences in VOT format (a folder with groundtruth.txt and frames) and the results that belong to
+them.
+"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -16,8 +19,8 @@ _FRAMES = ('*.jpg', '*.jpeg', '*.png')
 
 @dataclass(frozen=True)
 class VOTSequence:
-    """One sequence: `truth` (N, 8) polygons in pixels, the N frame files in order (none where only texts are
-    there).
+    """One sequence: `truth` (N, 8) polygons in pixels, the N frame files in order (none where only
+    texts are there).
     """
 
     name: str
@@ -33,31 +36,37 @@ class VOTSequence:
                 return image.size
         except Exception as error:  # Pillow raises a dozen unrelated kinds for damaged files
             raise EvaluationInputError(
-                f'{self.frames[0]} cannot be read as an image ({error}); get it again.') from None
+                f'{self.frames[0]} cannot be read as an image ({error}); get it again.'
+            ) from None
 
 
 def read_sequences(root: Path) -> list[VOTSequence]:
-    """All sequences of a folder: those in its list.txt, or every folder in it that has a groundtruth.txt.
+    """All sequences of a folder: those in its list.txt, or every folder in it that has a
+    groundtruth.txt.
 
     Raises:
-        EvaluationInputError: nothing is there, a file is damaged, or frames and ground truth differ in
-            number.
+        EvaluationInputError: nothing is there, a file is damaged, or frames and ground truth differ
+            in number.
     """
     listed = root / 'list.txt'
     if listed.is_file():
-        names = [line.strip() for line in listed.read_text(errors='replace').splitlines() if line.strip()]
+        names = [
+            line.strip() for line in listed.read_text(errors='replace').splitlines() if line.strip()
+        ]
     else:
         names = sorted(path.parent.name for path in root.glob('*/groundtruth.txt'))
     if not names:
         raise EvaluationInputError(
-            f'{root} has no sequence; give the folder that holds one folder with groundtruth.txt per '
-            'sequence.')
+            f'{root} has no sequence; give the folder that holds one folder with groundtruth.txt '
+            f'per '
+            'sequence.'
+        )
     return [_read_sequence(root / name) for name in sorted(names)]
 
 
 def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Trajectory]]:
-    """Repetitions of a supervised run by sequence: ROOT/baseline/SEQUENCE/SEQUENCE_001.txt (or without
-    baseline/).
+    """Repetitions of a supervised run by sequence: ROOT/baseline/SEQUENCE/SEQUENCE_001.txt (or
+    without baseline/).
 
     Raises:
         EvaluationInputError: a sequence is missing or not in the ground truth, or a file is wrong.
@@ -66,18 +75,24 @@ def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Tra
     names = {sequence.name for sequence in sequences}
     found = {
         path.parent.name
-        for path in folder.glob('*/*_[0-9][0-9][0-9].txt') if path.stem[:-4] == path.parent.name
+        for path in folder.glob('*/*_[0-9][0-9][0-9].txt')
+        if path.stem[:-4] == path.parent.name
     }
-    for missing, problem, remedy in ((names - found, 'lacks', 'run the tracker on every sequence'),
-                                     (found - names, 'has',
-                                      'which the ground truth does not have; remove it')):
+    for missing, problem, remedy in (
+        (names - found, 'lacks', 'run the tracker on every sequence'),
+        (found - names, 'has', 'which the ground truth does not have; remove it'),
+    ):
         if missing:
             raise EvaluationInputError(
-                f'{folder} {problem} the sequence {min(missing)} (file SEQUENCE/SEQUENCE_001.txt): {remedy}.')
+                f'{folder} {problem} the sequence {min(missing)} (file SEQUENCE/SEQUENCE_001.txt): '
+                f'{remedy}.'
+            )
     return {
         sequence.name: [
             read_trajectory(path, len(sequence.truth))
-            for path in sorted((folder / sequence.name).glob(f'{sequence.name}_[0-9][0-9][0-9].txt'))
+            for path in sorted(
+                (folder / sequence.name).glob(f'{sequence.name}_[0-9][0-9][0-9].txt')
+            )
         ]
         for sequence in sequences
     }
@@ -87,8 +102,10 @@ def _read_sequence(folder: Path) -> VOTSequence:
     truth = read_regions(folder / 'groundtruth.txt')
     frames = _find_frames(folder)
     if frames and len(frames) != len(truth):
-        raise EvaluationInputError(f'{frames[0].parent} has {len(frames)} frames but groundtruth.txt {len(truth)} lines; '
-                                   'get the sequence again.')
+        raise EvaluationInputError(
+            f'{frames[0].parent} has {len(frames)} frames but groundtruth.txt {len(truth)} lines; '
+            'get the sequence again.'
+        )
     return VOTSequence(folder.name, truth, frames)
 
 

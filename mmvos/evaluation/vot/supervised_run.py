@@ -1,6 +1,7 @@
-"""The supervised run of VOT: a tracker is started on the truth, and started again five frames after it has
-lost the object.
+"""The supervised run of VOT: a tracker is started on the truth, and started again five frames after
+it has lost the object.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,25 +21,35 @@ from .trajectories import FAILED, INITIALIZED, SKIPPED, Line, format_lines
 
 
 class SupervisedTracker(Protocol):
-    """What a tracker must offer; images are (H, W, 3) uint8 BGR, or what ``run_supervised`` is given."""
+    """What a tracker must offer; images are (H, W, 3) uint8 BGR, or what ``run_supervised`` is
+    given.
+    """
 
     def init(self, image: Any, region: Polygon) -> None:
-        """Start on a polygon (8,) in pixels; `box_of_polygon` gives the box for trackers that want one."""
+        """Start on a polygon (8,) in pixels; `box_of_polygon` gives the box for trackers that want
+        one.
+        """
 
     def track(self, image: Any) -> Sequence[float]:
-        """The region in the next image: 4 numbers (x, y, width, height) or 8 (corners) in pixels."""
+        """The region in the next image: 4 numbers (x, y, width, height) or 8 (corners) in
+        pixels.
+        """
 
 
-def run_supervised(images: Iterable[Any], truth: NDArray[np.float64], tracker: SupervisedTracker,
-                   size: tuple[int, int] | None = None) -> list[Line]:
+def run_supervised(
+    images: Iterable[Any],
+    truth: NDArray[np.float64],
+    tracker: SupervisedTracker,
+    size: tuple[int, int] | None = None,
+) -> list[Line]:
     """Run a tracker over one sequence.
 
     Args:
         images: N frames, as the tracker takes them. truth: (N, 8) polygons in pixels.
         size: (width, height) of the frames; by default that of each image, an (H, W, 3) array.
     Returns:
-        N lines: 1 at a start, a region, 2 where the region and the truth no longer overlap, 0 until the
-            restart.
+        N lines: 1 at a start, a region, 2 where the region and the truth no longer overlap, 0 until
+            the restart.
     """
     lines: list[Line] = []
     start = 0
@@ -51,8 +62,11 @@ def run_supervised(images: Iterable[Any], truth: NDArray[np.float64], tracker: S
         else:
             region = np.asarray(tracker.track(image), float).ravel()
             bounds = image.shape[1::-1] if size is None else size
-            if region.shape in ((4,), (8,)) and np.isfinite(region).all() \
-                    and overlap(as_polygon(region), polygon, bounds) > 0:
+            if (
+                region.shape in ((4,), (8,))
+                and np.isfinite(region).all()
+                and overlap(as_polygon(region), polygon, bounds) > 0
+            ):
                 lines.append(region)
             else:
                 lines.append(FAILED)
@@ -60,15 +74,17 @@ def run_supervised(images: Iterable[Any], truth: NDArray[np.float64], tracker: S
     return lines
 
 
-def run_sequences(sequences: Sequence[VOTSequence], make_tracker: Callable[[], SupervisedTracker],
-                  results: Path) -> None:
-    """Run a tracker over sequences and write RESULTS/baseline/SEQUENCE/SEQUENCE_001.txt; a fresh tracker for
-    each.
+def run_sequences(
+    sequences: Sequence[VOTSequence], make_tracker: Callable[[], SupervisedTracker], results: Path
+) -> None:
+    """Run a tracker over sequences and write RESULTS/baseline/SEQUENCE/SEQUENCE_001.txt; a fresh
+    tracker for each.
     """
     for sequence in tqdm(sequences, 'supervised run', delay=2, leave=False):
         if not sequence.frames:
             raise EvaluationInputError(
-                f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.')
+                f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.'
+            )
         lines = run_supervised(map(_read_image, sequence.frames), sequence.truth, make_tracker())
         write_trajectory(results / 'baseline' / sequence.name / f'{sequence.name}_001.txt', lines)
 

@@ -1,8 +1,9 @@
 """Hand results to the VOT toolkit: a workspace that its `vot analysis` command can score.
 
-The toolkit is a separate program under the GPL; it is neither imported nor needed here, only files are
-exchanged.
+The toolkit is a separate program under the GPL; it is neither imported nor needed here, only files
+are exchanged.
 """
+
 from __future__ import annotations
 
 import re
@@ -28,19 +29,23 @@ experiments:
 """
 
 
-def export_workspace(results: Path, sequences: Path, workspace: Path, tracker: str, year: int = 2018) -> None:
+def export_workspace(
+    results: Path, sequences: Path, workspace: Path, tracker: str, year: int = 2018
+) -> None:
     """Write or extend a workspace.
 
     Args:
-        results: folder with baseline/SEQUENCE/SEQUENCE_001.txt. sequences: the folder of sequences; linked
-            into the workspace.
-        tracker: its name in the toolkit: letters, digits, `_` and `-`. year: chooses the interval of EAO.
+        results: folder with baseline/SEQUENCE/SEQUENCE_001.txt. sequences: the folder of sequences;
+            linked into the workspace.
+        tracker: its name in the toolkit: letters, digits, `_` and `-`. year: chooses the interval
+            of EAO.
     Raises:
         EvaluationInputError: no results, or a name that the toolkit would refuse.
     """
     if not re.fullmatch(r'[A-Za-z0-9_-]+', tracker):
         raise EvaluationInputError(
-            f'{tracker!r} is no name for a tracker in the toolkit; use letters, digits, _ and -.')
+            f'{tracker!r} is no name for a tracker in the toolkit; use letters, digits, _ and -.'
+        )
     source = results / 'baseline'
     if not source.is_dir():
         raise EvaluationInputError(f'{results} has no folder baseline; run the tracker first.')
@@ -51,7 +56,9 @@ def export_workspace(results: Path, sequences: Path, workspace: Path, tracker: s
         link.symlink_to(sequences.resolve(), target_is_directory=True)
     low, high = INTERVALS[year].toolkit
     (workspace / 'config.yaml').write_text(_CONFIG)
-    (workspace / 'stack.yaml').write_text(_STACK.format(year=year, low=low, high=high, restart=RESTART_AFTER))
+    (workspace / 'stack.yaml').write_text(
+        _STACK.format(year=year, low=low, high=high, restart=RESTART_AFTER)
+    )
     registry = workspace / 'trackers.ini'
     known = registry.read_text() if registry.is_file() else ''
     if f'[{tracker}]' not in known.splitlines():

@@ -1,6 +1,7 @@
-"""Tracks on disk in the format of the VOT challenge: a line per frame, a region or one number that says what
-happened.
+"""Tracks on disk in the format of the VOT challenge: a line per frame, a region or one number that
+says what happened.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -33,8 +34,12 @@ class Trajectory:
 def trajectory(lines: Sequence[Line]) -> Trajectory:
     """Bring a supervised run's lines (0, 1, 2, or a region of 4 or 8 numbers) into arrays."""
     codes = np.array([line if isinstance(line, int) else TRACKED for line in lines], np.int64)
-    polygons = np.array([np.full(8, np.nan) if isinstance(line, int) else as_polygon(np.asarray(line, float))
-                         for line in lines])
+    polygons = np.array(
+        [
+            np.full(8, np.nan) if isinstance(line, int) else as_polygon(np.asarray(line, float))
+            for line in lines
+        ]
+    )
     return Trajectory(codes, polygons)
 
 
@@ -48,7 +53,8 @@ def read_regions(path: Path) -> NDArray[np.float64]:
     for number, line in enumerate(lines, 1):
         if isinstance(line, int):
             raise EvaluationInputError(
-                f'{path}, line {number}: one number is no region; write 4 or 8 numbers.')
+                f'{path}, line {number}: one number is no region; write 4 or 8 numbers.'
+            )
     return np.array([as_polygon(np.asarray(line)) for line in lines])
 
 
@@ -58,32 +64,39 @@ def read_trajectory(path: Path, length: int) -> Trajectory:
     Args:
         length: number of frames of the sequence.
     Raises:
-        EvaluationInputError: a line is wrong, lines are missing, or the tracker was not restarted after a
-            failure.
+        EvaluationInputError: a line is wrong, lines are missing, or the tracker was not restarted
+            after a failure.
     """
     lines = [_parse(text, path, number) for number, text in enumerate(_lines(path), 1)]
     if len(lines) != length:
         raise EvaluationInputError(
-            f'{path} has {len(lines)} lines but the sequence has {length} frames; write a line per frame.')
+            f'{path} has {len(lines)} lines but the sequence has {length} frames; write a line per '
+            f'frame.'
+        )
     lost = True
     for number, line in enumerate(lines, 1):
         code = line if isinstance(line, int) else TRACKED
         if number == 1 and code != INITIALIZED:
             raise EvaluationInputError(
-                f'{path}, line 1 must be 1 (start of the tracker), as in a supervised run of VOT.')
+                f'{path}, line 1 must be 1 (start of the tracker), as in a supervised run of VOT.'
+            )
         if (lost and code in (FAILED, TRACKED)) or (not lost and code == SKIPPED):
             state = 'before a restart (1)' if lost else 'without a failure (2) before it'
             raise EvaluationInputError(
-                f'{path}, line {number}: {"a region" if code == TRACKED else code} {state}; write the '
-                'output of a supervised run.')
+                f'{path}, line {number}: {"a region" if code == TRACKED else code} {state}; write '
+                f'the '
+                'output of a supervised run.'
+            )
         lost = code == FAILED or (lost and code == SKIPPED)
     return trajectory(lines)
 
 
 def format_lines(lines: Sequence[Line]) -> str:
     """The text of a result file: codes as they are, regions with four decimals."""
-    return ''.join(f'{line}\n' if isinstance(line, int) else ','.join(f'{value:.4f}' for value in line) + '\n'
-                   for line in lines)
+    return ''.join(
+        f'{line}\n' if isinstance(line, int) else ','.join(f'{value:.4f}' for value in line) + '\n'
+        for line in lines
+    )
 
 
 def _lines(path: Path) -> list[str]:
@@ -91,7 +104,8 @@ def _lines(path: Path) -> list[str]:
         lines = path.read_text(encoding='ascii').splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationInputError(
-            f'{path} cannot be read as text ({error}); write one region per line.') from None
+            f'{path} cannot be read as text ({error}); write one region per line.'
+        ) from None
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
@@ -106,16 +120,21 @@ def _parse(text: str, path: Path, number: int) -> Line:
         values = np.array([float(part) for part in text.replace('\t', ',').split(',')])
     except ValueError:
         raise EvaluationInputError(
-            f'{where}: {text[:40]!r} is no region; write 4 or 8 numbers with commas.') from None
+            f'{where}: {text[:40]!r} is no region; write 4 or 8 numbers with commas.'
+        ) from None
     if len(values) == 1 and values[0] in (SKIPPED, INITIALIZED, FAILED):
         return int(values[0])
     if len(values) not in (4, 8):
         raise EvaluationInputError(
-            f'{where} has {len(values)} numbers; a region has 4 (x, y, width, height) or 8 (corners).')
+            f'{where} has {len(values)} numbers; a region has 4 (x, y, width, height) or 8 '
+            f'(corners).'
+        )
     if not (np.abs(values) <= FARTHEST).all():
         raise EvaluationInputError(
-            f'{where} has a coordinate that is no number or far outside the image; write pixels.')
+            f'{where} has a coordinate that is no number or far outside the image; write pixels.'
+        )
     if len(values) == 4 and (values[2:] <= 0).any():
         raise EvaluationInputError(
-            f'{where} has a width or height that is not positive; write x, y, width, height.')
+            f'{where} has a width or height that is not positive; write x, y, width, height.'
+        )
     return values

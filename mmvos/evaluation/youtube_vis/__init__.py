@@ -1,4 +1,5 @@
 """YouTube-VIS, OVIS and own classes: AP and AR of object tracks, results files, and the metric."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,12 +9,33 @@ from ..report import Report
 from .metric import YouTubeVISMetric
 from .results_file import read_results, result_entries, write_results
 from .scores import YouTubeVISScores, evaluate_youtube_vis, track_overlaps
-from .tracks import GroundTruth, Track, Video, check_ground_truth, check_masks, check_results, has_annotations
+from .tracks import (
+    GroundTruth,
+    Track,
+    Video,
+    check_ground_truth,
+    check_masks,
+    check_results,
+    has_annotations,
+)
 
 __all__ = [
-    'GroundTruth', 'Track', 'Video', 'YouTubeVISMetric', 'YouTubeVISScores', 'check_ground_truth',
-    'check_masks', 'check_results', 'evaluate_youtube_vis', 'evaluate_youtube_vis_files', 'has_annotations',
-    'read_json', 'read_results', 'result_entries', 'track_overlaps', 'write_results'
+    'GroundTruth',
+    'Track',
+    'Video',
+    'YouTubeVISMetric',
+    'YouTubeVISScores',
+    'check_ground_truth',
+    'check_masks',
+    'check_results',
+    'evaluate_youtube_vis',
+    'evaluate_youtube_vis_files',
+    'has_annotations',
+    'read_json',
+    'read_results',
+    'result_entries',
+    'track_overlaps',
+    'write_results',
 ]
 
 
@@ -34,10 +56,14 @@ def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) ->
     notes = []
     if silent:
         notes.append(
-            f'{len(silent)} of {len(annotated)} annotated videos have no prediction, the first is video '
-            f'{min(silent)}; their objects count as missed.')
+            f'{len(silent)} of {len(annotated)} annotated videos have no prediction, the first is '
+            f'video '
+            f'{min(silent)}; their objects count as missed.'
+        )
     if undefined:
-        notes.append(f'{len(undefined)} classes have no object in the ground truth and do not count: '
-                     f'{", ".join(undefined)}.')
+        notes.append(
+            f'{len(undefined)} classes have no object in the ground truth and do not count: '
+            f'{", ".join(undefined)}.'
+        )
     rows = [{'class': name, 'AP': value} for name, value in scores.per_class.items()]
     return Report(scores.metrics(), {'per_class': rows}, tuple(notes))

@@ -1,4 +1,7 @@
-"""Results of video instance segmentation on disk: the submission JSON and zip, and reading them back."""
+"""Results of video instance segmentation on disk: the submission JSON and zip, and reading them
+back.
+"""
+
 from __future__ import annotations
 
 import json
@@ -16,8 +19,9 @@ _MEMBER = 'results.json'  # the name that servers ask for, at the top of the zip
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
 
 
-def result_entries(video_id: int, tracks: Sequence[Track],
-                   category_ids: Sequence[int]) -> list[dict[str, Any]]:
+def result_entries(
+    video_id: int, tracks: Sequence[Track], category_ids: Sequence[int]
+) -> list[dict[str, Any]]:
     """The tracks of one video in the official results schema.
 
     Args:
@@ -31,14 +35,18 @@ def result_entries(video_id: int, tracks: Sequence[Track],
     for track in tracks:
         if not 0 <= track.label < len(category_ids):
             raise ValueError(
-                f'video {video_id}, object {track.id}: label {track.label} has no category, there are '
-                f'{len(category_ids)}; the model does not belong to this data set')
-        entries.append({
-            'video_id': video_id,
-            'category_id': category_ids[track.label],
-            'score': float(track.score),
-            'segmentations': list(track.masks)
-        })
+                f'video {video_id}, object {track.id}: label {track.label} has no category, there '
+                f'are '
+                f'{len(category_ids)}; the model does not belong to this data set'
+            )
+        entries.append(
+            {
+                'video_id': video_id,
+                'category_id': category_ids[track.label],
+                'score': float(track.score),
+                'segmentations': list(track.masks),
+            }
+        )
     return entries
 
 
@@ -46,8 +54,8 @@ def write_results(entries: list[dict[str, Any]], prefix: str | Path) -> tuple[Pa
     """Write PREFIX.json and PREFIX.zip (with results.json inside); equal entries give equal bytes.
 
     Args:
-        entries: {video_id: int, category_id: int, score: float, segmentations: L x ({size, counts: str} |
-            None)}; NumPy numbers and bytes are written as plain numbers and text.
+        entries: {video_id: int, category_id: int, score: float, segmentations: L x ({size, counts:
+            str} | None)}; NumPy numbers and bytes are written as plain numbers and text.
     Returns:
         The two paths.
     Raises:
@@ -81,13 +89,15 @@ def read_results(path: str | Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             if _MEMBER not in archive.namelist():
                 raise EvaluationInputError(
-                    f'{path} has no {_MEMBER} at its top; zip the file itself, not its folder.')
+                    f'{path} has no {_MEMBER} at its top; zip the file itself, not its folder.'
+                )
             return json.loads(archive.read(_MEMBER))
     except EvaluationInputError:
         raise
     except Exception as error:  # zipfile and zlib raise seven unrelated kinds
         raise EvaluationInputError(
-            f'{path} cannot be unpacked ({_first_line(error)}); write the file again.') from None
+            f'{path} cannot be unpacked ({_first_line(error)}); write the file again.'
+        ) from None
 
 
 def _plain(entry: dict[str, Any]) -> dict[str, Any]:

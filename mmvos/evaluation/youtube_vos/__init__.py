@@ -1,4 +1,5 @@
 """YouTube-VOS by a local protocol: J and F for seen and unseen classes and their mean G."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -19,22 +20,33 @@ from .metric import YouTubeVOSMetric
 from .scores import ObjectScores, score_video, summarize
 
 __all__ = [
-    'ObjectScores', 'YouTubeVOSMetric', 'evaluate_youtube_vos', 'read_classes', 'read_seen', 'score_files',
-    'score_video', 'summarize'
+    'ObjectScores',
+    'YouTubeVOSMetric',
+    'evaluate_youtube_vos',
+    'read_classes',
+    'read_seen',
+    'score_files',
+    'score_video',
+    'summarize',
 ]
 
 
-def evaluate_youtube_vos(ground_truth: str | Path, results: str | Path, seen: str | Path | None = None,
-                         processes: int = 1) -> Report:
+def evaluate_youtube_vos(
+    ground_truth: str | Path,
+    results: str | Path,
+    seen: str | Path | None = None,
+    processes: int = 1,
+) -> Report:
     """Score a folder of results, one folder of label PNGs per video.
 
     Args:
-        ground_truth: folder with Annotations/VIDEO/FRAME.png (the annotated frames) and, for `seen`,
-            meta.json.
-        seen: file that names the classes seen in training (one per line, or the training set's meta.json).
+        ground_truth: folder with Annotations/VIDEO/FRAME.png (the annotated frames) and, for
+            `seen`, meta.json.
+        seen: file that names the classes seen in training (one per line, or the training set's
+            meta.json).
     Returns:
-        `metrics` G, J_seen, J_unseen, F_seen, F_unseen (with `seen`), J&F_mean, J_mean, F_mean; the table
-        per_object.
+        `metrics` G, J_seen, J_unseen, F_seen, F_unseen (with `seen`), J&F_mean, J_mean, F_mean; the
+        table per_object.
     Raises:
         EvaluationInputError: input that cannot be scored.
     """
@@ -50,7 +62,9 @@ def evaluate_youtube_vos(ground_truth: str | Path, results: str | Path, seen: st
 
 
 def score_files(video: tuple[str, Path, Path, dict[int, str]]) -> list[ObjectScores]:
-    """Score one video: its name, its folders of ground truth and results, and its classes by object id."""
+    """Score one video: its name, its folders of ground truth and results, and its classes by object
+    id.
+    """
     name, truth, results, classes = video
     frames, given = list_frames(truth), list_frames(results)
     check_frames(frames, given, results, optional=set(frames))

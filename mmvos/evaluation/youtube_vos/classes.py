@@ -1,6 +1,7 @@
-"""The classes of a YouTube-VOS data set: whose class each object is, and which classes a model has seen in
-training.
+"""The classes of a YouTube-VOS data set: whose class each object is, and which classes a model has
+seen in training.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -21,29 +22,38 @@ def read_classes(path: Path) -> Classes:
     data = read_json(path)
     videos = data.get('videos') if isinstance(data, dict) else None
     if not isinstance(videos, dict):
-        raise EvaluationInputError(f'{path} has no object "videos"; give the meta.json of YouTube-VOS.')
+        raise EvaluationInputError(
+            f'{path} has no object "videos"; give the meta.json of YouTube-VOS.'
+        )
     classes: Classes = {}
     for video, entry in videos.items():
         objects = entry.get('objects') if isinstance(entry, dict) else None
         if not isinstance(objects, dict):
             raise EvaluationInputError(
-                f'{path}: video {video} has no object "objects"; give the meta.json of YouTube-VOS.')
-        classes[video] = {_number(i, path, video): _category(one, path, video) for i, one in objects.items()}
+                f'{path}: video {video} has no object "objects"; give the meta.json of YouTube-VOS.'
+            )
+        classes[video] = {
+            _number(i, path, video): _category(one, path, video) for i, one in objects.items()
+        }
     return classes
 
 
 def read_seen(path: Path) -> frozenset[str]:
-    """Classes that were seen in training: a text file with one class per line, or the meta.json of the
-    training set.
+    """Classes that were seen in training: a text file with one class per line, or the meta.json of
+    the training set.
     """
     if path.suffix == '.json':
-        return frozenset(name for objects in read_classes(path).values() for name in objects.values())
+        return frozenset(
+            name for objects in read_classes(path).values() for name in objects.values()
+        )
     try:
-        names = frozenset(line.strip() for line in path.read_text(encoding='utf-8').splitlines()
-                          if line.strip())
+        names = frozenset(
+            line.strip() for line in path.read_text(encoding='utf-8').splitlines() if line.strip()
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationInputError(
-            f'{path} cannot be read as text ({error}); write one class per line.') from None
+            f'{path} cannot be read as text ({error}); write one class per line.'
+        ) from None
     if not names:
         raise EvaluationInputError(f'{path} names no class; write one class per line.')
     return names
@@ -52,7 +62,8 @@ def read_seen(path: Path) -> frozenset[str]:
 def _number(text: str, path: Path, video: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:4]) < 255 and len(text) < 4):
         raise EvaluationInputError(
-            f'{path}: video {video} has the object id {text[:20]!r}; ids are 1 to 254.')
+            f'{path}: video {video} has the object id {text[:20]!r}; ids are 1 to 254.'
+        )
     return int(text)
 
 
@@ -60,5 +71,6 @@ def _category(entry: Any, path: Path, video: str) -> str:
     category = entry.get('category') if isinstance(entry, dict) else None
     if not isinstance(category, str):
         raise EvaluationInputError(
-            f'{path}: an object of video {video} has no "category"; give the complete meta.json.')
+            f'{path}: an object of video {video} has no "category"; give the complete meta.json.'
+        )
     return category

@@ -1,9 +1,10 @@
-"""YouTube-VOS scores by this project's local protocol (Xu et al., ECCV 2018; the server's code was never
-published).
+"""YouTube-VOS scores by this project's local protocol (Xu et al., ECCV 2018; the server's code was
+never published).
 
-An object is given in its first annotated frame and scored in the later ones, the last included. Letters: H, W
-frame; L annotated frames of a video; n scored frames of an object.
+An object is given in its first annotated frame and scored in the later ones, the last included.
+Letters: H, W frame; L annotated frames of a video; n scored frames of an object.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -30,13 +31,18 @@ class ObjectScores:
     f: float
 
 
-def score_video(name: str, truth: Sequence[Labels], results: Iterable[Labels | None], places: Sequence[str],
-                classes: dict[int, str]) -> list[ObjectScores]:
+def score_video(
+    name: str,
+    truth: Sequence[Labels],
+    results: Iterable[Labels | None],
+    places: Sequence[str],
+    classes: dict[int, str],
+) -> list[ObjectScores]:
     """Score the objects of one video; an object that is annotated in one frame only is not scored.
 
     Args:
-        truth: (H, W) ids of the L annotated frames. results: the same frames; may be None where no object is
-            scored.
+        truth: (H, W) ids of the L annotated frames. results: the same frames; may be None where no
+            object is scored.
         places: names of the results, for messages. classes: object id -> class.
     """
     values: dict[int, list[tuple[float, float]]] = {}
@@ -44,11 +50,13 @@ def score_video(name: str, truth: Sequence[Labels], results: Iterable[Labels | N
     for wanted, labels, place in zip(truth, results, places, strict=True):
         if values and labels is None:
             raise EvaluationInputError(
-                f'{place} is missing; write one PNG per annotated frame after the first.')
+                f'{place} is missing; write one PNG per annotated frame after the first.'
+            )
         if labels is not None:
             strangers |= {
                 i: place
-                for i in values_in(labels) if i and i not in values.keys() | strangers.keys()
+                for i in values_in(labels)
+                if i and i not in values.keys() | strangers.keys()
             }
             radius = contour_radius(*wanted.shape)
             for i, pairs in values.items():
@@ -60,45 +68,67 @@ def score_video(name: str, truth: Sequence[Labels], results: Iterable[Labels | N
         if i not in values:
             raise EvaluationInputError(
                 f'{place} has the id {i}, which the ground truth of {name} does not have (it has '
-                f'{", ".join(map(str, sorted(values)))}); keep the ids that were given.')
+                f'{", ".join(map(str, sorted(values)))}); keep the ids that were given.'
+            )
     unnamed = sorted(values.keys() - classes.keys())
     if unnamed and classes:
         raise EvaluationInputError(
-            f'meta.json gives no class for object {unnamed[0]} of video {name}; get the complete file.')
-    return [ObjectScores(name, i, classes.get(i, ''), len(pairs), *np.mean(pairs, axis=0).tolist())
-            for i, pairs in sorted(values.items()) if pairs]
+            f'meta.json gives no class for object {unnamed[0]} of video {name}; get the complete '
+            f'file.'
+        )
+    return [
+        ObjectScores(name, i, classes.get(i, ''), len(pairs), *np.mean(pairs, axis=0).tolist())
+        for i, pairs in sorted(values.items())
+        if pairs
+    ]
 
 
 def summarize(objects: Sequence[ObjectScores], seen: frozenset[str] | None) -> Report:
-    """J and F over all objects; with `seen` also per seen and unseen class, and G, the mean of those four."""
+    """J and F over all objects; with `seen` also per seen and unseen class, and G, the mean of
+    those four.
+    """
     if not objects:
         raise EvaluationInputError(
-            'No object has a frame after its first one, so nothing can be scored; check the annotations.')
+            'No object has a frame after its first one, so nothing can be scored; check the '
+            'annotations.'
+        )
     objects = sorted(objects, key=lambda one: (one.video, one.object))
-    metrics, notes = _means(
-        objects, ''), ['This is a local protocol: the server code of YouTube-VOS was never published.']
+    metrics, notes = (
+        _means(objects, ''),
+        ['This is a local protocol: the server code of YouTube-VOS was never published.'],
+    )
     if seen is None:
         notes.append(
-            'No list of seen classes was given, so seen and unseen are not told apart and G is not defined.'
+            'No list of seen classes was given, so seen and unseen are not told apart and G is not '
+            'defined.'
         )
     else:
-        parts = {'seen': [one for one in objects if one.category in seen],
-                 'unseen': [one for one in objects if one.category not in seen]}
+        parts = {
+            'seen': [one for one in objects if one.category in seen],
+            'unseen': [one for one in objects if one.category not in seen],
+        }
         for name, part in parts.items():
             if part:
-                metrics |= {key: value for key, value in _means(part, f'_{name}').items() if '&' not in key}
+                metrics |= {
+                    key: value for key, value in _means(part, f'_{name}').items() if '&' not in key
+                }
             else:
                 notes.append(f'No object has a class that is {name}, so G is not defined.')
         if all(parts.values()):
-            metrics = {'G': sum(metrics[f'{key}_{name}'] for key in 'JF' for name in parts) / 4} | metrics
-    rows: list[dict[str, Any]] = [{
-        'sequence': one.video,
-        'object': one.object,
-        'class': one.category,
-        'frames': one.frames,
-        'J_mean': one.j,
-        'F_mean': one.f
-    } for one in objects]
+            metrics = {
+                'G': sum(metrics[f'{key}_{name}'] for key in 'JF' for name in parts) / 4
+            } | metrics
+    rows: list[dict[str, Any]] = [
+        {
+            'sequence': one.video,
+            'object': one.object,
+            'class': one.category,
+            'frames': one.frames,
+            'J_mean': one.j,
+            'F_mean': one.f,
+        }
+        for one in objects
+    ]
     return Report(metrics, {'per_object': rows}, tuple(notes))
 
 

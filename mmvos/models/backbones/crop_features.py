@@ -1,7 +1,10 @@
-"""CropFeatures: a siamese tracker's features, of windows cut out of the image (Wang et al., SiamMask, CVPR 2019).
+"""CropFeatures: a siamese tracker's features, of windows cut out of the image (Wang et al.,
+SiamMask, CVPR 2019).
 
-One backbone pass over the windows of all objects as a batch. K windows of S x S pixels, n x n cells.
+One backbone pass over the windows of all objects as a batch. K windows of S x S pixels, n x n
+cells.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,8 +22,10 @@ from mmvos.structures import Frame
 
 Levels = tuple[Tensor, ...]
 Color = tuple[int, int, int]
-PATCHES = ((61, 4), (31, 2), (15, 1))  # cells of a mask's patch in stem, stage 1, stage 2, and how many per cell of stage 2
-_WHOLE = 20  # stage 2 cells from which on a search window is a whole one, at whose border patches reach outside
+# cells of a mask's patch in stem, stage 1, stage 2, and how many per cell of stage 2
+PATCHES = ((61, 4), (31, 2), (15, 1))
+# stage 2 cells from which on a search window is a whole one, at whose border patches reach outside
+_WHOLE = 20
 
 
 @MODELS.register_module()
@@ -41,13 +46,17 @@ class CropFeatures(BaseModule):
         """Features of windows (K, 3, S, S), BGR from 0 to 255.
 
         Returns:
-            (K, C, n, n) adjusted, and stem, stage 1 and stage 2, from which masks are refined. S = 127, 143, 255 give n = 7, 9,
-            31.
+            (K, C, n, n) adjusted, and stem, stage 1 and stage 2, from which masks are refined. S =
+            127, 143, 255 give n = 7, 9, 31.
         """
-        stem, first, second, third = self.backbone(windows.contiguous(memory_format=torch.channels_last))
+        stem, first, second, third = self.backbone(
+            windows.contiguous(memory_format=torch.channels_last)
+        )
         return self.adjust(third), (stem, first, second)
 
-    def look(self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], size: int) -> tuple[Tensor, Levels]:
+    def look(
+        self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], size: int
+    ) -> tuple[Tensor, Levels]:
         """Features of windows of a frame.
 
         Args:
@@ -57,10 +66,17 @@ class CropFeatures(BaseModule):
             size: S.
         """
         height, width = frame.meta.network_shape
-        rows, columns = _span([(y, side) for _, y, side in windows], height), _span([(x, side) for x, _, side in windows], width)
+        rows, columns = (
+            _span([(y, side) for _, y, side in windows], height),
+            _span([(x, side) for x, _, side in windows], width),
+        )
         image, left, top = _pixels(frame, rows, columns), columns.start, rows.start
-        cut = np.stack([cut_window(image, (x - left, y - top, side), color, size)
-                        for (x, y, side), color in zip(windows, colors, strict=True)])
+        cut = np.stack(
+            [
+                cut_window(image, (x - left, y - top, side), color, size)
+                for (x, y, side), color in zip(windows, colors, strict=True)
+            ]
+        )
         return self(torch.from_numpy(cut).to(frame.image.device).permute(0, 3, 1, 2).float())
 
     @staticmethod
@@ -76,20 +92,30 @@ class CropFeatures(BaseModule):
         """
         margin = BORDER_CELLS if levels[2].shape[3] >= _WHOLE else 0
         windows, corners = index[:, 0].tolist(), (index[:, 1:] - margin).tolist()
-        return tuple(cut_cells(level, windows, [(row * cells, column * cells) for row, column in corners], size)
-                     for level, (size, cells) in zip(levels, PATCHES, strict=True))
+        return tuple(
+            cut_cells(
+                level, windows, [(row * cells, column * cells) for row, column in corners], size
+            )
+            for level, (size, cells) in zip(levels, PATCHES, strict=True)
+        )
 
     @staticmethod
     def color(frame: Frame) -> Color:
-        """The mean colour of a frame, truncated, with which the surroundings of an object that starts in it are filled."""
+        """The mean colour of a frame, truncated, with which the surroundings of an object that
+        starts in it are filled.
+        """
         height, width = frame.meta.network_shape
         image = _pixels(frame, slice(0, height), slice(0, width))
-        blue, green, red = (image.sum(axis=(0, 1), dtype=np.int64) // (image.shape[0] * image.shape[1])).tolist()
+        blue, green, red = (
+            image.sum(axis=(0, 1), dtype=np.int64) // (image.shape[0] * image.shape[1])
+        ).tolist()
         return blue, green, red
 
 
 def _span(lines: Sequence[tuple[int, int]], length: int) -> slice:
-    """The part of 0 to ``length`` in which all lines (begin, length) lie as far as they lie in it at all."""
+    """The part of 0 to ``length`` in which all lines (begin, length) lie as far as they lie in it
+    at all.
+    """
     begin = min(min(max(first, 0), length) for first, _ in lines)
     return slice(begin, max(begin, *(min(first + size, length) for first, size in lines)))
 

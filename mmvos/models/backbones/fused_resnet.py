@@ -1,7 +1,10 @@
-"""Makes an mmdet ResNet, whose batch norms have been folded, faster on CPUs: every block as a few fused convolutions.
+"""Makes an mmdet ResNet, whose batch norms have been folded, faster on CPUs: every block as a few
+fused convolutions.
 
-He et al., Deep Residual Learning for Image Recognition, CVPR 2016. For inference only; same numbers up to rounding.
+He et al., Deep Residual Learning for Image Recognition, CVPR 2016. For inference only; same numbers
+up to rounding.
 """
+
 from __future__ import annotations
 
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
@@ -19,11 +22,13 @@ class FusedBlock(nn.Module):
 
     def __init__(self, block: BasicBlock | Bottleneck) -> None:
         super().__init__()
-        convolutions = [getattr(block, name) for name in ('conv1', 'conv2', 'conv3') if hasattr(block, name)]
+        convolutions = [
+            getattr(block, name) for name in ('conv1', 'conv2', 'conv3') if hasattr(block, name)
+        ]
         self.convolutions = nn.ModuleList(PackedConv2d(layer, relu=True) for layer in convolutions)
         self.shortcut = None
         if block.downsample is not None:
-            layer, = (item for item in block.downsample if not isinstance(item, nn.Identity))
+            (layer,) = (item for item in block.downsample if not isinstance(item, nn.Identity))
             self.shortcut = PackedConv2d(layer, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +42,9 @@ class FusedBlock(nn.Module):
 
 
 def fuse_resnet(backbone: nn.Module, stem: bool = True) -> None:
-    """Replaces, in place, the blocks of an mmdet ``ResNet`` as far as they are ordinary ones, and its stem if ``stem``."""
+    """Replaces, in place, the blocks of an mmdet ``ResNet`` as far as they are ordinary ones, and
+    its stem if ``stem``.
+    """
     if not isinstance(backbone, ResNet):
         return
     for name in backbone.res_layers:
@@ -45,16 +52,33 @@ def fuse_resnet(backbone: nn.Module, stem: bool = True) -> None:
         for position, block in enumerate(stage):
             if _is_ordinary(block):
                 stage[position] = FusedBlock(block)
-    if stem and not backbone.deep_stem and can_pack(backbone.conv1) and isinstance(backbone.norm1, nn.Identity):
+    if (
+        stem
+        and not backbone.deep_stem
+        and can_pack(backbone.conv1)
+        and isinstance(backbone.norm1, nn.Identity)
+    ):
         backbone.conv1 = PackedConv2d(backbone.conv1, relu=True)
         backbone.relu = nn.Identity()
 
 
 def _is_ordinary(block: nn.Module) -> bool:
-    """A block of plain convolutions with folded batch norms, without plugins, whose shortcut is at most one convolution."""
+    """A block of plain convolutions with folded batch norms, without plugins, whose shortcut is at
+    most one convolution.
+    """
     if not isinstance(block, (BasicBlock, Bottleneck)) or getattr(block, 'with_plugins', False):
         return False
-    shortcut = [] if block.downsample is None else [m for m in block.downsample if not isinstance(m, nn.Identity)]
-    layers = [getattr(block, name) for name in ('conv1', 'conv2', 'conv3') if hasattr(block, name)] + shortcut
+    shortcut = (
+        []
+        if block.downsample is None
+        else [m for m in block.downsample if not isinstance(m, nn.Identity)]
+    )
+    layers = [
+        getattr(block, name) for name in ('conv1', 'conv2', 'conv3') if hasattr(block, name)
+    ] + shortcut
     norms = [getattr(block, name) for name in ('norm1', 'norm2', 'norm3') if hasattr(block, name)]
-    return len(shortcut) <= 1 and all(map(can_pack, layers)) and all(isinstance(norm, nn.Identity) for norm in norms)
+    return (
+        len(shortcut) <= 1
+        and all(map(can_pack, layers))
+        and all(isinstance(norm, nn.Identity) for norm in norms)
+    )

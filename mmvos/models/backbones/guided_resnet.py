@@ -1,9 +1,10 @@
 """GuidedResNet: a ResNet whose stem also sees a guide, the mask of the previous frame.
 
-Perazzi et al., Learning Video Object Segmentation from Static Images, CVPR 2017, section 3.1. The guide has a convolution of its
-own beside the RGB one, which is the same as a fourth input channel, but keeps pretrained weights and 3-channel preprocessing.
-B images of H x W pixels.
+Perazzi et al., Learning Video Object Segmentation from Static Images, CVPR 2017, section 3.1. The
+guide has a convolution of its own beside the RGB one, which is the same as a fourth input channel,
+but keeps pretrained weights and 3-channel preprocessing. B images of H x W pixels.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -32,14 +33,18 @@ class GuidedResNet(ResNet):
         nn.init.zeros_(self.guide_conv.weight)
 
     def init_weights(self) -> None:
-        """mmdet's initialisation, which draws all convolutions at random; the guide's is zero again afterwards."""
+        """mmdet's initialisation, which draws all convolutions at random; the guide's is zero again
+        afterwards.
+        """
         super().init_weights()
         pretrained = isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained'
         if not pretrained:  # a checkpoint may have a trained one
             nn.init.zeros_(self.guide_conv.weight)
 
     def fold_guide(self) -> None:
-        """To be called before ``fuse_conv_bn``: the first batch norm's scale goes into the guide's convolution too."""
+        """To be called before ``fuse_conv_bn``: the first batch norm's scale goes into the guide's
+        convolution too.
+        """
         norm = self.norm1
         if isinstance(norm, nn.modules.batchnorm._BatchNorm):
             assert norm.running_var is not None

@@ -1,9 +1,11 @@
 """PyramidFeatures: a siamese tracker's features, sampled from a feature pyramid of the whole frame.
 
-One pass of mmdet's ResNet and FPN for all objects (Lin et al., Feature Pyramid Networks, CVPR 2017); windows are cut out by
-RoIAlign (He et al., Mask R-CNN, ICCV 2017) where ``CropFeatures`` has its cells: cell m of a window of S x S pixels sees pixel
-8 m + 7, those of finer features pixels 4 m + 3 and 2 m + 3. K windows, n x n cells, P cells whose mask is wanted.
+One pass of mmdet's ResNet and FPN for all objects (Lin et al., Feature Pyramid Networks, CVPR
+2017); windows are cut out by RoIAlign (He et al., Mask R-CNN, ICCV 2017) where ``CropFeatures`` has
+its cells: cell m of a window of S x S pixels sees pixel 8 m + 7, those of finer features pixels 4 m
++ 3 and 2 m + 3. K windows, n x n cells, P cells whose mask is wanted.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -23,7 +25,8 @@ from mmvos.structures import Frame
 CELL, RIM = 8, 7  # pixels of a cell; pixels of a window that are no cell's
 PATCHES = ((61, 2), (31, 4), (15, 8))  # number and pixels of the cells of a mask's patch
 EDGES = {2: 2.5, 4: 1.5, 8: 3.5}  # window pixels before the first cell, by the pixels of a cell
-_WHOLE = 20  # cells from which on a search window is a whole one, at whose border patches reach outside
+# cells from which on a search window is a whole one, at whose border patches reach outside
+_WHOLE = 20
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,18 @@ class PyramidFeatures(BaseModule):
         neck: config of an FPN over it.
         adjust: config of a ``SiameseAdjust``.
         strides: of the neck's levels that are used.
-        train_scales: pixels of the network per pixel of a training window, at the ends; each batch draws one between them, as
-            windows in whole frames have all sizes.
+        train_scales: pixels of the network per pixel of a training window, at the ends; each batch
+            draws one between them, as windows in whole frames have all sizes.
     """
 
-    def __init__(self, backbone: dict[str, Any], neck: dict[str, Any], adjust: dict[str, Any],
-                 strides: Sequence[int] = (4, 8, 16, 32), train_scales: tuple[float, float] = (1.0, 1.0)) -> None:
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        neck: dict[str, Any],
+        adjust: dict[str, Any],
+        strides: Sequence[int] = (4, 8, 16, 32),
+        train_scales: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
         super().__init__()
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
@@ -68,18 +77,34 @@ class PyramidFeatures(BaseModule):
         self.train_scales = train_scales
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Views]:
-        """Features of windows that are images of their own, (K, 3, S, S) normalised; for training. See ``look``."""
+        """Features of windows that are images of their own, (K, 3, S, S) normalised; for training.
+        See ``look``.
+        """
         count, size = len(windows), windows.shape[3]
         low, high = self.train_scales
-        pixels = round(size * low * (high / low) ** float(torch.rand(()))) if self.training else size
+        pixels = (
+            round(size * low * (high / low) ** float(torch.rand(()))) if self.training else size
+        )
         if pixels != size:
-            windows = F.interpolate(windows, size=(pixels, pixels), mode='bilinear', align_corners=False, antialias=True)
-        views = Views(self._maps(windows), torch.arange(count, device=windows.device), windows.new_zeros(count, 2),
-                      windows.new_full((count,), pixels / size), (size - RIM) // CELL)
+            windows = F.interpolate(
+                windows, size=(pixels, pixels), mode='bilinear', align_corners=False, antialias=True
+            )
+        views = Views(
+            self._maps(windows),
+            torch.arange(count, device=windows.device),
+            windows.new_zeros(count, 2),
+            windows.new_full((count,), pixels / size),
+            (size - RIM) // CELL,
+        )
         return self._top(views), views
 
-    def look(self, frame: Frame, windows: Sequence[Window], colors: Sequence[tuple[int, int, int]],
-             size: int) -> tuple[Tensor, Views]:
+    def look(
+        self,
+        frame: Frame,
+        windows: Sequence[Window],
+        colors: Sequence[tuple[int, int, int]],
+        size: int,
+    ) -> tuple[Tensor, Views]:
         """Features of windows of a frame.
 
         Args:
@@ -89,7 +114,8 @@ class PyramidFeatures(BaseModule):
             size: S, window pixels.
 
         Returns:
-            (K, C, n, n) adjusted, and what masks are refined from. S = 127, 143, 255 give n = 7, 9, 31.
+            (K, C, n, n) adjusted, and what masks are refined from. S = 127, 143, 255 give n = 7, 9,
+            31.
         """
         assert len(colors) == len(windows)
         maps = frame.features('siamese', self._maps)
@@ -111,8 +137,10 @@ class PyramidFeatures(BaseModule):
         index = index.to(views.index.device)
         margin = BORDER_CELLS if views.cells >= _WHOLE else 0
         first = (index[:, 1:].flip(1) - margin) * CELL  # (P, 2): x, y in window pixels
-        return tuple(self._sample(views, index[:, 0], first + EDGES[pixels], count, pixels, samples=1)
-                     for count, pixels in PATCHES)
+        return tuple(
+            self._sample(views, index[:, 0], first + EDGES[pixels], count, pixels, samples=1)
+            for count, pixels in PATCHES
+        )
 
     @staticmethod
     def color(frame: Frame) -> tuple[int, int, int]:
@@ -122,15 +150,19 @@ class PyramidFeatures(BaseModule):
     def _maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """The pyramid of (B, 3, H, W) images."""
         levels = self.neck(self.backbone(images.contiguous(memory_format=torch.channels_last)))
-        return tuple(level.float() for level in levels[:len(self.strides)])
+        return tuple(level.float() for level in levels[: len(self.strides)])
 
     def _top(self, views: Views) -> Tensor:
         windows = torch.arange(len(views.index), device=views.index.device)
         corners = views.corners.new_full((len(windows), 2), EDGES[CELL])
-        adjusted: Tensor = self.adjust(self._sample(views, windows, corners, views.cells, CELL, samples=2))
+        adjusted: Tensor = self.adjust(
+            self._sample(views, windows, corners, views.cells, CELL, samples=2)
+        )
         return adjusted
 
-    def _sample(self, views: Views, windows: Tensor, corners: Tensor, count: int, pixels: int, samples: int) -> Tensor:
+    def _sample(
+        self, views: Views, windows: Tensor, corners: Tensor, count: int, pixels: int, samples: int
+    ) -> Tensor:
         """Squares of count x count cells, each from the level whose cells are about as large.
 
         Args:
@@ -138,17 +170,33 @@ class PyramidFeatures(BaseModule):
             windows: (P,) of each square its window.
             corners: (P, 2) left and top in window pixels.
             count, pixels: how many cells in a row, and the window pixels of each.
-            samples: points in a row of each cell: one is enough for masks, places that are compared need two.
+            samples: points in a row of each cell: one is enough for masks, places that are compared
+                need two.
         """
         scales = views.scales[windows]
         start = views.corners[windows] + corners * scales[:, None]
-        rois = torch.cat([views.index[windows][:, None].to(start), start, start + (count * pixels * scales)[:, None]], dim=1)
-        steps = (scales * (pixels / self.strides[0])).log2().round().clamp(0, len(views.maps) - 1).long()
+        rois = torch.cat(
+            [
+                views.index[windows][:, None].to(start),
+                start,
+                start + (count * pixels * scales)[:, None],
+            ],
+            dim=1,
+        )
+        steps = (
+            (scales * (pixels / self.strides[0]))
+            .log2()
+            .round()
+            .clamp(0, len(views.maps) - 1)
+            .long()
+        )
         if len(steps) and (steps == steps[0]).all():
             return roi_align(views.maps[steps[0]], rois, count, 1 / self.strides[steps[0]], samples)
         found = start.new_zeros(len(rois), views.maps[0].shape[1], count, count)
         for level, (features, stride) in enumerate(zip(views.maps, self.strides)):
             place = (steps == level).nonzero()[:, 0]
             if len(place):
-                found = found.index_copy(0, place, roi_align(features, rois[place], count, 1 / stride, samples))
+                found = found.index_copy(
+                    0, place, roi_align(features, rois[place], count, 1 / stride, samples)
+                )
         return found

@@ -1,9 +1,11 @@
 """Boxes, RoIs, suppression and masks as in mmdet 0.5, for the published MaskTrack R-CNN only
 (``masktrack-rcnn_r50_fpn_official.py``).
 
-A box then ended at the middle of its last pixel, so that its width was x2 - x1 + 1; such boxes are called inclusive here. The
-scale of a frame was one number (``ScalarResize``). R regions, S x S the output, C classes, N boxes, H x W the original frame.
+A box then ended at the middle of its last pixel, so that its width was x2 - x1 + 1; such boxes are
+called inclusive here. The scale of a frame was one number (``ScalarResize``). R regions, S x S the
+output, C classes, N boxes, H x W the original frame.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -25,29 +27,41 @@ from mmvos.structures.rle import RLE, encode_crop
 
 @TASK_UTILS.register_module()
 class LegacyBoxCoder(LegacyDeltaXYWHBBoxCoder):
-    """mmdet's coder with inclusive decoding: mmdet 3 leaves out the half pixels, as its comment says, so a box grows by one.
+    """mmdet's coder with inclusive decoding: mmdet 3 leaves out the half pixels, as its comment
+    says, so a box grows by one.
 
     Args:
         See mmdet's ``LegacyDeltaXYWHBBoxCoder``.
     """
 
-    def decode(self, bboxes: Tensor, pred_bboxes: Tensor, max_shape: tuple[int, int] | None = None,
-               wh_ratio_clip: float = 16 / 1000) -> Tensor:
-        """Boxes (N, 4) of deltas (N, 4), clipped to the middles of the first and last pixels of ``max_shape`` (height, width)."""
+    def decode(
+        self,
+        bboxes: Tensor,
+        pred_bboxes: Tensor,
+        max_shape: tuple[int, int] | None = None,
+        wh_ratio_clip: float = 16 / 1000,
+    ) -> Tensor:
+        """Boxes (N, 4) of deltas (N, 4), clipped to the middles of the first and last pixels of
+        ``max_shape`` (height, width).
+        """
         boxes: Tensor = super().decode(bboxes, pred_bboxes, None, wh_ratio_clip)
         boxes = boxes + boxes.new_tensor([0.5, 0.5, -0.5, -0.5])
         if max_shape is not None:
             height, width = max_shape[:2]
-            boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([width - 1, height - 1, width - 1, height - 1]))
+            boxes = boxes.clamp(min=0).minimum(
+                boxes.new_tensor([width - 1, height - 1, width - 1, height - 1])
+            )
         return boxes
 
 
 @MODELS.register_module()
 class LegacyRoIExtractor(SingleRoIExtractor):
-    """RoIAlign over [x1, x2 + 1], cells counted from the middle of the first pixel, levels by inclusive sizes.
+    """RoIAlign over [x1, x2 + 1], cells counted from the middle of the first pixel, levels by
+    inclusive sizes.
 
     Args:
-        See mmdet's ``SingleRoIExtractor``; the layer is an aligned RoIAlign, whose half cell of offset is taken back here.
+        See mmdet's ``SingleRoIExtractor``; the layer is an aligned RoIAlign, whose half cell of
+        offset is taken back here.
     """
 
     def map_roi_levels(self, rois: Tensor, num_levels: int) -> Tensor:
@@ -55,8 +69,12 @@ class LegacyRoIExtractor(SingleRoIExtractor):
         levels: Tensor = super().map_roi_levels(rois + rois.new_tensor([0, 0, 0, 1, 1]), num_levels)
         return levels
 
-    def forward(self, feats: tuple[Tensor, ...], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
-        """(R, C, S, S) features of the regions (R, 5), image index and box xyxy in network pixels."""
+    def forward(
+        self, feats: tuple[Tensor, ...], rois: Tensor, roi_scale_factor: float | None = None
+    ) -> Tensor:
+        """(R, C, S, S) features of the regions (R, 5), image index and box xyxy in network
+        pixels.
+        """
         assert roi_scale_factor is None
         size = self.roi_layers[0].output_size
         found = feats[0].new_zeros(len(rois), self.out_channels, *size)
@@ -66,23 +84,35 @@ class LegacyRoIExtractor(SingleRoIExtractor):
             if len(place):
                 half = 0.5 / layer.spatial_scale
                 moved = rois[place] + rois.new_tensor([0, half, half, half + 1, half + 1])
-                found = found.index_copy(0, place, layer(features.contiguous(), moved.to(features.dtype)))
+                found = found.index_copy(
+                    0, place, layer(features.contiguous(), moved.to(features.dtype))
+                )
         return found
 
 
 @MODELS.register_module()
 class LegacyBBoxHead(Shared2FCBBoxHead):
-    """The box head whose suppression of overlapping boxes sees original pixels, as the inclusive widths depend on the scale.
+    """The box head whose suppression of overlapping boxes sees original pixels, as the inclusive
+    widths depend on the scale.
 
     Args:
         See mmdet's ``Shared2FCBBoxHead``.
     """
 
-    def _predict_by_feat_single(self, roi: Tensor, cls_score: Tensor, bbox_pred: Tensor, img_meta: dict[str, Any],
-                                rescale: bool = False, rcnn_test_cfg: Any = None) -> InstanceData:
+    def _predict_by_feat_single(
+        self,
+        roi: Tensor,
+        cls_score: Tensor,
+        bbox_pred: Tensor,
+        img_meta: dict[str, Any],
+        rescale: bool = False,
+        rcnn_test_cfg: Any = None,
+    ) -> InstanceData:
         """Detections of one image in network pixels: ``bboxes`` (N, 4), ``scores``, ``labels``."""
         if not len(roi) or rcnn_test_cfg is None:
-            return super()._predict_by_feat_single(roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg)
+            return super()._predict_by_feat_single(
+                roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg
+            )
         # Without a test config mmdet decodes the boxes but does not suppress any.
         decoded = super()._predict_by_feat_single(roi, cls_score, bbox_pred, img_meta, True, None)
         classes = decoded.scores.shape[1] - 1
@@ -92,14 +122,21 @@ class LegacyBBoxHead(Shared2FCBBoxHead):
         scores = decoded.scores[regions, labels]
         kept = separate_nms(boxes, scores, labels, rcnn_test_cfg.nms.iou_threshold)
         if len(kept) > rcnn_test_cfg.max_per_img:
-            kept = kept[scores[kept].sort(descending=True, stable=True)[1][:rcnn_test_cfg.max_per_img]]
-        scale = torch.tensor(img_meta['scale_factor'], device=boxes.device).repeat(2) if not rescale else 1.0
+            kept = kept[
+                scores[kept].sort(descending=True, stable=True)[1][: rcnn_test_cfg.max_per_img]
+            ]
+        scale = (
+            torch.tensor(img_meta['scale_factor'], device=boxes.device).repeat(2)
+            if not rescale
+            else 1.0
+        )
         return InstanceData(bboxes=boxes[kept] * scale, scores=scores[kept], labels=labels[kept])
 
 
 @MODELS.register_module()
 class LegacyRPNHead(RPNHead):
-    """The RPN whose levels are suppressed one by one, not by shifting them apart, which rounds the coordinates.
+    """The RPN whose levels are suppressed one by one, not by shifting them apart, which rounds the
+    coordinates.
 
     No proposal is too small for it.
 
@@ -107,13 +144,23 @@ class LegacyRPNHead(RPNHead):
         See mmdet's ``RPNHead``.
     """
 
-    def _bbox_post_process(self, results: InstanceData, cfg: Any, rescale: bool = False, with_nms: bool = True,
-                           img_meta: dict[str, Any] | None = None) -> InstanceData:
+    def _bbox_post_process(
+        self,
+        results: InstanceData,
+        cfg: Any,
+        rescale: bool = False,
+        with_nms: bool = True,
+        img_meta: dict[str, Any] | None = None,
+    ) -> InstanceData:
         """Proposals of one image by falling score: ``bboxes``, ``scores``, ``labels``."""
         assert with_nms and not rescale
-        results = results[separate_nms(results.bboxes, results.scores, results.level_ids, cfg.nms.iou_threshold)]
-        results = results[results.scores.sort(descending=True, stable=True)[1][:cfg.max_per_img]]
-        return InstanceData(bboxes=results.bboxes, scores=results.scores, labels=torch.zeros_like(results.level_ids))
+        results = results[
+            separate_nms(results.bboxes, results.scores, results.level_ids, cfg.nms.iou_threshold)
+        ]
+        results = results[results.scores.sort(descending=True, stable=True)[1][: cfg.max_per_img]]
+        return InstanceData(
+            bboxes=results.bboxes, scores=results.scores, labels=torch.zeros_like(results.level_ids)
+        )
 
 
 def separate_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
@@ -136,12 +183,15 @@ def separate_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float
 
 
 def continuous_boxes(boxes: Tensor) -> Tensor:
-    """Inclusive boxes (N, 4) as those that end at the far edges of their last pixels; their overlap is the inclusive one."""
+    """Inclusive boxes (N, 4) as those that end at the far edges of their last pixels; their overlap
+    is the inclusive one.
+    """
     return boxes + boxes.new_tensor([0, 0, 1, 1])
 
 
 def legacy_paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: float) -> RLE:
-    """The mask of one box in the frame: resampled to the box's whole pixels, those that the corners truncated to ints span.
+    """The mask of one box in the frame: resampled to the box's whole pixels, those that the corners
+    truncated to ints span.
 
     Args:
         mask: (S, S) probabilities.
@@ -152,6 +202,15 @@ def legacy_paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: f
     height, width = shape
     x1, y1, x2, y2 = (int(value) for value in box.tolist())
     size = max(x2 - x1 + 1, 1), max(y2 - y1 + 1, 1)
-    pixels = cv2.resize(mask.numpy().astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > threshold
+    pixels = (
+        cv2.resize(mask.numpy().astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+        > threshold
+    )
     left, top = max(x1, 0), max(y1, 0)
-    return encode_crop(np.ascontiguousarray(pixels[top - y1:height - y1, left - x1:width - x1]), top, left, height, width)
+    return encode_crop(
+        np.ascontiguousarray(pixels[top - y1 : height - y1, left - x1 : width - x1]),
+        top,
+        left,
+        height,
+        width,
+    )

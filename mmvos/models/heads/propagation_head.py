@@ -1,10 +1,13 @@
-"""PropagationHead: the mask of an object in a square of the frame, from features, a guide and remembered frames.
+"""PropagationHead: the mask of an object in a square of the frame, from features, a guide and
+remembered frames.
 
-The guide (the object's mask in the frame before) enters at every level, as in Perazzi et al. (CVPR 2017) it does at the stem;
-remembered frames (the first one with its given mask, and the last) are read by likeness of features, the answer of Oh et al.
-(RGMP, CVPR 2018; STM, ICCV 2019) to the drift of plain propagation; a top-down path refines to stride 2.
-K objects in S x S squares; level i has C_i channels and S / stride_i cells a side; A, V lengths of keys and values.
+The guide (the object's mask in the frame before) enters at every level, as in Perazzi et al. (CVPR
+2017) it does at the stem; remembered frames (the first one with its given mask, and the last) are
+read by likeness of features, the answer of Oh et al. (RGMP, CVPR 2018; STM, ICCV 2019) to the drift
+of plain propagation; a top-down path refines to stride 2. K objects in S x S squares; level i has
+C_i channels and S / stride_i cells a side; A, V lengths of keys and values.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -26,7 +29,12 @@ class _Residual(nn.Sequential):
     """Two 3x3 convolutions, each after norm and rectifier, and a sum."""
 
     def __init__(self, channels: int) -> None:
-        settings = dict(padding=1, norm_cfg=dict(type='GN', num_groups=8), order=('norm', 'act', 'conv'), inplace=False)
+        settings = dict(
+            padding=1,
+            norm_cfg=dict(type='GN', num_groups=8),
+            order=('norm', 'act', 'conv'),
+            inplace=False,
+        )
         super().__init__(*(ConvModule(channels, channels, 3, **settings) for _ in range(2)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,23 +50,40 @@ class PropagationHead(BaseModule):
         in_channels: C_i of the levels, fine to coarse.
         channels: width of the head at each level.
         key_channels: A; the length of what remembered and current positions are compared by.
-        reference: whether remembered frames are read; without, the head is MaskTrack's plain propagation.
+        reference: whether remembered frames are read; without, the head is MaskTrack's plain
+            propagation.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (64, 256, 512, 1024), channels: Sequence[int] = (32, 64, 128, 224),
-                 key_channels: int = 64, reference: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int] = (64, 256, 512, 1024),
+        channels: Sequence[int] = (32, 64, 128, 224),
+        key_channels: int = 64,
+        reference: bool = True,
+    ) -> None:
         super().__init__()
         assert len(in_channels) == len(channels)
         self.laterals = nn.ModuleList(
             ConvModule(c_in, c, 1, norm_cfg=dict(type='GN', num_groups=8), act_cfg=None)
-            for c_in, c in zip(in_channels, channels))
+            for c_in, c in zip(in_channels, channels)
+        )
         self.guides = nn.ModuleList(nn.Conv2d(1, c, 3, padding=1, bias=False) for c in channels)
-        self.reductions = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels))
+        self.reductions = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
+        )
         self.blocks = nn.ModuleList(
             nn.Sequential(*(_Residual(c) for _ in range(count)))
-            for c, count in zip(channels, [1] * (len(channels) - 1) + [2]))
-        self.predictor = ConvModule(channels[0], 1, 3, padding=1, norm_cfg=dict(type='GN', num_groups=8),
-                                    order=('norm', 'act', 'conv'), inplace=False)
+            for c, count in zip(channels, [1] * (len(channels) - 1) + [2])
+        )
+        self.predictor = ConvModule(
+            channels[0],
+            1,
+            3,
+            padding=1,
+            norm_cfg=dict(type='GN', num_groups=8),
+            order=('norm', 'act', 'conv'),
+            inplace=False,
+        )
         self.reference = reference
         if reference:
             width = channels[-1]
@@ -67,12 +92,16 @@ class PropagationHead(BaseModule):
             self.readout = nn.Conv2d(width + 1, width, 1, bias=False)
 
     def init_weights(self) -> None:
-        """As torch and mmcv do, but guides start at zero: the first step is that of a net without guide."""
+        """As torch and mmcv do, but guides start at zero: the first step is that of a net without
+        guide.
+        """
         super().init_weights()
         for guide in self.guides.parameters():
             nn.init.zeros_(guide)
 
-    def forward(self, levels: Sequence[Tensor], guide: Tensor, memories: Sequence[Memory] = ()) -> Tensor:
+    def forward(
+        self, levels: Sequence[Tensor], guide: Tensor, memories: Sequence[Memory] = ()
+    ) -> Tensor:
         """Mask logits.
 
         Args:
@@ -90,19 +119,25 @@ class PropagationHead(BaseModule):
             if x is None:
                 y = y + self.readout(self._read(levels[i], memories)) if memories else y
             else:
-                y = y + F.interpolate(self.reductions[i](x), size=size, mode='bilinear', align_corners=False)
+                y = y + F.interpolate(
+                    self.reductions[i](x), size=size, mode='bilinear', align_corners=False
+                )
             x = self.blocks[i](y)
         logits: Tensor = self.predictor(x)
         return logits.float()
 
     def remember(self, levels: Sequence[Tensor], mask: Tensor) -> Memory | None:
-        """Keys and values of a frame whose mask (K, 1, S, S) in [0, 1] is known; None for a head without reference."""
+        """Keys and values of a frame whose mask (K, 1, S, S) in [0, 1] is known; None for a head
+        without reference.
+        """
         if not self.reference:
             return None
         top = levels[-1]
         presence = F.adaptive_avg_pool2d(mask, (top.shape[2], top.shape[3])).to(top.dtype) * 2 - 1
         value = self.value(torch.cat([self.laterals[-1](top), presence], dim=1))
-        return self.key(top).flatten(2), torch.cat([value, presence.to(value.dtype)], dim=1).flatten(2)
+        return self.key(top).flatten(2), torch.cat(
+            [value, presence.to(value.dtype)], dim=1
+        ).flatten(2)
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """Cross entropy and dice loss, mean over the objects.
@@ -117,18 +152,25 @@ class PropagationHead(BaseModule):
         """
         logits = F.interpolate(logits, size=targets.shape[2:], mode='bilinear', align_corners=False)
         total = weights.sum().clamp(min=1e-6)
-        entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none').mean(dim=(1, 2, 3))
+        entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none').mean(
+            dim=(1, 2, 3)
+        )
         p = logits.sigmoid()
         overlap = 2 * (p * targets).sum(dim=(1, 2, 3)) + 1
         dice = 1 - overlap / (p.sum(dim=(1, 2, 3)) + targets.sum(dim=(1, 2, 3)) + 1)
-        return {'loss_mask': (entropy * weights).sum() / total, 'loss_dice': (dice * weights).sum() / total}
+        return {
+            'loss_mask': (entropy * weights).sum() / total,
+            'loss_dice': (dice * weights).sum() / total,
+        }
 
     def _read(self, top: Tensor, memories: Sequence[Memory]) -> Tensor:
         """What is remembered of positions like those of the coarsest level: (K, V + 1, h, w).
 
-        Each frame has an equal say. Were all positions read together, the last frame, which is nearest, would outvote the first,
-        and its errors would stay for good.
+        Each frame has an equal say. Were all positions read together, the last frame, which is
+        nearest, would outvote the first, and its errors would stay for good.
         """
         query = self.key(top).flatten(2)
-        read = torch.stack([read_memory(query, keys, values) for keys, values in memories]).mean(dim=0)
+        read = torch.stack([read_memory(query, keys, values) for keys, values in memories]).mean(
+            dim=0
+        )
         return read.unflatten(2, top.shape[2:])

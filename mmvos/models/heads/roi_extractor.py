@@ -1,7 +1,10 @@
-"""PyramidRoIExtractor: mmdet's assignment of regions to FPN levels with a RoIAlign that is fast on CPUs too.
+"""PyramidRoIExtractor: mmdet's assignment of regions to FPN levels with a RoIAlign that is fast on
+CPUs too.
 
-R regions, C channels, S x S the output (Lin et al., Feature Pyramid Networks, CVPR 2017, equation 1).
+R regions, C channels, S x S the output (Lin et al., Feature Pyramid Networks, CVPR 2017, equation
+1).
 """
+
 from __future__ import annotations
 
 import torch
@@ -17,15 +20,20 @@ from mmvos.registry import MODELS
 class PyramidRoIExtractor(SingleRoIExtractor):
     """Samples each region from the level that fits its size.
 
-    On a GPU, and for a ``roi_layer`` that ``mmvos.ops.roi_align`` does not cover (adaptive sampling, not aligned), mmcv's
-    compiled RoIAlign does the work; on a CPU an equal sum that keeps features channels-last, several times faster.
+    On a GPU, and for a ``roi_layer`` that ``mmvos.ops.roi_align`` does not cover (adaptive
+    sampling, not aligned), mmcv's compiled RoIAlign does the work; on a CPU an equal sum that keeps
+    features channels-last, several times faster.
 
     Args:
         See mmdet's ``SingleRoIExtractor``.
     """
 
-    def forward(self, feats: tuple[Tensor, ...], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
-        """(R, C, S, S) features of the regions (R, 5), given as image index and box xyxy in network pixels."""
+    def forward(
+        self, feats: tuple[Tensor, ...], rois: Tensor, roi_scale_factor: float | None = None
+    ) -> Tensor:
+        """(R, C, S, S) features of the regions (R, 5), given as image index and box xyxy in network
+        pixels.
+        """
         rois = rois.float()
         levels = self.map_roi_levels(rois, len(feats))
         if roi_scale_factor is not None:
@@ -43,7 +51,9 @@ class PyramidRoIExtractor(SingleRoIExtractor):
 
 def _align(layer: RoIAlign, features: Tensor, rois: Tensor) -> Tensor:
     height, width = layer.output_size
-    covered = layer.aligned and layer.pool_mode == 'avg' and layer.sampling_ratio > 0 and height == width
+    covered = (
+        layer.aligned and layer.pool_mode == 'avg' and layer.sampling_ratio > 0 and height == width
+    )
     if features.device.type == 'cpu' and covered:
         return roi_align(features, rois, height, layer.spatial_scale, layer.sampling_ratio)
     return layer(features, rois.to(features.dtype))

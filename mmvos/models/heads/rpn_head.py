@@ -1,7 +1,9 @@
 """RPNHead: mmdet's RPN head with its rectifier in place (Ren et al., Faster R-CNN, NeurIPS 2015).
 
-At the finest level of a 640 x 360 frame a second copy of the hidden map is 16 MB, whose pages cost a CPU more than the rectifier.
+At the finest level of a 640 x 360 frame a second copy of the hidden map is 16 MB, whose pages cost
+a CPU more than the rectifier.
 """
+
 from __future__ import annotations
 
 from mmdet.models.dense_heads import RPNHead as _RPNHead
@@ -19,7 +21,9 @@ class RPNHead(_RPNHead):
     rpn_conv: nn.Module
 
     def forward_single(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (B, A, H, W) and deltas (B, 4A, H, W) of the A anchors of each cell of one level (B, C, H, W)."""
+        """Scores (B, A, H, W) and deltas (B, 4A, H, W) of the A anchors of each cell of one level
+        (B, C, H, W).
+        """
         x = self.rpn_conv(x)
         if not isinstance(self.rpn_conv, PackedConv2d):
             x = F.relu(x, inplace=True)

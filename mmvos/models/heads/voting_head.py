@@ -1,10 +1,12 @@
 """VotingMaskHead: the mask of a siamese tracker by vote of several candidates (S2iamMask).
 
-Derived from the description of S2iamMask, a second stage on SiamMask: each of the best candidates gives a mask inside its box,
-from the mask branch's correlation and the search features, whose logits are added; a pixel is the object's where enough of them
-say so. K search windows of S x S pixels with m x m cells, C channels, R regions, N anchors; boxes are centre and size in window
+Derived from the description of S2iamMask, a second stage on SiamMask: each of the best candidates
+gives a mask inside its box, from the mask branch's correlation and the search features, whose
+logits are added; a pixel is the object's where enough of them say so. K search windows of S x S
+pixels with m x m cells, C channels, R regions, N anchors; boxes are centre and size in window
 pixels from the window's middle unless said otherwise.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -25,7 +27,8 @@ from mmvos.registry import MODELS
 
 SIZE, STRIDE = 28, 8
 FIRST_PIXEL = 3.5  # window pixels before the first cell
-PROPOSALS, BEST, OVERLAP, SAME = 100, 1000, 0.7, 0.5  # in training: how many, of how many, suppressed from, learned from
+# in training: how many, of how many, suppressed from, learned from
+PROPOSALS, BEST, OVERLAP, SAME = 100, 1000, 0.7, 0.5
 
 
 @MODELS.register_module()
@@ -35,19 +38,31 @@ class VotingMaskHead(BaseModule):
     Args:
         channels: C.
         top_k: candidates that vote.
-        iou_weight: share of the overlap with the last box in the choice of candidates, against score, penalties and nearness.
+        iou_weight: share of the overlap with the last box in the choice of candidates, against
+            score, penalties and nearness.
         enlarge: by how much of its width or height a candidate's box is moved out at each side.
         mask_threshold: probability above which a candidate votes for a pixel.
         min_votes: votes that a pixel needs.
-        smallest: area in pixels that the outline of a mask must enclose for the object to be followed by it.
+        smallest: area in pixels that the outline of a mask must enclose for the object to be
+            followed by it.
         loss_weight: of the mask loss.
-        most_regions: at most so many regions of a window, the object's own box and others drawn at random, are learned from;
-            None: all. Candidates overlap, so that a few of more windows teach more in the same time.
+        most_regions: at most so many regions of a window, the object's own box and others drawn at
+            random, are learned from; None: all. Candidates overlap, so that a few of more windows
+            teach more in the same time.
     """
 
-    def __init__(self, channels: int = 256, top_k: int = 10, iou_weight: float = 0.7, enlarge: float = 0.4,
-                 mask_threshold: float = 0.2, min_votes: int = 6, smallest: float = 1600.0, loss_weight: float = 36.0,
-                 most_regions: int | None = None) -> None:
+    def __init__(
+        self,
+        channels: int = 256,
+        top_k: int = 10,
+        iou_weight: float = 0.7,
+        enlarge: float = 0.4,
+        mask_threshold: float = 0.2,
+        min_votes: int = 6,
+        smallest: float = 1600.0,
+        loss_weight: float = 36.0,
+        most_regions: int | None = None,
+    ) -> None:
         super().__init__()
         if not 1 <= min_votes <= top_k:
             raise ValueError(f'min_votes must be between 1 and top_k ({top_k}), not {min_votes}')
@@ -58,7 +73,10 @@ class VotingMaskHead(BaseModule):
         self.loss_weight, self.most_regions = loss_weight, most_regions
         half, quarter, small = channels // 2, channels // 4, channels // 16
         self.encoders = nn.ModuleList([_convolutions(channels), _convolutions(channels)])
-        self.up1, self.up2 = nn.ConvTranspose2d(channels, quarter, 4, 2, 1), nn.ConvTranspose2d(quarter, small, 4, 2, 1)
+        self.up1, self.up2 = (
+            nn.ConvTranspose2d(channels, quarter, 4, 2, 1),
+            nn.ConvTranspose2d(quarter, small, 4, 2, 1),
+        )
         self.skip1, self.skip2 = _skip(channels, half, quarter), _skip(channels, quarter, small)
         self.last = nn.Conv2d(small, 1, 1)
 
@@ -71,22 +89,43 @@ class VotingMaskHead(BaseModule):
             rois: (R, 5), window and box xyxy in window pixels, 0 being the edge of the first.
         """
         moved = rois - rois.new_tensor([0, *[FIRST_PIXEL] * 4])
-        both = [self._decode(roi_align(maps.float(), moved, SIZE, 1 / STRIDE, 2)) for maps in (correlation, search)]
+        both = [
+            self._decode(roi_align(maps.float(), moved, SIZE, 1 / STRIDE, 2))
+            for maps in (correlation, search)
+        ]
         return both[0] + both[1]
 
     def prefer(self, ranks: Tensor, boxes: Tensor, last: Tensor) -> Tensor:
-        """Ranks (K, N) with the share of the overlap of the boxes (K, N, 4) with where the objects (K, 4) were."""
-        overlap = torch.stack([bbox_overlaps(_corners(own), _corners(one[None]))[:, 0] for own, one in zip(boxes, last)])
+        """Ranks (K, N) with the share of the overlap of the boxes (K, N, 4) with where the objects
+        (K, 4) were.
+        """
+        overlap = torch.stack(
+            [
+                bbox_overlaps(_corners(own), _corners(one[None]))[:, 0]
+                for own, one in zip(boxes, last)
+            ]
+        )
         return (1 - self.iou_weight) * ranks + self.iou_weight * overlap
 
     def rois(self, boxes: Tensor, size: int) -> Tensor:
-        """Regions (K * T, 5) of the candidates' boxes (K, T, 4), enlarged, inside a window of ``size`` pixels."""
+        """Regions (K * T, 5) of the candidates' boxes (K, T, 4), enlarged, inside a window of
+        ``size`` pixels.
+        """
         corners = self._grown(_corners(boxes) + size / 2, size)
-        windows = torch.arange(len(boxes), device=boxes.device)[:, None, None].expand(-1, boxes.shape[1], 1)
+        windows = torch.arange(len(boxes), device=boxes.device)[:, None, None].expand(
+            -1, boxes.shape[1], 1
+        )
         return torch.cat([windows.to(corners), corners], dim=-1).flatten(0, 1).float()
 
-    def vote(self, logits: Tensor, rois: Tensor, windows: Sequence[Window], size: int, height: int,
-             width: int) -> list[NDArray[np.float32]]:
+    def vote(
+        self,
+        logits: Tensor,
+        rois: Tensor,
+        windows: Sequence[Window],
+        size: int,
+        height: int,
+        width: int,
+    ) -> list[NDArray[np.float32]]:
         """The share of the candidates that vote for each pixel of the frame.
 
         Args:
@@ -100,12 +139,14 @@ class VotingMaskHead(BaseModule):
             K maps (height, width) in [0, 1]; a pixel is the object's above ``threshold``.
         """
         probabilities, corners = logits.float().sigmoid().cpu(), rois.cpu()
-        shares: list[NDArray[np.float32]] = [np.zeros((height, width), dtype=np.float32) for _ in windows]
+        shares: list[NDArray[np.float32]] = [
+            np.zeros((height, width), dtype=np.float32) for _ in windows
+        ]
         for mask, (window, *box) in zip(probabilities, corners.tolist(), strict=True):
             x, y, side = windows[int(window)]
             place = torch.tensor(box) * (side / size) + torch.tensor([x, y, x, y])
             pasted, top, left = paste_in_box(mask, place, height, width)
-            part = shares[int(window)][top:top + pasted.shape[0], left:left + pasted.shape[1]]
+            part = shares[int(window)][top : top + pasted.shape[0], left : left + pasted.shape[1]]
             part += (pasted > self.mask_threshold).numpy() / np.float32(self.top_k)
         return shares
 
@@ -114,9 +155,18 @@ class VotingMaskHead(BaseModule):
         """The share that lies between too few votes and enough."""
         return (self.min_votes - 0.5) / self.top_k
 
-    def loss(self, correlation: Tensor, search: Tensor, scores: Tensor, boxes: Tensor, truth: Tensor, masks: Tensor,
-             usable: Tensor) -> dict[str, Tensor]:
-        """Binary cross entropy of the masks of regions on the object: its own box, and candidates of the first stage.
+    def loss(
+        self,
+        correlation: Tensor,
+        search: Tensor,
+        scores: Tensor,
+        boxes: Tensor,
+        truth: Tensor,
+        masks: Tensor,
+        usable: Tensor,
+    ) -> dict[str, Tensor]:
+        """Binary cross entropy of the masks of regions on the object: its own box, and candidates
+        of the first stage.
 
         Regions are enlarged as in ``rois``, so that what is trained is what votes.
 
@@ -131,12 +181,17 @@ class VotingMaskHead(BaseModule):
         regions = []
         for k in usable.nonzero()[:, 0].tolist():
             best = scores[k].topk(min(BEST, scores.shape[1])).indices
-            corners = (_corners(boxes[k, best]) + masks.shape[2] / 2).clamp(0, masks.shape[2]).float()
+            corners = (
+                (_corners(boxes[k, best]) + masks.shape[2] / 2).clamp(0, masks.shape[2]).float()
+            )
             kept = nms(corners, scores[k, best].float(), OVERLAP)[1][:PROPOSALS]
             corners = torch.cat([truth[k, None], corners[kept]])
             corners = corners[bbox_overlaps(corners, truth[k, None])[:, 0] >= SAME]
             if self.most_regions is not None and len(corners) > self.most_regions:
-                drawn = torch.randperm(len(corners) - 1, device=corners.device)[:self.most_regions - 1] + 1
+                drawn = (
+                    torch.randperm(len(corners) - 1, device=corners.device)[: self.most_regions - 1]
+                    + 1
+                )
                 corners = corners[F.pad(drawn, (1, 0))]  # the object's own box is the first
             regions.append(F.pad(self._grown(corners, masks.shape[2]), (1, 0), value=float(k)))
         rois = torch.cat(regions) if regions else truth.new_zeros(0, 5)
@@ -146,9 +201,13 @@ class VotingMaskHead(BaseModule):
         return dict(loss_vote=self.loss_weight * total / max(target.numel(), 1))
 
     def _grown(self, corners: Tensor, size: int) -> Tensor:
-        """Boxes (..., 4) xyxy with ``enlarge`` of their sides added at each side, inside a window of ``size`` pixels."""
+        """Boxes (..., 4) xyxy with ``enlarge`` of their sides added at each side, inside a window
+        of ``size`` pixels.
+        """
         margin = self.enlarge * (corners[..., 2:] - corners[..., :2])
-        return torch.cat([corners[..., :2] - margin, corners[..., 2:] + margin], dim=-1).clamp(0, size)
+        return torch.cat([corners[..., :2] - margin, corners[..., 2:] + margin], dim=-1).clamp(
+            0, size
+        )
 
     def _decode(self, features: Tensor) -> Tensor:
         """(R, C, 28, 28) -> (R, 28, 28)."""
@@ -166,10 +225,18 @@ def _corners(boxes: Tensor) -> Tensor:
 
 
 def _convolutions(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True),
-                         nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 3, padding=1),
+        nn.ReLU(inplace=True),
+    )
 
 
 def _skip(channels: int, hidden: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, hidden, 1), nn.ReLU(inplace=True),
-                         nn.Conv2d(hidden, out_channels, 1), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(channels, hidden, 1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(hidden, out_channels, 1),
+        nn.ReLU(inplace=True),
+    )

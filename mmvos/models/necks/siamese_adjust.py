@@ -1,7 +1,9 @@
-"""SiameseAdjust: backbone features to the width in which template and search are compared (Wang et al., SiamMask, CVPR 2019).
+"""SiameseAdjust: backbone features to the width in which template and search are compared (Wang et
+al., SiamMask, CVPR 2019).
 
 B images, n x n cells.
 """
+
 from __future__ import annotations
 
 from mmcv.cnn import ConvModule
@@ -10,7 +12,8 @@ from torch import Tensor
 
 from mmvos.registry import MODELS
 
-SMALL, RIM = 20, 4  # a map of fewer cells is a small image's, whose outer cells have seen the image's end
+# a map of fewer cells is a small image's, whose outer cells have seen the image's end
+SMALL, RIM = 20, 4
 
 
 @MODELS.register_module()
@@ -23,10 +26,14 @@ class SiameseAdjust(BaseModule):
 
     def __init__(self, in_channels: int = 1024, out_channels: int = 256) -> None:
         super().__init__()
-        self.layer = ConvModule(in_channels, out_channels, 1, norm_cfg=dict(type='BN'), act_cfg=None)
+        self.layer = ConvModule(
+            in_channels, out_channels, 1, norm_cfg=dict(type='BN'), act_cfg=None
+        )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, n, n) -> (B, out_channels, n, n); without the outer 4 cells where n < 20: 15 -> 7, 17 -> 9, 31 -> 31."""
+        """(B, C, n, n) -> (B, out_channels, n, n); without the outer 4 cells where n < 20: 15 -> 7,
+        17 -> 9, 31 -> 31.
+        """
         adjusted: Tensor = self.layer(features)
         if adjusted.shape[3] < SMALL:
             adjusted = adjusted[:, :, RIM:-RIM, RIM:-RIM]

@@ -1,10 +1,11 @@
 """SiameseCorrelation: compares a search image with a template, for scores, boxes and masks apart.
 
-Li et al., SiamRPN++, CVPR 2019, section 3.3; Wang et al., SiamMask, CVPR 2019. Each of the three branches has a convolution for
-the template, which gives a kernel, and one for the search image, over which the kernel slides. The kernels are made once, when
-an object starts. K objects, C channels, a x a cells of the template (7), m x m of the search image (31), n x n of the answer
-(25).
+Li et al., SiamRPN++, CVPR 2019, section 3.3; Wang et al., SiamMask, CVPR 2019. Each of the three
+branches has a convolution for the template, which gives a kernel, and one for the search image,
+over which the kernel slides. The kernels are made once, when an object starts. K objects, C
+channels, a x a cells of the template (7), m x m of the search image (31), n x n of the answer (25).
 """
+
 from __future__ import annotations
 
 import torch
@@ -31,7 +32,9 @@ class SiameseCorrelation(BaseModule):
         self.search = nn.ModuleDict({name: _layer(channels) for name in BRANCHES})
 
     def encode_template(self, template: Tensor) -> Tensor:
-        """Kernels (K, 3, C, a - 2, a - 2) of score, box and mask, from adjusted features (K, C, a, a)."""
+        """Kernels (K, 3, C, a - 2, a - 2) of score, box and mask, from adjusted features (K, C, a,
+        a).
+        """
         return torch.stack([self.kernel[name](template) for name in BRANCHES], dim=1)
 
     def correlate(self, kernels: Tensor, search: Tensor, branch: str, padding: int = 0) -> Tensor:
@@ -46,16 +49,28 @@ class SiameseCorrelation(BaseModule):
         Returns:
             (K, C, n, n), n = m - a + 1 + 2 padding.
         """
-        return depthwise_correlation(self.search[branch](search), kernels[:, BRANCHES.index(branch)], padding)
+        return depthwise_correlation(
+            self.search[branch](search), kernels[:, BRANCHES.index(branch)], padding
+        )
 
     def correlate_at(self, kernels: Tensor, search: Tensor, cells: list[tuple[int, int]]) -> Tensor:
-        """The answer of the mask branch at one cell (row, column) of each object, and nothing computed elsewhere: (K, C)."""
+        """The answer of the mask branch at one cell (row, column) of each object, and nothing
+        computed elsewhere: (K, C).
+        """
         kernel = kernels[:, BRANCHES.index('mask')]
         reach = kernel.shape[3] + 2  # what the search convolution and the kernel see
-        seen = torch.stack([features[:, row:row + reach, column:column + reach]
-                            for features, (row, column) in zip(search, cells, strict=True)])
+        seen = torch.stack(
+            [
+                features[:, row : row + reach, column : column + reach]
+                for features, (row, column) in zip(search, cells, strict=True)
+            ]
+        )
         return depthwise_correlation(self.search['mask'](seen), kernel)[:, :, 0, 0]
 
 
 def _layer(channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, channels, 3, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )

@@ -1,8 +1,10 @@
-"""TopDown: mmdet's FPN for inference on CPUs, its sums done in place (Lin et al., Feature Pyramid Networks, CVPR 2017).
+"""TopDown: mmdet's FPN for inference on CPUs, its sums done in place (Lin et al., Feature Pyramid
+Networks, CVPR 2017).
 
-The nearest-neighbor upsampling by two is a broadcast, so the upsampled map (16 MB at the finest level of a 640 x 360 frame) is
-never made. Same numbers.
+The nearest-neighbor upsampling by two is a broadcast, so the upsampled map (16 MB at the finest
+level of a 640 x 360 frame) is never made. Same numbers.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -16,14 +18,25 @@ from mmvos.ops.packed_layers import PackedConv2d, can_pack
 
 
 def can_stream(neck: Any) -> bool:
-    """Whether ``TopDown`` can stand for a neck: an FPN without activations whose further levels are subsampled."""
-    if type(neck) is not FPN or neck.add_extra_convs or neck.start_level != 0 or neck.upsample_cfg != {'mode': 'nearest'}:
+    """Whether ``TopDown`` can stand for a neck: an FPN without activations whose further levels are
+    subsampled.
+    """
+    if (
+        type(neck) is not FPN
+        or neck.add_extra_convs
+        or neck.start_level != 0
+        or neck.upsample_cfg != {'mode': 'nearest'}
+    ):
         return False
     return all(map(_is_plain, [*neck.lateral_convs, *neck.fpn_convs]))
 
 
 def _is_plain(module: ConvModule) -> bool:
-    return can_pack(module.conv) and not module.with_activation and (not module.with_norm or isinstance(module.norm, nn.Identity))
+    return (
+        can_pack(module.conv)
+        and not module.with_activation
+        and (not module.with_norm or isinstance(module.norm, nn.Identity))
+    )
 
 
 class TopDown(nn.Module):
@@ -35,8 +48,12 @@ class TopDown(nn.Module):
 
     def __init__(self, neck: FPN) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(PackedConv2d(module.conv, relu=False) for module in neck.lateral_convs)
-        self.outputs = nn.ModuleList(PackedConv2d(module.conv, relu=False) for module in neck.fpn_convs)
+        self.laterals = nn.ModuleList(
+            PackedConv2d(module.conv, relu=False) for module in neck.lateral_convs
+        )
+        self.outputs = nn.ModuleList(
+            PackedConv2d(module.conv, relu=False) for module in neck.fpn_convs
+        )
         self.levels = neck.num_outs
 
     def forward(self, stages: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

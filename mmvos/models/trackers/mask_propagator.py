@@ -1,11 +1,13 @@
 """MaskPropagator: carries the masks of given objects from frame to frame.
 
-Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the mask of frame t-1 guides a
-network that segments frame t. Each object is seen in a square around its guide, all objects in one batch: in mode 'crop' the
-square is cut out of the image, and the guide enters the backbone's stem; in mode 'roi' it is cut out of features of the whole
-frame, which the objects share. K objects, H x W the network's frame, S x S the size of a square; probabilities are in [0, 1],
-guides in [-1, 1].
+Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the
+mask of frame t-1 guides a network that segments frame t. Each object is seen in a square around its
+guide, all objects in one batch: in mode 'crop' the square is cut out of the image, and the guide
+enters the backbone's stem; in mode 'roi' it is cut out of features of the whole frame, which the
+objects share. K objects, H x W the network's frame, S x S the size of a square; probabilities are
+in [0, 1], guides in [-1, 1].
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -28,7 +30,8 @@ Levels = tuple[Tensor, ...]
 Memory = tuple[Tensor, Tensor]
 EXACT, DEFORMED, BOX, AWAY = range(4)  # kinds of guides in training
 TRAIN_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
-LEAST_AREA = 1e-4  # share of the frame below which an object is lost; a small one is when half of it is gone
+# share of the frame below which an object is lost; a small one is when half of it is gone
+LEAST_AREA = 1e-4
 GROWTH = 1.2  # of the square from frame to frame in which a lost object is looked for
 
 
@@ -41,8 +44,10 @@ class ObjectState:
         guide: (H, W), 0 = unknown.
         box: (4,) xyxy, where it was when it was last seen.
         lost: for how many frames it has not been seen.
-        first, last: keys and values of the frame in which it was given and of the last one; None where the head reads no memory.
-        top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the square (3,) they are of.
+        first, last: keys and values of the frame in which it was given and of the last one; None
+            where the head reads no memory.
+        top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the
+            square (3,) they are of.
     """
 
     id: int
@@ -65,22 +70,38 @@ class MaskPropagator(BaseModule):
     Args:
         backbone: config of a ``GuidedResNet``.
         head: config of a ``PropagationHead``.
-        neck: config of an FPN over the backbone's last levels; without one the head takes the backbone's levels.
+        neck: config of an FPN over the backbone's last levels; without one the head takes the
+            backbone's levels.
         strides: of the levels that the head takes.
         mode: 'crop' (best for small objects) or 'roi' (one pass of the backbone for all objects).
         size: S, a multiple of the coarsest stride.
         context: side of a square over the longer side of the guide's box.
-        box_change: by which share the width and the height of an object's box change at most from frame to frame.
+        box_change: by which share the width and the height of an object's box change at most from
+            frame to frame.
         train_size, train_context: S in training, and the bounds between which the context is drawn.
-        rollout: in training, how probably a frame is guided by what was predicted for the frame before.
+        rollout: in training, how probably a frame is guided by what was predicted for the frame
+            before.
         roi_ratio: share of the training iterations in mode 'roi'.
-        box_passes: how often the net goes over the frame of a box prompt, each time guided by its last answer.
+        box_passes: how often the net goes over the frame of a box prompt, each time guided by its
+            last answer.
     """
 
-    def __init__(self, backbone: dict[str, Any], head: dict[str, Any], neck: dict[str, Any] | None = None,
-                 strides: Sequence[int] = (2, 4, 8, 16), mode: str = 'crop', size: int = 320, context: float = 1.8,
-                 box_change: float = 0.04, train_size: int = 256, train_context: tuple[float, float] = (1.5, 2.3),
-                 rollout: float = 0.6, roi_ratio: float = 0.0, box_passes: int = 2) -> None:
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        head: dict[str, Any],
+        neck: dict[str, Any] | None = None,
+        strides: Sequence[int] = (2, 4, 8, 16),
+        mode: str = 'crop',
+        size: int = 320,
+        context: float = 1.8,
+        box_change: float = 0.04,
+        train_size: int = 256,
+        train_context: tuple[float, float] = (1.5, 2.3),
+        rollout: float = 0.6,
+        roi_ratio: float = 0.0,
+        box_passes: int = 2,
+    ) -> None:
         super().__init__()
         if mode not in ('crop', 'roi'):
             raise ValueError(f"mode must be 'crop' or 'roi', not {mode!r}")
@@ -93,22 +114,32 @@ class MaskPropagator(BaseModule):
         self.train_size, self.train_context = train_size, train_context
         self.rollout, self.roi_ratio = rollout, roi_ratio
 
-    def start(self, frame: Frame, ids: Sequence[int], guides: Tensor, exact: Sequence[bool],
-              boxes: Sequence[Sequence[float]] = ()) -> tuple[Tensor, States]:
+    def start(
+        self,
+        frame: Frame,
+        ids: Sequence[int],
+        guides: Tensor,
+        exact: Sequence[bool],
+        boxes: Sequence[Sequence[float]] = (),
+    ) -> tuple[Tensor, States]:
         """Begins with the objects of a prompt.
 
         Args:
             frame: the frame they are given in.
             ids: K ids.
             guides: (K, H, W), of masks or of filled boxes.
-            exact: of each whether it is a mask, which then is the answer; a box is segmented on its own frame, and is itself the
-                answer where nothing is found in it.
+            exact: of each whether it is a mask, which then is the answer; a box is segmented on its
+                own frame, and is itself the answer where nothing is found in it.
             boxes: K boxes xyxy; not needed here, the guides say the same.
 
         Returns:
             Probabilities (K, H, W) and the states, to be committed.
         """
-        boxed = torch.tensor([k for k, is_mask in enumerate(exact) if not is_mask], dtype=torch.long, device=guides.device)
+        boxed = torch.tensor(
+            [k for k, is_mask in enumerate(exact) if not is_mask],
+            dtype=torch.long,
+            device=guides.device,
+        )
         for _ in range(self.box_passes if len(boxed) else 0):
             answer, _, _ = self._segment(frame, guides[boxed], guide_boxes(guides[boxed]), [])
             found = (answer > 0.5).flatten(1).any(dim=1)[:, None, None]
@@ -116,13 +147,18 @@ class MaskPropagator(BaseModule):
         around = guide_boxes(guides)
         squares = self._squares(frame, around)
         levels, _ = self._look(frame, squares, guides)
-        states = tuple(ObjectState(int(i), guide, box, top=top, square=square)
-                       for i, guide, box, top, square in zip(ids, guides, around.unbind(), levels[-1], squares, strict=True))
+        states = tuple(
+            ObjectState(int(i), guide, box, top=top, square=square)
+            for i, guide, box, top, square in zip(
+                ids, guides, around.unbind(), levels[-1], squares, strict=True
+            )
+        )
         height, width = frame.meta.network_shape
         return _padded((guides[:, :height, :width] + 1) / 2, tuple(frame.image.shape[2:])), states
 
     def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
-        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the states, to be committed.
+        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the
+        states, to be committed.
 
         Raises:
             ValueError: the frame has another size than those before it.
@@ -131,22 +167,32 @@ class MaskPropagator(BaseModule):
             return frame.image.new_zeros(0, *frame.image.shape[2:]), states
         (height, width), (h, w) = frame.image.shape[2:], states[0].guide.shape
         if (height, width) != (h, w):
-            raise ValueError(f'frame {frame.meta.index} is {width}x{height}, but the frames before it are {w}x{h}; all frames '
-                             f'of a video must have the same size')
+            raise ValueError(
+                f'frame {frame.meta.index} is {width}x{height}, but the frames before it are '
+                f'{w}x{h}; all frames '
+                f'of a video must have the same size'
+            )
         memories = []
         if self.head.reference:
             memories = [_stack([s.first for s in states]), _stack([s.last for s in states])]
         guides = torch.stack([s.guide for s in states])
-        boxes = torch.stack([grow_box(s.box, GROWTH ** min(s.lost, 50), height, width) if s.lost else s.box for s in states])
+        boxes = torch.stack(
+            [
+                grow_box(s.box, GROWTH ** min(s.lost, 50), height, width) if s.lost else s.box
+                for s in states
+            ]
+        )
         answer, levels, squares = self._segment(frame, guides, boxes, memories)
         waiting = zip(states, levels[-1], squares, strict=True)
-        return answer, tuple(replace(state, top=top, square=square) for state, top, square in waiting)
+        return answer, tuple(
+            replace(state, top=top, square=square) for state, top, square in waiting
+        )
 
     def commit(self, states: States, merged: Tensor) -> States:
         """Takes over what was decided about a frame.
 
-        An object of which nothing is left keeps its last guide, which fades towards unknown; it is looked for where it was, in a
-        square that grows.
+        An object of which nothing is left keeps its last guide, which fades towards unknown; it is
+        looked for where it was, in a square that grows.
 
         Args:
             states: from ``start`` and ``propagate``, together.
@@ -157,16 +203,28 @@ class MaskPropagator(BaseModule):
         height, width = merged.shape[1:]
         squares = torch.stack([s.square for s in states if s.square is not None])
         crops = crop_squares(merged[:, None], range(len(merged)), squares, self.size)
-        memory = self.head.remember([torch.stack([s.top for s in states if s.top is not None])], crops)
+        memory = self.head.remember(
+            [torch.stack([s.top for s in states if s.top is not None])], crops
+        )
         rates = merged.new_tensor([self.box_change * (1 + s.lost) for s in states])[:, None]
-        boxes = limit_change(guide_boxes(2 * merged - 1), torch.stack([s.box for s in states]), rates)
+        boxes = limit_change(
+            guide_boxes(2 * merged - 1), torch.stack([s.box for s in states]), rates
+        )
         before = torch.stack([(s.guide > 0).sum() for s in states])
-        least = torch.where(before > 0, before / 2, torch.inf).clamp(max=LEAST_AREA * height * width)
+        least = torch.where(before > 0, before / 2, torch.inf).clamp(
+            max=LEAST_AREA * height * width
+        )
         seen = ((merged > 0.5).flatten(1).sum(dim=1) >= least).tolist()
         committed = []
         for k, state in enumerate(states):
             now = None if memory is None else (memory[0][k], memory[1][k])
-            state = replace(state, top=None, square=None, first=state.first or now, last=now if seen[k] else state.last or now)
+            state = replace(
+                state,
+                top=None,
+                square=None,
+                first=state.first or now,
+                last=now if seen[k] else state.last or now,
+            )
             if seen[k]:
                 state = replace(state, guide=2 * merged[k] - 1, box=boxes[k], lost=0)
             else:
@@ -175,23 +233,37 @@ class MaskPropagator(BaseModule):
         return tuple(committed)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses over clips, each frame guided by the given guide or by what was predicted for the frame before.
+        """Losses over clips, each frame guided by the given guide or by what was predicted for the
+        frame before.
 
         Args:
             inputs: (B, T, 3, H, W) normalised.
-            data_samples: B clips of T frames with ``masks``, ``guides`` and ``guide_kinds`` of the same objects.
+            data_samples: B clips of T frames with ``masks``, ``guides`` and ``guide_kinds`` of the
+                same objects.
         """
-        index = [b for b, sample in enumerate(data_samples) for _ in range(len(sample[0].gt_instances))]
+        index = [
+            b for b, sample in enumerate(data_samples) for _ in range(len(sample[0].gt_instances))
+        ]
         size = tuple(inputs.shape[-2:])
         masks, guides, kinds = [], [], []
         for sample in data_samples:
             instances = [sample[t].gt_instances for t in range(len(sample))]
-            masks.append(torch.stack([_padded(i.masks.to_tensor(torch.uint8, inputs.device), size) for i in instances], dim=1))
+            masks.append(
+                torch.stack(
+                    [
+                        _padded(i.masks.to_tensor(torch.uint8, inputs.device), size)
+                        for i in instances
+                    ],
+                    dim=1,
+                )
+            )
             guides.append(torch.stack([_padded(i.guides, size) for i in instances], dim=1))
             kinds.append(torch.stack([i.guide_kinds for i in instances], dim=1))
         return self._clip_loss(inputs, index, torch.cat(masks), torch.cat(guides), torch.cat(kinds))
 
-    def _clip_loss(self, inputs: Tensor, index: Sequence[int], masks: Tensor, guides: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+    def _clip_loss(
+        self, inputs: Tensor, index: Sequence[int], masks: Tensor, guides: Tensor, kinds: Tensor
+    ) -> dict[str, Tensor]:
         """Losses of K objects.
 
         Args:
@@ -199,8 +271,8 @@ class MaskPropagator(BaseModule):
             index: of each of the K objects its clip.
             masks: (K, T, H, W) in {0, 1}.
             guides: (K, T, H, W).
-            kinds: (K, T): ``EXACT`` (nothing to learn, the frame is only remembered), ``DEFORMED``, ``BOX``, ``AWAY`` (the object
-                is not where the guide is, and the target is empty).
+            kinds: (K, T): ``EXACT`` (nothing to learn, the frame is only remembered), ``DEFORMED``,
+                ``BOX``, ``AWAY`` (the object is not where the guide is, and the target is empty).
         """
         shared_features = bool(torch.rand(()) < self.roi_ratio)
         learned, whole = (kinds != EXACT).float(), (kinds != AWAY).float()
@@ -208,24 +280,43 @@ class MaskPropagator(BaseModule):
         results: list[tuple[Tensor, Tensor, Tensor]] = []
         answer, boxes = masks[:, 0].float(), masks.new_zeros(len(masks), 4)
         for t in range(inputs.shape[1]):
-            known = (learned * whole)[:, t - 1] * whole[:, t] if t else torch.zeros_like(whole[:, 0])
+            known = (
+                (learned * whole)[:, t - 1] * whole[:, t] if t else torch.zeros_like(whole[:, 0])
+            )
             own = known * (torch.rand(len(masks), device=masks.device) < self.rollout)
-            guide = torch.where(own[:, None, None] > 0, (2 * answer - 1) * (guides[:, t] != 0), guides[:, t])  # 0 in the padding
-            boxes = limit_change(guide_boxes(guide), boxes, TRAIN_CHANGE) if t else guide_boxes(guide)
+            # 0 in the padding
+            guide = torch.where(
+                own[:, None, None] > 0, (2 * answer - 1) * (guides[:, t] != 0), guides[:, t]
+            )
+            boxes = (
+                limit_change(guide_boxes(guide), boxes, TRAIN_CHANGE) if t else guide_boxes(guide)
+            )
             squares = self._draw_squares(boxes, max(guide.shape[1:]))
             stages = self._levels(inputs[:, t], None) if shared_features else None
-            levels, crops = self._encode(inputs[:, t], stages, index, squares, guide, self.train_size)
+            levels, crops = self._encode(
+                inputs[:, t], stages, index, squares, guide, self.train_size
+            )
             target = self._crop(masks[:, t], squares) * whole[:, t, None, None, None]
             logits = self.head(levels, crops, [memories[0], memories[-1]] if memories else [])
             results.append((logits, target, learned[:, t]))
             answer = self._paste(logits.detach(), squares, *inputs.shape[-2:])
             if self.head.reference:
-                mask = target if t == 0 else torch.where(learned[:, t, None, None, None] > 0, self._crop(answer, squares), target)
+                mask = (
+                    target
+                    if t == 0
+                    else torch.where(
+                        learned[:, t, None, None, None] > 0, self._crop(answer, squares), target
+                    )
+                )
                 memories.append(self.head.remember(levels, mask))
-        losses: dict[str, Tensor] = self.head.loss(*(torch.cat(items) for items in zip(*results, strict=True)))
+        losses: dict[str, Tensor] = self.head.loss(
+            *(torch.cat(items) for items in zip(*results, strict=True))
+        )
         return losses
 
-    def _segment(self, frame: Frame, guides: Tensor, boxes: Tensor, memories: list[Memory]) -> tuple[Tensor, Levels, Tensor]:
+    def _segment(
+        self, frame: Frame, guides: Tensor, boxes: Tensor, memories: list[Memory]
+    ) -> tuple[Tensor, Levels, Tensor]:
         """Probabilities (K, H, W), the features they come from, and the squares."""
         squares = self._squares(frame, boxes)
         levels, crops = self._look(frame, squares, guides)
@@ -233,29 +324,47 @@ class MaskPropagator(BaseModule):
         return _padded(answer, tuple(frame.image.shape[2:])), levels, squares
 
     def _look(self, frame: Frame, squares: Tensor, guides: Tensor) -> tuple[Levels, Tensor]:
-        """Features of squares and their guides, which are 0 outside the frame and in its padding."""
+        """Features of squares and their guides, which are 0 outside the frame and in its
+        padding.
+        """
         height, width = frame.meta.network_shape
-        shared = None if self.mode == 'crop' else frame.features('propagation', lambda image: self._levels(image, None))
-        return self._encode(frame.image, shared, [0] * len(squares), squares, guides[:, :height, :width], self.size)
+        shared = (
+            None
+            if self.mode == 'crop'
+            else frame.features('propagation', lambda image: self._levels(image, None))
+        )
+        return self._encode(
+            frame.image, shared, [0] * len(squares), squares, guides[:, :height, :width], self.size
+        )
 
     def _squares(self, frame: Frame, boxes: Tensor) -> Tensor:
         return squares_around(boxes, self.context, 32, round(1.2 * max(frame.meta.network_shape)))
 
     def _draw_squares(self, boxes: Tensor, side: int) -> Tensor:
-        """Squares of a training frame whose longer side is given, of random context and a little off the centre."""
+        """Squares of a training frame whose longer side is given, of random context and a little
+        off the centre.
+        """
         low, high = self.train_context
         context = low + (high - low) * torch.rand(len(boxes), device=boxes.device)
         size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
         shift = (torch.rand(len(boxes), 2, device=boxes.device) - 0.5) * 0.3 * size
         return squares_around(boxes + shift.repeat(1, 2), context, 32, round(1.2 * side))
 
-    def _encode(self, images: Tensor, shared: Levels | None, index: Sequence[int], squares: Tensor, guides: Tensor,
-                size: int) -> tuple[Levels, Tensor]:
+    def _encode(
+        self,
+        images: Tensor,
+        shared: Levels | None,
+        index: Sequence[int],
+        squares: Tensor,
+        guides: Tensor,
+        size: int,
+    ) -> tuple[Levels, Tensor]:
         """Features of squares and their guides (K, 1, S, S).
 
         Args:
             images: (B, 3, H, W).
-            shared: features of the images to cut from; where there are none, the images are cut and guided at the stem.
+            shared: features of the images to cut from; where there are none, the images are cut and
+                guided at the stem.
             index: of each square its image.
             squares: (K, 3).
             guides: (K, H, W).
@@ -265,8 +374,10 @@ class MaskPropagator(BaseModule):
         if shared is None:
             return self._levels(crop_squares(images, index, squares, size), crops), crops
         rois = square_rois(squares, index)
-        return tuple(roi_align(level.float(), rois, size // stride, 1 / stride, 1)
-                     for level, stride in zip(shared, self.strides, strict=True)), crops
+        return tuple(
+            roi_align(level.float(), rois, size // stride, 1 / stride, 1)
+            for level, stride in zip(shared, self.strides, strict=True)
+        ), crops
 
     def _levels(self, images: Tensor, guides: Tensor | None) -> Levels:
         """The levels that the head takes, of (B, 3, H, W) images."""

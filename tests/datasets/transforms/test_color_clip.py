@@ -1,4 +1,5 @@
 """ColorClip: each of its draws against the arithmetic of the color it changes."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,7 +16,9 @@ def seed() -> None:
 
 
 def clip(length: int = 3) -> list[np.ndarray]:
-    return [np.random.default_rng(t).integers(60, 190, (8, 9, 3), dtype=np.uint8) for t in range(length)]
+    return [
+        np.random.default_rng(t).integers(60, 190, (8, 9, 3), dtype=np.uint8) for t in range(length)
+    ]
 
 
 def changed(**arguments: float) -> list[np.ndarray]:
@@ -23,22 +26,38 @@ def changed(**arguments: float) -> list[np.ndarray]:
 
 
 def test_nothing_changes_nothing() -> None:
-    assert all((a == b).all() and a.dtype == np.uint8 for a, b in zip(changed(), clip(), strict=True))
+    assert all(
+        (a == b).all() and a.dtype == np.uint8 for a, b in zip(changed(), clip(), strict=True)
+    )
 
 
 def test_brightness_is_added_to_all_frames_alike() -> None:
     offsets = []
     for _ in range(50):
-        added = [after.astype(int) - before for after, before in zip(changed(brightness=40), clip(), strict=True)]
+        added = [
+            after.astype(int) - before
+            for after, before in zip(changed(brightness=40), clip(), strict=True)
+        ]
         assert len(set(np.concatenate([a.ravel() for a in added]).tolist())) == 1
         offsets.append(int(added[0].flat[0]))
     assert min(offsets) < -30 and max(offsets) > 30 and max(map(abs, offsets)) <= 40
 
 
 def test_flicker_moves_single_frames_by_half_as_much() -> None:
-    added = np.array([[(after.astype(int) - before).mean() for after, before in zip(changed(brightness=40, flicker=1), clip())]
-                      for _ in range(50)])
-    assert np.ptp(added, axis=1).max() > 15 and np.ptp(added, axis=1).max() <= 40 and np.abs(added).max() <= 60
+    added = np.array(
+        [
+            [
+                (after.astype(int) - before).mean()
+                for after, before in zip(changed(brightness=40, flicker=1), clip())
+            ]
+            for _ in range(50)
+        ]
+    )
+    assert (
+        np.ptp(added, axis=1).max() > 15
+        and np.ptp(added, axis=1).max() <= 40
+        and np.abs(added).max() <= 60
+    )
     assert all(np.ptp(row) > 0 for row in added)
 
 
@@ -62,5 +81,7 @@ def test_saturation_keeps_the_gray_value_and_spreads_the_colors() -> None:
 
 def test_values_stay_in_range() -> None:
     white = [np.full((2, 2, 3), 250, np.uint8)]
-    brightest = max(ColorClip(brightness=200).transform(dict(img=white))['img'][0].max() for _ in range(20))
+    brightest = max(
+        ColorClip(brightness=200).transform(dict(img=white))['img'][0].max() for _ in range(20)
+    )
     assert brightest == 255

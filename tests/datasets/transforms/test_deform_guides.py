@@ -1,4 +1,5 @@
 """DeformGuides: which kinds of guides there are, how often, and what they look like."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,7 +24,9 @@ def disk(x: int, y: int, radius: int = 12) -> np.ndarray:
     return cv2.circle(mask, (x, y), radius, 1, -1) if radius else mask
 
 
-def guided(*frames: Any, inside: tuple[int, int, int, int] | None = None, **arguments: float) -> tuple[list, list]:
+def guided(
+    *frames: Any, inside: tuple[int, int, int, int] | None = None, **arguments: float
+) -> tuple[list, list]:
     """Guides (T of (K, H, W)) and kinds of frames that are masks or lists of K masks."""
     stacks = [np.stack(frame) if isinstance(frame, list) else frame[None] for frame in frames]
     results: dict[str, Any] = dict(gt_masks=[BitmapMasks(stack, SIZE, SIZE) for stack in stacks])
@@ -36,12 +39,20 @@ def guided(*frames: Any, inside: tuple[int, int, int, int] | None = None, **argu
 def test_shapes_and_values() -> None:
     guides, kinds = guided([disk(30, 30), disk(80, 80)], [disk(40, 30), disk(80, 70)])
     assert all(guide.shape == (2, SIZE, SIZE) and guide.dtype == np.float32 for guide in guides)
-    assert len(guides) == len(kinds) == 2 and set(np.unique(guides)) == {-1, 1} and all(len(k) == 2 for k in kinds)
+    assert (
+        len(guides) == len(kinds) == 2
+        and set(np.unique(guides)) == {-1, 1}
+        and all(len(k) == 2 for k in kinds)
+    )
 
 
 def test_shares_of_the_kinds() -> None:
-    kinds = np.array([guided(disk(30, 30), disk(40, 30), disk(50, 30))[1] for _ in range(600)])[..., 0]
-    first, later = (np.bincount(part.ravel(), minlength=4) / part.size for part in (kinds[:, 0], kinds[:, 1:]))
+    kinds = np.array([guided(disk(30, 30), disk(40, 30), disk(50, 30))[1] for _ in range(600)])[
+        ..., 0
+    ]
+    first, later = (
+        np.bincount(part.ravel(), minlength=4) / part.size for part in (kinds[:, 0], kinds[:, 1:])
+    )
     np.testing.assert_allclose(first, [0.5, 0.15, 0.35, 0], atol=0.06)
     np.testing.assert_allclose(later, [0, 0.93, 0, 0.07], atol=0.03)
 
@@ -54,7 +65,12 @@ def test_exact() -> None:
 def test_box() -> None:
     guides, kinds = guided(disk(60, 60), exact=0, box=1)
     x, _, w, h = cv2.boundingRect((guides[0][0] > 0).astype(np.uint8))
-    assert kinds == [[2]] and (guides[0][0] > 0).sum() == w * h and abs(w - 25) <= 2 and abs(x - 48) <= 1
+    assert (
+        kinds == [[2]]
+        and (guides[0][0] > 0).sum() == w * h
+        and abs(w - 25) <= 2
+        and abs(x - 48) <= 1
+    )
 
 
 def test_first_frame_deformed() -> None:
@@ -78,7 +94,8 @@ def test_later_guide_is_deformed_so_that_copying_is_wrong() -> None:
         assert 0.4 < (positive & mask).sum() / (positive | mask).sum() <= 1
         same += int((positive == mask).all())
     assert same == 0
-    guides, kinds = guided(disk(60, 60), disk(60, 60), away=0, plain=0, step=0, cut=0)  # no step at all
+    # no step at all
+    guides, kinds = guided(disk(60, 60), disk(60, 60), away=0, plain=0, step=0, cut=0)
     assert ((guides[1][0] > 0) == disk(60, 60)).all() and kinds[1] == [1]
 
 
@@ -87,7 +104,11 @@ def test_later_guide_can_lack_a_part_and_the_first_cannot() -> None:
     for _ in range(20):
         guides, kinds = guided(mask, mask, exact=1, away=0, plain=1, cut=1)
         positive = guides[1][0] > 0
-        assert not (positive & ~mask).any() and 0.25 < positive.sum() / mask.sum() < 0.9 and kinds[1] == [1]
+        assert (
+            not (positive & ~mask).any()
+            and 0.25 < positive.sum() / mask.sum() < 0.9
+            and kinds[1] == [1]
+        )
         assert ((guides[0][0] > 0) == mask).all()
 
 
@@ -99,7 +120,10 @@ def test_moved_away_has_nothing_around_it() -> None:
         x, y, w, h = cv2.boundingRect((guides[1][0] > 0).astype(np.uint8))
         reach = 1.3 * max(w, h)
         left, top = max(int(x + w / 2 - reach), 0), max(int(y + h / 2 - reach), 0)
-        assert w and not mask[top:int(y + h / 2 + reach) + 1, left:int(x + w / 2 + reach) + 1].any()
+        assert (
+            w
+            and not mask[top : int(y + h / 2 + reach) + 1, left : int(x + w / 2 + reach) + 1].any()
+        )
 
 
 def test_no_room_to_move_away() -> None:

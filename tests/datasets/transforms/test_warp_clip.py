@@ -1,4 +1,5 @@
 """WarpClip: pictures and masks move alike, and each motion by the amount that its argument says."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,9 +24,13 @@ def seed() -> None:
 def still(w: int = 60, h: int = 30) -> dict[str, list]:
     """A black picture with a white rectangle around (120, 100)."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    mask[100 - h // 2:100 + h // 2, 120 - w // 2:120 + w // 2] = 1
-    return dict(img=[np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)], gt_masks=[BitmapMasks(mask[None], HEIGHT, WIDTH)],
-                img_id=[3], frame_id=[0])
+    mask[100 - h // 2 : 100 + h // 2, 120 - w // 2 : 120 + w // 2] = 1
+    return dict(
+        img=[np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)],
+        gt_masks=[BitmapMasks(mask[None], HEIGHT, WIDTH)],
+        img_id=[3],
+        frame_id=[0],
+    )
 
 
 def warped(length: int = 3, **arguments: Any) -> dict[str, list]:
@@ -40,7 +45,9 @@ def test_no_motion_repeats_the_image() -> None:
     results = warped(5)
     assert results['img_id'] == [3] * 5 and results['frame_id'] == [0, 1, 2, 3, 4]
     for image, mask in zip(results['img'], masks_of(results), strict=True):
-        assert (image == still()['img'][0]).all() and (mask == still()['gt_masks'][0].masks[0]).all()
+        assert (image == still()['img'][0]).all() and (
+            mask == still()['gt_masks'][0].masks[0]
+        ).all()
 
 
 def test_masks_move_with_the_picture() -> None:
@@ -49,7 +56,8 @@ def test_masks_move_with_the_picture() -> None:
         white = (image >= 200).all(axis=-1)
         assert (white & (mask == 1)).sum() / (white | (mask == 1)).sum() > 0.93
     assert len({mask.tobytes() for mask in masks_of(results)}) == 20
-    assert any((image == MEAN).all(axis=-1).any() for image in results['img'])  # from outside the image
+    # from outside the image
+    assert any((image == MEAN).all(axis=-1).any() for image in results['img'])
 
 
 def test_rotation() -> None:
@@ -57,7 +65,9 @@ def test_rotation() -> None:
     for mask in masks_of(warped(60, rotation=30)):
         y, x = np.nonzero(mask)
         covariance = np.cov(x, y)
-        angles.append(np.degrees(0.5 * np.arctan2(2 * covariance[0, 1], covariance[0, 0] - covariance[1, 1])))
+        angles.append(
+            np.degrees(0.5 * np.arctan2(2 * covariance[0, 1], covariance[0, 0] - covariance[1, 1]))
+        )
         assert abs(x.mean() - 119.5) < 0.7 and abs(y.mean() - 99.5) < 0.7
     assert -31 < min(angles) < -24 and 24 < max(angles) < 31
 

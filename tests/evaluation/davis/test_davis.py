@@ -1,4 +1,7 @@
-"""DAVIS: the official conventions, where ours differs from the official code, and what is refused."""
+"""DAVIS: the official conventions, where ours differs from the official code, and what is
+refused.
+"""
+
 from __future__ import annotations
 
 import shutil
@@ -29,10 +32,11 @@ def test_mean_is_over_objects_and_not_over_sequences(tmp_path: Path) -> None:
     one = [labels(o1=(0, 0, 10, 10))] * 5
     truth = write(tmp_path / 'gt', {'a': GOOD, 'b': one})
     report = evaluate_davis(truth, write(tmp_path / 'r', {'a': BAD, 'b': one}))
-    assert report.metrics['J_mean'] == pytest.approx((.5 + 1 + 1) / 3)
-    assert [row['J_mean'] for row in report.tables['per_sequence']] == pytest.approx([.75, 1])
-    assert [(row['sequence'], row['object'], row['frames']) for row in report.tables['per_object']] == [
-        ('a', 1, 3), ('a', 2, 3), ('b', 1, 3)]
+    assert report.metrics['J_mean'] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert [row['J_mean'] for row in report.tables['per_sequence']] == pytest.approx([0.75, 1])
+    assert [
+        (row['sequence'], row['object'], row['frames']) for row in report.tables['per_object']
+    ] == [('a', 1, 3), ('a', 2, 3), ('b', 1, 3)]
     both = report.metrics['J_mean'] + report.metrics['F_mean']
     assert report.metrics['J&F_mean'] == pytest.approx(both / 2)
 
@@ -49,9 +53,10 @@ def test_first_and_last_frame_are_not_scored_and_need_not_be_there(tmp_path: Pat
 def test_gap_in_the_ids_scores_no_phantom_object(tmp_path: Path) -> None:
     truth = write(tmp_path / 'gt', {'a': [labels(o1=(5, 5, 20, 20), o3=(10, 40, 10, 20))] * 4})
     results = write(tmp_path / 'r', {'a': [labels(o1=(5, 5, 20, 10), o3=(10, 40, 10, 20))] * 4})
-    assert evaluate_davis(truth, results).metrics['J_mean'] == pytest.approx((.5 + 1) / 2)
-    assert evaluate_davis(truth, results, Protocol(official=True)).metrics['J_mean'] == pytest.approx(
-        (.5 + 1 + 1) / 3)
+    assert evaluate_davis(truth, results).metrics['J_mean'] == pytest.approx((0.5 + 1) / 2)
+    assert evaluate_davis(truth, results, Protocol(official=True)).metrics[
+        'J_mean'
+    ] == pytest.approx((0.5 + 1 + 1) / 3)
 
 
 def test_late_objects_are_named_and_not_scored(tmp_path: Path) -> None:
@@ -59,9 +64,12 @@ def test_late_objects_are_named_and_not_scored(tmp_path: Path) -> None:
     report = evaluate_davis(write(tmp_path / 'gt', {'a': late}), write(tmp_path / 'r', {'a': late}))
     assert len(report.tables['per_object']) == 1
     assert 'a: the objects [2] are not in the first frame' in report.notes[0]
-    with pytest.raises(EvaluationInputError, match='has the id 2, which the ground truth of a does not have'):
-        evaluate_davis(tmp_path / 'gt', tmp_path / 'r',
-                       Protocol(official=True))  # the official code gives up, too
+    with pytest.raises(
+        EvaluationInputError, match='has the id 2, which the ground truth of a does not have'
+    ):
+        evaluate_davis(
+            tmp_path / 'gt', tmp_path / 'r', Protocol(official=True)
+        )  # the official code gives up, too
 
 
 def test_year_2016_merges_ids_and_reads_gray_masks(tmp_path: Path) -> None:
@@ -77,14 +85,18 @@ def test_semi_supervised_void_is_background(tmp_path: Path) -> None:
     frame = labels(o1=(5, 5, 20, 20), o255=(5, 25, 20, 20))
     truth = write(tmp_path / 'gt', {'a': [frame] * 4})
     over = write(tmp_path / 'r', {'a': [labels(o1=(5, 5, 20, 40))] * 4})
-    assert evaluate_davis(truth, over).metrics['J_mean'] == .5
+    assert evaluate_davis(truth, over).metrics['J_mean'] == 0.5
 
 
 def test_unsupervised_matches_proposals_and_leaves_void_out(tmp_path: Path) -> None:
-    truth = write(tmp_path / 'gt',
-                  {'a': [labels(o1=(5, 5, 20, 20), o255=(5, 25, 20, 10), o2=(30, 40, 10, 20))] * 3})
-    results = write(tmp_path / 'r',
-                    {'a': [labels(o7=(5, 5, 20, 30), o4=(30, 40, 10, 20), o9=(45, 0, 2, 2))] * 3})
+    truth = write(
+        tmp_path / 'gt',
+        {'a': [labels(o1=(5, 5, 20, 20), o255=(5, 25, 20, 10), o2=(30, 40, 10, 20))] * 3},
+    )
+    results = write(
+        tmp_path / 'r',
+        {'a': [labels(o7=(5, 5, 20, 30), o4=(30, 40, 10, 20), o9=(45, 0, 2, 2))] * 3},
+    )
     report = evaluate_davis(truth, results, UNSUPERVISED)
     assert report.metrics['J&F_mean'] == 1
     assert [row['frames'] for row in report.tables['per_object']] == [3, 3]  # all frames count
@@ -93,10 +105,12 @@ def test_unsupervised_matches_proposals_and_leaves_void_out(tmp_path: Path) -> N
 def test_unsupervised_objects_without_proposal_are_missed(tmp_path: Path) -> None:
     truth = write(tmp_path / 'gt', {'a': GOOD})
     results = write(tmp_path / 'r', {'a': [labels(o1=(10, 40, 10, 20))] * 5})
-    assert evaluate_davis(truth, results, UNSUPERVISED).metrics['J_mean'] == .5
+    assert evaluate_davis(truth, results, UNSUPERVISED).metrics['J_mean'] == 0.5
     many = np.arange(SIZE[0] * SIZE[1], dtype=np.uint32).reshape(SIZE) % 22
     with pytest.raises(EvaluationInputError, match='21 proposals; at most 20'):
-        evaluate_davis(truth, write(tmp_path / 'm', {'a': [many.astype(np.uint8)] * 5}), UNSUPERVISED)
+        evaluate_davis(
+            truth, write(tmp_path / 'm', {'a': [many.astype(np.uint8)] * 5}), UNSUPERVISED
+        )
 
 
 def test_permuted_ground_truth_is_perfect_only_unsupervised(tmp_path: Path) -> None:
@@ -111,7 +125,9 @@ def test_permuted_ground_truth_is_perfect_only_unsupervised(tmp_path: Path) -> N
 @given(seed=st.integers(0, 999), task=st.sampled_from(['semi-supervised', 'unsupervised']))
 def test_names_of_objects_and_order_of_files_change_nothing(seed: int, task: str) -> None:
     rng = np.random.default_rng(seed)
-    truth = {name: [np.roll(GOOD[0], rng.integers(-5, 5, 2), (0, 1)) for _ in range(4)] for name in 'ab'}
+    truth = {
+        name: [np.roll(GOOD[0], rng.integers(-5, 5, 2), (0, 1)) for _ in range(4)] for name in 'ab'
+    }
     results = {
         name: [np.roll(frame, rng.integers(-4, 4, 2), (0, 1)) for frame in truth[name]]
         for name in 'ab'
@@ -123,23 +139,31 @@ def test_names_of_objects_and_order_of_files_change_nothing(seed: int, task: str
             roots = []
             for kind, videos in (('gt', truth), ('r', results)):
                 root = Path(folder) / f'{kind}{number}'
-                for name in list(videos)[::-1 if number else 1]:
+                for name in list(videos)[:: -1 if number else 1]:
                     write(root, {name: [table[frame] for frame in videos[name]]})
                 roots.append(root)
             report = evaluate_davis(*roots, Protocol(2017, task))
             rows = report.tables['per_object']
             scores.append(
-                (report.metrics, sorted((row['sequence'], row['J_mean'], row['F_decay']) for row in rows)))
+                (
+                    report.metrics,
+                    sorted((row['sequence'], row['J_mean'], row['F_decay']) for row in rows),
+                )
+            )
     assert scores[0][1] == scores[1][1]
     assert scores[0][0] == pytest.approx(scores[1][0], abs=1e-12)
 
 
 def test_processes_change_nothing(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    shifts = {name: [np.roll(frame, rng.integers(-5, 5, 2), (0, 1)) for frame in GOOD] for name in 'abc'}
+    shifts = {
+        name: [np.roll(frame, rng.integers(-5, 5, 2), (0, 1)) for frame in GOOD] for name in 'abc'
+    }
     truth = write(tmp_path / 'gt', dict.fromkeys('abc', GOOD))
     results = write(tmp_path / 'r', shifts)
-    assert evaluate_davis(truth, results, processes=2) == evaluate_davis(truth, results, processes=1)
+    assert evaluate_davis(truth, results, processes=2) == evaluate_davis(
+        truth, results, processes=1
+    )
 
 
 def test_split_lists_and_layout(tmp_path: Path) -> None:
@@ -157,21 +181,46 @@ def test_split_lists_and_layout(tmp_path: Path) -> None:
         evaluate_davis(root, results, UNSUPERVISED)
 
 
-@pytest.mark.parametrize(('spoil', 'message'), [
-    (lambda r: (r / 'a' / '00002.png').unlink(), r'a lacks frame 00002\.png'),
-    (lambda r: shutil.copy(r / 'a' / '00002.png', r / 'a' / '00009.png'), r'a has frame 00009\.png'),
-    (lambda r: shutil.rmtree(r / 'a'), 'lacks the sequence a'),
-    (lambda r: shutil.copytree(r / 'a', r / 'z'), 'has the sequence z'),
-    (lambda r: Image.new('RGB', SIZE[::-1]).save(r / 'a' / '00001.png'), r'00001\.png is a RGB image'),
-    (lambda r: Image.new('P', (9, 9)).save(r / 'a' / '00001.png'),
-     r'00001\.png is 9 x 9 but the ground truth is 48 x 70'),
-    (lambda r: Image.new('L', SIZE[::-1], 133).save(r / 'a' / '00001.png'), 'gray image with the value 133'),
-    (lambda r: write(r, {'a': [GOOD[0], labels(o5=(0, 0, 9, 9))]}),
-     r'00001\.png has the id 5, .* \(it has 1, 2\)'),
-    (lambda r: write(r, {'a': [GOOD[0], labels(o255=(0, 0, 9, 9))]}), r'00001\.png has the id 255'),
-    (lambda r: (r / 'a' / '00001.png').write_bytes(b'no image'), r'00001\.png cannot be read as an image'),
-    (lambda r: Image.new('L', SIZE[::-1]).save(r / 'a' / '00001.png', 'JPEG'), 'is a JPEG image'),
-])
+@pytest.mark.parametrize(
+    ('spoil', 'message'),
+    [
+        (lambda r: (r / 'a' / '00002.png').unlink(), r'a lacks frame 00002\.png'),
+        (
+            lambda r: shutil.copy(r / 'a' / '00002.png', r / 'a' / '00009.png'),
+            r'a has frame 00009\.png',
+        ),
+        (lambda r: shutil.rmtree(r / 'a'), 'lacks the sequence a'),
+        (lambda r: shutil.copytree(r / 'a', r / 'z'), 'has the sequence z'),
+        (
+            lambda r: Image.new('RGB', SIZE[::-1]).save(r / 'a' / '00001.png'),
+            r'00001\.png is a RGB image',
+        ),
+        (
+            lambda r: Image.new('P', (9, 9)).save(r / 'a' / '00001.png'),
+            r'00001\.png is 9 x 9 but the ground truth is 48 x 70',
+        ),
+        (
+            lambda r: Image.new('L', SIZE[::-1], 133).save(r / 'a' / '00001.png'),
+            'gray image with the value 133',
+        ),
+        (
+            lambda r: write(r, {'a': [GOOD[0], labels(o5=(0, 0, 9, 9))]}),
+            r'00001\.png has the id 5, .* \(it has 1, 2\)',
+        ),
+        (
+            lambda r: write(r, {'a': [GOOD[0], labels(o255=(0, 0, 9, 9))]}),
+            r'00001\.png has the id 255',
+        ),
+        (
+            lambda r: (r / 'a' / '00001.png').write_bytes(b'no image'),
+            r'00001\.png cannot be read as an image',
+        ),
+        (
+            lambda r: Image.new('L', SIZE[::-1]).save(r / 'a' / '00001.png', 'JPEG'),
+            'is a JPEG image',
+        ),
+    ],
+)
 def test_defects_are_named_with_their_place(tmp_path: Path, spoil: object, message: str) -> None:
     truth = write(tmp_path / 'gt', {'a': GOOD, 'b': GOOD})
     results = write(tmp_path / 'r', {'a': GOOD, 'b': GOOD})
@@ -184,12 +233,9 @@ def test_metric_equals_the_folder_evaluation(tmp_path: Path) -> None:
     truth = write(tmp_path / 'gt', {'a': GOOD, 'b': GOOD})
     results = write(tmp_path / 'r', {'a': BAD, 'b': GOOD})
     for task in ('semi-supervised', 'unsupervised'):
-        metric = METRICS.build({
-            'type': 'mmvos.DAVISMetric',
-            'ground_truth': str(truth),
-            'year': 2017,
-            'task': task
-        })
+        metric = METRICS.build(
+            {'type': 'mmvos.DAVISMetric', 'ground_truth': str(truth), 'year': 2017, 'task': task}
+        )
         metric.process({}, [{'sequence': 'b', 'labels': np.stack(GOOD)}])
         metric.process({}, [{'sequence': 'a', 'labels': np.stack(BAD)}])
         expected = evaluate_davis(truth, results, Protocol(2017, task)).metrics
@@ -205,26 +251,35 @@ def test_metric_reads_a_split(tmp_path: Path) -> None:
     write(root / 'Annotations' / 'small', {'a': GOOD, 'b': GOOD})
     listed = tmp_path / 'mine.txt'
     listed.write_text('b')
-    metric = METRICS.build({
-        'type': 'mmvos.DAVISMetric',
-        'ground_truth': str(root),
-        'split': str(listed),
-        'resolution': 'small'
-    })
+    metric = METRICS.build(
+        {
+            'type': 'mmvos.DAVISMetric',
+            'ground_truth': str(root),
+            'split': str(listed),
+            'resolution': 'small',
+        }
+    )
     assert list(metric.folders) == ['b']
 
 
-@pytest.mark.skipif(not SHARED.is_dir(),
-                    reason='needs DAVIS-2016 at ../shared/data/DAVIS beside the checkout')
-@pytest.mark.parametrize(('sequence', 'j', 'f'), [('blackswan', .804392, .851108),
-                                                  ('libby', .551032, .761224)])
-def test_official_numbers_of_shifted_ground_truth(tmp_path: Path, sequence: str, j: float, f: float) -> None:
-    """The official tool's values for predictions that are the truth shifted by 6 rows and 8 columns."""
+@pytest.mark.skipif(
+    not SHARED.is_dir(), reason='needs DAVIS-2016 at ../shared/data/DAVIS beside the checkout'
+)
+@pytest.mark.parametrize(
+    ('sequence', 'j', 'f'), [('blackswan', 0.804392, 0.851108), ('libby', 0.551032, 0.761224)]
+)
+def test_official_numbers_of_shifted_ground_truth(
+    tmp_path: Path, sequence: str, j: float, f: float
+) -> None:
+    """The official tool's values for predictions that are the truth shifted by 6 rows and 8
+    columns.
+    """
     source = sorted((SHARED / 'Annotations' / '480p' / sequence).glob('*.png'))
     (tmp_path / sequence).mkdir()
     for path in source:
-        Image.fromarray(np.roll(np.array(Image.open(path)), (6, 8),
-                                (0, 1))).save(tmp_path / sequence / path.name)
+        Image.fromarray(np.roll(np.array(Image.open(path)), (6, 8), (0, 1))).save(
+            tmp_path / sequence / path.name
+        )
     listed = tmp_path / 'one.txt'
     listed.write_text(sequence)
     report = evaluate_davis(SHARED, tmp_path, Protocol(2016), split=str(listed))

@@ -1,4 +1,7 @@
-"""VOT: overlaps, EAO and accuracy with numbers from outside, the supervised run, and what is refused."""
+"""VOT: overlaps, EAO and accuracy with numbers from outside, the supervised run, and what is
+refused.
+"""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -35,11 +38,9 @@ PERFECT = [1] + [square()] * 29
 LOST = [1] + [square()] * 9 + [2, 0, 0, 0, 0, 1] + [square()] * 14
 
 
-def write_dataset(root: Path,
-                  names: str = 'a',
-                  frames: int = 30,
-                  numbers: int = 8,
-                  pictures: bool = True) -> Path:
+def write_dataset(
+    root: Path, names: str = 'a', frames: int = 30, numbers: int = 8, pictures: bool = True
+) -> Path:
     text = '5,5,15,5,15,15,5,15\n' if numbers == 8 else '5,5,11,11\n'  # the same pixels
     for name in names:
         (root / name).mkdir(parents=True)
@@ -49,7 +50,7 @@ def write_dataset(root: Path,
     return root
 
 
-@pytest.mark.parametrize(('shift', 'expected'), [(0, 1), (5, .375), (10, 0), (11, 0), (-5, .375)])
+@pytest.mark.parametrize(('shift', 'expected'), [(0, 1), (5, 0.375), (10, 0), (11, 0), (-5, 0.375)])
 def test_overlap_of_rasterized_squares(shift: int, expected: float) -> None:
     assert overlap(square(), square(5 + shift)) == expected
     assert overlap(square(), square(5 + shift), (100, 100)) == expected
@@ -59,18 +60,21 @@ def test_overlap_counts_only_what_is_inside() -> None:
     """Outside are x < 0: of a square from -5 to 5 the columns 0..5 are left."""
     assert overlap(square(-5, 0), square(0, 0), (100, 100)) == pytest.approx(6 * 11 / (11 * 11))
     assert overlap(square(20, 20), square(20, 20), (10, 10)) == 0
-    assert overlap(np.array([3., 3, 3, 3, 3, 3, 3, 3]), np.array([3., 3, 3, 3, 3, 3, 3, 3])) == 1
+    assert overlap(np.array([3.0, 3, 3, 3, 3, 3, 3, 3]), np.array([3.0, 3, 3, 3, 3, 3, 3, 3])) == 1
 
 
-@pytest.mark.parametrize(('polygon', 'box'), [
-    ([10, 20, 50, 20, 50, 40, 10, 40], (30, 30, 41, 21)),
-    ([0, 10, 10, 0, 20, 10, 10, 20], (10, 10, 15.142136, 15.142136)),
-])
+@pytest.mark.parametrize(
+    ('polygon', 'box'),
+    [
+        ([10, 20, 50, 20, 50, 40, 10, 40], (30, 30, 41, 21)),
+        ([0, 10, 10, 0, 20, 10, 10, 20], (10, 10, 15.142136, 15.142136)),
+    ],
+)
 def test_box_of_polygon(polygon: list[float], box: tuple[float, ...]) -> None:
     assert box_of_polygon(np.array(polygon, float)) == pytest.approx(box, abs=1e-6)
 
 
-@pytest.mark.parametrize(('lines', 'eao', 'lost'), [(PERFECT, 1, 0), (LOST, .816704, 1)])
+@pytest.mark.parametrize(('lines', 'eao', 'lost'), [(PERFECT, 1, 0), (LOST, 0.816704, 1)])
 def test_expected_overlap(lines: list[object], eao: float, lost: int) -> None:
     run = measure(trajectory(lines), np.array([square()] * 30), (100, 100))
     metrics = summarize({'a': [run]}, INTERVAL).metrics
@@ -79,8 +83,8 @@ def test_expected_overlap(lines: list[object], eao: float, lost: int) -> None:
 
 
 def test_conventions_differ_where_they_should() -> None:
-    """A failure three frames before the end: no restart. Plain: the segment just ends; toolkit: it is filled
-    with zeros.
+    """A failure three frames before the end: no restart. Plain: the segment just ends; toolkit: it
+    is filled with zeros.
     """
     truth = np.array([square()] * 30)
     late = measure(trajectory([1] + [square()] * 26 + [2, 0, 0]), truth, (100, 100))
@@ -94,12 +98,14 @@ def test_conventions_differ_where_they_should() -> None:
 
 
 def test_accuracy_is_pooled_and_in_the_toolkit_weighted_by_length() -> None:
-    half = measure(trajectory([1] + [square(10)] * 19), np.array([square()] * 20), (100, 100))  # overlap .375
+    # overlap .375
+    half = measure(trajectory([1] + [square(10)] * 19), np.array([square()] * 20), (100, 100))
     full = measure(trajectory([1] + [square()] * 39), np.array([square()] * 40), (100, 100))
     metrics = summarize({'a': [half], 'b': [full]}, INTERVAL).metrics
     assert metrics['accuracy'] == pytest.approx(
-        (10 * .375 + 30) / 40)  # ten frames after a start do not count
-    assert metrics['toolkit_accuracy'] == pytest.approx((20 * .375 + 40) / 60)
+        (10 * 0.375 + 30) / 40
+    )  # ten frames after a start do not count
+    assert metrics['toolkit_accuracy'] == pytest.approx((20 * 0.375 + 40) / 60)
 
 
 class Copycat:
@@ -121,8 +127,14 @@ class Copycat:
 def test_supervised_run_restarts_five_frames_after_a_failure() -> None:
     images = [np.zeros((60, 80, 3), np.uint8)] * 30
     lines = run_supervised(images, np.array([square()] * 30), Copycat(lose=(10,)))
-    assert [line if isinstance(line, int) else 3
-            for line in lines] == [1] + [3] * 9 + [2, 0, 0, 0, 0, 1] + [3] * 14
+    assert [line if isinstance(line, int) else 3 for line in lines] == [1] + [3] * 9 + [
+        2,
+        0,
+        0,
+        0,
+        0,
+        1,
+    ] + [3] * 14
 
 
 @pytest.mark.parametrize('numbers', [4, 8])
@@ -134,7 +146,7 @@ def test_run_files_scores_metric_and_export(tmp_path: Path, numbers: int) -> Non
     assert text[:2] == ['1', '5.0000,5.0000,15.0000,5.0000,15.0000,15.0000,5.0000,15.0000']
     assert text[10:16] == ['2', '0', '0', '0', '0', '1']
     report = evaluate_vot(root, tmp_path / 'r', interval=(5, 20))
-    assert report.metrics['EAO'] == pytest.approx(.816704, abs=1e-6)
+    assert report.metrics['EAO'] == pytest.approx(0.816704, abs=1e-6)
     assert report.metrics['lost_number'] == 2
     assert evaluate_vot(root, tmp_path / 'r', interval=(5, 20), processes=2) == report
     metric = METRICS.build({'type': 'mmvos.VOTMetric', 'ground_truth': str(root), 'year': 2016})
@@ -143,8 +155,9 @@ def test_run_files_scores_metric_and_export(tmp_path: Path, numbers: int) -> Non
     assert metric.evaluate(2)['vot/lost_number'] == 2
     export_workspace(tmp_path / 'r', root, tmp_path / 'ws', 'copy-cat', 2019)
     export_workspace(tmp_path / 'r', root, tmp_path / 'ws', 'copy-cat', 2019)
-    assert (tmp_path / 'ws' / 'results' / 'copy-cat' / 'baseline' / 'b' /
-            'b_001.txt').read_text().splitlines() == text
+    assert (
+        tmp_path / 'ws' / 'results' / 'copy-cat' / 'baseline' / 'b' / 'b_001.txt'
+    ).read_text().splitlines() == text
     assert (tmp_path / 'ws' / 'trackers.ini').read_text().count('[copy-cat]') == 1
     assert 'low: 46' in (tmp_path / 'ws' / 'stack.yaml').read_text()
     with pytest.raises(EvaluationInputError, match='no name for a tracker'):
@@ -157,7 +170,7 @@ def test_frames_are_found_where_they_are(tmp_path: Path, place: str) -> None:
     (root / 'a' / place).mkdir(exist_ok=True)
     for path in list((root / 'a').glob('*.jpg')):
         path.rename(root / 'a' / place / path.name)
-    sequence, = read_sequences(root)
+    (sequence,) = read_sequences(root)
     assert [path.stem for path in sequence.frames] == ['00000001', '00000002', '00000003']
     assert sequence.size() == (80, 60)
     sequence.frames[0].unlink()
@@ -174,16 +187,19 @@ def test_short_sequences_leave_eao_undefined(tmp_path: Path) -> None:
     assert 'the longest sequence has 30 frames' in report.notes[0]
 
 
-@pytest.mark.parametrize(('text', 'message'), [
-    ('1\n5,5,11,11\n', 'has 2 lines but the sequence has 4 frames'),
-    ('5,5,11,11\n' * 4, 'line 1 must be 1'),
-    ('1\n5,5,nan,11\n0\n0\n', 'line 2 has a coordinate that is no number'),
-    ('1\n5,5,11\n0\n0\n', 'line 2 has 3 numbers'),
-    ('1\nx\n0\n0\n', "line 2: 'x' is no region"),
-    ('1\n5,5,11,11\n0\n1\n', 'line 3: 0 without a failure'),
-    ('1\n2\n5,5,11,11\n1\n', 'line 3: a region before a restart'),
-    ('', 'is empty'),
-])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('1\n5,5,11,11\n', 'has 2 lines but the sequence has 4 frames'),
+        ('5,5,11,11\n' * 4, 'line 1 must be 1'),
+        ('1\n5,5,nan,11\n0\n0\n', 'line 2 has a coordinate that is no number'),
+        ('1\n5,5,11\n0\n0\n', 'line 2 has 3 numbers'),
+        ('1\nx\n0\n0\n', "line 2: 'x' is no region"),
+        ('1\n5,5,11,11\n0\n1\n', 'line 3: 0 without a failure'),
+        ('1\n2\n5,5,11,11\n1\n', 'line 3: a region before a restart'),
+        ('', 'is empty'),
+    ],
+)
 def test_defects_are_named_with_their_place(tmp_path: Path, text: str, message: str) -> None:
     root = write_dataset(tmp_path / 'data', frames=4)
     (tmp_path / 'r' / 'a').mkdir(parents=True)
@@ -202,15 +218,21 @@ def test_missing_and_unknown_sequences_are_refused(tmp_path: Path) -> None:
         evaluate_vot(root, tmp_path / 'r')
 
 
-@pytest.mark.skipif(not BAG.is_dir(), reason='needs a VOT sequence at ../shared/data/vot beside the checkout')
+@pytest.mark.skipif(
+    not BAG.is_dir(), reason='needs a VOT sequence at ../shared/data/vot beside the checkout'
+)
 def test_copying_the_start_on_a_real_sequence(tmp_path: Path) -> None:
-    """Standing still on a moving bag: between nothing and perfect, with failures; the truth itself is
-    perfect.
+    """Standing still on a moving bag: between nothing and perfect, with failures; the truth itself
+    is perfect.
     """
     sequences = read_sequences(BAG)
     assert sequences[0].truth.shape == (196, 8)
     assert len(sequences[0].frames) == 196
-    still = measure(trajectory([1] + [sequences[0].truth[0]] * 195), sequences[0].truth, sequences[0].size())
-    assert 0 < np.nanmean(still.overlaps) < .6
-    perfect = measure(trajectory([1, *sequences[0].truth[1:]]), sequences[0].truth, sequences[0].size())
+    still = measure(
+        trajectory([1] + [sequences[0].truth[0]] * 195), sequences[0].truth, sequences[0].size()
+    )
+    assert 0 < np.nanmean(still.overlaps) < 0.6
+    perfect = measure(
+        trajectory([1, *sequences[0].truth[1:]]), sequences[0].truth, sequences[0].size()
+    )
     assert summarize({'bag': [perfect]}, INTERVAL).metrics['EAO'] == 1

@@ -1,4 +1,7 @@
-"""Case 12 of the specification: the guide's convolution is a fourth input channel, and zero is no guide at all."""
+"""Case 12 of the specification: the guide's convolution is a fourth input channel, and zero is no
+guide at all.
+"""
+
 import pytest
 import torch
 from mmcv.cnn import fuse_conv_bn
@@ -37,7 +40,8 @@ def test_without_guide_it_is_mmdets_resnet_bit_for_bit(images, guides):
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if 'guide' not in k})
     plain.eval()
     expected = plain(images)
-    for guide in (None, torch.zeros_like(guides), guides):  # the convolution starts at zero, also after init_weights()
+    # the convolution starts at zero, also after init_weights()
+    for guide in (None, torch.zeros_like(guides), guides):
         assert all(torch.equal(a, b) for a, b in zip(model(images, guide), expected, strict=True))
 
 

@@ -1,4 +1,5 @@
 """SiameseResNet: sizes and places of its cells, and its weights against the published layout."""
+
 from __future__ import annotations
 
 import pytest
@@ -30,9 +31,13 @@ def test_sizes(narrow, size):
     assert [level.shape[2:] for level in levels] == [(n, n) for n in SIZES[size]]
 
 
-@pytest.mark.parametrize(('level', 'cell', 'pixel'), [(0, 60, 123), (1, 30, 123), (2, 15, 127), (3, 15, 127)])
+@pytest.mark.parametrize(
+    ('level', 'cell', 'pixel'), [(0, 60, 123), (1, 30, 123), (2, 15, 127), (3, 15, 127)]
+)
 def test_centre_of_a_cell(narrow, level, cell, pixel):
-    """What a cell sees is centred at 2 i + 3, 4 j + 3 and, twice, 8 m + 7: the pixels with an influence on it."""
+    """What a cell sees is centred at 2 i + 3, 4 j + 3 and, twice, 8 m + 7: the pixels with an
+    influence on it.
+    """
     for parameter in narrow.parameters():
         parameter.data.abs_()  # so that no influence is cut off by a rectifier, nor by the maximum
     narrow.maxpool = torch.nn.AvgPool2d(3, stride=2, padding=1)
@@ -43,28 +48,49 @@ def test_centre_of_a_cell(narrow, level, cell, pixel):
 
 
 def test_published_layout():
-    """258 tensors: stem 6, stages 60, 78 and 114; shortcuts of stages 2 and 3 are 3x3, nothing else is padded differently."""
+    """258 tensors: stem 6, stages 60, 78 and 114; shortcuts of stages 2 and 3 are 3x3, nothing else
+    is padded differently.
+    """
     weights = SiameseResNet().state_dict()
     stages = [name.split('.')[0] for name in weights]
-    assert [stages.count(stage) for stage in ('conv1', 'bn1', 'layer1', 'layer2', 'layer3')] == [1, 5, 60, 78, 114]
-    shapes = {'conv1.weight': (64, 3, 7, 7), 'layer1.0.downsample.0.weight': (256, 64, 1, 1),
-              'layer2.0.downsample.0.weight': (512, 256, 3, 3), 'layer3.0.downsample.0.weight': (1024, 512, 3, 3)}
+    assert [stages.count(stage) for stage in ('conv1', 'bn1', 'layer1', 'layer2', 'layer3')] == [
+        1,
+        5,
+        60,
+        78,
+        114,
+    ]
+    shapes = {
+        'conv1.weight': (64, 3, 7, 7),
+        'layer1.0.downsample.0.weight': (256, 64, 1, 1),
+        'layer2.0.downsample.0.weight': (512, 256, 3, 3),
+        'layer3.0.downsample.0.weight': (1024, 512, 3, 3),
+    }
     assert {name: tuple(weights[name].shape) for name in shapes} == shapes
 
 
 def test_dilations_and_paddings():
     net = build()
-    found = {f'{stage}.{i}': (block.conv2.stride[0], block.conv2.padding[0], block.conv2.dilation[0])
-             for stage in ('layer1', 'layer2', 'layer3') for i, block in enumerate(getattr(net, stage))}
-    expected = {f'layer1.{i}': (1, 1, 1) for i in range(3)} | {f'layer2.{i}': (1, 1, 1) for i in range(4)}
-    expected |= {'layer2.0': (2, 0, 1), 'layer3.0': (1, 1, 1)} | {f'layer3.{i}': (1, 2, 2) for i in range(1, 6)}
+    found = {
+        f'{stage}.{i}': (block.conv2.stride[0], block.conv2.padding[0], block.conv2.dilation[0])
+        for stage in ('layer1', 'layer2', 'layer3')
+        for i, block in enumerate(getattr(net, stage))
+    }
+    expected = {f'layer1.{i}': (1, 1, 1) for i in range(3)} | {
+        f'layer2.{i}': (1, 1, 1) for i in range(4)
+    }
+    expected |= {'layer2.0': (2, 0, 1), 'layer3.0': (1, 1, 1)} | {
+        f'layer3.{i}': (1, 2, 2) for i in range(1, 6)
+    }
     assert found == expected
 
 
 @pytest.mark.parametrize(('frozen', 'trained'), [(1, {'layer2', 'layer3'}), (3, set())])
 def test_frozen_stages(frozen, trained):
     net = build(training=True, frozen_stages=frozen)
-    assert {name.split('.')[0] for name, weight in net.named_parameters() if weight.requires_grad} == trained
+    assert {
+        name.split('.')[0] for name, weight in net.named_parameters() if weight.requires_grad
+    } == trained
     assert not net.layer2[0].downsample[1].training  # statistics stay as they are
 
 

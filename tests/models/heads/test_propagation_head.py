@@ -28,12 +28,17 @@ def test_memory_tells_object_from_background():
     head, levels, guide = make()
     first, second = (head.remember(levels, torch.full((3, 1, 32, 32), p)) for p in (0.0, 1.0))
     assert first[0].shape == (3, 4, 64) and first[1].shape == (3, 17, 64)
-    assert torch.equal(first[0], second[0]) and not torch.allclose(head(levels, guide, [first]), head(levels, guide, [second]))
+    assert torch.equal(first[0], second[0]) and not torch.allclose(
+        head(levels, guide, [first]), head(levels, guide, [second])
+    )
 
 
 def test_remembered_frames_have_equal_say():
     head, levels, guide = make()
-    near, far = head.remember(levels, torch.ones(3, 1, 32, 32)), head.remember(levels, torch.zeros(3, 1, 32, 32))
+    near, far = (
+        head.remember(levels, torch.ones(3, 1, 32, 32)),
+        head.remember(levels, torch.zeros(3, 1, 32, 32)),
+    )
     far = far[0] + 50, far[1]  # keys that nothing is like
     alone = [head._read(levels[-1], [memory]) for memory in (near, far)]
     torch.testing.assert_close(head._read(levels[-1], [near, far]), (alone[0] + alone[1]) / 2)
@@ -42,14 +47,18 @@ def test_remembered_frames_have_equal_say():
 
 def test_without_reference_nothing_is_remembered():
     head, levels, guide = make(reference=False)
-    assert head.remember(levels, guide) is None and not any('readout' in name for name, _ in head.named_parameters())
+    assert head.remember(levels, guide) is None and not any(
+        'readout' in name for name, _ in head.named_parameters()
+    )
 
 
 def test_objects_do_not_see_each_other():
     head, levels, guide = make()
     memory = head.remember(levels, (guide + 1) / 2)
     together = head(levels, guide, [memory])
-    alone = head([level[1:2] for level in levels], guide[1:2], [tuple(item[1:2] for item in memory)])
+    alone = head(
+        [level[1:2] for level in levels], guide[1:2], [tuple(item[1:2] for item in memory)]
+    )
     torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=1e-5)
 
 
@@ -59,9 +68,13 @@ def test_loss_numbers_and_weights():
     targets = torch.ones(2, 1, 8, 8)
     loss = head.loss(logits, targets, torch.tensor([1.0, 0.0]))
     assert loss['loss_mask'].item() == pytest.approx(0.693147, abs=1e-6)
-    assert loss['loss_dice'].item() == pytest.approx(1 - 65 / 97, abs=1e-6)  # p = .5 at 64 pixels of an object of 64
+    # p = .5 at 64 pixels of an object of 64
+    assert loss['loss_dice'].item() == pytest.approx(1 - 65 / 97, abs=1e-6)
     logits[1] = 1e3  # the weightless object
-    assert all(torch.equal(value, loss[name]) for name, value in head.loss(logits, targets, torch.tensor([1.0, 0.0])).items())
+    assert all(
+        torch.equal(value, loss[name])
+        for name, value in head.loss(logits, targets, torch.tensor([1.0, 0.0])).items()
+    )
 
 
 def test_loss_without_any_object_is_zero_with_a_graph():

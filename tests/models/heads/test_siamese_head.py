@@ -1,4 +1,7 @@
-"""SiameseHead and MaskRefiner: order of anchors and channels, shapes, and base masks at chosen cells."""
+"""SiameseHead and MaskRefiner: order of anchors and channels, shapes, and base masks at chosen
+cells.
+"""
+
 from __future__ import annotations
 
 import pytest
@@ -16,7 +19,9 @@ def head() -> SiameseHead:
 
 
 def test_channels_are_class_then_anchor_and_coordinate_then_anchor():
-    """Channel class * 5 + anchor, and the flat index anchor * 9 + row * 3 + column of 3 x 3 cells."""
+    """Channel class * 5 + anchor, and the flat index anchor * 9 + row * 3 + column of 3 x 3
+    cells.
+    """
     logits, deltas = torch.zeros(1, 10, 3, 3), torch.zeros(1, 20, 3, 3)
     logits[0, 5 + 2, 1, 0] = 3.0  # object, anchor 2
     logits[0, 4, 2, 2] = 3.0  # background, anchor 4
@@ -61,19 +66,39 @@ def test_refiner_sizes_and_weights():
     refiner = MaskRefiner(in_channels=(3, 5, 6), channels=4)
     assert len(refiner.state_dict()) == 32
     with torch.no_grad():
-        logits = refiner(torch.rand(2, 4), [torch.rand(2, 3, 61, 61), torch.rand(2, 5, 31, 31), torch.rand(2, 6, 15, 15)])
+        logits = refiner(
+            torch.rand(2, 4),
+            [torch.rand(2, 3, 61, 61), torch.rand(2, 5, 31, 31), torch.rand(2, 6, 15, 15)],
+        )
     assert logits.shape == (2, 127, 127)
-    assert {name: tuple(value.shape) for name, value in MaskRefiner().state_dict().items() if 'weight' in name} == {
-        'v0.0.weight': (16, 64, 3, 3), 'v0.2.weight': (4, 16, 3, 3), 'v1.0.weight': (64, 256, 3, 3),
-        'v1.2.weight': (16, 64, 3, 3), 'v2.0.weight': (128, 512, 3, 3), 'v2.2.weight': (32, 128, 3, 3),
-        'h2.0.weight': (32, 32, 3, 3), 'h2.2.weight': (32, 32, 3, 3), 'h1.0.weight': (16, 16, 3, 3),
-        'h1.2.weight': (16, 16, 3, 3), 'h0.0.weight': (4, 4, 3, 3), 'h0.2.weight': (4, 4, 3, 3),
-        'deconv.weight': (256, 32, 15, 15), 'post0.weight': (16, 32, 3, 3), 'post1.weight': (4, 16, 3, 3),
-        'post2.weight': (1, 4, 3, 3)}
+    assert {
+        name: tuple(value.shape)
+        for name, value in MaskRefiner().state_dict().items()
+        if 'weight' in name
+    } == {
+        'v0.0.weight': (16, 64, 3, 3),
+        'v0.2.weight': (4, 16, 3, 3),
+        'v1.0.weight': (64, 256, 3, 3),
+        'v1.2.weight': (16, 64, 3, 3),
+        'v2.0.weight': (128, 512, 3, 3),
+        'v2.2.weight': (32, 128, 3, 3),
+        'h2.0.weight': (32, 32, 3, 3),
+        'h2.2.weight': (32, 32, 3, 3),
+        'h1.0.weight': (16, 16, 3, 3),
+        'h1.2.weight': (16, 16, 3, 3),
+        'h0.0.weight': (4, 4, 3, 3),
+        'h0.2.weight': (4, 4, 3, 3),
+        'deconv.weight': (256, 32, 15, 15),
+        'post0.weight': (16, 32, 3, 3),
+        'post1.weight': (4, 16, 3, 3),
+        'post2.weight': (1, 4, 3, 3),
+    }
 
 
 def test_refiner_enlarges_by_repetition_and_ends_without_a_rectifier():
-    """With branches that give 0, biases of the last layer alone are seen; with one bright cell, blocks of equal values."""
+    """With branches that give 0, biases of the last layer alone are seen; with one bright cell,
+    blocks of equal values.
+    """
     refiner = MaskRefiner(in_channels=(1, 1, 1), channels=1)
     for parameter in refiner.parameters():
         torch.nn.init.zeros_(parameter)
@@ -88,11 +113,14 @@ def test_refiner_enlarges_by_repetition_and_ends_without_a_rectifier():
         refiner.v0[2].bias.data.fill_(0.0)
         patches[0][0, 0, 0, 0] = 5.0
         logits = refiner(torch.zeros(1, 1), patches)[0]
-    assert (logits[:3, :3] == 3.0).all() and (logits > -2).sum() == 9  # 127 / 61 = 2.08: pixels 0, 1, 2 of cell 0
+    # 127 / 61 = 2.08: pixels 0, 1, 2 of cell 0
+    assert (logits[:3, :3] == 3.0).all() and (logits > -2).sum() == 9
 
 
 def test_refiner_starts_as_published():
-    """Convolutions: uniform within sqrt(3 / (9 C)), the gain of a = 1 being 1; biases are torch's own and not 0."""
+    """Convolutions: uniform within sqrt(3 / (9 C)), the gain of a = 1 being 1; biases are torch's
+    own and not 0.
+    """
     torch.manual_seed(0)
     refiner = MaskRefiner()
     before = {name: value.clone() for name, value in refiner.named_parameters()}

@@ -1,4 +1,5 @@
 """VotingMaskHead: what it is made of, where its regions lie, and who wins a vote."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -32,17 +33,31 @@ def test_regions_give_28_pixels_and_the_logits_of_both_features_are_added(head):
 
 
 def test_layers_of_the_published_width():
-    """Encoder 4 x 256 -> 256 (3x3), up 256 -> 64 -> 16 (4x4), skips 256 -> 128 -> 64 and 256 -> 64 -> 16, one 1x1 to the mask."""
-    shapes = {name: tuple(value.shape) for name, value in VotingMaskHead().state_dict().items() if 'weight' in name}
-    assert shapes == {**{f'encoders.{i}.{j}.weight': (256, 256, 3, 3) for i in (0, 1) for j in (0, 2)},
-                      'up1.weight': (256, 64, 4, 4), 'up2.weight': (64, 16, 4, 4),
-                      'skip1.0.weight': (128, 256, 1, 1), 'skip1.2.weight': (64, 128, 1, 1),
-                      'skip2.0.weight': (64, 256, 1, 1), 'skip2.2.weight': (16, 64, 1, 1), 'last.weight': (1, 16, 1, 1)}
+    """Encoder 4 x 256 -> 256 (3x3), up 256 -> 64 -> 16 (4x4), skips 256 -> 128 -> 64 and 256 -> 64
+    -> 16, one 1x1 to the mask.
+    """
+    shapes = {
+        name: tuple(value.shape)
+        for name, value in VotingMaskHead().state_dict().items()
+        if 'weight' in name
+    }
+    assert shapes == {
+        **{f'encoders.{i}.{j}.weight': (256, 256, 3, 3) for i in (0, 1) for j in (0, 2)},
+        'up1.weight': (256, 64, 4, 4),
+        'up2.weight': (64, 16, 4, 4),
+        'skip1.0.weight': (128, 256, 1, 1),
+        'skip1.2.weight': (64, 128, 1, 1),
+        'skip2.0.weight': (64, 256, 1, 1),
+        'skip2.2.weight': (16, 64, 1, 1),
+        'last.weight': (1, 16, 1, 1),
+    }
 
 
 def test_a_region_around_a_cell_sees_that_cell(head, monkeypatch):
-    """Cell m lies at pixel 8 m + 7, whose middle is 8 m + 7.5 from the edge; on a ramp of columns the region's middle gives m."""
-    ramp = torch.arange(31.).expand(1, CHANNELS, 31, 31)
+    """Cell m lies at pixel 8 m + 7, whose middle is 8 m + 7.5 from the edge; on a ramp of columns
+    the region's middle gives m.
+    """
+    ramp = torch.arange(31.0).expand(1, CHANNELS, 31, 31)
     seen = []
     monkeypatch.setattr(head, '_decode', lambda features: seen.append(features) or features[:, 0])
     for cell in (3, 15):
@@ -53,7 +68,9 @@ def test_a_region_around_a_cell_sees_that_cell(head, monkeypatch):
 
 
 def test_regions_are_enlarged_and_stay_inside_the_window(head):
-    """A width of 50 and a height of 20 grow by .4 at each side to 90 x 36; a box over the edge is cut, never wrapped around."""
+    """A width of 50 and a height of 20 grow by .4 at each side to 90 x 36; a box over the edge is
+    cut, never wrapped around.
+    """
     rois = head.rois(torch.tensor([[[0.0, 10.0, 50.0, 20.0]], [[-130.7, 0.0, 40.0, 40.0]]]), 255)
     assert rois[0].tolist() == pytest.approx([0, 82.5, 119.5, 172.5, 155.5])
     assert rois[1].tolist() == pytest.approx([1, 0, 91.5, 32.8, 163.5])
@@ -64,18 +81,20 @@ def test_five_of_ten_are_too_few_and_six_are_enough(head, voters, wins):
     masks = np.zeros((10, 28, 28), dtype=bool)
     masks[:voters] = True
     rois = torch.tensor([[0, 50.0, 50.0, 100.0, 100.0]] * 10)
-    share, = head.vote(logits_of(masks), rois, [(0, 0, 255)], 255, 255, 255)
+    (share,) = head.vote(logits_of(masks), rois, [(0, 0, 255)], 255, 255, 255)
     assert share[75, 75] == pytest.approx(voters / 10, abs=1e-6)
     assert (share > head.threshold).any() == wins
     assert not (share > head.threshold)[:49].any()
 
 
 def test_votes_of_equal_masks_are_the_mask_in_its_place(head):
-    """A window of side 510 at (-100, 20): window pixels 50 to 100 are frame pixels 0 to 100 and 120 to 220."""
+    """A window of side 510 at (-100, 20): window pixels 50 to 100 are frame pixels 0 to 100 and 120
+    to 220.
+    """
     masks = np.zeros((10, 28, 28), dtype=bool)
     masks[:, :14] = True  # the upper half
     rois = torch.tensor([[0, 50.0, 50.0, 100.0, 100.0]] * 10)
-    share, = head.vote(logits_of(masks), rois, [(-100, 20, 510)], 255, 300, 200)
+    (share,) = head.vote(logits_of(masks), rois, [(-100, 20, 510)], 255, 300, 200)
     rows, columns = np.nonzero(share > head.threshold)
     assert (columns.min(), columns.max()) == pytest.approx((0, 100), abs=2)
     assert (rows.min(), rows.max()) == pytest.approx((120, 170), abs=3)
@@ -83,50 +102,73 @@ def test_votes_of_equal_masks_are_the_mask_in_its_place(head):
 
 def test_a_candidate_at_the_edge_of_the_image_is_not_empty(head):
     rois = head.rois(torch.tensor([[[-120.0, -120.0, 40.0, 40.0]] * 10]), 255)
-    share, = head.vote(logits_of(np.ones((10, 28, 28), dtype=bool)), rois, [(0, 0, 255)], 255, 255, 255)
+    (share,) = head.vote(
+        logits_of(np.ones((10, 28, 28), dtype=bool)), rois, [(0, 0, 255)], 255, 255, 255
+    )
     assert share[5, 5] == pytest.approx(1)
 
 
 def test_windows_do_not_mix(head):
     rois = head.rois(torch.zeros(2, 10, 4) + torch.tensor([0.0, 0.0, 50.0, 50.0]), 255)
-    logits = torch.cat([logits_of(np.ones((10, 28, 28), dtype=bool)), logits_of(np.zeros((10, 28, 28), dtype=bool))])
+    logits = torch.cat(
+        [
+            logits_of(np.ones((10, 28, 28), dtype=bool)),
+            logits_of(np.zeros((10, 28, 28), dtype=bool)),
+        ]
+    )
     first, second = head.vote(logits, rois, [(0, 0, 255), (0, 0, 255)], 255, 255, 255)
     assert first.max() > 0.9 and second.max() == 0
 
 
 def test_candidates_where_the_object_was_are_preferred(head):
-    """Weights .3 and .7: of two equal ranks the one that overlaps wins; ranks .9 and .1 are 0.27 and 0.03 + 0.7 / 3."""
+    """Weights .3 and .7: of two equal ranks the one that overlaps wins; ranks .9 and .1 are 0.27
+    and 0.03 + 0.7 / 3.
+    """
     boxes = torch.tensor([[[60.0, 0.0, 20.0, 20.0], [10.0, 0.0, 20.0, 20.0]]])
     found = head.prefer(torch.tensor([[0.9, 0.1]]), boxes, torch.tensor([[0.0, 0.0, 20.0, 20.0]]))
     assert found[0].tolist() == pytest.approx([0.27, 0.03 + 0.7 / 3])
 
 
 def test_loss_looks_at_regions_on_the_object_only():
-    """The object's box and the one candidate of three that overlaps it by half or more, with .4 of their sides around them, as
-    those that vote; a window without a mask gives 0."""
+    """The object's box and the one candidate of three that overlaps it by half or more, with .4 of
+    their sides around them, as those that vote; a window without a mask gives 0."""
     torch.manual_seed(0)
     head = VotingMaskHead(channels=CHANNELS, loss_weight=2.0)
     maps = torch.rand(2, CHANNELS, 31, 31)
-    boxes = torch.tensor([[[0.0, 0.0, 64.0, 64.0], [4.0, 0.0, 60.0, 64.0], [90.0, 90.0, 40.0, 40.0]]]).expand(2, 3, 4)
+    boxes = torch.tensor(
+        [[[0.0, 0.0, 64.0, 64.0], [4.0, 0.0, 60.0, 64.0], [90.0, 90.0, 40.0, 40.0]]]
+    ).expand(2, 3, 4)
     scores = torch.tensor([[0.9, 0.8, 0.7]]).expand(2, 3)
     truth = torch.tensor([[97.5, 97.5, 157.5, 157.5]] * 2)
     masks = torch.zeros(2, 255, 255)
     masks[:, 97:158, 97:158] = 1
     seen = []
     head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[2]))
-    loss = head.loss(maps, maps, scores, boxes, truth, masks, torch.tensor([True, False]))['loss_vote']
+    loss = head.loss(maps, maps, scores, boxes, truth, masks, torch.tensor([True, False]))[
+        'loss_vote'
+    ]
     assert seen[0][:, 0].tolist() == [0, 0]  # box 1 is suppressed by box 0, box 2 is elsewhere
-    torch.testing.assert_close(seen[0][1, 1:], torch.tensor([95.5, 95.5, 159.5, 159.5]) + 25.6 * torch.tensor([-1, -1, 1, 1]))
+    torch.testing.assert_close(
+        seen[0][1, 1:],
+        torch.tensor([95.5, 95.5, 159.5, 159.5]) + 25.6 * torch.tensor([-1, -1, 1, 1]),
+    )
     assert 0.5 < loss.item() < 10
     loss.backward()
-    assert all(weight.grad is not None and torch.isfinite(weight.grad).all() for weight in head.parameters())
-    nothing = head.loss(maps, maps, scores, boxes, truth, masks, torch.tensor([False, False]))['loss_vote']
+    assert all(
+        weight.grad is not None and torch.isfinite(weight.grad).all()
+        for weight in head.parameters()
+    )
+    nothing = head.loss(maps, maps, scores, boxes, truth, masks, torch.tensor([False, False]))[
+        'loss_vote'
+    ]
     assert nothing.item() == 0 and nothing.requires_grad
 
 
 @pytest.mark.parametrize(('most', 'kept'), [(None, 6), (4, 4), (1, 1), (99, 6)])
 def test_of_many_regions_the_object_and_a_draw_of_the_others_are_learned(most, kept):
-    """Five candidates of 60 x 60 pixels, moved by 12 and so not suppressed by each other, overlap the object by half or more."""
+    """Five candidates of 60 x 60 pixels, moved by 12 and so not suppressed by each other, overlap
+    the object by half or more.
+    """
     head = VotingMaskHead(channels=CHANNELS, most_regions=most)
     steps = torch.tensor([[0.0, 0.0], [12, 0], [-12, 0], [0, 12], [0, -12]])
     boxes = torch.cat([steps, torch.full((5, 2), 60.0)], dim=1)[None]
@@ -135,7 +177,9 @@ def test_of_many_regions_the_object_and_a_draw_of_the_others_are_learned(most, k
     head.register_forward_hook(lambda module, inputs, output: seen.append(inputs[2]))
     for seed in range(8):
         torch.manual_seed(seed)
-        head.loss(maps, maps, torch.linspace(0.9, 0.5, 5)[None], boxes, truth, masks, torch.tensor([True]))
+        head.loss(
+            maps, maps, torch.linspace(0.9, 0.5, 5)[None], boxes, truth, masks, torch.tensor([True])
+        )
     own = torch.tensor([0, 74.0, 74.0, 182.0, 182.0])
     assert all(len(rois) == kept and torch.equal(rois[0], own) for rois in seen)
     others = {tuple(row) for rois in seen for row in rois[1:].tolist()}

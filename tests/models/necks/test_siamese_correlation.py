@@ -1,4 +1,5 @@
 """SiameseCorrelation: sizes, objects kept apart, one cell against all cells."""
+
 from __future__ import annotations
 
 import pytest
@@ -36,7 +37,9 @@ def test_three_branches_of_their_own(neck):
     with torch.no_grad():
         kernels = neck.encode_template(template)
         for b, branch in enumerate(('score', 'box', 'mask')):
-            kernel = F.relu(neck.kernel[branch][1](F.conv2d(template, neck.kernel[branch][0].weight)))
+            kernel = F.relu(
+                neck.kernel[branch][1](F.conv2d(template, neck.kernel[branch][0].weight))
+            )
             torch.testing.assert_close(kernels[:, b], kernel)
             seen = F.relu(neck.search[branch][1](F.conv2d(search, neck.search[branch][0].weight)))
             expected = F.conv2d(seen, kernel[0][:, None], groups=CHANNELS)

@@ -1,4 +1,7 @@
-"""What the propagator does where an object is small, lost, found again, or not seen where a box says it is; and padded frames."""
+"""What the propagator does where an object is small, lost, found again, or not seen where a box
+says it is; and padded frames.
+"""
+
 from dataclasses import replace
 
 import numpy as np
@@ -17,14 +20,20 @@ def told(mask):
 
 
 def answering(model, answer):
-    """Makes the propagator find what ``answer`` (number of the call) says, (HEIGHT, WIDTH) bool, whatever it sees."""
+    """Makes the propagator find what ``answer`` (number of the call) says, (HEIGHT, WIDTH) bool,
+    whatever it sees.
+    """
     calls = []
     segment = model.tracker._segment
 
     def replaced(*arguments):
         found, levels, squares = segment(*arguments)
         calls.append(1)
-        return torch.from_numpy(answer(len(calls) - 1)).float().expand_as(found).clone(), levels, squares
+        return (
+            torch.from_numpy(answer(len(calls) - 1)).float().expand_as(found).clone(),
+            levels,
+            squares,
+        )
 
     model.tracker._segment = replaced
     return model
@@ -43,12 +52,14 @@ def states(model, prompts, count):
 def test_a_small_object_that_is_found_is_not_lost(side):
     """200 x 300 pixels and more would call everything below 6 pixels lost."""
     model, mask = tiny_segmenter(), np.zeros((200, 300), dtype=bool)
-    mask[20:20 + side, 10:10 + side] = True
+    mask[20 : 20 + side, 10 : 10 + side] = True
     model.tracker._paste = lambda logits, *_: torch.from_numpy(mask).float()[None]
     state = model.init_state()
     with torch.no_grad():
         for index in range(3):
-            state, _ = model.step(frame(index, height=200, width=300), state, told(mask) if index == 0 else None)
+            state, _ = model.step(
+                frame(index, height=200, width=300), state, told(mask) if index == 0 else None
+            )
     assert state[0].lost == 0 and state[0].guide[20, 10] == 1
 
 
@@ -63,9 +74,12 @@ def test_the_square_grows_while_an_object_is_lost_and_fits_it_as_soon_as_it_is_f
     model = answering(tiny_segmenter(), lambda call: where & (call >= 12))
     sides = []
     squares = model.tracker._squares
-    model.tracker._squares = lambda *arguments: sides.append(int((found := squares(*arguments))[0, 2])) or found
+    model.tracker._squares = lambda *arguments: (
+        sides.append(int((found := squares(*arguments))[0, 2])) or found
+    )
     states(model, told(square_mask(10, 10)), 16)
-    assert sides[:3] == [43, 43, 52] and max(sides) == sides[13] == round(1.2 * WIDTH)  # 1.8 * 24 = 43
+    # 1.8 * 24 = 43
+    assert sides[:3] == [43, 43, 52] and max(sides) == sides[13] == round(1.2 * WIDTH)
     assert sides[14:] == [43, 43]
 
 
@@ -76,25 +90,35 @@ def test_a_box_in_which_nothing_is_found_is_the_answer():
         state, result = model.step(frame(0), model.init_state(), Prompts((1,), (None,), (BOX,)))
     filled = nothing.copy()
     filled[10:50, 10:40] = True
-    assert np.array_equal(decode(result.objects[0].mask), filled) and tuple(state[0].box.tolist()) == BOX
+    assert (
+        np.array_equal(decode(result.objects[0].mask), filled)
+        and tuple(state[0].box.tolist()) == BOX
+    )
 
 
 @pytest.mark.parametrize('mode', ['crop', 'roi'])
 def test_in_the_padding_is_no_object_and_the_guide_is_unknown(mode):
-    """A frame padded by 32 rows and 32 columns, of which nothing comes into guides, boxes and areas."""
+    """A frame padded by 32 rows and 32 columns, of which nothing comes into guides, boxes and
+    areas.
+    """
     model = tiny_segmenter(mode=mode)
     model.tracker.head.register_forward_hook(lambda _module, _arguments, logits: logits * 0 + 20)
     guides = []
-    model.tracker.head.register_forward_pre_hook(lambda _module, arguments: guides.append(arguments[1]))
+    model.tracker.head.register_forward_pre_hook(
+        lambda _module, arguments: guides.append(arguments[1])
+    )
     meta, state = frame(0).meta, model.init_state()
     with torch.no_grad():
         for index in range(3):
             padded = Frame(frame(index, height=104, width=128).image, replace(meta, index=index))
-            state, result = model.step(padded, state, told(square_mask(72, 48)) if index == 0 else None)
+            state, result = model.step(
+                padded, state, told(square_mask(72, 48)) if index == 0 else None
+            )
     assert decode(result.objects[0].mask)[-1, -1]
     assert state[0].box[2] <= WIDTH + 1 and state[0].box[3] <= HEIGHT + 1
     assert [float(guide[0, 0, -1, -1]) for guide in guides] == [0, 0]
-    assert max(state[0].first[1][-1, -1], state[0].last[1][-1, -1]) < -0.3  # remembered as background; a few pixels are object
+    # remembered as background; a few pixels are object
+    assert max(state[0].first[1][-1, -1], state[0].last[1][-1, -1]) < -0.3
 
 
 def test_a_frame_of_another_size_is_named():
@@ -112,6 +136,11 @@ def test_what_was_predicted_is_no_guide_in_the_padding_of_a_training_frame():
     whole = []
     encode = model.tracker._encode
     model.tracker._encode = lambda *arguments: whole.append(arguments[4]) or encode(*arguments)
-    model.loss(torch.randn(1, 3, 3, HEIGHT, WIDTH), [clip_sample(mask, guide, np.array([[2], [1], [1]]))])
-    assert all(torch.equal(seen[0] == 0, torch.from_numpy(guide[0, 0] == 0)) for seen in whole) and len(whole) == 3
+    model.loss(
+        torch.randn(1, 3, 3, HEIGHT, WIDTH), [clip_sample(mask, guide, np.array([[2], [1], [1]]))]
+    )
+    assert (
+        all(torch.equal(seen[0] == 0, torch.from_numpy(guide[0, 0] == 0)) for seen in whole)
+        and len(whole) == 3
+    )
     assert not torch.equal(whole[2][0], torch.from_numpy(guide[2, 0]).float())

@@ -1,4 +1,7 @@
-"""PartTracker: parts follow what they were cut from, lost ones are gone, and all that every tracker must hold to."""
+"""PartTracker: parts follow what they were cut from, lost ones are gone, and all that every tracker
+must hold to.
+"""
+
 from __future__ import annotations
 
 from dataclasses import fields, replace
@@ -30,15 +33,24 @@ def told(masks: dict[int, np.ndarray]) -> Prompts:
 
 
 @torch.no_grad()
-def steps(model: PromptedSegmenter, scenes: list[tuple[Frame, dict[int, np.ndarray]]], oracle: bool = False) -> tuple[list, list]:
-    """States and results; with ``oracle`` the propagator finds the true masks, whatever it is guided by."""
+def steps(
+    model: PromptedSegmenter,
+    scenes: list[tuple[Frame, dict[int, np.ndarray]]],
+    oracle: bool = False,
+) -> tuple[list, list]:
+    """States and results; with ``oracle`` the propagator finds the true masks, whatever it is
+    guided by.
+    """
     segment = model.tracker.propagator._segment
     state, states, results = model.init_state(), [], []
     try:
         for index, (frame, masks) in enumerate(scenes):
             if oracle:
                 truth = torch.from_numpy(np.stack(list(masks.values()))).float()
-                model.tracker.propagator._segment = lambda *a, truth=truth: (truth, *segment(*a)[1:])
+                model.tracker.propagator._segment = lambda *a, truth=truth: (
+                    truth,
+                    *segment(*a)[1:],
+                )
             state, result = model.step(frame, state, told(masks) if index == 0 else None)
             states.append(state)
             results.append(result)
@@ -59,9 +71,15 @@ def masks_of(results: list) -> list[dict[int, np.ndarray]]:
 
 @pytest.mark.parametrize('crop', [False, True], ids=['pyramid', 'windows'])
 def test_parts_follow_a_moving_texture(crop):
-    """About 5 and -3 pixels a frame, no whole cells: parts are within a third of a cell of where they should be."""
+    """About 5 and -3 pixels a frame, no whole cells: parts are within a third of a cell of where
+    they should be.
+    """
     model, moves = pixel_parts(crop, parts=6), [(0, 0), (-5, 3), (-9, 5), (-15, 7)]
-    states, _ = steps(model, [scene(t, {1: (50 + x, 30 + y)}, ground=0.0) for t, (x, y) in enumerate(moves)], oracle=True)
+    states, _ = steps(
+        model,
+        [scene(t, {1: (50 + x, 30 + y)}, ground=0.0) for t, (x, y) in enumerate(moves)],
+        oracle=True,
+    )
     begin, end = states[0][0].parts, states[-1][0].parts
     assert 4 <= len(end) <= len(begin) <= 6 and end.age == 3
     for state, move in zip(states, moves, strict=True):
@@ -74,21 +92,25 @@ def test_the_guide_goes_where_the_parts_have_gone(pixels):
     first, second = scene(0, {1: (20, 20)}), scene(1, {1: (34, 29)})
     (state,), _ = steps(pixels, [first])
     with torch.no_grad():
-        guided, = guides_of(pixels, second[0], state)
+        (guided,) = guides_of(pixels, second[0], state)
     guide, truth = guided.guide, second[1][1]
     found = guide.numpy() > 0
-    assert guided.box.tolist() == pytest.approx([34, 29, 34 + SIDE, 29 + SIDE], abs=2)  # so does the square around the object
+    # so does the square around the object
+    assert guided.box.tolist() == pytest.approx([34, 29, 34 + SIDE, 29 + SIDE], abs=2)
     assert (found & truth).sum() / (found | truth).sum() > 0.85
     assert (first[1][1] & truth).sum() / (first[1][1] | truth).sum() < 0.4
     assert guide.min() >= -1 and guide.max() <= 1
-    assert guide[20:25, 30:35].max() <= 0  # where the object was, as far as parts see it, nobody claims it any more
+    # where the object was, as far as parts see it, nobody claims it any more
+    assert guide[20:25, 30:35].max() <= 0
 
 
 def test_a_part_that_is_not_found_is_lost_for_good(pixels):
     """The left half of the object turns into something else, and later turns back."""
     place = {1: (40, 30)}
     hidden = scene(1, place)
-    hidden[0].image[0, :, :, :40 + SIDE // 2] = torch.from_numpy(texture(77))[:, :, :40 + SIDE // 2]
+    hidden[0].image[0, :, :, : 40 + SIDE // 2] = torch.from_numpy(texture(77))[
+        :, :, : 40 + SIDE // 2
+    ]
     strict = pixels.tracker.least_score
     pixels.tracker.least_score = 0.8
     try:
@@ -115,7 +137,8 @@ def test_without_parts_an_object_is_propagated_plainly_and_sampled_again(resampl
         assert len(followed[0]) == 0
         assert model.tracker._guided(states[0][0], followed[0]) is states[0][0].mask  # as it is
     states, _ = steps(model, scenes, oracle=True)
-    assert (len(states[1][0].parts) > 0) == (resample > 0)  # all lost: at once, from the mask that was found
+    # all lost: at once, from the mask that was found
+    assert (len(states[1][0].parts) > 0) == (resample > 0)
 
 
 def test_parts_are_sampled_anew_every_few_frames_from_masks_that_are_sure():
@@ -128,7 +151,7 @@ def test_parts_are_sampled_anew_every_few_frames_from_masks_that_are_sure():
     masks[0, 30:70, 40:80] = 0.6
     with torch.no_grad():
         _, waiting = model.tracker.propagate(scenes[2][0], states[1])
-        unsure, = model.tracker.commit(waiting, masks)
+        (unsure,) = model.tracker.commit(waiting, masks)
     assert unsure.parts.age == 2  # they are kept until a mask is sure
 
 
@@ -136,17 +159,23 @@ def test_parts_that_the_object_has_left_or_that_leave_the_frame_are_dropped(pixe
     place = scene(0, {1: (40, 30)})
     (state,), _ = steps(pixels, [place], oracle=True)
     half = torch.zeros(1, HEIGHT, WIDTH)
-    half[0, 30:30 + SIDE, 40:50] = 1
+    half[0, 30 : 30 + SIDE, 40:50] = 1
     with torch.no_grad():
         _, waiting = pixels.tracker.propagate(place[0], state)
-        committed, = pixels.tracker.commit(waiting, half)
-        unseen, = pixels.tracker.commit(waiting, torch.zeros(1, HEIGHT, WIDTH))
+        (committed,) = pixels.tracker.commit(waiting, half)
+        (unseen,) = pixels.tracker.commit(waiting, torch.zeros(1, HEIGHT, WIDTH))
     assert 0 < len(committed.parts) < len(waiting[0].parts)
     assert (committed.parts.boxes[:, 0] < 50).all()
     assert len(unseen.parts) == len(waiting[0].parts)  # hidden, but its parts may still be found
-    states, results = steps(pixels, [scene(t, {1: (40 - 9 * t, 30)}) for t in (0, 2, 4, 6, 8, 9, 10)], oracle=True)
+    states, results = steps(
+        pixels, [scene(t, {1: (40 - 9 * t, 30)}) for t in (0, 2, 4, 6, 8, 9, 10)], oracle=True
+    )
     counts = [len(item[0].parts) for item in states]
-    assert counts[-1] == 0 and counts == sorted(counts, reverse=True) and not results[-1].objects[0].score
+    assert (
+        counts[-1] == 0
+        and counts == sorted(counts, reverse=True)
+        and not results[-1].objects[0].score
+    )
 
 
 def test_attention_0_is_plain_propagation_bit_for_bit():
@@ -158,11 +187,14 @@ def test_attention_0_is_plain_propagation_bit_for_bit():
     state = plain.init_state()
     with torch.no_grad():
         for (frame, masks), ours, result in zip(scenes, states, results, strict=True):
-            state, expected = plain.step(frame, state, told(masks) if frame.meta.index == 0 else None)
+            state, expected = plain.step(
+                frame, state, told(masks) if frame.meta.index == 0 else None
+            )
             assert result == expected
             assert all(torch.equal(a.mask.guide, b.guide) for a, b in zip(ours, state, strict=True))
     other, _ = steps(replaced(model, attention=0.9), scenes)
-    assert not torch.equal(other[-1][0].mask.guide, states[-1][0].mask.guide)  # it does count where it is not 0
+    # it does count where it is not 0
+    assert not torch.equal(other[-1][0].mask.guide, states[-1][0].mask.guide)
 
 
 def replaced(model: PromptedSegmenter, **settings: Any) -> PromptedSegmenter:
@@ -174,8 +206,12 @@ def replaced(model: PromptedSegmenter, **settings: Any) -> PromptedSegmenter:
 def test_all_parts_of_all_objects_are_one_batch_and_a_frame_has_one_pass(tiny):
     looks, passes = [], []
     look = tiny.tracker.matcher.features.look
-    hook = tiny.tracker.matcher.features.backbone.register_forward_hook(lambda m, i, o: passes.append(len(i[0])))
-    tiny.tracker.matcher.features.look = lambda frame, windows, *rest: looks.append(len(windows)) or look(frame, windows, *rest)
+    hook = tiny.tracker.matcher.features.backbone.register_forward_hook(
+        lambda m, i, o: passes.append(len(i[0]))
+    )
+    tiny.tracker.matcher.features.look = lambda frame, windows, *rest: (
+        looks.append(len(windows)) or look(frame, windows, *rest)
+    )
     try:
         states, _ = steps(tiny, [scene(t, {1: (5, 5), 2: (60, 40)}) for t in range(3)])
     finally:
@@ -183,7 +219,10 @@ def test_all_parts_of_all_objects_are_one_batch_and_a_frame_has_one_pass(tiny):
         del tiny.tracker.matcher.features.look
     counts = [sum(len(item.parts) for item in state) for state in states]
     assert passes == [1] * 3  # templates, their own places, and twice the next frame's
-    assert looks == [looks[0], looks[0], counts[0], counts[1]] and looks[0] >= counts[0] > tiny.tracker.parts
+    assert (
+        looks == [looks[0], looks[0], counts[0], counts[1]]
+        and looks[0] >= counts[0] > tiny.tracker.parts
+    )
 
 
 def test_nothing_is_random_but_the_seed(tiny):
@@ -205,7 +244,9 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, tuple):
         return len(left) == len(right) and all(map(same, left, right))
     if hasattr(left, '__dataclass_fields__'):
-        return all(same(getattr(left, item.name), getattr(right, item.name)) for item in fields(left))
+        return all(
+            same(getattr(left, item.name), getattr(right, item.name)) for item in fields(left)
+        )
     return left == right
 
 
@@ -227,7 +268,10 @@ def test_a_step_can_be_replayed(tiny):
     (first, masks), (second, _) = (scene(t, {1: (20 + 3 * t, 30), 2: (70, 40)}) for t in range(2))
     with torch.no_grad():
         state, _ = tiny.step(first, tiny.init_state(), told(masks))
-        copies = [replace(item.parts, shifts=item.parts.shifts.clone(), source=item.parts.source.clone()) for item in state]
+        copies = [
+            replace(item.parts, shifts=item.parts.shifts.clone(), source=item.parts.source.clone())
+            for item in state
+        ]
         one = tiny.step(second, state)
         two = tiny.step(second, state)
     assert same(one[0], two[0]) and one[1] == two[1]
@@ -249,9 +293,14 @@ def test_no_object_one_frame_and_a_late_object(tiny):
 def test_a_box_gets_its_parts_from_the_mask_that_is_found(tiny):
     frame, _ = scene(0, {1: (20, 30)})
     with torch.no_grad():
-        state, result = tiny.step(frame, tiny.init_state(), Prompts((1,), (None,), ((20., 30., 64., 74.),)))
+        state, result = tiny.step(
+            frame, tiny.init_state(), Prompts((1,), (None,), ((20.0, 30.0, 64.0, 74.0),))
+        )
     found = decode(result.objects[0].mask)
-    assert torch.equal(state[0].parts.source > 0.5, torch.from_numpy(found)) and len(state[0].parts) > 0
+    assert (
+        torch.equal(state[0].parts.source > 0.5, torch.from_numpy(found))
+        and len(state[0].parts) > 0
+    )
 
 
 def test_training_is_the_propagators(tiny):
@@ -264,9 +313,13 @@ def test_training_is_the_propagators(tiny):
     losses = model.loss(inputs, [sample])
     torch.manual_seed(0)
     expected = model.tracker.propagator.loss(inputs, [sample])
-    assert losses.keys() == expected.keys() and all(torch.equal(losses[name], expected[name]) for name in losses)
+    assert losses.keys() == expected.keys() and all(
+        torch.equal(losses[name], expected[name]) for name in losses
+    )
     sum(losses.values()).backward()
-    trained = {name.split('.')[1] for name, weight in model.named_parameters() if weight.grad is not None}
+    trained = {
+        name.split('.')[1] for name, weight in model.named_parameters() if weight.grad is not None
+    }
     assert trained == {'propagator'}
     assert not any(weight.requires_grad for weight in model.tracker.matcher.parameters())
     model.eval().zero_grad()
@@ -279,7 +332,9 @@ def test_what_is_not_found_where_it_is_cut_out_is_no_part():
         model = pixel_parts()
         find = model.tracker._match
         model.tracker._match = lambda *a, offset=offset, find=find: (
-            (found := find(*a))[0] + offset * (torch.arange(len(found[0])) % 2)[:, None], *found[1:])
+            (found := find(*a))[0] + offset * (torch.arange(len(found[0])) % 2)[:, None],
+            *found[1:],
+        )
         states, _ = steps(model, [scene(0, {1: (40, 30)})])
         counts.append(len(states[0][0].parts))
     assert counts == [model.tracker.parts, model.tracker.parts // 2]
@@ -289,9 +344,14 @@ def test_what_is_not_found_where_it_is_cut_out_is_no_part():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 def test_on_a_gpu_parts_are_where_they_are_on_a_cpu():
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    scenes, model = [scene(t, {1: (20 + 3 * t, 30), 2: (70, 40)}) for t in range(3)], tiny_parts(resample=2)
+    scenes, model = (
+        [scene(t, {1: (20 + 3 * t, 30), 2: (70, 40)}) for t in range(3)],
+        tiny_parts(resample=2),
+    )
     expected, _ = steps(model, scenes)
-    found, _ = steps(model.cuda(), [(Frame(frame.image.cuda(), frame.meta), masks) for frame, masks in scenes])
+    found, _ = steps(
+        model.cuda(), [(Frame(frame.image.cuda(), frame.meta), masks) for frame, masks in scenes]
+    )
     for a, b in zip(expected[1], found[1], strict=True):
         assert torch.equal(a.parts.boxes, b.parts.boxes.cpu())
         assert torch.allclose(a.parts.shifts, b.parts.shifts.cpu(), atol=0.05)
@@ -299,7 +359,10 @@ def test_on_a_gpu_parts_are_where_they_are_on_a_cpu():
 
 def test_wrong_arguments_and_frames_are_named(tiny):
     for wrong in (dict(parts=0), dict(attention=1.5), dict(resample=-1)):
-        with pytest.raises(ValueError, match=r'parts must be at least 1, attention in \[0, 1\] and resample not negative'):
+        with pytest.raises(
+            ValueError,
+            match=r'parts must be at least 1, attention in \[0, 1\] and resample not negative',
+        ):
             tiny_parts(**wrong)
     (state,), _ = steps(tiny, [scene(0, {1: (20, 30)})])
     frame = scene(1, {1: (20, 30)})[0]

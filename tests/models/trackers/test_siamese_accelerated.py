@@ -1,4 +1,7 @@
-"""SiamMask made faster gives what it gave: every variant, with packed convolutions and with Winograd's."""
+"""SiamMask made faster gives what it gave: every variant, with packed convolutions and with
+Winograd's.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -31,9 +34,14 @@ def test_states_are_the_same(name, monkeypatch):
     model = tiny_variant(name).accelerate()
     if packed_layers.can_pack(torch.nn.Conv2d(1, 1, 1)):
         kinds = {type(module) for module in model.modules()}
-        assert {packed_layers.PackedConv2d, packed_layers.WinogradConv2d} <= kinds and torch.nn.Conv2d not in kinds
+        assert {
+            packed_layers.PackedConv2d,
+            packed_layers.WinogradConv2d,
+        } <= kinds and torch.nn.Conv2d not in kinds
     for before, after in zip(expected, states_of(model), strict=True):
         for one, other in zip(before, after, strict=True):
-            assert other.center == pytest.approx(one.center, abs=1e-2) and other.size == pytest.approx(one.size, abs=1e-2)
+            assert other.center == pytest.approx(
+                one.center, abs=1e-2
+            ) and other.size == pytest.approx(one.size, abs=1e-2)
             assert other.score == pytest.approx(one.score, rel=1e-3)
     assert len({state[0].center for state in expected}) > 2

@@ -1,4 +1,7 @@
-"""SiameseTracker on a feature pyramid: the same tracker, one pass of the backbone over a frame for all objects."""
+"""SiameseTracker on a feature pyramid: the same tracker, one pass of the backbone over a frame for
+all objects.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -22,7 +25,9 @@ def states_of(model: PromptedSegmenter, *ids: int):
     prompts = Prompts(ids, (None,) * len(ids), tuple(BOXES[i] for i in ids))
     with torch.no_grad():
         for t in range(3):
-            state, result = model.step(frame_for(model, t, height=96, width=128), state, prompts if t == 0 else None)
+            state, result = model.step(
+                frame_for(model, t, height=96, width=128), state, prompts if t == 0 else None
+            )
     return state, result
 
 
@@ -32,13 +37,17 @@ def test_an_object_alone_is_the_same_as_among_others(model):
     for k, number in enumerate(BOXES):
         (alone,), _ = states_of(model, number)
         for name in ('center', 'size', 'score', 'polygon'):
-            np.testing.assert_allclose(getattr(alone, name), getattr(together[k], name), rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(
+                getattr(alone, name), getattr(together[k], name), rtol=1e-4, atol=1e-4
+            )
         assert alone.kernels.shape == (3, CHANNELS, 5, 5)
 
 
 def test_one_pass_over_each_frame(model):
     passes = []
-    hook = model.tracker.features.backbone.register_forward_hook(lambda m, i, o: passes.append(tuple(i[0].shape)))
+    hook = model.tracker.features.backbone.register_forward_hook(
+        lambda m, i, o: passes.append(tuple(i[0].shape))
+    )
     try:
         states_of(model, 1, 4)
     finally:
@@ -47,9 +56,17 @@ def test_one_pass_over_each_frame(model):
 
 
 def test_pairs_are_compared_and_masks_refined_in_training(model):
-    logits, deltas, mask_map, levels = model.tracker.compare(torch.randn(2, 3, 127, 127), torch.randn(2, 3, 143, 143))
-    assert (logits.shape, deltas.shape, mask_map.shape) == ((2, 10, 3, 3), (2, 20, 3, 3), (2, CHANNELS, 3, 3))
-    masks = model.tracker.mask_logits(mask_map, levels, torch.tensor([[0, 0, 2], [1, 1, 1], [1, 2, 0]]))
+    logits, deltas, mask_map, levels = model.tracker.compare(
+        torch.randn(2, 3, 127, 127), torch.randn(2, 3, 143, 143)
+    )
+    assert (logits.shape, deltas.shape, mask_map.shape) == (
+        (2, 10, 3, 3),
+        (2, 20, 3, 3),
+        (2, CHANNELS, 3, 3),
+    )
+    masks = model.tracker.mask_logits(
+        mask_map, levels, torch.tensor([[0, 0, 2], [1, 1, 1], [1, 2, 0]])
+    )
     assert masks.shape == (3, 127, 127)
     masks.sum().backward()
     assert model.tracker.features.backbone.layer2[0].conv1.weight.grad.abs().sum() > 0

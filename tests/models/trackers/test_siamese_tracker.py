@@ -1,4 +1,7 @@
-"""SiameseTracker against a plain transcription of the method's steps, and what follows from objects being independent."""
+"""SiameseTracker against a plain transcription of the method's steps, and what follows from objects
+being independent.
+"""
+
 from __future__ import annotations
 
 import math
@@ -26,7 +29,9 @@ def boxed(*ids: int) -> Prompts:
     return Prompts(ids, (None,) * len(ids), tuple(BOXES[i] for i in ids))
 
 
-def states_of(model: PromptedSegmenter, prompts: Prompts, frames: int, size: tuple[int, int] = (HEIGHT, WIDTH)) -> list[tuple]:
+def states_of(
+    model: PromptedSegmenter, prompts: Prompts, frames: int, size: tuple[int, int] = (HEIGHT, WIDTH)
+) -> list[tuple]:
     """The state after each frame."""
     state, states = model.init_state(), []
     with torch.no_grad():
@@ -37,13 +42,23 @@ def states_of(model: PromptedSegmenter, prompts: Prompts, frames: int, size: tup
 
 
 class PlainTracker:
-    """One object, one step at a time, in numpy, from the description of the published code (sections 2.1 to 2.3)."""
+    """One object, one step at a time, in numpy, from the description of the published code
+    (sections 2.1 to 2.3).
+    """
 
     def __init__(self, tracker, image: np.ndarray, box: tuple[float, ...]) -> None:
         x1, y1, x2, y2 = box
-        self.net, self.position, self.size = tracker, np.array([(x1 + x2) / 2, (y1 + y2) / 2]), np.array([x2 - x1, y2 - y1])
+        self.net, self.position, self.size = (
+            tracker,
+            np.array([(x1 + x2) / 2, (y1 + y2) / 2]),
+            np.array([x2 - x1, y2 - y1]),
+        )
         self.color = image.mean(axis=(0, 1))
-        side = round(math.sqrt((self.size[0] + 0.5 * self.size.sum()) * (self.size[1] + 0.5 * self.size.sum())))
+        side = round(
+            math.sqrt(
+                (self.size[0] + 0.5 * self.size.sum()) * (self.size[1] + 0.5 * self.size.sum())
+            )
+        )
         self.template = self.tensor(self.crop(image, side, 127))
 
     def crop(self, image: np.ndarray, side: int, out: int) -> np.ndarray:
@@ -51,7 +66,7 @@ class PlainTracker:
         canvas[:] = self.color  # truncated
         canvas[400:-400, 400:-400] = image
         x0, y0 = (round(value - (side + 1) / 2) + 400 for value in self.position)
-        return cv2.resize(canvas[y0:y0 + side, x0:x0 + side], (out, out))
+        return cv2.resize(canvas[y0 : y0 + side, x0 : x0 + side], (out, out))
 
     @staticmethod
     def tensor(crop: np.ndarray) -> torch.Tensor:
@@ -65,40 +80,70 @@ class PlainTracker:
         whole = round(side * 255 / 127)
         search = self.tensor(self.crop(image, whole, 255))
         logits, deltas, mask_map, levels = net.compare(self.template, search)
-        score = np.exp(logits[0].view(2, 5, 625).log_softmax(0)[1].numpy().astype(np.float64)).ravel()
+        score = np.exp(
+            logits[0].view(2, 5, 625).log_softmax(0)[1].numpy().astype(np.float64)
+        ).ravel()
         deltas = deltas[0].view(4, 5, 25, 25).numpy().astype(np.float64)
         grid = (np.arange(25) - 12) * 8
         shape = np.array(ANCHORS)[:, :, None, None]
-        boxes = np.stack([deltas[0] * shape[:, 0] + grid[None, None, :], deltas[1] * shape[:, 1] + grid[None, :, None],
-                          np.exp(deltas[2]) * shape[:, 0], np.exp(deltas[3]) * shape[:, 1]]).reshape(4, -1)
+        boxes = np.stack(
+            [
+                deltas[0] * shape[:, 0] + grid[None, None, :],
+                deltas[1] * shape[:, 1] + grid[None, :, None],
+                np.exp(deltas[2]) * shape[:, 0],
+                np.exp(deltas[3]) * shape[:, 1],
+            ]
+        ).reshape(4, -1)
 
         def padded(a, b):
             return np.sqrt((a + (a + b) / 2) * (b + (a + b) / 2))
 
-        sizes, ratios = padded(boxes[2], boxes[3]) / padded(w * scale, h * scale), (w / h) / (boxes[2] / boxes[3])
-        penalty = np.exp(-(np.maximum(sizes, 1 / sizes) * np.maximum(ratios, 1 / ratios) - 1) * net.penalty)
+        sizes, ratios = (
+            padded(boxes[2], boxes[3]) / padded(w * scale, h * scale),
+            (w / h) / (boxes[2] / boxes[3]),
+        )
+        penalty = np.exp(
+            -(np.maximum(sizes, 1 / sizes) * np.maximum(ratios, 1 / ratios) - 1) * net.penalty
+        )
         window = np.tile(np.outer(np.hanning(25), np.hanning(25)).ravel(), 5)
-        best = int(np.argmax(penalty * score * (1 - net.window_influence) + window * net.window_influence))
+        best = int(
+            np.argmax(penalty * score * (1 - net.window_influence) + window * net.window_influence)
+        )
         row, column = best % 625 // 25, best % 25
 
         logits = net.mask_logits(mask_map, levels, torch.tensor([[0, row, column]]))[0]
         ratio = whole / 255
-        area = [self.position[0] - whole / 2 + (column - 4) * 8 * ratio, self.position[1] - whole / 2 + (row - 4) * 8 * ratio]
+        area = [
+            self.position[0] - whole / 2 + (column - 4) * 8 * ratio,
+            self.position[1] - whole / 2 + (row - 4) * 8 * ratio,
+        ]
         height, width = image.shape[:2]
         a = (width - 1) / width * 127 * ratio / logits.shape[1]
         b = (height - 1) / height * 127 * ratio / logits.shape[0]
-        matrix = np.array([[a, 0, area[0] * (width - 1) / width], [0, b, area[1] * (height - 1) / height]])
-        pasted = cv2.warpAffine(logits.sigmoid().numpy(), matrix, (width, height), flags=cv2.INTER_LINEAR,
-                                borderMode=cv2.BORDER_CONSTANT, borderValue=-1)
+        matrix = np.array(
+            [[a, 0, area[0] * (width - 1) / width], [0, b, area[1] * (height - 1) / height]]
+        )
+        pasted = cv2.warpAffine(
+            logits.sigmoid().numpy(),
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=-1,
+        )
 
         rate = penalty[best] * score[best] * net.size_rate
         self.position = np.clip(self.position + boxes[:2, best] / scale, 0, (width, height))
-        self.size = np.clip(self.size * (1 - rate) + boxes[2:, best] / scale * rate, 10, (width, height))
+        self.size = np.clip(
+            self.size * (1 - rate) + boxes[2:, best] / scale * rate, 10, (width, height)
+        )
         self.score = score[best]
         return pasted
 
 
-@pytest.mark.parametrize('settings', [dict(), dict(penalty=0.1, window_influence=0.2, size_rate=0.3, mask_threshold=0.5)])
+@pytest.mark.parametrize(
+    'settings', [dict(), dict(penalty=0.1, window_influence=0.2, size_rate=0.3, mask_threshold=0.5)]
+)
 @pytest.mark.parametrize('refine', [True, False], ids=['sharp', 'base'])
 def test_a_sequence_is_that_of_the_plain_steps(refine, settings):
     model = tiny_siamese(3, refine, **settings)
@@ -116,7 +161,9 @@ def test_a_sequence_is_that_of_the_plain_steps(refine, settings):
             assert state[0].score == pytest.approx(plain.score, rel=1e-4)
             found = decode(result.objects[0].mask)
             unsure = abs(mask - model.tracker.mask_threshold) < 1e-3
-            assert (found == (mask > model.tracker.mask_threshold))[~unsure].all() and unsure.mean() < 0.2
+            assert (found == (mask > model.tracker.mask_threshold))[
+                ~unsure
+            ].all() and unsure.mean() < 0.2
             places.add(state[0].center)
     assert len(places) >= 3  # it moves
 
@@ -125,7 +172,7 @@ def test_start_from_a_box_and_from_the_tight_box_of_a_mask(model):
     mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
     mask[10:30, 20:60] = True
     mask[40, 70] = True
-    state, = states_of(model, Prompts((2, 3), (None, mask), (BOXES[4], None)), 1)
+    (state,) = states_of(model, Prompts((2, 3), (None, mask), (BOXES[4], None)), 1)
     assert state[0].center == ((60.25 + 90) / 2, 45.0) and state[0].size == (29.75, 30.0)
     assert state[1].center == (45.5, 25.5) and state[1].size == (51.0, 31.0)
     assert state[1].polygon == ((20, 10), (71, 10), (71, 41), (20, 41)) and state[1].score == 1
@@ -135,7 +182,9 @@ def test_start_from_a_box_and_from_the_tight_box_of_a_mask(model):
 def test_a_given_mask_is_the_answer_and_a_box_is_segmented(model):
     mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
     mask[10:30, 20:60] = True
-    results = list(model.run([frame(0), frame(1)], {0: Prompts((2, 3), (mask, None), (None, BOXES[7]))}))
+    results = list(
+        model.run([frame(0), frame(1)], {0: Prompts((2, 3), (mask, None), (None, BOXES[7]))})
+    )
     assert (decode(results[0].objects[0].mask) == mask).all()
     assert [item.id for item in results[1].objects] == [2, 3]
 
@@ -143,12 +192,19 @@ def test_a_given_mask_is_the_answer_and_a_box_is_segmented(model):
 def test_template_branches_are_computed_once_and_all_objects_in_one_pass(model):
     calls = []
     tracker = model.tracker
-    modules = {'kernel': tracker.neck.kernel['mask'], 'search': tracker.neck.search['score'],
-               'backbone': tracker.features.backbone}
-    hooks = [module.register_forward_hook(lambda m, i, o, name=name: calls.append((name, len(i[0]))))
-             for name, module in modules.items()]
+    modules = {
+        'kernel': tracker.neck.kernel['mask'],
+        'search': tracker.neck.search['score'],
+        'backbone': tracker.features.backbone,
+    }
+    hooks = [
+        module.register_forward_hook(lambda m, i, o, name=name: calls.append((name, len(i[0]))))
+        for name, module in modules.items()
+    ]
     try:
-        states_of(model, Prompts((1, 4, 7), (np.ones((HEIGHT, WIDTH), dtype=bool),) * 3, (None,) * 3), 3)
+        states_of(
+            model, Prompts((1, 4, 7), (np.ones((HEIGHT, WIDTH), dtype=bool),) * 3, (None,) * 3), 3
+        )
     finally:
         for hook in hooks:
             hook.remove()
@@ -157,7 +213,9 @@ def test_template_branches_are_computed_once_and_all_objects_in_one_pass(model):
 
 def assert_same(first, second, tolerance: float = 1e-4) -> None:
     for name in ('center', 'size', 'score', 'polygon'):
-        np.testing.assert_allclose(getattr(first, name), getattr(second, name), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            getattr(first, name), getattr(second, name), rtol=tolerance, atol=tolerance
+        )
     assert first.id == second.id and first.color == second.color
 
 
@@ -177,11 +235,24 @@ def test_a_step_can_be_replayed(model):
 def test_an_object_given_late(model):
     prompts = {0: boxed(4), 2: boxed(1)}
     results = list(model.run([frame(t) for t in range(4)], prompts))
-    assert [[item.id for item in result.objects] for result in results] == [[4], [4], [1, 4], [1, 4]]
+    assert [[item.id for item in result.objects] for result in results] == [
+        [4],
+        [4],
+        [1, 4],
+        [1, 4],
+    ]
 
 
-@pytest.mark.parametrize('box', [(0.0, 0.0, 1.0, 1.0), (95.5, 71.5, 96.0, 72.0), (0.0, 0.0, 96.0, 72.0), (40.0, 0.0, 40.2, 72.0)],
-                         ids=['pixel', 'half a pixel in the corner', 'whole frame', 'line'])
+@pytest.mark.parametrize(
+    'box',
+    [
+        (0.0, 0.0, 1.0, 1.0),
+        (95.5, 71.5, 96.0, 72.0),
+        (0.0, 0.0, 96.0, 72.0),
+        (40.0, 0.0, 40.2, 72.0),
+    ],
+    ids=['pixel', 'half a pixel in the corner', 'whole frame', 'line'],
+)
 def test_extreme_boxes_give_defined_results(model, box):
     states = states_of(model, Prompts((1,), (None,), (box,)), 4)
     for state in states[1:]:
@@ -192,7 +263,7 @@ def test_extreme_boxes_give_defined_results(model, box):
 
 def test_a_frame_of_no_object_and_a_video_of_one_frame(model):
     assert [len(result.objects) for result in model.run([frame(0)])] == [0]
-    result, = model.run([frame(0)], {0: boxed(1)})
+    (result,) = model.run([frame(0)], {0: boxed(1)})
     assert [item.id for item in result.objects] == [1]
 
 

@@ -1,4 +1,7 @@
-"""SiameseTracker with a vote (S2iamMask): by what an object is followed, and what does not depend on the other objects."""
+"""SiameseTracker with a vote (S2iamMask): by what an object is followed, and what does not depend
+on the other objects.
+"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -18,13 +21,24 @@ BOXES = {1: (20.0, 12.5, 52.0, 40.0), 4: (50.25, 30.0, 80.0, 60.0)}
 
 @pytest.fixture(scope='module')
 def model() -> PromptedSegmenter:
-    voting = dict(type='mmvos.VotingMaskHead', channels=16, smallest=100.0, iou_weight=0.5, enlarge=0.3, mask_threshold=0.3)
+    voting = dict(
+        type='mmvos.VotingMaskHead',
+        channels=16,
+        smallest=100.0,
+        iou_weight=0.5,
+        enlarge=0.3,
+        mask_threshold=0.3,
+    )
     return tiny_siamese(refine=False, voting=voting, **WIDER)
 
 
 def answer(model: PromptedSegmenter, monkeypatch: pytest.MonkeyPatch, value: float) -> None:
     """All candidates say the same everywhere in their boxes."""
-    monkeypatch.setattr(model.tracker.voting, 'forward', lambda correlation, search, rois: torch.full((len(rois), 28, 28), value))
+    monkeypatch.setattr(
+        model.tracker.voting,
+        'forward',
+        lambda correlation, search, rois: torch.full((len(rois), 28, 28), value),
+    )
 
 
 def run(model: PromptedSegmenter, *ids: int, frames: int = 3):
@@ -59,13 +73,19 @@ def test_only_the_vote_is_trained(model):
     square[:, 95:160, 95:160] = 1
     samples = []
     for known in (True, False):
-        instances = InstanceData(bboxes=torch.tensor([[95.0, 95.0, 159.0, 159.0]]), masks=BitmapMasks(square, 255, 255))
-        search = DetDataSample(gt_instances=instances, metainfo=dict(negative=False, has_mask=known))
+        instances = InstanceData(
+            bboxes=torch.tensor([[95.0, 95.0, 159.0, 159.0]]), masks=BitmapMasks(square, 255, 255)
+        )
+        search = DetDataSample(
+            gt_instances=instances, metainfo=dict(negative=False, has_mask=known)
+        )
         samples.append([DetDataSample(), search])
     inputs = torch.rand(2, 2, 3, 255, 255) * 255
     losses = model.loss(inputs, samples)
     assert set(losses) == {'loss_vote'} and losses['loss_vote'].item() > 0
     losses['loss_vote'].backward()
     trained = {name for name, weight in model.named_parameters() if weight.grad is not None}
-    assert trained == {f'tracker.voting.{name}' for name, _ in model.tracker.voting.named_parameters()}
+    assert trained == {
+        f'tracker.voting.{name}' for name, _ in model.tracker.voting.named_parameters()
+    }
     model.zero_grad()

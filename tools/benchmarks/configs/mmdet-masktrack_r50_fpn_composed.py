@@ -1,5 +1,7 @@
-"""mmdet's MaskTrackRCNN on the data, initial weights and schedule of configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py,
-with the settings of mmdet's own config; boxes per frame and their lowest score as ours."""
+"""mmdet's MaskTrackRCNN on the data, initial weights and schedule of
+configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py, with the settings of mmdet's own config;
+boxes per frame and their lowest score as ours."""
+
 _base_ = '../../../configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py'
 
 custom_imports = dict(imports=['mmvos', 'benchmarks.mmdet_masktrack'], allow_failed_imports=False)
@@ -8,7 +10,8 @@ extractor = dict(
     type='SingleRoIExtractor',
     roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=0),
     out_channels=256,
-    featmap_strides=[4, 8, 16, 32])
+    featmap_strides=[4, 8, 16, 32],
+)
 mask_extractor = dict(extractor, roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0))
 l1 = dict(type='L1Loss', loss_weight=1.0)
 
@@ -29,7 +32,9 @@ model = dict(
     track_head=dict(
         type='RoITrackHead',
         roi_extractor=extractor,
-        embed_head=dict(type='RoIEmbedHead', num_fcs=2, roi_feat_size=7, in_channels=256, fc_out_channels=1024),
+        embed_head=dict(
+            type='RoIEmbedHead', num_fcs=2, roi_feat_size=7, in_channels=256, fc_out_channels=1024
+        ),
         train_cfg=dict(
             assigner=dict(
                 type='MaxIoUAssigner',
@@ -37,10 +42,23 @@ model = dict(
                 neg_iou_thr=0.5,
                 min_pos_iou=0.5,
                 match_low_quality=True,
-                ignore_iof_thr=-1),
-            sampler=dict(type='RandomSampler', num=128, pos_fraction=0.25, neg_pos_ub=-1, add_gt_as_proposals=True),
+                ignore_iof_thr=-1,
+            ),
+            sampler=dict(
+                type='RandomSampler',
+                num=128,
+                pos_fraction=0.25,
+                neg_pos_ub=-1,
+                add_gt_as_proposals=True,
+            ),
             pos_weight=-1,
-            debug=False)),
+            debug=False,
+        ),
+    ),
     tracker=dict(
-        type='MaskTrackRCNNTracker', match_weights=dict(det_score=1.0, iou=2.0, det_label=10.0), num_frames_retain=20))
+        type='MaskTrackRCNNTracker',
+        match_weights=dict(det_score=1.0, iou=2.0, det_label=10.0),
+        num_frames_retain=20,
+    ),
+)
 del detector

@@ -1,9 +1,12 @@
-"""Inference side by side: frames per second from JPEG to run lengths and of the model alone, agreement of precisions.
+"""Inference side by side: frames per second from JPEG to run lengths and of the model alone,
+agreement of precisions.
 
-The contenders take turns on the same frames (A B C, C B A, ...), so that what else the machine does meets all of them; the
-numbers are medians over the frames. "Model" is from the preprocessed tensor to named instances with masks; ours ends in run
-lengths there, mmdet's in masks of the full frame, whose encoding counts only end to end.
+The contenders take turns on the same frames (A B C, C B A, ...), so that what else the machine does
+meets all of them; the numbers are medians over the frames. "Model" is from the preprocessed tensor
+to named instances with masks; ours ends in run lengths there, mmdet's in masks of the full frame,
+whose encoding counts only end to end.
 """
+
 from __future__ import annotations
 
 import statistics
@@ -41,7 +44,8 @@ class Contender:
         step: preprocessed input -> result of the frame, carrying the video's state along.
         encode: result -> number of objects, all encoded.
         synchronize: waits for the device.
-        clock: seconds; ``time.process_time`` measures one thread's work on a machine that others use too.
+        clock: seconds; ``time.process_time`` measures one thread's work on a machine that others
+            use too.
         loading, modelling, encoding: seconds per frame, so far.
         objects: number of objects per frame, so far.
     """
@@ -88,8 +92,17 @@ class Contender:
 def records_of(paths: Sequence[Path], count: int) -> list[Record]:
     """``count`` frames of a video that goes through the pictures forth and back."""
     forth_and_back = list(paths) + list(paths)[-2:0:-1]
-    return [dict(img_path=[str(forth_and_back[i % len(forth_and_back)])], img_id=[i], frame_id=[i], video_id=[1],
-                 video_length=[count], ori_video_length=[count]) for i in range(count)]
+    return [
+        dict(
+            img_path=[str(forth_and_back[i % len(forth_and_back)])],
+            img_id=[i],
+            frame_id=[i],
+            video_id=[1],
+            video_length=[count],
+            ori_video_length=[count],
+        )
+        for i in range(count)
+    ]
 
 
 def our_contender(name: str, model: VideoModel, config: Config) -> Contender:
@@ -107,15 +120,26 @@ def our_contender(name: str, model: VideoModel, config: Config) -> Contender:
         waiting.append(frame)
         return next(results)
 
-    return Contender(name, lambda record: model.make_frame(pseudo_collate([pipeline(record)])), step,
-                     lambda result: len(result.objects), _synchronize(model))
+    return Contender(
+        name,
+        lambda record: model.make_frame(pseudo_collate([pipeline(record)])),
+        step,
+        lambda result: len(result.objects),
+        _synchronize(model),
+    )
 
 
-def rival_contender(name: str, model: nn.Module, config: Config, autocast: bool = False) -> Contender:
-    """mmdet's model, encoded as its metric does; one frame at a time, where its own test loop holds a whole video at once."""
+def rival_contender(
+    name: str, model: nn.Module, config: Config, autocast: bool = False
+) -> Contender:
+    """mmdet's model, encoded as its metric does; one frame at a time, where its own test loop holds
+    a whole video at once.
+    """
     steps = _without_annotations(get_test_pipeline_cfg(shipped_config()))
     ours = get_test_pipeline_cfg(config)
-    _set_scale(steps, next(step['scale'] for step in ours[0]['transforms'] if step['type'] == 'Resize'))
+    _set_scale(
+        steps, next(step['scale'] for step in ours[0]['transforms'] if step['type'] == 'Resize')
+    )
     pipeline = Compose(steps)
     device = next(model.parameters()).device.type
 
@@ -136,7 +160,12 @@ def rival_contender(name: str, model: nn.Module, config: Config, autocast: bool 
 def _without_annotations(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """A test pipeline that needs no ground truth."""
     kept = [dict(step) for step in steps if step['type'] != 'LoadTrackAnnotations']
-    return [{**step, 'transforms': _without_annotations(step['transforms'])} if 'transforms' in step else step for step in kept]
+    return [
+        {**step, 'transforms': _without_annotations(step['transforms'])}
+        if 'transforms' in step
+        else step
+        for step in kept
+    ]
 
 
 def _set_scale(steps: Sequence[dict[str, Any]], scale: Any) -> None:
@@ -150,8 +179,11 @@ def _synchronize(model: nn.Module) -> Callable[[], None]:
     return torch.cuda.synchronize if next(model.parameters()).is_cuda else lambda: None
 
 
-def take_turns(contenders: Sequence[Contender], records: Sequence[Record], per_turn: int, seconds: float) -> None:
-    """All contenders go over the same frames, ``per_turn`` at a time, until the frames or the seconds are over.
+def take_turns(
+    contenders: Sequence[Contender], records: Sequence[Record], per_turn: int, seconds: float
+) -> None:
+    """All contenders go over the same frames, ``per_turn`` at a time, until the frames or the
+    seconds are over.
 
     The first frame of each is not counted. The order changes from turn to turn.
     """
@@ -159,8 +191,8 @@ def take_turns(contenders: Sequence[Contender], records: Sequence[Record], per_t
         contender.go(records[:1], keep=False)
     start = time.perf_counter()
     for turn, position in enumerate(range(1, len(records), per_turn)):
-        for contender in contenders[::1 if turn % 2 else -1]:
-            contender.go(records[position:position + per_turn])
+        for contender in contenders[:: 1 if turn % 2 else -1]:
+            contender.go(records[position : position + per_turn])
         if time.perf_counter() - start > seconds:
             return
 
@@ -169,8 +201,9 @@ def agreement(exact: Sequence[FrameResult], reduced: Sequence[FrameResult]) -> t
     """How well the masks of a reduced precision agree with the exact ones.
 
     Returns:
-        Mean IoU of the masks of detections that have the same label and boxes of an IoU of at least 0.5 (the best such partner of
-        each exact detection), and the share of the exact detections that have such a partner.
+        Mean IoU of the masks of detections that have the same label and boxes of an IoU of at least
+        0.5 (the best such partner of each exact detection), and the share of the exact detections
+        that have such a partner.
     """
     ious: list[float] = []
     total = 0
@@ -178,14 +211,24 @@ def agreement(exact: Sequence[FrameResult], reduced: Sequence[FrameResult]) -> t
         total += len(one.objects)
         if not one.objects or not other.objects:
             continue
-        boxes = [np.array([[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in (item.box for item in result.objects)])
-                 for result in (one, other)]
+        boxes = [
+            np.array(
+                [
+                    [x1, y1, x2 - x1, y2 - y1]
+                    for x1, y1, x2, y2 in (item.box for item in result.objects)
+                ]
+            )
+            for result in (one, other)
+        ]
         overlap = coco_mask.iou(boxes[0], boxes[1], [0] * len(boxes[1]))  # (N, M)
         same = np.array([[a.label == b.label for b in other.objects] for a in one.objects])
         overlap = np.where(same, overlap, 0)
         for i, j in enumerate(overlap.argmax(axis=1)):
-            if overlap[i, j] >= .5:
-                masks = [[{**item.mask, 'counts': item.mask['counts'].encode()}] for item in (one.objects[i], other.objects[j])]
+            if overlap[i, j] >= 0.5:
+                masks = [
+                    [{**item.mask, 'counts': item.mask['counts'].encode()}]
+                    for item in (one.objects[i], other.objects[j])
+                ]
                 ious.append(float(coco_mask.iou(masks[0], masks[1], [0])[0, 0]))
     return float(np.mean(ious)) if ious else float('nan'), len(ious) / max(total, 1)
 

@@ -1,8 +1,11 @@
-"""Memory over a long video: resident memory of the process while frames go through the model and the results are written.
+"""Memory over a long video: resident memory of the process while frames go through the model and
+the results are written.
 
-The real path: ``VideoModel.run`` and the streaming ``ResultsJson`` of the inference tool. The tracks that the test loop collects
-for a video grow with its length by their run lengths; they are measured beside it.
+The real path: ``VideoModel.run`` and the streaming ``ResultsJson`` of the inference tool. The
+tracks that the test loop collects for a video grow with its length by their run lengths; they are
+measured beside it.
 """
+
 from __future__ import annotations
 
 import os
@@ -29,7 +32,8 @@ class Growth:
         highest, last: the highest and the last reading after that.
         objects: mean number of objects per frame.
         identities: number of objects of the whole video.
-        track_bytes: MiB of the run lengths in all results, which ``VideoTracks`` keeps until a video is over.
+        track_bytes: MiB of the run lengths in all results, which ``VideoTracks`` keeps until a
+            video is over.
     """
 
     settled: float
@@ -47,16 +51,23 @@ def resident() -> float:
 
 
 def looped(frames: Sequence[Frame], count: int) -> Iterator[Frame]:
-    """``count`` frames that go through the given ones forth and back; nothing is kept of a frame that has been used."""
+    """``count`` frames that go through the given ones forth and back; nothing is kept of a frame
+    that has been used.
+    """
     order = list(frames) + list(frames)[-2:0:-1]
     for index in range(count):
         frame = order[index % len(order)]
-        meta = FrameMeta(index, frame.meta.original_shape, frame.meta.network_shape, frame.meta.scale)
+        meta = FrameMeta(
+            index, frame.meta.original_shape, frame.meta.network_shape, frame.meta.scale
+        )
         yield Frame(frame.image.clone(), meta)
 
 
-def measure(model: VideoModel, frames: Iterable[Frame], out: Path, collect: bool, settle: int = 100) -> Growth:
-    """Sends frames through the model, writes the results to ``out``, and reads the memory every ten frames.
+def measure(
+    model: VideoModel, frames: Iterable[Frame], out: Path, collect: bool, settle: int = 100
+) -> Growth:
+    """Sends frames through the model, writes the results to ``out``, and reads the memory every ten
+    frames.
 
     Args:
         collect: also keep the tracks, as the test loop does for one video.
@@ -76,9 +87,19 @@ def measure(model: VideoModel, frames: Iterable[Frame], out: Path, collect: bool
             identities |= {item.id for item in result.objects}
             if index >= settle and index % 10 == 0:
                 readings.append(resident())
-    return Growth(readings[0], max(readings), readings[-1], float(np.mean(objects)), len(identities), sizes / MIB)
+    return Growth(
+        readings[0],
+        max(readings),
+        readings[-1],
+        float(np.mean(objects)),
+        len(identities),
+        sizes / MIB,
+    )
 
 
 def _bytes(result: FrameResult) -> int:
     masks = [item.mask for item in result.objects]
-    return sum(sys.getsizeof(mask) + sys.getsizeof(mask['counts']) + sys.getsizeof(mask['size']) for mask in masks)
+    return sum(
+        sys.getsizeof(mask) + sys.getsizeof(mask['counts']) + sys.getsizeof(mask['size'])
+        for mask in masks
+    )

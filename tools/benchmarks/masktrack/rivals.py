@@ -1,8 +1,11 @@
-"""The two models that are compared: mmvos' MaskTrackRCNN, and mmdet's from the config it ships, with the same weights.
+"""The two models that are compared: mmvos' MaskTrackRCNN, and mmdet's from the config it ships,
+with the same weights.
 
-The settings that decide how much work a frame is (boxes kept, score threshold, classes, widths) are made equal. What differs is
-what the projects do differently: the config of mmdet samples RoIs adaptively, and its track head ends in a ReLU.
+The settings that decide how much work a frame is (boxes kept, score threshold, classes, widths) are
+made equal. What differs is what the projects do differently: the config of mmdet samples RoIs
+adaptively, and its track head ends in a ReLU.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,8 +24,18 @@ from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
 _SHIPPED = 'masktrack_rcnn/masktrack-rcnn_mask-rcnn_r50_fpn_8xb1-12e_youtubevis2019.py'
-_STRUCTURE = {'in_channels', 'feat_channels', 'out_channels', 'fc_out_channels', 'conv_out_channels', 'num_convs', 'num_classes'}
-SCORES_ABOVE = 40  # (proposal, class) pairs above the score threshold, before non-maximum suppression, of a made-up classifier
+_STRUCTURE = {
+    'in_channels',
+    'feat_channels',
+    'out_channels',
+    'fc_out_channels',
+    'conv_out_channels',
+    'num_convs',
+    'num_classes',
+}
+# (proposal, class) pairs above the score threshold, before non-maximum suppression, of a made-up
+# classifier
+SCORES_ABOVE = 40
 
 
 def shipped_config() -> Config:
@@ -31,7 +44,9 @@ def shipped_config() -> Config:
     places = [root / '.mim' / 'configs' / _SHIPPED, root.parent / 'configs' / _SHIPPED]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        raise FileNotFoundError(f'the installed mmdet has no {_SHIPPED}; install a distribution with its configs')
+        raise FileNotFoundError(
+            f'the installed mmdet has no {_SHIPPED}; install a distribution with its configs'
+        )
     return Config.fromfile(found)
 
 
@@ -44,8 +59,12 @@ def rival_config(ours: Config) -> dict[str, Any]:
     for name in ('backbone', 'neck'):
         detector[name] = source['detector'][name]
     _take(detector['rpn_head'], source['detector']['rpn_head'])
-    if source['detector']['roi_head']['bbox_head']['type'] != detector['roi_head']['bbox_head']['type']:
-        detector['roi_head']['bbox_head'] = source['detector']['roi_head']['bbox_head']  # another structure, taken whole
+    if (
+        source['detector']['roi_head']['bbox_head']['type']
+        != detector['roi_head']['bbox_head']['type']
+    ):
+        # another structure, taken whole
+        detector['roi_head']['bbox_head'] = source['detector']['roi_head']['bbox_head']
     for name in ('bbox_roi_extractor', 'bbox_head', 'mask_roi_extractor', 'mask_head'):
         _take(detector['roi_head'][name], source['detector']['roi_head'][name])
     detector['test_cfg'] = source['detector']['test_cfg']
@@ -63,16 +82,27 @@ def _take(target: dict[str, Any], source: dict[str, Any]) -> None:
 
 
 def build_rival(config: Config, ours: VideoModel) -> nn.Module:
-    """mmdet's model with the weights of ours, which must not yet be accelerated; in the same mode, on the same device."""
+    """mmdet's model with the weights of ours, which must not yet be accelerated; in the same mode,
+    on the same device.
+    """
     init_default_scope('mmdet')
     rival = MODELS.build(rival_config(config))
     state = ours.state_dict()
-    rival.load_state_dict({name.replace('track_head.', 'track_head.embed_head.'): state[name].contiguous() for name in state})
+    rival.load_state_dict(
+        {
+            name.replace('track_head.', 'track_head.embed_head.'): state[name].contiguous()
+            for name in state
+        }
+    )
     return rival.to(next(ours.parameters()).device).train(ours.training)
 
 
-def build_ours(config: Config, checkpoint: str | None, backbone: str | None, device: str) -> VideoModel:
-    """Our model, from a checkpoint or with random heads; a file with backbone weights of torchvision's names is optional."""
+def build_ours(
+    config: Config, checkpoint: str | None, backbone: str | None, device: str
+) -> VideoModel:
+    """Our model, from a checkpoint or with random heads; a file with backbone weights of
+    torchvision's names is optional.
+    """
     torch.manual_seed(0)
     model = init_model(config, checkpoint, device)
     if checkpoint is None:
@@ -83,21 +113,27 @@ def build_ours(config: Config, checkpoint: str | None, backbone: str | None, dev
         state = state.get('state_dict', state)
         state = {name.removeprefix('backbone.'): value.float() for name, value in state.items()}
         fit = model.detector.backbone.load_state_dict(state, strict=False)
-        assert not [name for name in fit.missing_keys if 'num_batches_tracked' not in name], fit.missing_keys
+        assert not [name for name in fit.missing_keys if 'num_batches_tracked' not in name], (
+            fit.missing_keys
+        )
     return model
 
 
 @torch.no_grad()
 def make_detections_realistic(model: VideoModel, frames: Sequence[Frame]) -> None:
-    """Rescales an untrained box classifier so that a frame has about as many detections as one of a trained model.
+    """Rescales an untrained box classifier so that a frame has about as many detections as one of a
+    trained model.
 
-    The class logits get a spread of 1.5 over the proposals, and the background's bias is set so that ``SCORES_ABOVE`` pairs of
-    proposal and class pass the score threshold: about ten boxes are left to be tracked and segmented. The embeddings become zero,
-    so that boxes and labels decide about identities; random ones would call all detections one object.
+    The class logits get a spread of 1.5 over the proposals, and the background's bias is set so
+    that ``SCORES_ABOVE`` pairs of proposal and class pass the score threshold: about ten boxes are
+    left to be tracked and segmented. The embeddings become zero, so that boxes and labels decide
+    about identities; random ones would call all detections one object.
     """
     layer: nn.Linear = model.detector.roi_head.bbox_head.fc_cls
     inputs: list[Tensor] = []
-    handle = layer.register_forward_hook(lambda _module, given, _out: inputs.append(given[0].float()))
+    handle = layer.register_forward_hook(
+        lambda _module, given, _out: inputs.append(given[0].float())
+    )
     list(model.run(frames))
     handle.remove()
     logits = torch.cat(inputs) @ layer.weight.T  # (proposals of all frames, classes + 1)

@@ -1,4 +1,7 @@
-"""Training iterations side by side: the same batch of key and reference frames, losses, gradients and optimizer step."""
+"""Training iterations side by side: the same batch of key and reference frames, losses, gradients
+and optimizer step.
+"""
+
 from __future__ import annotations
 
 import copy
@@ -18,11 +21,20 @@ from mmvos.models import VideoModel
 from .rivals import build_rival
 
 
-def iteration_seconds(model: VideoModel, config: Config, dataset: BaseDataset, batch_size: int, rounds: int,
-                      limit: float, clock: Callable[[], float]) -> dict[str, float]:
-    """Median seconds of one iteration: ours in float32 and under bfloat16 autocast, mmdet's in float32.
+def iteration_seconds(
+    model: VideoModel,
+    config: Config,
+    dataset: BaseDataset,
+    batch_size: int,
+    rounds: int,
+    limit: float,
+    clock: Callable[[], float],
+) -> dict[str, float]:
+    """Median seconds of one iteration: ours in float32 and under bfloat16 autocast, mmdet's in
+    float32.
 
-    All have the same settings, the optimizer of the config and the same batch; they take turns. Ends after ``limit`` seconds.
+    All have the same settings, the optimizer of the config and the same batch; they take turns.
+    Ends after ``limit`` seconds.
     """
     batch = pseudo_collate([dataset[i * len(dataset) // batch_size] for i in range(batch_size)])
     model.train()
@@ -44,7 +56,9 @@ def iteration_seconds(model: VideoModel, config: Config, dataset: BaseDataset, b
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def _step(model: nn.Module, config: Config, batch: dict[str, Any], dtype: str) -> Callable[[], object]:
+def _step(
+    model: nn.Module, config: Config, batch: dict[str, Any], dtype: str
+) -> Callable[[], object]:
     settings = dict(config.optim_wrapper.to_dict(), type='mmvos.GuardedOptimWrapper', dtype=dtype)
     settings.pop('loss_scale', None)
     optimizer = dict(settings.pop('optimizer'))

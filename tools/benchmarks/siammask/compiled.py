@@ -1,7 +1,9 @@
 """torch.compile on the network of a SiamMask: backbone, adjusting layer, search branches and heads.
 
-The compiler packs the weights itself, so the model has its batch norms folded and channels-last weights, and nothing else.
+The compiler packs the weights itself, so the model has its batch norms folded and channels-last
+weights, and nothing else.
 """
+
 from __future__ import annotations
 
 import os
@@ -14,18 +16,27 @@ from mmvos.models import PromptedSegmenter, VideoModel
 
 
 def compiled(model: PromptedSegmenter, dtype: torch.dtype) -> PromptedSegmenter:
-    """The model, not yet accelerated, brought into ``dtype`` with its network compiled; the first frames compile.
+    """The model, not yet accelerated, brought into ``dtype`` with its network compiled; the first
+    frames compile.
 
     Raises:
         RuntimeError: there is no C++ compiler, which torch.compile needs on a CPU.
     """
     compiler = os.environ.get('CXX') or 'g++'
     if next(model.parameters()).device.type == 'cpu' and shutil.which(compiler) is None:
-        raise RuntimeError(f'torch.compile needs a C++ compiler on a CPU, and there is no {compiler!r}; install one or name it '
-                           f'in CXX')
+        raise RuntimeError(
+            f'torch.compile needs a C++ compiler on a CPU, and there is no {compiler!r}; install '
+            f'one or name it '
+            f'in CXX'
+        )
     torch._inductor.config.freezing = True  # weights are constants, so they can be packed
     VideoModel.accelerate(model, dtype)
     tracker = model.tracker
-    for module in (tracker.features.backbone, tracker.features.adjust, *tracker.neck.search.values(), tracker.head):
+    for module in (
+        tracker.features.backbone,
+        tracker.features.adjust,
+        *tracker.neck.search.values(),
+        tracker.head,
+    ):
         module.compile(dynamic=False)
     return model

@@ -1,8 +1,11 @@
-"""The rival in the benchmark ``tracking``: SiamMask step by step as it is described, with the same modules and weights.
+"""The rival in the benchmark ``tracking``: SiamMask step by step as it is described, with the same
+modules and weights.
 
-One object at a time, channels first, batch norms as layers of their own, float32; the template's branches and the mask branch at
-all cells are computed in every frame. What it finds is what ``SiameseTracker`` finds.
+One object at a time, channels first, batch norms as layers of their own, float32; the template's
+branches and the mask branch at all cells are computed in every frame. What it finds is what
+``SiameseTracker`` finds.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,10 +19,19 @@ from torch.nn import functional as F
 
 from mmvos.models import PromptedSegmenter
 from mmvos.ops.anchors import anchor_grid, change_penalty, cosine_window, decode_boxes
-from mmvos.ops.crop import TEMPLATE, cut_window, mask_area, paste_mask, search_side, template_side, window_around
+from mmvos.ops.crop import (
+    TEMPLATE,
+    cut_window,
+    mask_area,
+    paste_mask,
+    search_side,
+    template_side,
+    window_around,
+)
 from mmvos.ops.polygons import mask_polygon
 
-_LEVELS = ((61, 4), (31, 2), (15, 1))  # cells of a mask's patch in stem, stage 1 and stage 2, and how many per cell of stage 2
+# cells of a mask's patch in stem, stage 1 and stage 2, and how many per cell of stage 2
+_LEVELS = ((61, 4), (31, 2), (15, 1))
 _SMALLEST = 10.0
 Box = tuple[float, float, float, float]
 
@@ -37,7 +49,8 @@ class PlainSiamese:
     """Follows objects, frame by frame.
 
     Args:
-        model: a SiamMask on windows (``CropFeatures``), not accelerated; it is brought into channels-first order for good.
+        model: a SiamMask on windows (``CropFeatures``), not accelerated; it is brought into
+            channels-first order for good.
     """
 
     def __init__(self, model: PromptedSegmenter) -> None:
@@ -68,7 +81,9 @@ class PlainSiamese:
 
     def _crop(self, image: NDArray[np.uint8], window: tuple[int, int, int], size: int) -> Tensor:
         crop = cut_window(image, window, self.color, size)
-        return torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)).astype(np.float32))[None]
+        return torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)).astype(np.float32))[
+            None
+        ]
 
     def _follow(self, image: NDArray[np.uint8], item: _Object) -> NDArray[np.bool_]:
         """The mask of one object, which moves."""
@@ -79,19 +94,28 @@ class PlainSiamese:
         *levels, top = net.features.backbone(self._crop(image, window, net.search_size))
         search = net.features.adjust(top)
         kernels = net.neck.encode_template(item.template)
-        scores, deltas = net.head.flatten(*net.head(*(net.neck.correlate(kernels, search, name) for name in ('score', 'box'))))
+        scores, deltas = net.head.flatten(
+            *net.head(*(net.neck.correlate(kernels, search, name) for name in ('score', 'box')))
+        )
         mask_map = net.neck.correlate(kernels, search, 'mask')
 
         boxes = decode_boxes(deltas.double(), anchor_grid(net.cells))
         sizes = boxes.new_tensor([[length * scale for length in item.size]])
         penalty = change_penalty(boxes, sizes, net.penalty)
-        rank = penalty * scores * (1 - net.window_influence) + cosine_window(net.cells) * net.window_influence
+        rank = (
+            penalty * scores * (1 - net.window_influence)
+            + cosine_window(net.cells) * net.window_influence
+        )
         best = int(rank.argmax())
-        cell = divmod(best % net.cells ** 2, net.cells)
+        cell = divmod(best % net.cells**2, net.cells)
         mask = self._mask(mask_map, levels, *cell).sigmoid().numpy()
         height, width = image.shape[:2]
-        found: NDArray[np.bool_] = paste_mask(mask, mask_area(item.center, window[2], cell, net.search_size), height, width) \
+        found: NDArray[np.bool_] = (
+            paste_mask(
+                mask, mask_area(item.center, window[2], cell, net.search_size), height, width
+            )
             > net.mask_threshold
+        )
         mask_polygon(found, 100.0)
 
         rate = float(penalty[0, best] * scores[0, best]) * net.size_rate
@@ -103,14 +127,20 @@ class PlainSiamese:
         return found
 
     def _mask(self, mask_map: Tensor, levels: Sequence[Tensor], row: int, column: int) -> Tensor:
-        """Logits (S, S) at one cell, the levels being padded as a whole or the head being applied to all cells."""
+        """Logits (S, S) at one cell, the levels being padded as a whole or the head being applied
+        to all cells.
+        """
         head = self.tracker.head
         logits: Tensor
         if head.refine is None:
             side = round(head.mask[3].out_channels ** 0.5)
             logits = head.mask(mask_map)[0, :, row, column].view(side, side)
         else:
-            patches = [F.pad(level, [4 * cells] * 4)[:, :, row * cells:row * cells + size, column * cells:column * cells + size]
-                       for level, (size, cells) in zip(levels, _LEVELS, strict=True)]
+            patches = [
+                F.pad(level, [4 * cells] * 4)[
+                    :, :, row * cells : row * cells + size, column * cells : column * cells + size
+                ]
+                for level, (size, cells) in zip(levels, _LEVELS, strict=True)
+            ]
             logits = head.refine(mask_map[:, :, row, column], patches)[0]
         return logits
