@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from mmvos.datasets.youtube_vis_writer import write_label_png
 from mmvos.models import VideoModel
+from mmvos.models.tracker import PromptedObjects, TrackedState, Tracker
 from mmvos.registry import MODELS
 from mmvos.structures import UNKNOWN_LABEL, Frame, FrameResult, Prompts, TrackedObject, rle
 
@@ -204,31 +204,27 @@ class ColorOracle(VideoModel):
         return self
 
 
-@dataclass(frozen=True)
-class ColorState:
-    """An object that the tracker knows."""
-
-    id: int
-
-
 @MODELS.register_module(force=True)
-class ColorTracker(nn.Module):
+class ColorTracker(Tracker[TrackedState]):
     """The same oracle as tracker of a ``PromptedSegmenter``: probabilities 0 and 1."""
 
-    def start(self, frame: Frame, ids: Sequence[int], *prompts: Any) -> tuple[Tensor, Any]:
-        states = tuple(ColorState(int(i)) for i in ids)
+    def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, Any]:
+        states = tuple(TrackedState(id=int(i)) for i in objects.ids)
         return self.propagate(frame, states)[0], states
 
     def propagate(
-        self, frame: Frame, states: Sequence[ColorState]
-    ) -> tuple[Tensor, tuple[ColorState, ...]]:
+        self, frame: Frame, states: Sequence[TrackedState]
+    ) -> tuple[Tensor, tuple[TrackedState, ...]]:
         masks = [torch.from_numpy(color_mask(frame.image, state.id)) for state in states]
         maps = torch.stack(masks) if masks else torch.zeros(0, *frame.image.shape[2:])
         return maps.float(), tuple(states)
 
-    def commit(self, states: tuple[ColorState, ...], merged: Tensor) -> tuple[ColorState, ...]:
+    def commit(self, states: tuple[TrackedState, ...], merged: Tensor) -> tuple[TrackedState, ...]:
         assert len(states) == len(merged)
         return states
+
+    def loss(self, inputs: Tensor, data_samples: Any) -> dict[str, Tensor]:
+        raise NotImplementedError
 
 
 SEGMENTER = dict(type='mmvos.PromptedSegmenter', tracker=dict(type='mmvos.ColorTracker'))

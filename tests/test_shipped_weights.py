@@ -20,6 +20,7 @@ from mmengine.dataset import pseudo_collate
 from mmvos.apis import init_model
 from mmvos.apis.inference import array_pipeline
 from mmvos.datasets.mask_folders import find_mask_videos, object_ids, read_label_map
+from mmvos.models.tracker import PromptedObjects
 
 WEIGHTS, CONFIG = (
     ROOT / 'weights/masktrack_compact.safetensors',
@@ -88,7 +89,9 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos):
 
         given = torch.from_numpy(np.stack([network(first == i) for i in ids])).float()
         with torch.no_grad():
-            answer, states = model.tracker.start(frames[0], ids, 2 * given - 1, [True] * len(ids))
+            answer, states = model.tracker.start(
+                frames[0], PromptedObjects(ids, 2 * given - 1, (True,) * len(ids), ())
+            )
             states = model.tracker.commit(states, answer)
             truths, shifted = [network(second == i) for i in ids], []
             for truth in truths:

@@ -24,8 +24,8 @@ class SupervisedSegmenter:
     """Follows one object; see ``SupervisedTracker`` of mmvos.evaluation.vot, whose images are
     ``Frame``s here.
 
-    The region is the polygon that the object's state has (``SiameseTracker``), else the smallest
-    rotated rectangle around the largest part of its mask, else its box.
+    The region is the polygon that the result has, else the smallest rotated rectangle around the
+    largest part of its mask, else its box.
 
     Args:
         model: in evaluation mode.
@@ -50,11 +50,8 @@ class SupervisedSegmenter:
     def _step(self, frame: Frame, prompts: Prompts | None) -> NDArray[np.float64]:
         self._state, result = self.model.step(frame, self._state, prompts)
         (found,) = result.objects
-        polygon = (
-            getattr(self._state[0], 'polygon', None) if isinstance(self._state, tuple) else None
-        )
-        if polygon is not None:
-            return (np.asarray(polygon, dtype=np.float64) / frame.meta.scale).ravel()
+        if found.region is not None:
+            return np.asarray(found.region, dtype=np.float64).ravel()
         polygon = mask_polygon(rle.decode(found.mask))
         if polygon is not None:
             return np.asarray(polygon, dtype=np.float64).ravel()

@@ -25,8 +25,11 @@ from mmvos.structures.tracks import UNKNOWN_LABEL
 
 from .backbones.fused_resnet import fuse_resnet
 from .backbones.guided_resnet import GuidedResNet
+from .tracker import PromptedObjects, TrackedState, Tracker
 from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
+
+States = tuple[TrackedState, ...]
 
 
 @MODELS.register_module()
@@ -53,17 +56,17 @@ class PromptedSegmenter(VideoModel):
         super().__init__(data_preprocessor, True, init_cfg)
         if merge not in ('soft', 'hard', 'hard-first'):
             raise ValueError(f"merge must be 'soft', 'hard' or 'hard-first', not {merge!r}")
-        self.tracker = MODELS.build(tracker)
+        self.tracker: Tracker[Any] = MODELS.build(tracker)
         self.merge = merge
         self.to(memory_format=torch.channels_last)
 
-    def init_state(self) -> tuple[Any, ...]:
+    def init_state(self) -> States:
         """No object yet."""
         return ()
 
     def step(
-        self, frame: Frame, state: tuple[Any, ...], prompts: Prompts | None = None
-    ) -> tuple[tuple[Any, ...], FrameResult]:
+        self, frame: Frame, state: States, prompts: Prompts | None = None
+    ) -> tuple[States, FrameResult]:
         """Finds the known objects in a frame, then adds those of a prompt, whose pixels win; see
         ``VideoModel.step``.
 
@@ -82,11 +85,12 @@ class PromptedSegmenter(VideoModel):
             if prompts is None:
                 merged = self._merged(probabilities.float())
             else:
-                guides, exact = _guides(fitted, frame)
-                given, started = self.tracker.start(
-                    frame, prompts.ids, guides, exact, _boxes(prompts, frame)
+                mask_priors, is_given_mask = _guides(fitted, frame)
+                objects = PromptedObjects(
+                    prompts.ids, mask_priors, tuple(is_given_mask), tuple(_boxes(prompts, frame))
                 )
-                together, is_mask = (*state, *started), [False] * len(state) + exact
+                given, started = self.tracker.start(frame, objects)
+                together, is_mask = (*state, *started), [False] * len(state) + is_given_mask
                 order = sorted(range(len(together)), key=lambda k: together[k].id)
                 state = tuple(together[k] for k in order)
                 merged = self._merged_with(
@@ -95,7 +99,7 @@ class PromptedSegmenter(VideoModel):
             state = self.tracker.commit(state, merged)
         return state, _result(frame, state, merged, prompts)
 
-    def remove(self, state: tuple[Any, ...], object_id: int) -> tuple[Any, ...]:
+    def remove(self, state: States, object_id: int) -> States:
         """The state without an object; see ``VideoModel.remove``."""
         if object_id not in (item.id for item in state):
             raise ValueError(
@@ -208,14 +212,12 @@ def _boxes(prompts: Prompts, frame: Frame) -> list[tuple[float, ...]]:
     return found
 
 
-def _result(
-    frame: Frame, state: Sequence[Any], merged: Tensor, prompts: Prompts | None
-) -> FrameResult:
+def _result(frame: Frame, state: States, merged: Tensor, prompts: Prompts | None) -> FrameResult:
     """The result in original pixels: the most probable object of each pixel, or the background;
     given masks as they are.
 
-    An object's score is what its state says (``SiameseTracker``), where it says nothing the mean
-    probability of its pixels, and 0 where it has none.
+    An object's score is that of its state, where there is none the mean probability of its pixels,
+    and 0 where it has no pixels.
     """
     meta, ids = frame.meta, [item.id for item in state]
     height, width = meta.original_shape
@@ -244,8 +246,11 @@ def _result(
         if len(rows):
             top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
             box = (float(left), float(top), float(right), float(bottom))
-            own = getattr(state[k], 'score', None)
+            own = state[k].score
             score = float(merged[k].cpu().numpy()[mask].mean()) if own is None else own
         rle = encode_crop(mask[top:bottom, left:right], int(top), int(left), height, width)
-        objects.append(TrackedObject(object_id, UNKNOWN_LABEL, score, box, rle))
+        region = state[k].region
+        if region is not None:
+            region = tuple((x / meta.scale[0], y / meta.scale[1]) for x, y in region)
+        objects.append(TrackedObject(object_id, UNKNOWN_LABEL, score, box, rle, region))
     return FrameResult(meta.index, meta.original_shape, tuple(objects))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .rle import RLE, decode
 
 UNKNOWN_LABEL = -1
+Region = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class TrackedObject:
         score: confidence in [0, 1].
         box: (x1, y1, x2, y2), continuous original pixels.
         mask: RLE of the frame's original size.
+        region: corners (x, y) of the polygon by which the model follows the object, continuous
+            original pixels; None where it has no polygon of its own.
     """
 
     id: int
@@ -35,6 +38,7 @@ class TrackedObject:
     score: float
     box: tuple[float, float, float, float]
     mask: RLE
+    region: Region | None = None
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def test_it_starts_on_the_box_of_the_polygon(model, polygon, center, size):
     assert state.center == pytest.approx(center) and state.size == pytest.approx(size, abs=1e-6)
     region = tracker.track(frame(1))
     assert region.shape == (8,) and np.isfinite(region).all()
-    assert tracker._state[0].polygon == tuple(map(tuple, region.reshape(4, 2)))
+    assert tracker._state[0].region == tuple(map(tuple, region.reshape(4, 2)))
 
 
 def test_regions_are_in_original_pixels(model):
@@ -46,4 +46,4 @@ def test_regions_are_in_original_pixels(model):
     assert tracker._state[0].center == pytest.approx((60.5 / 2, 60.5 / 2))
     assert tracker._state[0].size == pytest.approx((41, 21))
     region = tracker.track(original).reshape(4, 2)
-    np.testing.assert_allclose(region / 2, tracker._state[0].polygon)
+    np.testing.assert_allclose(region / 2, tracker._state[0].region)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, clip_sample, frame, square_mask, tiny_segmenter
 
+from mmvos.models.tracker import PromptedObjects
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
 
@@ -270,9 +271,8 @@ def test_a_net_learns_to_correct_shifted_guides():
         for image, mask, guide in zip(images, masks, shifted, strict=True):
             held = frame(0)
             object.__setattr__(held, 'image', image)
-            _, states = model.tracker.start(
-                held, [1], torch.from_numpy(guide * 2.0 - 1).float()[None], [True]
-            )
+            prior = torch.from_numpy(guide * 2.0 - 1).float()[None]
+            _, states = model.tracker.start(held, PromptedObjects((1,), prior, (True,), ()))
             answer, _, _ = model.tracker._segment(
                 held, states[0].guide[None], states[0].box[None], []
             )

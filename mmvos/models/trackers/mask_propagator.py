@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from mmdet.structures import TrackDataSample
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,6 +24,8 @@ from mmvos.ops.guides import grow_box, guide_boxes, limit_change
 from mmvos.ops.roi_align import roi_align
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
+
+from ..tracker import PromptedObjects, TrackedState, Tracker
 
 Levels = tuple[Tensor, ...]
 Memory = tuple[Tensor, Tensor]
@@ -35,12 +36,11 @@ LEAST_AREA = 1e-4
 GROWTH = 1.2  # of the square from frame to frame in which a lost object is looked for
 
 
-@dataclass(frozen=True)
-class ObjectState:
+@dataclass(frozen=True, kw_only=True)
+class PropagationState(TrackedState):
     """What is known of one object between two frames.
 
     Attributes:
-        id: its name.
         guide: (H, W), 0 = unknown.
         box: (4,) xyxy, where it was when it was last seen.
         lost: for how many frames it has not been seen.
@@ -50,7 +50,6 @@ class ObjectState:
             square (3,) they are of.
     """
 
-    id: int
     guide: Tensor
     box: Tensor
     lost: int = 0
@@ -60,11 +59,11 @@ class ObjectState:
     square: Tensor | None = None
 
 
-States = tuple[ObjectState, ...]
+States = tuple[PropagationState, ...]
 
 
 @MODELS.register_module()
-class MaskPropagator(BaseModule):
+class MaskPropagator(Tracker[PropagationState]):
     """Mask propagation with a guided backbone and a propagation head.
 
     Args:
@@ -114,29 +113,15 @@ class MaskPropagator(BaseModule):
         self.train_size, self.train_context = train_size, train_context
         self.rollout, self.roi_ratio = rollout, roi_ratio
 
-    def start(
-        self,
-        frame: Frame,
-        ids: Sequence[int],
-        guides: Tensor,
-        exact: Sequence[bool],
-        boxes: Sequence[Sequence[float]] = (),
-    ) -> tuple[Tensor, States]:
-        """Begins with the objects of a prompt.
+    def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
+        """Begin with the objects of a prompt; see ``Tracker.start``.
 
-        Args:
-            frame: the frame they are given in.
-            ids: K ids.
-            guides: (K, H, W), of masks or of filled boxes.
-            exact: of each whether it is a mask, which then is the answer; a box is segmented on its
-                own frame, and is itself the answer where nothing is found in it.
-            boxes: K boxes xyxy; not needed here, the guides say the same.
-
-        Returns:
-            Probabilities (K, H, W) and the states, to be committed.
+        A given mask is the answer. A box is segmented on its own frame, and is itself the answer
+        where nothing is found in it.
         """
+        guides = objects.mask_priors
         boxed = torch.tensor(
-            [k for k, is_mask in enumerate(exact) if not is_mask],
+            [k for k, is_mask in enumerate(objects.is_mask) if not is_mask],
             dtype=torch.long,
             device=guides.device,
         )
@@ -148,9 +133,9 @@ class MaskPropagator(BaseModule):
         squares = self._squares(frame, around)
         levels, _ = self._look(frame, squares, guides)
         states = tuple(
-            ObjectState(int(i), guide, box, top=top, square=square)
+            PropagationState(id=int(i), guide=guide, box=box, top=top, square=square)
             for i, guide, box, top, square in zip(
-                ids, guides, around.unbind(), levels[-1], squares, strict=True
+                objects.ids, guides, around.unbind(), levels[-1], squares, strict=True
             )
         )
         height, width = frame.meta.network_shape

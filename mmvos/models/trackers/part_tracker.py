@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
-from mmengine.model import BaseModule
 from torch import Tensor
 
 from mmvos.ops.anchors import COUNT, STRIDE
@@ -26,6 +25,9 @@ from mmvos.ops.part_votes import attended_guide, cell_scores, collect_votes, fin
 from mmvos.ops.parts import coverage, sample_parts
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
+
+from ..tracker import PromptedObjects, TrackedState, Tracker
+from .mask_propagator import PropagationState
 
 CONFIDENT = 0.8  # mean probability of a mask's pixels from which parts are sampled from it
 LEFT_BEHIND = 0.1  # a part that the object covers by less is not on it any more
@@ -78,28 +80,26 @@ class Parts:
         )
 
 
-@dataclass(frozen=True)
-class ObjectState:
+@dataclass(frozen=True, kw_only=True)
+class PartState(TrackedState):
     """What is known of one object between two frames.
 
     Attributes:
-        id: its name.
         mask: the propagator's state of it.
         parts: its parts that are not lost; None before its first frame is committed.
         frame: the frame that waits for its commit.
     """
 
-    id: int
-    mask: Any
+    mask: PropagationState
     parts: Parts | None = None
     frame: Frame | None = None
 
 
-States = tuple[ObjectState, ...]
+States = tuple[PartState, ...]
 
 
 @MODELS.register_module()
-class PartTracker(BaseModule):
+class PartTracker(Tracker[PartState]):
     """Mask propagation guided by tracked parts.
 
     Args:
@@ -152,21 +152,13 @@ class PartTracker(BaseModule):
         self.matcher.eval()
         return self
 
-    def start(
-        self,
-        frame: Frame,
-        ids: Sequence[int],
-        guides: Tensor,
-        exact: Sequence[bool],
-        boxes: Sequence[Sequence[float]],
-    ) -> tuple[Tensor, States]:
-        """Begins with the objects of a prompt; their parts are sampled when their first masks are
-        committed.
-
-        See ``MaskPropagator.start``.
+    def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
+        """Begin with the objects of a prompt; their parts are sampled when their first masks are
+        committed. See ``MaskPropagator.start``.
         """
-        probabilities, masks = self.propagator.start(frame, ids, guides, exact, boxes)
-        return probabilities, tuple(ObjectState(mask.id, mask, frame=frame) for mask in masks)
+        probabilities, masks = self.propagator.start(frame, objects)
+        states = tuple(PartState(id=mask.id, mask=mask, frame=frame) for mask in masks)
+        return probabilities, states
 
     def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
         """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the
@@ -280,7 +272,7 @@ class PartTracker(BaseModule):
         cells = pixels * (STRIDE / size)
         return corners + pixels / 2 + cells * offsets, best, cells[:, 0]
 
-    def _guided(self, state: ObjectState, parts: Parts) -> Any:
+    def _guided(self, state: PartState, parts: Parts) -> Any:
         """The propagator's state of an object, its guide and its box moved towards where the parts
         have gone.
         """
@@ -294,7 +286,7 @@ class PartTracker(BaseModule):
             state.mask, guide=guide, box=state.mask.box + (self.attention * parts.motion).repeat(2)
         )
 
-    def _covered(self, state: ObjectState, mask: Any, probability: Tensor) -> Parts | None:
+    def _covered(self, state: PartState, mask: Any, probability: Tensor) -> Parts | None:
         """The parts of an object that it still covers; all of them where it is not seen itself."""
         parts = state.parts
         if parts is None or not len(parts) or mask.lost:
@@ -303,7 +295,7 @@ class PartTracker(BaseModule):
         share = coverage((probability > 0.5).cpu().numpy(), boxes.cpu().numpy())
         return parts.only(torch.from_numpy(share >= LEFT_BEHIND).to(boxes.device))
 
-    def _is_due(self, state: ObjectState, probability: Tensor) -> bool:
+    def _is_due(self, state: PartState, probability: Tensor) -> bool:
         """Whether parts are to be sampled from an object's mask (H, W)."""
         parts = state.parts
         if parts is None:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
-from mmengine.model import BaseModule
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -40,7 +39,6 @@ from mmvos.ops.crop import (
     window_around,
 )
 from mmvos.ops.masks import center_probabilities
-from mmvos.ops.object_state import ObjectState, inside
 from mmvos.ops.polygons import SMALLEST_AREA, box_polygon, mask_box, mask_polygon
 from mmvos.ops.siamese_losses import (
     WINDOW,
@@ -54,13 +52,16 @@ from mmvos.ops.siamese_losses import (
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
+from ..siammask.state import SiameseState, inside
+from ..tracker import PromptedObjects, Tracker
+
 SMALLEST = 10.0  # frame pixels, of the box that is followed
 
-States = tuple[ObjectState, ...]
+States = tuple[SiameseState, ...]
 
 
 @MODELS.register_module()
-class SiameseTracker(BaseModule):
+class SiameseTracker(Tracker[SiameseState]):
     """Tracking and segmentation with a siamese network.
 
     Args:
@@ -125,38 +126,31 @@ class SiameseTracker(BaseModule):
         )
         self.cells = (search_size - TEMPLATE) // STRIDE + 9  # n
 
-    def start(
-        self,
-        frame: Frame,
-        ids: Sequence[int],
-        guides: Tensor,
-        exact: Sequence[bool],
-        boxes: Sequence[Sequence[float]],
-    ) -> tuple[Tensor, States]:
-        """Begins with the objects of a prompt.
-
-        Args:
-            frame: the frame they are given in.
-            ids: K ids.
-            guides: (K, H, W) in [-1, 1], of masks or of filled boxes.
-            exact: of each whether it is a mask, which then is the answer; a box is segmented on its
-                own frame.
-            boxes: K boxes xyxy, given or around the masks.
-
-        Returns:
-            Probabilities (K, H, W) and the states, to be committed.
+    def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
+        """Begin with the objects of a prompt; a given mask is the answer, a box is segmented on its
+        own frame. See ``Tracker.start``.
         """
         color = self.features.color(frame)
-        places = [(((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1)) for x1, y1, x2, y2 in boxes]
+        places = [
+            (((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1)) for x1, y1, x2, y2 in objects.boxes
+        ]
         windows = [window_around(center, template_side(*size)) for center, size in places]
         template, _ = self.features.look(frame, windows, [color] * len(windows), TEMPLATE)
         kernels = self.neck.encode_template(template)
         states = tuple(
-            ObjectState(int(i), center, size, kernel, color, 1.0, box_polygon(center, size))
-            for i, (center, size), kernel in zip(ids, places, kernels, strict=True)
+            SiameseState(
+                id=int(i),
+                center=center,
+                size=size,
+                kernels=kernel,
+                color=color,
+                score=1.0,
+                region=box_polygon(center, size),
+            )
+            for i, (center, size), kernel in zip(objects.ids, places, kernels, strict=True)
         )
-        probabilities = (guides + 1) / 2
-        boxed = [k for k, is_mask in enumerate(exact) if not is_mask]
+        probabilities = (objects.mask_priors + 1) / 2
+        boxed = [k for k, is_mask in enumerate(objects.is_mask) if not is_mask]
         if boxed:
             found, _ = self.propagate(frame, tuple(states[k] for k in boxed))
             probabilities = probabilities.index_copy(
@@ -223,8 +217,7 @@ class SiameseTracker(BaseModule):
         )
         return self._probabilities(frame, pasted, threshold), moved
 
-    @staticmethod
-    def commit(states: States, merged: Tensor) -> States:
+    def commit(self, states: States, merged: Tensor) -> States:
         """The states: where an object is looked for follows from its own box, not from what others
         leave of its mask.
         """
@@ -390,14 +383,14 @@ class SiameseTracker(BaseModule):
                 state.size[0] * (1 - rate) + w / scale * rate,
                 state.size[1] * (1 - rate) + h / scale * rate,
             )
-            polygon = mask_polygon(mask, self.voting.smallest if self.voting else SMALLEST_AREA)
-            if polygon is None:
-                polygon = box_polygon(center, size)
+            region = mask_polygon(mask, self.voting.smallest if self.voting else SMALLEST_AREA)
+            if region is None:
+                region = box_polygon(center, size)
             elif self.voting is not None:
                 center, size = mask_box(mask)
             center = inside(center, height, width)
             size = max(min(size[0], width), SMALLEST), max(min(size[1], height), SMALLEST)
-            moved.append(replace(state, center=center, size=size, score=score, polygon=polygon))
+            moved.append(replace(state, center=center, size=size, score=score, region=region))
         return tuple(moved)
 
     @staticmethod

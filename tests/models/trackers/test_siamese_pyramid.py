@@ -36,7 +36,7 @@ def test_an_object_alone_is_the_same_as_among_others(model):
     assert [item.id for item in result.objects] == [1, 4]
     for k, number in enumerate(BOXES):
         (alone,), _ = states_of(model, number)
-        for name in ('center', 'size', 'score', 'polygon'):
+        for name in ('center', 'size', 'score', 'region'):
             np.testing.assert_allclose(
                 getattr(alone, name), getattr(together[k], name), rtol=1e-4, atol=1e-4
             )

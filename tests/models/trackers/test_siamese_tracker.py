@@ -175,7 +175,7 @@ def test_start_from_a_box_and_from_the_tight_box_of_a_mask(model):
     (state,) = states_of(model, Prompts((2, 3), (None, mask), (BOXES[4], None)), 1)
     assert state[0].center == ((60.25 + 90) / 2, 45.0) and state[0].size == (29.75, 30.0)
     assert state[1].center == (45.5, 25.5) and state[1].size == (51.0, 31.0)
-    assert state[1].polygon == ((20, 10), (71, 10), (71, 41), (20, 41)) and state[1].score == 1
+    assert state[1].region == ((20, 10), (71, 10), (71, 41), (20, 41)) and state[1].score == 1
     assert state[0].kernels.shape == (3, 8, 5, 5)
 
 
@@ -212,7 +212,7 @@ def test_template_branches_are_computed_once_and_all_objects_in_one_pass(model):
 
 
 def assert_same(first, second, tolerance: float = 1e-4) -> None:
-    for name in ('center', 'size', 'score', 'polygon'):
+    for name in ('center', 'size', 'score', 'region'):
         np.testing.assert_allclose(
             getattr(first, name), getattr(second, name), rtol=tolerance, atol=tolerance
         )
@@ -223,9 +223,9 @@ def test_a_step_can_be_replayed(model):
     with torch.no_grad():
         state, _ = model.step(frame(0), model.init_state(), boxed(1, 4))
         kernels = [item.kernels.clone() for item in state]
-        before = [(item.center, item.size, item.score, item.polygon) for item in state]
+        before = [(item.center, item.size, item.score, item.region) for item in state]
         first, again = (model.step(frame(1), state) for _ in range(2))
-    assert before == [(item.center, item.size, item.score, item.polygon) for item in state]
+    assert before == [(item.center, item.size, item.score, item.region) for item in state]
     assert all(torch.equal(a, b.kernels) for a, b in zip(kernels, state))
     assert first[1] == again[1]
     for one, other in zip(first[0], again[0]):
@@ -258,7 +258,7 @@ def test_extreme_boxes_give_defined_results(model, box):
     for state in states[1:]:
         (x, y), (w, h) = state[0].center, state[0].size
         assert 0 <= x <= WIDTH and 0 <= y <= HEIGHT and 10 <= w <= WIDTH and 10 <= h <= HEIGHT
-        assert np.isfinite(state[0].polygon).all() and 0 < state[0].score < 1
+        assert np.isfinite(state[0].region).all() and 0 < state[0].score < 1
 
 
 def test_a_frame_of_no_object_and_a_video_of_one_frame(model):

@@ -49,7 +49,7 @@ def follow(
 
 def assert_same(first: Any, second: Any) -> None:
     assert first.id == second.id
-    for name in ('center', 'size', 'score', 'polygon'):
+    for name in ('center', 'size', 'score', 'region'):
         np.testing.assert_allclose(
             getattr(first, name), getattr(second, name), rtol=1e-4, atol=1e-4
         )
@@ -58,7 +58,7 @@ def assert_same(first: Any, second: Any) -> None:
 def assert_defined(state: Any, result: FrameResult) -> None:
     (x, y), (width, height) = state.center, state.size
     assert 0 <= x <= WIDTH and 0 <= y <= HEIGHT and 10 <= width <= WIDTH and 10 <= height <= HEIGHT
-    assert np.isfinite(state.polygon).all() and 0 <= state.score <= 1
+    assert np.isfinite(state.region).all() and 0 <= state.score <= 1
     (item,) = result.objects
     mask = decode(item.mask)
     assert mask.shape == (HEIGHT, WIDTH) and item.score == (state.score if mask.any() else 0)
@@ -121,10 +121,10 @@ def test_an_object_below_the_lost_score_has_no_mask_and_stays(model, monkeypatch
                 )
                 found[lost_score].append((state, result.objects[0]))
     (begin, _), (lost, item), (back, _) = found[0.5]
-    assert (lost[0].center, lost[0].size, lost[0].polygon) == (
+    assert (lost[0].center, lost[0].size, lost[0].region) == (
         begin[0].center,
         begin[0].size,
-        begin[0].polygon,
+        begin[0].region,
     )
     assert lost[0].score == 0.3 and item.score == 0 and not decode(item.mask).any()
     assert_same(lost[1], found[0.0][1][0][1])

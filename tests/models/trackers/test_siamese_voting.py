@@ -63,7 +63,7 @@ def test_without_enough_votes_by_its_own_box(model, monkeypatch):
     answer(model, monkeypatch, -5.0)
     (state,), result = run(model, 1, frames=2)
     assert not decode(result.objects[0].mask).any()
-    x, y = np.array(state.polygon).mean(axis=0)
+    x, y = np.array(state.region).mean(axis=0)
     assert (min(max(x, 0), WIDTH), min(max(y, 0), HEIGHT)) == pytest.approx(state.center)
 
 

@@ -1,4 +1,4 @@
-"""ObjectState: what a siamese tracker knows of an object between two frames, and where it looks for
+"""SiameseState: what a siamese tracker knows of an object between two frames, and where it looks for
 it in the next.
 """
 
@@ -8,37 +8,39 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from mmvos.models.tracker import TrackedState
+from mmvos.ops.polygons import Polygon
+
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class ObjectState:
+@dataclass(frozen=True, kw_only=True)
+class SiameseState(TrackedState):
     """What is known of one object between two frames.
 
     Attributes:
-        id: its name.
+        id: see ``TrackedState``.
         center, size: (x, y) and (width, height) of the upright box that is followed, in frame
             pixels; of a lost object the box in which it was looked for.
         kernels: (3, C, a, a), the template in the frame where it was given.
         color: what is put around that frame's edges, and those of all later ones.
         score: of the anchor chosen in the last frame, 1 in the first; of a lost object that of what
             was found instead.
-        polygon: four corners: the rotated box of the last mask, or the upright one where that mask
+        region: four corners: the rotated box of the last mask, or the upright one where that mask
             is too small.
         velocity: (x, y) by which the centre moved in the last frame, in frame pixels; 0 where it
             was not seen.
     """
 
-    id: int
     center: Point
     size: Point
     kernels: Tensor
     color: tuple[int, int, int]
     score: float
-    polygon: tuple[Point, ...]
+    region: Polygon
     velocity: Point = (0.0, 0.0)
 
-    def ahead(self, motion: float, height: int, width: int) -> ObjectState:
+    def ahead(self, motion: float, height: int, width: int) -> SiameseState:
         """The state with the centre where it is expected in the next frame (H x W): on by
         ``motion`` times the velocity.
         """
@@ -52,18 +54,18 @@ class ObjectState:
             ),
         )
 
-    def after(self, before: ObjectState) -> ObjectState:
+    def after(self, before: SiameseState) -> SiameseState:
         """The state with the velocity that brought it here from the state of the frame before."""
         return replace(
             self, velocity=(self.center[0] - before.center[0], self.center[1] - before.center[1])
         )
 
     def seen(self, scale: float) -> tuple[float, float, float, float]:
-        """The upright box around the polygon: centre from the state's centre, and size, in frame
+        """The upright box around the region: centre from the state's centre, and size, in frame
         pixels times ``scale``.
         """
         left, top, right, bottom = (
-            f(point[i] for point in self.polygon) for f in (min, max) for i in (0, 1)
+            f(point[i] for point in self.region) for f in (min, max) for i in (0, 1)
         )
         x, y = self.center
         return (

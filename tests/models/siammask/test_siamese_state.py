@@ -7,19 +7,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmvos.ops.object_state import ObjectState, inside
+from mmvos.models.siammask.state import SiameseState, inside
 
 
-def state(center: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)) -> ObjectState:
-    return ObjectState(
-        3,
-        center,
-        (20.0, 10.0),
-        torch.zeros(3, 1, 5, 5),
-        (1, 2, 3),
-        0.9,
-        ((10.0, 0.0), (30.0, 0.0), (30.0, 8.0), (10.0, 8.0)),
-        velocity,
+def state(center: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)) -> SiameseState:
+    return SiameseState(
+        id=3,
+        center=center,
+        size=(20.0, 10.0),
+        kernels=torch.zeros(3, 1, 5, 5),
+        color=(1, 2, 3),
+        score=0.9,
+        region=((10.0, 0.0), (30.0, 0.0), (30.0, 8.0), (10.0, 8.0)),
+        velocity=velocity,
     )
 
 

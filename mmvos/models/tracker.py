@@ -1,0 +1,111 @@
+"""Tracker: how a ``PromptedSegmenter`` follows its objects from frame to frame.
+
+A tracker holds the network and knows four verbs, all of them for K objects at once:
+
+    start(frame, objects)     -> probabilities (K, H, W), states    the objects of a prompt
+    propagate(frame, states)  -> probabilities (K, H, W), states    the same objects in the next frame
+    commit(states, merged)    -> states                             what was decided about the frame
+    loss(inputs, samples)     -> losses                             one training batch
+
+States go in and come out; a tracker changes none of them and keeps nothing of a video for itself.
+H x W is the padded network size of a frame; boxes and regions are in network pixels.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from mmdet.structures import TrackDataSample
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmvos.ops.polygons import Polygon
+from mmvos.structures import Frame
+
+
+@dataclass(frozen=True)
+class PromptedObjects:
+    """K objects of a prompt, as a tracker takes them.
+
+    Attributes:
+        ids: K positive ints.
+        mask_priors: (K, H, W) in [-1, 1]: +1 in the object's mask, or in its box where only a box
+            is given; -1 elsewhere; 0 in the frame's padding.
+        is_mask: of each object whether it was given by a mask; else it was given by a box.
+        boxes: K boxes xyxy, given or around the masks; a given box may reach out of the frame.
+    """
+
+    ids: tuple[int, ...]
+    mask_priors: Tensor
+    is_mask: tuple[bool, ...]
+    boxes: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedState:
+    """What is known of one object between two frames; a tracker's own state adds what it needs.
+
+    Attributes:
+        id: the object's id.
+        score: the tracker's own confidence in [0, 1]; None where it has none, and the mean
+            probability of the mask serves.
+        region: the tracker's own polygon around the object; None where it only has a mask.
+    """
+
+    id: int
+    score: float | None = None
+    region: Polygon | None = None
+
+
+State = TypeVar('State', bound=TrackedState)
+
+
+class Tracker(BaseModule, ABC, Generic[State]):
+    """Base of the trackers."""
+
+    @abstractmethod
+    def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, tuple[State, ...]]:
+        """Begin with the objects of a prompt.
+
+        Args:
+            frame: the frame they are given in.
+            objects: K of them.
+
+        Returns:
+            Probabilities (K, H, W) of the objects in this frame, and K states to be committed.
+        """
+
+    @abstractmethod
+    def propagate(
+        self, frame: Frame, states: tuple[State, ...]
+    ) -> tuple[Tensor, tuple[State, ...]]:
+        """Find the known objects in the next frame.
+
+        Args:
+            frame: the next frame, of the same size as those before it.
+            states: K committed states.
+
+        Returns:
+            Probabilities (K, H, W), each object's against the rest of the frame, and K states to be
+            committed.
+        """
+
+    @abstractmethod
+    def commit(self, states: tuple[State, ...], merged: Tensor) -> tuple[State, ...]:
+        """Take over what was decided about a frame.
+
+        Args:
+            states: K states from ``start`` and ``propagate``.
+            merged: (K, H, W) probabilities after the objects have been merged.
+        """
+
+    @abstractmethod
+    def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
+        """Return the losses of B clips or pairs.
+
+        Args:
+            inputs: (B, T, 3, H, W) normalised.
+            data_samples: B samples of T frames.
+        """
