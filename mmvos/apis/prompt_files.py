@@ -8,7 +8,6 @@ continuous pixels of the frames; masks are label images, with paths relative to 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmvos.datasets.mask_folders import object_ids, read_label_map
+from mmvos.io.json_file import read_json
 from mmvos.structures import Prompts
 
 Box = tuple[float, float, float, float]
@@ -121,12 +121,7 @@ def read_prompts(path: str | Path) -> dict[int, Prompts]:
             the message names the entry.
     """
     path = Path(path)
-    try:
-        entries = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ValueError(f'{path} cannot be read: {error.strerror}') from error
-    except ValueError as error:
-        raise ValueError(f'{path} is not a JSON file: {error}') from error
+    entries = read_json(path)
     if not isinstance(entries, list) or not entries:
         raise ValueError(
             f'{path} must hold a list of prompts, e.g. [{{"frame": 0, "id": 1, "box": [10, 20, '

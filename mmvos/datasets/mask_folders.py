@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmvos.io.text import read_list
+
 _IMAGES = ('.jpg', '.jpeg', '.png')
 _RESOLUTION = '480p'
 
@@ -131,7 +133,7 @@ def _read_split(root: Path, split: str | Path) -> list[str]:
     places = (root / 'ImageSets' / f'{split}.txt', root / split, Path(split))
     for place in places:
         if place.is_file():
-            return [line.strip() for line in place.read_text().splitlines() if line.strip()]
+            return read_list(place)
     raise ValueError(f'split {str(split)!r} is neither {places[0]} nor a file')
 
 

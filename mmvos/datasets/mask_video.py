@@ -9,7 +9,6 @@ pixels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mmvos.io.errors import DataError
+from mmvos.io.json_file import read_json
 from mmvos.registry import DATASETS
 from mmvos.structures import Prompts
 
@@ -241,13 +242,15 @@ def _listed_frames(path: Path) -> dict[str, frozenset[str]]:
         ValueError: the file is damaged or has another layout.
     """
     try:
-        videos: Mapping[str, Any] = json.loads(path.read_text(encoding='utf-8'))['videos']
+        videos: Mapping[str, Any] = read_json(path)['videos']
         return {
             name: frozenset(
                 frame for item in video['objects'].values() for frame in item.get('frames', ())
             )
             for name, video in videos.items()
         }
+    except DataError:
+        raise
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(
             f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__}: {error}); get '

@@ -162,5 +162,5 @@ def test_a_file_that_cannot_be_read(tmp_path):
     with pytest.raises(ValueError, match=r'gone\.json cannot be read'):
         read_prompts(tmp_path / 'gone.json')
     (tmp_path / 'a.json').write_text('[{')
-    with pytest.raises(ValueError, match=r'a\.json is not a JSON file'):
+    with pytest.raises(ValueError, match=r'a\.json is not valid JSON'):
         read_prompts(tmp_path / 'a.json')

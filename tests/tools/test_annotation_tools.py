@@ -243,7 +243,7 @@ def test_an_unknown_class_and_a_cut_file(convert: Convert, tmp_path: Path) -> No
     with pytest.raises(SystemExit, match=r'has an object of the class "dog", which is none of cat'):
         convert('labelme_to_youtube_vis', tmp_path / 'v', options=('--classes', 'cat'))
     (tmp_path / 'v/b.json').write_text('{"shapes": [')
-    with pytest.raises(SystemExit, match=r'b.json is no JSON'):
+    with pytest.raises(SystemExit, match=r'b\.json is not valid JSON'):
         convert('labelme_to_youtube_vis', tmp_path / 'v')
     with pytest.raises(SystemExit, match=r'nowhere is no folder'):
         convert('labelme_to_youtube_vis', tmp_path / 'nowhere')
@@ -542,7 +542,7 @@ def spoil_meta(root: Path, change: Callable[[dict], Any]) -> None:
     ('spoil', 'sentence'),
     [
         (lambda root: (root / 'meta.json').unlink(), r'meta.json cannot be read'),
-        (lambda root: (root / 'meta.json').write_text('{"videos": {'), r'meta.json is no JSON'),
+        (lambda root: (root / 'meta.json').write_text('{"videos": {'), r'meta\.json is not valid JSON'),
         (
             lambda root: spoil_meta(root, lambda videos: videos.pop('night')),
             r'meta.json does not list the video night',

@@ -282,7 +282,7 @@ def test_missing_frames_and_cut_files_are_named(run: Run, tmp_path: Path) -> Non
     text = (tmp_path / 'out/coco.json').read_text()
     for name, cut in (('coco_to_youtube_vis', text[:900]), ('youtube_vis_to_mots', text[:900])):
         (tmp_path / 'cut.json').write_text(cut)
-        with pytest.raises(SystemExit, match=r'cut.json is no JSON'):
+        with pytest.raises(SystemExit, match=r'cut\.json is not valid JSON'):
             run(name, tmp_path / 'cut.json', 'out/x')
     with pytest.raises(SystemExit, match=r'nowhere.json cannot be read'):
         run('coco_to_youtube_vis', tmp_path / 'nowhere.json', 'out/x')

@@ -15,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mmvos.io.text import read_list
+
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 Item = tuple[Tensor, int, str]
 
@@ -86,11 +88,7 @@ def class_folders(folder: Path, classes: Path | None = None) -> tuple[list[tuple
         raise ValueError(
             f'{folder} holds no folder per class; for a flat folder give the labels with --labels'
         )
-    names = (
-        present
-        if classes is None
-        else [line.strip() for line in classes.read_text().splitlines() if line.strip()]
-    )
+    names = present if classes is None else read_list(classes)
     unknown = sorted(set(present) - set(names))
     if unknown or len(set(names)) < len(names):
         raise ValueError(
@@ -116,9 +114,9 @@ def flat_folder(folder: Path, labels: Path) -> list[tuple[Path, int]]:
     paths = _images(folder) if folder.is_dir() else []
     if not paths:
         raise ValueError(f'{folder} holds no image')
-    rows = [line.split() for line in labels.read_text().splitlines() if line.strip()]
+    rows = [line.split() for line in read_list(labels)]
     for number, row in enumerate(rows, 1):
-        if len(row) not in (1, 2) or len(row) != len(rows[0]) or not row[-1].isdigit():
+        if len(row) not in (1, 2) or len(row) != len(rows[0]) or not row[-1].isdecimal():
             raise ValueError(
                 f'{labels}, line {number} is neither "NAME LABEL" nor a label, as the other lines '
                 f'are'

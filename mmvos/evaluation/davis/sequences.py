@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmvos.io.text import read_list
+
 from ..input_error import EvaluationInputError
 from ..label_files import check_frames, check_sequences, list_frames, list_sequences
 
@@ -115,13 +117,7 @@ def _split_file(root: Path, protocol: Protocol, split: str) -> Path | None:
 
 
 def _names(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding='utf-8').split('\n')
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationInputError(
-            f'{path} cannot be read as text ({error}); write one sequence per line.'
-        ) from None
-    names = [line.strip() for line in lines if line.strip()]
+    names = read_list(path)
     if not names:
         raise EvaluationInputError(f'{path} lists no sequence; write one sequence per line.')
     return names

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmvos.io.text import read_list
+
 from ..input_error import EvaluationInputError
 from .trajectories import Trajectory, read_regions, read_trajectory
 
@@ -50,9 +52,7 @@ def read_sequences(root: Path) -> list[VOTSequence]:
     """
     listed = root / 'list.txt'
     if listed.is_file():
-        names = [
-            line.strip() for line in listed.read_text(errors='replace').splitlines() if line.strip()
-        ]
+        names = read_list(listed)
     else:
         names = sorted(path.parent.name for path in root.glob('*/groundtruth.txt'))
     if not names:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.io.text import read_text
+
 from ..input_error import EvaluationInputError
 from .regions import FARTHEST, Polygon, as_polygon
 
@@ -100,12 +102,7 @@ def format_lines(lines: Sequence[Line]) -> str:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding='ascii').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationInputError(
-            f'{path} cannot be read as text ({error}); write one region per line.'
-        ) from None
+    lines = read_text(path).split('\n')
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..json_file import read_json
+from mmvos.io.json_file import read_json
+
 from ..report import Report
 from .metric import YouTubeVISMetric
 from .results_file import read_results, result_entries, write_results

@@ -11,9 +11,9 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from mmvos.io.json_file import read_json
 from mmvos.registry import METRICS
 
-from ..json_file import read_json
 from .results_file import write_results
 from .scores import evaluate_youtube_vis
 from .tracks import check_ground_truth, check_results, has_annotations

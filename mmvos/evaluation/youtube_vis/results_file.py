@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmvos.io.errors import DataError
+from mmvos.io.json_file import parse_json, read_json
+from mmvos.io.text import MAX_TEXT_BYTES
 from mmvos.structures import Track
-
-from ..input_error import EvaluationInputError
-from ..json_file import read_json
 
 _MEMBER = 'results.json'  # the name that servers ask for, at the top of the zip
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
@@ -81,21 +81,23 @@ def read_results(path: str | Path) -> Any:
     Returns:
         What the file holds; `check_results` says whether it fits a ground truth.
     Raises:
-        EvaluationInputError: the file is missing, broken, or a zip without results.json.
+        DataError: the file is missing, broken, or a zip without results.json.
     """
     if not zipfile.is_zipfile(path):
         return read_json(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if _MEMBER not in archive.namelist():
-                raise EvaluationInputError(
+                raise DataError(
                     f'{path} has no {_MEMBER} at its top; zip the file itself, not its folder.'
                 )
-            return json.loads(archive.read(_MEMBER))
-    except EvaluationInputError:
+            if archive.getinfo(_MEMBER).file_size > MAX_TEXT_BYTES:
+                raise DataError(f'{path}: its {_MEMBER} unpacks to more than any results have.')
+            return parse_json(archive.read(_MEMBER), f'{path}, {_MEMBER}')
+    except DataError:
         raise
     except Exception as error:  # zipfile and zlib raise seven unrelated kinds
-        raise EvaluationInputError(
+        raise DataError(
             f'{path} cannot be unpacked ({_first_line(error)}); write the file again.'
         ) from None
 

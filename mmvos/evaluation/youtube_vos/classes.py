@@ -7,8 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mmvos.io.json_file import read_json
+from mmvos.io.text import read_list
+
 from ..input_error import EvaluationInputError
-from ..json_file import read_json
 
 Classes = dict[str, dict[int, str]]  # video -> object id -> class
 
@@ -46,14 +48,7 @@ def read_seen(path: Path) -> frozenset[str]:
         return frozenset(
             name for objects in read_classes(path).values() for name in objects.values()
         )
-    try:
-        names = frozenset(
-            line.strip() for line in path.read_text(encoding='utf-8').splitlines() if line.strip()
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationInputError(
-            f'{path} cannot be read as text ({error}); write one class per line.'
-        ) from None
+    names = frozenset(read_list(path))
     if not names:
         raise EvaluationInputError(f'{path} names no class; write one class per line.')
     return names
