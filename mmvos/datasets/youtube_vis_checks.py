@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from mmvos.io.rle import mask_fault
+
 _RUNS = re.compile(rb'("counts"\s*:\s*)\[([0-9,\s]*)\]')
 _MARK = '~'  # begins no compressed run lengths, whose characters lie within '0'..'o'
 
@@ -126,30 +128,6 @@ def annotation_problems(
             yield position, f'{place}, annotation {annotation.get("id")}: {fault}'
 
 
-def mask_fault(mask: Any, height: int, width: int) -> str | None:
-    """What is wrong with a mask (polygons, compressed or uncompressed run lengths) of an (H, W)
-    frame, None if nothing.
-    """
-    if isinstance(mask, list):
-        for polygon in mask:
-            if not isinstance(polygon, list) or not all(_is_number(value) for value in polygon):
-                return 'a polygon of the mask is not a list of finite numbers'
-            if len(polygon) < 6 or len(polygon) % 2:
-                return f'a polygon of the mask has {len(polygon)} numbers, it needs an even number of at least 6'
-        return None
-    if not isinstance(mask, Mapping) or 'counts' not in mask or 'size' not in mask:
-        return 'the mask is neither a list of polygons nor run lengths with size and counts'
-    if list(mask['size']) != [height, width]:
-        return f'the mask has size {list(mask["size"])} (height, width), but the video has {[height, width]}'
-    try:
-        counts = _runs(mask['counts'])
-    except (ValueError, TypeError, OverflowError):
-        return 'the run lengths of the mask are malformed'
-    if (counts < 0).any() or counts.sum() != height * width:
-        return f'the run lengths of the mask add up to {int(counts.sum())} pixels, the frame has {height * width}'
-    return None
-
-
 def _name(video: Mapping[str, Any]) -> str:
     names = video.get('file_names')
     folder = (
@@ -230,29 +208,3 @@ def _box_fault(box: Any, height: int, width: int) -> str | None:
     if w and h and (x >= width or y >= height or x + w <= 0 or y + h <= 0):
         return f'the box {box} lies outside the frame of {width}x{height}'
     return None
-
-
-def _runs(counts: Any) -> np.ndarray:
-    """Run lengths as int64, from the compressed string (5 bits per character, differences to the
-    run before the last) or numbers.
-
-    Raises:
-        ValueError: the string is cut off or holds other characters than '0'..'o'.
-    """
-    if not isinstance(counts, str):
-        numbers = np.asarray(counts)
-        if numbers.ndim != 1 or not (np.issubdtype(numbers.dtype, np.integer) or not numbers.size):
-            raise ValueError('run lengths are not ints')
-        return numbers.astype(np.int64)
-    chars = np.frombuffer(counts.encode('ascii'), dtype=np.uint8).astype(np.int64) - 48
-    if not len(chars) or chars.min() < 0 or chars.max() > 63 or chars[-1] & 0x20:
-        raise ValueError('malformed compressed run lengths')
-    ends = np.flatnonzero((chars & 0x20) == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    shifts = 5 * (np.arange(len(chars)) - np.repeat(starts, lengths))
-    runs = np.add.reduceat((chars & 0x1F) << shifts, starts)
-    runs -= np.where(chars[ends] & 0x10, 1 << (5 * lengths), 0)  # the highest bit is the sign
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
-    return runs

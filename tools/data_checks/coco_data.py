@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmvos.datasets.frame_files import image_fault, missing_frames
-from mmvos.datasets.youtube_vis_checks import mask_fault
+from mmvos.io.rle import mask_fault
 
 from .findings import Findings
 

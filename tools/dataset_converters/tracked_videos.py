@@ -26,9 +26,9 @@ from pycocotools import mask as coco_mask
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
-from mmvos.datasets.youtube_vis_checks import mask_fault
 from mmvos.evaluation import EvaluationInputError
 from mmvos.io.errors import DataError
+from mmvos.io.rle import mask_fault
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 _WORDS = {

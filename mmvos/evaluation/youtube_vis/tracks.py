@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from mmvos.io.rle import RunLengthError, measure_run_lengths
+
 from ..input_error import EvaluationInputError
-from .run_lengths import RunLengthError, measure_run_lengths
 
 LARGEST_SIDE = 1 << 14  # pycocotools writes past its buffer for runs of 2**29 pixels
 
