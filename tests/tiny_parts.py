@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.models import PromptedSegmenter
-from mmvos.ops.correlation import depthwise_correlation
+from mmvos.models.siammask.network import depthwise_correlation
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameMeta
 
@@ -102,14 +102,14 @@ class _EveryEighthPixel(nn.Module):
 
 
 class _Middle(nn.Module):
-    """As ``SiameseAdjust``, without weights."""
+    """As ``AdjustLayer``, without weights."""
 
     def forward(self, features: Tensor) -> Tensor:
         return features[:, :, 4:-4, 4:-4] if features.shape[3] < 20 else features
 
 
 class _Likeness(nn.Module):
-    """Shapes as those of ``SiameseCorrelation``; logits of one anchor's object."""
+    """Shapes as those of ``DepthwiseXCorr``; logits of one anchor's object."""
 
     def encode_template(self, template: Tensor) -> Tensor:
         return template[:, None, :, 1:-1, 1:-1]

@@ -14,7 +14,7 @@ model = dict(
                 _delete_=True,
                 type='mmvos.CropFeatures',
                 backbone=dict(type='mmvos.SiameseResNet', frozen_stages=1),
-                adjust=dict(type='mmvos.SiameseAdjust', in_channels=1024, out_channels=256),
+                adjust=dict(type='mmvos.AdjustLayer', in_channels=1024, out_channels=256),
             ),
             head=dict(refine=None),
         ),

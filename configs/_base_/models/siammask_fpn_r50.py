@@ -25,10 +25,10 @@ model = dict(
                 style='pytorch',
             ),
             neck=dict(type='FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=4),
-            adjust=dict(type='mmvos.SiameseAdjust', in_channels=256, out_channels=256),
+            adjust=dict(type='mmvos.AdjustLayer', in_channels=256, out_channels=256),
             strides=(4, 8, 16, 32),
         ),
-        neck=dict(type='mmvos.SiameseCorrelation', channels=256),
+        neck=dict(type='mmvos.DepthwiseXCorr', channels=256),
         head=dict(
             type='mmvos.SiameseHead',
             channels=256,

@@ -15,9 +15,9 @@ model = dict(
         features=dict(
             type='mmvos.CropFeatures',
             backbone=dict(type='mmvos.SiameseResNet', frozen_stages=1),
-            adjust=dict(type='mmvos.SiameseAdjust', in_channels=1024, out_channels=256),
+            adjust=dict(type='mmvos.AdjustLayer', in_channels=1024, out_channels=256),
         ),
-        neck=dict(type='mmvos.SiameseCorrelation', channels=256),
+        neck=dict(type='mmvos.DepthwiseXCorr', channels=256),
         head=dict(
             type='mmvos.SiameseHead',
             channels=256,

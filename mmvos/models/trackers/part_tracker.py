@@ -19,10 +19,16 @@ import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
-from mmvos.ops.anchors import COUNT, STRIDE
+from mmvos.models.parts.sampling import coverage, sample_parts
+from mmvos.models.parts.votes import (
+    attended_guide,
+    cell_scores,
+    collect_votes,
+    find_peaks,
+    straying,
+)
+from mmvos.models.siammask.anchors import COUNT, STRIDE
 from mmvos.ops.crop import TEMPLATE, search_side, window_around
-from mmvos.ops.part_votes import attended_guide, cell_scores, collect_votes, find_peaks, straying
-from mmvos.ops.parts import coverage, sample_parts
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 

@@ -20,8 +20,8 @@ from mmdet.structures import TrackDataSample
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmvos.ops.anchor_targets import AnchorLimits, anchor_targets
-from mmvos.ops.anchors import (
+from mmvos.models.siammask.anchor_targets import AnchorLimits, anchor_targets
+from mmvos.models.siammask.anchors import (
     STRIDE,
     Candidates,
     Choice,
@@ -29,6 +29,15 @@ from mmvos.ops.anchors import (
     change_penalty,
     cosine_window,
     decode_boxes,
+)
+from mmvos.models.siammask.losses import (
+    WINDOW,
+    box_loss,
+    mask_loss,
+    mask_overlap,
+    mask_windows,
+    positive_cells,
+    score_loss,
 )
 from mmvos.ops.crop import (
     TEMPLATE,
@@ -40,15 +49,6 @@ from mmvos.ops.crop import (
 )
 from mmvos.ops.masks import center_probabilities
 from mmvos.ops.polygons import SMALLEST_AREA, box_polygon, mask_box, mask_polygon
-from mmvos.ops.siamese_losses import (
-    WINDOW,
-    box_loss,
-    mask_loss,
-    mask_overlap,
-    mask_windows,
-    positive_cells,
-    score_loss,
-)
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
@@ -66,7 +66,7 @@ class SiameseTracker(Tracker[SiameseState]):
 
     Args:
         features: config of ``CropFeatures`` or ``PyramidFeatures``.
-        neck: config of a ``SiameseCorrelation``.
+        neck: config of a ``DepthwiseXCorr``.
         head: config of a ``SiameseHead``.
         search_size: pixels of the search window.
         mask_threshold: probability above which a pixel is the object's.

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvos.models import PromptedSegmenter
-from mmvos.ops.anchors import anchor_grid, change_penalty, cosine_window, decode_boxes
+from mmvos.models.siammask.anchors import anchor_grid, change_penalty, cosine_window, decode_boxes
 from mmvos.ops.crop import (
     TEMPLATE,
     cut_window,

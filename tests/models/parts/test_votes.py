@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmvos.ops.part_votes import attended_guide, cell_scores, collect_votes, find_peaks, straying
+from mmvos.models.parts.votes import (
+    attended_guide,
+    cell_scores,
+    collect_votes,
+    find_peaks,
+    straying,
+)
 
 
 def test_a_cell_has_its_best_anchors_probability():

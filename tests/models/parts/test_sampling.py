@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmvos.ops import parts
-from mmvos.ops.parts import at_most, block_rule, coverage, sample_parts, squares, thin, valid
+from mmvos.models.parts.sampling import (
+    at_most,
+    block_rule,
+    coverage,
+    sample_parts,
+    squares,
+    thin,
+    valid,
+)
+from mmvos.models.parts import sampling as parts
 
 
 def square_mask() -> np.ndarray:

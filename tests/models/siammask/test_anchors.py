@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from mmvos.ops.anchors import anchor_grid, change_penalty, cosine_window, decode_boxes
+from mmvos.models.siammask.anchors import anchor_grid, change_penalty, cosine_window, decode_boxes
 
 
 def corners(box: torch.Tensor) -> list[float]:

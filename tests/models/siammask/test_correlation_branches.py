@@ -1,4 +1,4 @@
-"""SiameseCorrelation: sizes, objects kept apart, one cell against all cells."""
+"""DepthwiseXCorr: sizes, objects kept apart, one cell against all cells."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmvos.models import SiameseCorrelation
+from mmvos.models import DepthwiseXCorr
 
 CHANNELS = 4
 
 
 @pytest.fixture(scope='module')
-def neck() -> SiameseCorrelation:
+def neck() -> DepthwiseXCorr:
     torch.manual_seed(0)
-    neck = SiameseCorrelation(channels=CHANNELS).eval()
+    neck = DepthwiseXCorr(channels=CHANNELS).eval()
     for module in neck.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # each branch another statistics
             module.running_mean.normal_()

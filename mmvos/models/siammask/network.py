@@ -14,7 +14,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvos.ops.anchors import COUNT
+from .anchors import COUNT
 from mmvos.registry import MODELS
 
 BASE_SIZE, REFINED_SIZE = 63, 127

@@ -55,7 +55,7 @@ class PyramidFeatures(BaseModule):
     Args:
         backbone: config of a ResNet.
         neck: config of an FPN over it.
-        adjust: config of a ``SiameseAdjust``.
+        adjust: config of a ``AdjustLayer``.
         strides: of the neck's levels that are used.
         train_scales: pixels of the network per pixel of a training window, at the ends; each batch
             draws one between them, as windows in whole frames have all sizes.

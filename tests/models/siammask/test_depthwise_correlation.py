@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmvos.ops.correlation import depthwise_correlation
+from mmvos.models.siammask.network import depthwise_correlation
 
 
 def test_two_objects_of_two_channels():

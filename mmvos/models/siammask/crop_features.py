@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.models.backbones import ResNet
 from mmengine.model import BaseModule
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvos.ops.crop import BORDER_CELLS, Window, cut_cells, cut_window
 from mmvos.registry import MODELS
@@ -34,7 +35,7 @@ class CropFeatures(BaseModule):
 
     Args:
         backbone: config of a ``SiameseResNet``.
-        adjust: config of a ``SiameseAdjust``.
+        adjust: config of a ``AdjustLayer``.
     """
 
     def __init__(self, backbone: dict[str, Any], adjust: dict[str, Any]) -> None:
@@ -124,3 +125,54 @@ def _pixels(frame: Frame, rows: slice, columns: slice) -> NDArray[np.uint8]:
     """(h, w, 3) of rows and columns of the frame's valid part."""
     image = frame.image[0, :, rows, columns].permute(1, 2, 0)
     return np.ascontiguousarray(image.round().clamp(0, 255).to(torch.uint8).cpu().numpy())
+
+
+@MODELS.register_module()
+class SiameseResNet(ResNet):
+    """mmdet's ``ResNet`` with the paddings and shortcuts that the published weights need; it takes
+    BGR images of 0 to 255.
+
+    Args:
+        frozen_stages: stem and stages that are not trained; the published training trains stages 2
+            and 3 in its second half.
+        kwargs: see mmdet's ``ResNet``.
+    """
+
+    def __init__(self, frozen_stages: int = 1, **kwargs: Any) -> None:
+        super().__init__(
+            depth=50,
+            num_stages=3,
+            strides=(1, 2, 1),
+            dilations=(1, 1, 2),
+            out_indices=(0, 1, 2),
+            frozen_stages=frozen_stages,
+            norm_eval=True,
+            style='pytorch',
+            **kwargs,
+        )
+        self.conv1.padding = (0, 0)
+        strided, dilated = self.layer2[0], self.layer3[0]
+        strided.conv2.padding = (0, 0)
+        strided.downsample[0] = _wide(strided.downsample[0], stride=2, padding=0)
+        # the first block of a stage is not dilated
+        dilated.conv2.padding = dilated.conv2.dilation = (1, 1)
+        dilated.downsample[0] = _wide(dilated.downsample[0], stride=1, padding=1)
+        self._freeze_stages()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Stem (B, 64, H / 2, W / 2), stage 1 (B, 256, H / 4, W / 4), stages 2 and 3 (B, 512 and
+        1024, H / 8, W / 8), about.
+
+        255 pixels give 125, 63, 31, 31 cells; 127 give 61, 31, 15, 15.
+        """
+        stem = self.relu(self.norm1(self.conv1(x)))
+        first = self.layer1(self.maxpool(stem))
+        second = self.layer2(first)
+        return stem, first, second, self.layer3(second)
+
+
+def _wide(shortcut: nn.Conv2d, stride: int, padding: int) -> nn.Conv2d:
+    """A 3x3 shortcut instead of a 1x1 one."""
+    return nn.Conv2d(
+        shortcut.in_channels, shortcut.out_channels, 3, stride=stride, padding=padding, bias=False
+    )

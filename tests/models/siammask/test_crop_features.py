@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_siamese import CHANNELS, picture, tiny_siamese
 
-from mmvos.models import CropFeatures, SiameseAdjust
+from mmvos.models import AdjustLayer, CropFeatures
 from mmvos.ops.crop import cut_window
 from mmvos.structures import Frame, FrameMeta
 
@@ -25,7 +25,7 @@ def test_sizes(features, size, cells):
 
 
 def test_the_adjusted_middle_is_cut_out_of_the_whole():
-    adjust = SiameseAdjust(in_channels=3, out_channels=4).eval()
+    adjust = AdjustLayer(in_channels=3, out_channels=4).eval()
     with torch.no_grad():
         maps = torch.rand(1, 3, 19, 19)
         assert torch.equal(adjust(maps), adjust.layer(maps)[:, :, 4:-4, 4:-4])

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from mmvos.ops.siamese_losses import (
+from mmvos.models.siammask.losses import (
     box_loss,
     mask_loss,
     mask_overlap,

@@ -1,0 +1,71 @@
+"""Names of the version before, accepted for one version with a warning.
+
+A config that a user wrote may name a class or an option as it was called before. The class still
+builds, and a ``FutureWarning``, which Python shows by default, says what to write instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from mmengine.registry import Registry
+
+Class = TypeVar('Class', bound=type)
+
+
+def register_old_name(registry: Registry, old_name: str, cls: type) -> None:
+    """Let configs name a registered class as it was called before.
+
+    Args:
+        registry: the registry of the class.
+        old_name: what the class was called.
+        cls: the class, registered under its name of today.
+    """
+
+    def build_renamed(*args: Any, **kwargs: Any) -> Any:
+        _warn(f'mmvos.{old_name} is now called mmvos.{cls.__name__}; write that in the config')
+        return cls(*args, **kwargs)
+
+    registry.register_module(name=old_name, module=build_renamed)
+
+
+def accept_old_options(
+    renamed: dict[str, str] | None = None, removed: tuple[str, ...] = ()
+) -> Callable[[Class], Class]:
+    """Make a class decorator that accepts the options of the version before.
+
+    Where a config gives an option under both names, the old one counts: the shipped configs have
+    only new names, so the old one is what the user wrote.
+
+    Args:
+        renamed: old name -> name of today.
+        removed: options that are constants today; a value that is given is ignored.
+    """
+    new_names = renamed or {}
+
+    def decorate(cls: Class) -> Class:
+        init = cls.__init__  # type: ignore[misc]
+
+        @functools.wraps(init)
+        def init_with_old_options(self: Any, *args: Any, **kwargs: Any) -> None:
+            for old_name, new_name in new_names.items():
+                if old_name in kwargs:
+                    _warn(f'{cls.__name__}: the option {old_name} is now called {new_name}')
+                    kwargs[new_name] = kwargs.pop(old_name)
+            for old_name in removed:
+                if old_name in kwargs:
+                    _warn(f'{cls.__name__}: the option {old_name} is a constant now and ignored')
+                    kwargs.pop(old_name)
+            init(self, *args, **kwargs)
+
+        cls.__init__ = init_with_old_options  # type: ignore[misc]
+        return cls
+
+    return decorate
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FutureWarning, stacklevel=3)

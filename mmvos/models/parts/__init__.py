@@ -1,0 +1,1 @@
+"""Part tracking: small squares of an object are followed and say where its mask goes."""
