@@ -1,8 +1,16 @@
-"""SiameseHead: scores and boxes of anchors, and masks, from the correlation of search and template.
+"""The siamese network of SiamMask behind its backbone: adjust layer, correlation and heads.
 
 Wang et al., Fast Online Object Tracking and Segmentation (SiamMask), CVPR 2019, section 3.2 and
-appendix A. B search images, n x n cells of 8 pixels, A = 5 anchors, P cells whose mask is wanted, C
-channels.
+appendix A; the correlation is that of Li et al., SiamRPN++, CVPR 2019, section 3.3. One object
+passes the three parts in this order::
+
+    AdjustLayer       backbone features -> C channels
+    DepthwiseXCorr    template kernels over search features, one response map for each branch
+    SiameseHead       response maps -> scores and boxes of the anchors, and masks of chosen cells
+
+Letters for shapes: K objects (training: pairs), P cells whose mask is wanted, C channels, A = 5
+anchors per cell; a x a cells of a template (7), m x m of a search window (31), n x n of a response
+map (25).
 """
 
 from __future__ import annotations
@@ -10,14 +18,144 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .anchors import COUNT
+from mmvos.deprecation import register_old_name
+from mmvos.ops.crop import TEMPLATE
 from mmvos.registry import MODELS
 
-BASE_SIZE, REFINED_SIZE = 63, 127
+from .anchors import COUNT
+
+BRANCHES = ('score', 'box', 'mask')
+# The outer cells of a small map have seen zeros beyond the image: they are cut off.
+SMALL_MAP, BORDER = 20, 4
+# Sides of a mask in pixels: of the plain mask branch, and of the refined one.
+BASE_MASK_SIZE, REFINED_MASK_SIZE = 63, TEMPLATE
+
+
+@MODELS.register_module()
+class AdjustLayer(BaseModule):
+    """Bring backbone features to C channels: a 1x1 convolution with batch norm, without ReLU.
+
+    Args:
+        in_channels: channels of the backbone.
+        out_channels: C.
+    """
+
+    def __init__(self, in_channels: int = 1024, out_channels: int = 256) -> None:
+        super().__init__()
+        self.layer = ConvModule(
+            in_channels, out_channels, 1, norm_cfg=dict(type='BN'), act_cfg=None
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Adjust the features of templates or search windows.
+
+        Args:
+            features: (K, in_channels, m, m).
+
+        Returns:
+            (K, C, m, m); where m < 20 without the outer 4 cells: 15 -> 7, 17 -> 9, 31 -> 31.
+        """
+        adjusted: Tensor = self.layer(features)
+        if adjusted.shape[3] < SMALL_MAP:
+            adjusted = adjusted[:, :, BORDER:-BORDER, BORDER:-BORDER]
+        return adjusted
+
+
+@MODELS.register_module()
+class DepthwiseXCorr(BaseModule):
+    """Depth-wise cross-correlation of search features with a template, for each of three branches.
+
+    Each branch has a convolution of its own for the template, which gives a kernel, and one for the
+    search features, over which the kernel slides. The kernels of an object are made once, when it
+    starts.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int = 256) -> None:
+        super().__init__()
+        self.kernel = nn.ModuleDict({name: _conv_norm_relu(channels) for name in BRANCHES})
+        self.search = nn.ModuleDict({name: _conv_norm_relu(channels) for name in BRANCHES})
+
+    def encode_template(self, template: Tensor) -> Tensor:
+        """Make the kernels of all branches.
+
+        Args:
+            template: (K, C, a, a) adjusted features.
+
+        Returns:
+            (K, 3, C, a - 2, a - 2), in the order of ``BRANCHES``.
+        """
+        kernels = [self.kernel[name](template) for name in BRANCHES]
+        return torch.stack(kernels, dim=1)
+
+    def correlate(self, kernels: Tensor, search: Tensor, branch: str, padding: int = 0) -> Tensor:
+        """Compute the response map of one branch.
+
+        Args:
+            kernels: (K, 3, C, a - 2, a - 2).
+            search: (K, C, m, m) adjusted features.
+            branch: 'score', 'box' or 'mask'.
+            padding: cells of zeros around; with 3 the response has the places of the search
+                features.
+
+        Returns:
+            (K, C, n, n), n = m - a + 1 + 2 padding.
+        """
+        features = self.search[branch](search)
+        kernel = kernels[:, BRANCHES.index(branch)]
+        return depthwise_correlation(features, kernel, padding)
+
+    def correlate_at(self, kernels: Tensor, search: Tensor, cells: list[tuple[int, int]]) -> Tensor:
+        """Compute the response of the mask branch at one cell of each object, and nowhere else.
+
+        Args:
+            kernels: (K, 3, C, a - 2, a - 2).
+            search: (K, C, m, m) adjusted features.
+            cells: K times (row, column).
+
+        Returns:
+            (K, C).
+        """
+        kernel = kernels[:, BRANCHES.index('mask')]
+        # what the search convolution (3x3) and the kernel see together from one cell
+        reach = kernel.shape[3] + 2
+        patches = []
+        for features, (row, column) in zip(search, cells, strict=True):
+            patches.append(features[:, row : row + reach, column : column + reach])
+        # (K, C, a, a) -> (K, C, a - 2, a - 2) -> (K, C, 1, 1)
+        features = self.search['mask'](torch.stack(patches))
+        return depthwise_correlation(features, kernel)[:, :, 0, 0]
+
+
+def depthwise_correlation(features: Tensor, kernels: Tensor, padding: int = 0) -> Tensor:
+    """Slide each object's kernel over the same object's features, channel by channel.
+
+    Args:
+        features: (K, C, H, W).
+        kernels: (K, C, h, w).
+        padding: rows and columns of zeros around the features.
+
+    Returns:
+        (K, C, H - h + 1 + 2 padding, W - w + 1 + 2 padding); no flip, no scaling.
+    """
+    count, channels = kernels.shape[:2]
+    assert features.shape[:2] == (count, channels), (
+        f'features {tuple(features.shape)} for kernels {tuple(kernels.shape)}'
+    )
+    # Objects and channels become the groups of a single convolution.
+    groups = count * channels
+    stacked = features.reshape(1, groups, *features.shape[2:])
+    filters = kernels.reshape(groups, 1, *kernels.shape[2:])
+    result = F.conv2d(stacked, filters, padding=padding, groups=groups)
+    return result.view(count, channels, *result.shape[2:])
 
 
 @MODELS.register_module()
@@ -31,102 +169,154 @@ class SiameseHead(BaseModule):
 
     def __init__(self, channels: int = 256, refine: dict[str, Any] | None = None) -> None:
         super().__init__()
-        self.score = _tower(channels, 2 * COUNT)
-        self.box = _tower(channels, 4 * COUNT)
-        self.mask = _tower(channels, BASE_SIZE**2)
+        self.score = _two_convs(channels, 2 * COUNT)
+        self.box = _two_convs(channels, 4 * COUNT)
+        self.mask = _two_convs(channels, BASE_MASK_SIZE**2)
         self.refine = MODELS.build(refine) if refine else None
 
-    def forward(self, score_map: Tensor, box_map: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, 2A, n, n), first of the background, and deltas (B, 4A, n, n), from
-        correlations (B, C, n, n).
+    def forward(self, score_response: Tensor, box_response: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict scores and boxes of all anchors.
+
+        Args:
+            score_response: (K, C, n, n), from the correlation's score branch.
+            box_response: (K, C, n, n), from its box branch.
+
+        Returns:
+            Logits (K, 2A, n, n), first those of the background, and deltas (K, 4A, n, n).
         """
-        return self.score(score_map), self.box(box_map)
+        return self.score(score_response), self.box(box_response)
 
     @staticmethod
     def flatten(logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities that it is the object (B, A n n), and deltas (B, 4, A n n), float32, in the
-        order of anchors.
-        """
-        size = len(logits)
-        probabilities = logits.float().reshape(size, 2, -1).softmax(dim=1)[:, 1]
-        return probabilities, deltas.float().reshape(size, 4, -1)
-
-    def base_masks(self, features: Tensor) -> Tensor:
-        """Logits (P, 63, 63) from the mask branch at single cells, (P, C)."""
-        return self._base(self.mask[:3](features[:, :, None, None]))
-
-    def base_masks_of(self, mask_map: Tensor, index: Tensor) -> Tensor:
-        """Logits (P, 63, 63) of chosen cells, for training: the batch norm sees all cells.
+        """Bring what ``forward`` gives into the order of ``anchors.anchor_grid``.
 
         Args:
-            mask_map: (B, C, n, n), the mask branch at all cells.
-            index: (P, 3) rows (image, row, column).
-        """
-        image, row, column = index.unbind(dim=1)
-        return self._base(self.mask[:3](mask_map)[image, :, row, column][:, :, None, None])
+            logits: (K, 2A, n, n).
+            deltas: (K, 4A, n, n).
 
-    def _base(self, hidden: Tensor) -> Tensor:
-        return self.mask[3](hidden).reshape(-1, BASE_SIZE, BASE_SIZE)
+        Returns:
+            Probabilities (K, A n n) that it is the object, and deltas (K, 4, A n n); float32.
+        """
+        count = len(logits)
+        both = logits.float().reshape(count, 2, -1)
+        probabilities = both.softmax(dim=1)[:, 1]
+        return probabilities, deltas.float().reshape(count, 4, -1)
+
+    def base_masks(self, responses: Tensor) -> Tensor:
+        """Predict masks at single cells.
+
+        Args:
+            responses: (P, C), the mask branch's response at each cell.
+
+        Returns:
+            Logits (P, 63, 63).
+        """
+        hidden = self.mask[:3](responses[:, :, None, None])
+        return self._base_logits(hidden)
+
+    def base_masks_of(self, response_map: Tensor, index: Tensor) -> Tensor:
+        """Predict masks at chosen cells, in training: the batch norm sees all cells.
+
+        Args:
+            response_map: (K, C, n, n), the mask branch's response.
+            index: (P, 3) rows (pair, row, column).
+
+        Returns:
+            Logits (P, 63, 63).
+        """
+        pair, row, column = index.unbind(dim=1)
+        hidden = self.mask[:3](response_map)
+        chosen = hidden[pair, :, row, column]
+        return self._base_logits(chosen[:, :, None, None])
+
+    def _base_logits(self, hidden: Tensor) -> Tensor:
+        """(P, C, 1, 1) -> (P, 63, 63)."""
+        return self.mask[3](hidden).reshape(-1, BASE_MASK_SIZE, BASE_MASK_SIZE)
 
 
 @MODELS.register_module()
 class MaskRefiner(BaseModule):
-    """Makes a mask of 127 x 127 pixels from the correlation at a cell and backbone features around
-    it.
+    """Make a mask of 127 x 127 pixels from one cell's response and backbone features around it.
+
+    This is SiamMask's refinement module (appendix A, "sharp" in the published code): the response
+    is spread to 15 x 15 cells and enlarged in three steps, in each of which finer backbone features
+    are added.
 
     Args:
-        in_channels: of the backbone's features, fine to coarse.
+        in_channels: of the backbone features, fine to coarse.
         channels: C.
     """
 
     def __init__(self, in_channels: Sequence[int] = (64, 256, 512), channels: int = 256) -> None:
         super().__init__()
         fine, middle, coarse = in_channels
-        self.v0, self.v1, self.v2 = (
-            _pair(fine, 16, 4),
-            _pair(middle, 64, 16),
-            _pair(coarse, 128, 32),
-        )
-        self.h2, self.h1, self.h0 = _pair(32, 32, 32), _pair(16, 16, 16), _pair(4, 4, 4)
+        self.v0 = _conv_pair(fine, 16, 4)
+        self.v1 = _conv_pair(middle, 64, 16)
+        self.v2 = _conv_pair(coarse, 128, 32)
+        self.h2 = _conv_pair(32, 32, 32)
+        self.h1 = _conv_pair(16, 16, 16)
+        self.h0 = _conv_pair(4, 4, 4)
         self.deconv = nn.ConvTranspose2d(channels, 32, 15, stride=15)
-        self.post0, self.post1, self.post2 = (
-            nn.Conv2d(i, o, 3, padding=1) for i, o in ((32, 16), (16, 4), (4, 1))
-        )
+        self.post0 = nn.Conv2d(32, 16, 3, padding=1)
+        self.post1 = nn.Conv2d(16, 4, 3, padding=1)
+        self.post2 = nn.Conv2d(4, 1, 3, padding=1)
 
     def init_weights(self) -> None:
-        """He et al.'s uniform weights with gain 1 for convolutions; biases and the deconvolution
-        stay as torch makes them.
+        """Draw the convolutions' weights as He et al. do, uniformly with gain 1.
+
+        Biases and the deconvolution stay as torch makes them.
         """
         super().init_weights()
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_uniform_(layer.weight, a=1)
 
-    def forward(self, features: Tensor, patches: Sequence[Tensor]) -> Tensor:
-        """Logits (P, 127, 127).
+    def forward(self, responses: Tensor, patches: Sequence[Tensor]) -> Tensor:
+        """Refine masks.
 
         Args:
-            features: (P, C), the mask branch at single cells.
-            patches: (P, 64, 61, 61), (P, 256, 31, 31), (P, 512, 15, 15).
+            responses: (P, C), the mask branch's response at single cells.
+            patches: backbone features around the cells, fine to coarse: (P, 64, 61, 61),
+                (P, 256, 31, 31), (P, 512, 15, 15).
+
+        Returns:
+            Logits (P, 127, 127).
         """
         fine, middle, coarse = patches
-        x = self._spread(features)
-        x = self.post0(F.interpolate(self.h2(x) + self.v2(coarse), size=(31, 31)))
-        x = self.post1(F.interpolate(self.h1(x) + self.v1(middle), size=(61, 61)))
-        x = self.post2(F.interpolate(self.h0(x) + self.v0(fine), size=(REFINED_SIZE, REFINED_SIZE)))
+        # (P, C) -> (P, 32, 15, 15)
+        x = self._spread(responses)
+        # enlarged by repetition: (P, 32, 15, 15) -> (P, 16, 31, 31)
+        x = self.h2(x) + self.v2(coarse)
+        x = self.post0(F.interpolate(x, size=(31, 31)))
+        # (P, 16, 31, 31) -> (P, 4, 61, 61)
+        x = self.h1(x) + self.v1(middle)
+        x = self.post1(F.interpolate(x, size=(61, 61)))
+        # (P, 4, 61, 61) -> (P, 1, 127, 127)
+        x = self.h0(x) + self.v0(fine)
+        x = self.post2(F.interpolate(x, size=(REFINED_MASK_SIZE, REFINED_MASK_SIZE)))
         return x[:, 0]
 
-    def _spread(self, features: Tensor) -> Tensor:
-        """(P, C) -> (P, 32, 15, 15): the deconvolution of single cells, which is a matrix
-        product.
-        """
-        weight, bias = self.deconv.weight, self.deconv.bias
-        # (P, 15 * 15 * 32); no copy in channels-last order
-        cells = features @ weight.permute(0, 2, 3, 1).flatten(1)
-        return (cells.unflatten(1, (*weight.shape[2:], -1)) + bias).permute(0, 3, 1, 2)
+    def _spread(self, responses: Tensor) -> Tensor:
+        """(P, C) -> (P, 32, 15, 15): the deconvolution of single cells is a matrix product."""
+        weight = self.deconv.weight
+        # (C, 32, 15, 15) -> (C, 15 * 15 * 32); no copy in channels-last order
+        matrix = weight.permute(0, 2, 3, 1).flatten(1)
+        cells = responses @ matrix
+        cells = cells.unflatten(1, (*weight.shape[2:], -1)) + self.deconv.bias
+        return cells.permute(0, 3, 1, 2)
 
 
-def _tower(channels: int, out_channels: int) -> nn.Sequential:
+def _conv_norm_relu(channels: int) -> nn.Sequential:
+    """A 3x3 convolution without padding: the map loses one cell at each side."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _two_convs(channels: int, out_channels: int) -> nn.Sequential:
+    """The head of one branch: two 1x1 convolutions."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels),
@@ -135,10 +325,15 @@ def _tower(channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def _pair(channels: int, hidden: int, out_channels: int) -> nn.Sequential:
+def _conv_pair(channels: int, hidden: int, out_channels: int) -> nn.Sequential:
+    """Two 3x3 convolutions of the refinement module."""
     return nn.Sequential(
         nn.Conv2d(channels, hidden, 3, padding=1),
         nn.ReLU(inplace=True),
         nn.Conv2d(hidden, out_channels, 3, padding=1),
         nn.ReLU(inplace=True),
     )
+
+
+register_old_name(MODELS, 'SiameseAdjust', AdjustLayer)
+register_old_name(MODELS, 'SiameseCorrelation', DepthwiseXCorr)

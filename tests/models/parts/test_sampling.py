@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmvos.models.parts import sampling as parts
 from mmvos.models.parts.sampling import (
     at_most,
     block_rule,
@@ -14,7 +15,6 @@ from mmvos.models.parts.sampling import (
     thin,
     valid,
 )
-from mmvos.models.parts import sampling as parts
 
 
 def square_mask() -> np.ndarray:
