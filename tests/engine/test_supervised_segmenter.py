@@ -47,3 +47,17 @@ def test_regions_are_in_original_pixels(model):
     assert tracker._state[0].size == pytest.approx((41, 21))
     region = tracker.track(original).reshape(4, 2)
     np.testing.assert_allclose(region / 2, tracker._state[0].region)
+
+
+def test_the_start_window_is_that_of_the_polygon_itself(model, monkeypatch):
+    """The polygon of ``test_crop_windows``, 94 pixels higher: its center is at 29.5, 36."""
+    cut = []
+    crop_features = model.tracker.features.look
+    monkeypatch.setattr(
+        model.tracker.features,
+        'look',
+        lambda frame, windows, *rest: cut.append(windows) or crop_features(frame, windows, *rest),
+    )
+    polygon = np.array([65, 12, 70, 50, -6, 60, -11, 22], dtype=float)
+    SupervisedSegmenter(model).init(frame(0), polygon)
+    assert cut[0] == [(-28, -21, 113)]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmvos.ops.crop import (
+    box_center,
     cut_cells,
     cut_window,
     mask_area,
@@ -48,6 +49,22 @@ def test_sides(size, template, scale, search):
 )
 def test_rounding_is_half_to_even(center, side, window):
     assert window_around(center, side) == window
+
+
+def test_a_center_that_went_through_the_corners_of_a_box_rounds_as_it_was():
+    """The integer rotated box 65,106 70,144 -6,154 -11,116, one of 3 in 13,333: center (29.5, 130),
+    size 72.996645 x 43.257271 (each extent times sqrt(2938 / 3888), plus 1).
+
+    Its sides are sqrt(38**2 + 5**2) = 38.3275 and sqrt(76**2 + 10**2) = 76.6551, its extents 81 and
+    48, so width and height are 81 and 48 times sqrt(2938 / 3888), plus 1: 71.41218 and 42.72574. The
+    template's side is sqrt(128.48114 * 99.79470) = 113.23 -> 113 pixels, half of the window 57:
+    29.5 - 57 = -27.5, which is rounded to the even -28. The mean of the corners of the box is
+    29.500000000000004.
+    """
+    x, y, width, height = 29.5, 130.0, 71.41217934420153, 42.72573590767498
+    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    assert (corners[0] + corners[2]) / 2 > x
+    assert window_around(box_center(corners), template_side(width, height)) == (-28, 73, 113)
 
 
 def picture(height: int = 30, width: int = 40) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -113,6 +114,9 @@ def _change(ratio: Tensor) -> Tensor:
 def cosine_window(cells: int) -> Tensor:
     """(N,) float64: for all anchors of a cell the same weight, 1 in the middle of the search image
     and 0 at its edge.
+
+    It is numpy's Hann window, the published code's: ``torch.hann_window`` is not symmetric in its
+    last bits, which would break ties between the left and the right of the window's middle.
     """
-    line = torch.hann_window(cells, periodic=False, dtype=torch.float64)
+    line = torch.from_numpy(np.hanning(cells))
     return torch.outer(line, line).flatten().repeat(COUNT)

@@ -41,6 +41,7 @@ from mmvos.models.siammask.losses import (
 )
 from mmvos.ops.crop import (
     TEMPLATE,
+    box_center,
     mask_area,
     paste_mask,
     search_side,
@@ -131,9 +132,7 @@ class SiameseTracker(Tracker[SiameseState]):
         own frame. See ``Tracker.start``.
         """
         color = self.features.color(frame)
-        places = [
-            (((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1)) for x1, y1, x2, y2 in objects.boxes
-        ]
+        places = [(box_center(box), (box[2] - box[0], box[3] - box[1])) for box in objects.boxes]
         windows = [window_around(center, template_side(*size)) for center, size in places]
         template, _ = self.features.look(frame, windows, [color] * len(windows), TEMPLATE)
         kernels = self.neck.encode_template(template)
