@@ -35,13 +35,13 @@ from .model_index import find_model, model_of_config, project_root, shipped_mode
 from .overlay_video import OverlayVideo, draw_overlay
 from .prompt_files import Told, read_told
 from .results_json import ResultsJson
-from .sources import Picture, Source, VideoSource, check_picture, open_source
+from .sources import Picture, Source, SourceFrame, VideoSource, check_picture, open_source
 from .systems import SYSTEMS, how_to_get
 from .window import Window
 
 RESULTS_JSON, MASKS, OVERLAY = 'results.json', 'masks', 'overlay.mp4'  # in the output folder
 FPS_OF_IMAGES = 25  # of the overlay, where the source has no frame rate
-Packed = tuple[str, Picture, dict[str, Any]]  # name and picture of a frame, its collated sample
+Packed = tuple[SourceFrame, dict[str, Any]]  # a frame of the source, its collated sample
 Writer = ResultsJson | LabelPngs | OverlayVideo
 
 
@@ -260,7 +260,8 @@ class VideoInferencer:
                 overlay and window; by default 0.3, but 0 with prompts: what is told is there.
             png, video: whether to write label images and the overlay.
             show: also show the overlay in a window; q, Escape or closing it ends the video.
-            fps: frame rate of the overlay; the source's by default, 25 for images and arrays.
+            fps: frame rate of the overlay; by default the frames keep their own times, and images
+                and arrays, which have none, come 25 a second.
             drop_frames: take the newest frame and drop those that came while the model was busy; by
                 default only where frames come by the clock (cameras, streams). Frames are counted
                 as they are taken; their names count what has come.
@@ -286,7 +287,10 @@ class VideoInferencer:
                 writers.append((LabelPngs(out / MASKS), least))
             if video:
                 rate = Fraction(fps or opened.fps or FPS_OF_IMAGES).limit_denominator(100_000)
-                writers.append((OverlayVideo(out / OVERLAY, rate, meta['classes']), least))
+                # A rate that is asked for replaces the frames' own times.
+                time_base = opened.time_base if fps is None else None
+                overlay = OverlayVideo(out / OVERLAY, rate, meta['classes'], time_base)
+                writers.append((overlay, least))
         window = (Window(opened.name), least) if show else None
         drops = opened.timed if drop_frames is None else drop_frames
         return self._run(opened, told, writers, window, drops)
@@ -299,7 +303,7 @@ class VideoInferencer:
         window: tuple[Window, float] | None,
         drops: bool,
     ) -> Iterator[FrameResult]:
-        pictures: deque[tuple[str, Picture]] = deque()  # gone into the model, result not yet out
+        waiting: deque[SourceFrame] = deque()  # gone into the model, result not yet out
         with ExitStack() as stack:
             if window is not None:
                 stack.enter_context(window[0])
@@ -307,17 +311,19 @@ class VideoInferencer:
             for writer, least in writers:
                 stack.enter_context(writer)
                 behind.append((stack.enter_context(WriteBehind(writer.write)), least))
-            frames = stack.enter_context(closing(newest(source))) if drops else iter(source)
+            frames = source.frames()
+            if drops:
+                frames = stack.enter_context(closing(newest(frames)))
             packed = self._pack(frames)
             packed = stack.enter_context(
                 closing(packed if source.live or drops else read_ahead(packed))
             )
-            for result in self.model.run(self._frames(packed, pictures), prompts):
-                name, picture = pictures.popleft()
+            for result in self.model.run(self._frames(packed, waiting), prompts):
+                shown = waiting.popleft()
                 for output, least in behind:
-                    output.write(name, picture, _confident(result, least))
+                    output.write(shown.name, shown.picture, _confident(result, least), shown.time)
                 goes_on = window is None or window[0].show(
-                    self._drawn(picture, _confident(result, window[1]))
+                    self._drawn(shown.picture, _confident(result, window[1]))
                 )
                 yield result
                 if not goes_on:
@@ -336,15 +342,13 @@ class VideoInferencer:
     def _drawn(self, picture: Picture, result: FrameResult) -> Picture:
         return draw_overlay(picture, result, self.model.dataset_meta['classes'])
 
-    def _pack(self, frames: Iterator[tuple[str, Picture]]) -> Generator[Packed, None, None]:
-        for index, (name, picture) in enumerate(frames):
-            yield name, picture, pseudo_collate([self._prepare(index, picture)])
+    def _pack(self, frames: Iterator[SourceFrame]) -> Generator[Packed, None, None]:
+        for index, frame in enumerate(frames):
+            yield frame, pseudo_collate([self._prepare(index, frame.picture)])
 
-    def _frames(
-        self, packed: Iterator[Packed], pictures: deque[tuple[str, Picture]]
-    ) -> Iterator[Frame]:
-        for name, picture, batch in packed:
-            pictures.append((name, picture))
+    def _frames(self, packed: Iterator[Packed], waiting: deque[SourceFrame]) -> Iterator[Frame]:
+        for frame, batch in packed:
+            waiting.append(frame)
             yield self.model.make_frame(batch)
 
 

@@ -5,6 +5,7 @@ YouTube-VOS have them.
 from __future__ import annotations
 
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +47,18 @@ class LabelPngs:
                 stacklevel=2,
             )
 
-    def write(self, name: str, image: NDArray[np.uint8], result: FrameResult) -> None:
+    def write(
+        self,
+        name: str,
+        image: NDArray[np.uint8],
+        result: FrameResult,
+        time: Fraction | None = None,
+    ) -> None:
         """Writes the labels of one frame.
 
         Args:
             name: name of the frame.
-            image: not used.
+            image, time: not used.
             result: the objects.
 
         Raises:

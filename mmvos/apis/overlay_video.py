@@ -28,6 +28,8 @@ _CODECS: tuple[tuple[str, dict[str, str]], ...] = (  # the first that PyAV has, 
 # left, top, width, height of what stands behind a name, in pixels
 Plate = tuple[int, int, int, int]
 _OPACITY = 0.45
+_LONGEST_GAP = 3600  # seconds between two frames; more is a damaged time stamp
+_LONGEST_DISORDER = 1  # seconds by which a stamp may lie before its predecessor
 # steps of this size spread evenly over the hue circle, however many there are
 _GOLDEN = 0.6180339887498949
 
@@ -126,20 +128,71 @@ def _overlap(one: Plate, other: Plate) -> bool:
     )
 
 
+class Timeline:
+    """Places the frames of a video on a time axis that begins at 0 and never goes back.
+
+    Args:
+        step: seconds from one frame to the next where the time stamps do not say it.
+    """
+
+    def __init__(self, step: Fraction) -> None:
+        self.step = step
+        self._time: Fraction | None = None  # of the last frame
+        self._stamp: Fraction | None = None  # of the last frame that had one
+        self._offset = Fraction(0)  # time = stamp + offset
+
+    def place(self, stamp: Fraction | None) -> Fraction:
+        """The time of the next frame in seconds.
+
+        A stamp that is missing or equal to the one before counts as one step. So does one that is
+        far away, as in damaged files or where a clock begins anew; later stamps are then counted
+        from it. A stamp a little before its predecessor (frames out of order) moves nothing.
+
+        Args:
+            stamp: the frame's time in the source, in seconds; None where the source does not say.
+        """
+        if self._time is None:
+            self._time = Fraction(0)
+            self._offset = -stamp if stamp is not None else Fraction(0)
+        elif stamp is None:
+            self._time += self.step
+        else:
+            distance = stamp + self._offset - self._time
+            if 0 < distance <= _LONGEST_GAP:
+                self._time += distance
+            elif stamp == self._stamp or not -_LONGEST_DISORDER < distance <= 0:
+                self._time += self.step
+                self._offset = self._time - stamp
+        if stamp is not None:
+            self._stamp = stamp
+        return self._time
+
+
 class OverlayVideo:
     """Encodes the drawn frames as they come; a context manager, the file is complete when it is
     left, also after an error.
 
     Args:
         path: the mp4 file; nothing is written when there is no frame.
-        fps: the source's frame rate, exact.
+        fps: frames per second, exact: of all frames that have no time of their own.
         classes: class names by label.
+        time_base: the unit of the frames' times in seconds, e.g. 1/1000; by default 1 / fps, for
+            frames without times.
     """
 
-    def __init__(self, path: str | Path, fps: Fraction, classes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        fps: Fraction,
+        classes: Sequence[str] = (),
+        time_base: Fraction | None = None,
+    ) -> None:
         self.path = Path(path)
         self.fps = Fraction(fps)
         self.classes = tuple(classes)
+        self.time_base = time_base or 1 / self.fps
+        self._timeline = Timeline(1 / self.fps)
+        self._last_pts = -1
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
 
@@ -151,7 +204,13 @@ class OverlayVideo:
             self._container.mux(self._stream.encode(None))
             self._container.close()
 
-    def write(self, name: str, image: NDArray[np.uint8], result: FrameResult) -> None:
+    def write(
+        self,
+        name: str,
+        image: NDArray[np.uint8],
+        result: FrameResult,
+        time: Fraction | None = None,
+    ) -> None:
         """Draws and encodes one frame.
 
         Args:
@@ -159,6 +218,8 @@ class OverlayVideo:
             image: (H, W, 3) uint8 BGR; an odd height or width grows by one pixel, which yuv420p
                 needs.
             result: the objects.
+            time: when the frame is shown, in seconds of the source; by default 1 / fps after the
+                one before.
         """
         drawn = draw_overlay(image, result, self.classes)
         height, width = drawn.shape[:2]
@@ -167,11 +228,17 @@ class OverlayVideo:
             self._container, self._stream = self._open(drawn.shape[0], drawn.shape[1])
         assert self._stream is not None
         frame = av.VideoFrame.from_ndarray(drawn, format='bgr24')
+        # Two frames at one tick of the clock would be an error of the encoder.
+        ticks = round(self._timeline.place(time) / self.time_base)
+        self._last_pts = max(ticks, self._last_pts + 1)
+        frame.pts, frame.time_base = self._last_pts, self.time_base
         self._container.mux(self._stream.encode(frame))
 
     def _open(self, height: int, width: int) -> tuple[av.container.OutputContainer, av.VideoStream]:
         codec, options = next(item for item in _CODECS if item[0] in av.codecs_available)
         if codec == 'mpeg4':
+            finest = Fraction(1, 65535)  # MPEG-4 counts a second in 16 bits
+            self.time_base = max(self.time_base, finest)
             warnings.warn(
                 f'this build of PyAV has no H.264 encoder, {self.path} is MPEG-4 part 2, which '
                 f'browsers may not show',
@@ -182,4 +249,5 @@ class OverlayVideo:
         stream = container.add_stream(codec, rate=self.fps, options=dict(options))
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
+        stream.codec_context.time_base = self.time_base
         return container, stream

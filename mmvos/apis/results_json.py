@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TextIO
 
@@ -67,11 +68,17 @@ class ResultsJson:
             self._masks.close()
             self._shard.unlink()
 
-    def write(self, name: str, image: NDArray[np.uint8], result: FrameResult) -> None:
+    def write(
+        self,
+        name: str,
+        image: NDArray[np.uint8],
+        result: FrameResult,
+        time: Fraction | None = None,
+    ) -> None:
         """Takes the result of the next frame.
 
         Args:
-            name, image: not used.
+            name, image, time: not used.
             result: the objects; a track has one entry per call, in the order of the calls.
 
         Raises:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import glob
 import itertools
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -35,7 +36,22 @@ Picture: TypeAlias = NDArray[np.uint8]
 Source: TypeAlias = str | Path | int | Iterable[Picture]
 _WEB = ('http', 'https')
 _STREAMS = ('rtmp', 'rtmps', 'rtp', 'rtsp', 'rtsps', 'srt', 'tcp', 'udp')  # never a finished file
+_CAMERA_CLOCK = Fraction(1, 1000)  # seconds, the unit of the times of a camera's frames
 _TIMEOUT = 20.0  # seconds until a URL answers, and between its frames
+
+
+class SourceFrame(NamedTuple):
+    """One frame of a source.
+
+    Attributes:
+        name: of the frame, e.g. '00012' or an image's name without its suffix.
+        picture: (H, W, 3) uint8 BGR, upright.
+        time: when it is shown, in seconds from any beginning; None where the source does not say.
+    """
+
+    name: str
+    picture: Picture
+    time: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -50,28 +66,36 @@ class VideoSource:
         live: frames are made while they are taken (a caller's iterator), so none is asked for ahead
             of time.
         timed: frames come by the clock, whether they are taken or not (a camera, a stream).
+        time_base: the unit of the frames' times in seconds; None where they have none.
     """
 
     name: str
     fps: Fraction | None
     length: int | None
-    read: Callable[[], Iterator[tuple[str, Picture]]]
+    read: Callable[[], Iterator[SourceFrame]]
     live: bool = False
     timed: bool = False
+    time_base: Fraction | None = None
 
     def __iter__(self) -> Iterator[tuple[str, Picture]]:
-        """Yields name and picture of each frame.
+        """Yields name and picture of each frame; raises what ``frames`` raises."""
+        for frame in self.frames():
+            yield frame.name, frame.picture
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yields each frame with its name and time.
 
         Raises:
             ValueError: a frame cannot be read or has another size than the first; there is no
                 frame.
         """
         size = None
-        for name, picture in self.read():
-            if size not in (None, picture.shape[:2]):
-                raise ValueError(_mixed(f'{self.name}, frame {name}', picture.shape[:2], size))
-            size = picture.shape[:2]
-            yield name, picture
+        for frame in self.read():
+            shape = frame.picture.shape[:2]
+            if size not in (None, shape):
+                raise ValueError(_mixed(f'{self.name}, frame {frame.name}', shape, size))
+            size = shape
+            yield frame
         if size is None:
             raise ValueError(f'{self.name} has no frame')
 
@@ -156,7 +180,10 @@ def _open_images(name: str, shown: str, paths: Sequence[Path]) -> VideoSource:
         if size != first:
             raise ValueError(_mixed(str(path), size, first))
     return VideoSource(
-        name, None, len(images), lambda: ((path.stem, _read_image(path)) for path in images)
+        name,
+        None,
+        len(images),
+        lambda: (SourceFrame(path.stem, _read_image(path)) for path in images),
     )
 
 
@@ -220,9 +247,10 @@ def check_picture(index: int, picture: object) -> Picture:
     return picture
 
 
-def _read_arrays(arrays: Iterable[Picture]) -> Iterator[tuple[str, Picture]]:
+def _read_arrays(arrays: Iterable[Picture]) -> Iterator[SourceFrame]:
     for index, picture in enumerate(arrays):
-        yield f'{index:05d}', check_picture(index, picture)
+        # The caller may fill the same array again, while writers still hold this frame.
+        yield SourceFrame(f'{index:05d}', check_picture(index, picture).copy())
 
 
 # ---- cameras
@@ -233,10 +261,12 @@ def _open_camera(number: int) -> VideoSource:
     rate = opened[0].get(cv2.CAP_PROP_FPS)
     fps = Fraction(rate).limit_denominator(1001) if rate and rate > 0 else None
 
-    def read() -> Iterator[tuple[str, Picture]]:
+    def read() -> Iterator[SourceFrame]:
         return _read_camera(number, opened.pop() if opened else _camera(number))
 
-    return VideoSource(f'camera{number}', fps, None, read, live=True, timed=True)
+    return VideoSource(
+        f'camera{number}', fps, None, read, live=True, timed=True, time_base=_CAMERA_CLOCK
+    )
 
 
 def _camera(number: int) -> cv2.VideoCapture:
@@ -249,7 +279,7 @@ def _camera(number: int) -> cv2.VideoCapture:
     return camera
 
 
-def _read_camera(number: int, camera: cv2.VideoCapture) -> Iterator[tuple[str, Picture]]:
+def _read_camera(number: int, camera: cv2.VideoCapture) -> Iterator[SourceFrame]:
     try:
         for index in itertools.count():
             there, picture = camera.read()
@@ -257,7 +287,9 @@ def _read_camera(number: int, camera: cv2.VideoCapture) -> Iterator[tuple[str, P
                 raise ValueError(
                     f'camera {number} gave no more pictures after {index}; was it unplugged?'
                 )
-            yield f'{index:05d}', check_picture(index, picture)
+            # Drivers give no time stamp that can be trusted, so the moment of reading is taken.
+            ticks = round(time.monotonic() / _CAMERA_CLOCK)
+            yield SourceFrame(f'{index:05d}', check_picture(index, picture), ticks * _CAMERA_CLOCK)
     finally:
         camera.release()
 
@@ -300,14 +332,14 @@ def _describe(
     container: av.container.InputContainer,
     name: str,
     shown: str,
-    read: Callable[[], Iterator[tuple[str, Picture]]],
+    read: Callable[[], Iterator[SourceFrame]],
 ) -> VideoSource:
     if not container.streams.video:
         raise ValueError(f'{shown} holds no video stream')
     stream = container.streams.video[0]
     rate = stream.average_rate or stream.guessed_rate
     fps = Fraction(rate.numerator, rate.denominator) if rate else None
-    return VideoSource(name, fps, stream.frames or None, read)
+    return VideoSource(name, fps, stream.frames or None, read, time_base=stream.time_base)
 
 
 def _container(place: str, shown: str) -> av.container.InputContainer:
@@ -327,7 +359,7 @@ def _container(place: str, shown: str) -> av.container.InputContainer:
         raise ValueError(f'{shown} {what} ({error.strerror})') from error
 
 
-def _read_video(opened: av.container.InputContainer, shown: str) -> Iterator[tuple[str, Picture]]:
+def _read_video(opened: av.container.InputContainer, shown: str) -> Iterator[SourceFrame]:
     count = 0
     with opened as container:
         stream = container.streams.video[0]
@@ -337,7 +369,8 @@ def _read_video(opened: av.container.InputContainer, shown: str) -> Iterator[tup
                     warnings.warn(
                         f'{shown}: frame {count} is damaged, the decoder repaired it', stacklevel=2
                     )
-                yield f'{count:05d}', _upright(frame)
+                stamp = frame.pts * frame.time_base if frame.pts is not None else None
+                yield SourceFrame(f'{count:05d}', _upright(frame), stamp)
                 count += 1
         except av.FFmpegError as error:
             if '://' in shown:

@@ -10,6 +10,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -64,6 +65,39 @@ def test_only_the_files_that_are_asked_for(tmp_path, model):
 def test_frame_rate_of_frames_without_one(tmp_path, model, fps, expected):
     list(VideoInferencer(model).infer([picture(0), picture(1)], out_dir=tmp_path, fps=fps))
     assert open_source(tmp_path / 'overlay.mp4').fps == expected
+
+
+def test_an_array_that_is_filled_again_is_shown_as_it_was(tmp_path, model):
+    def one_array():
+        array = np.empty_like(picture(0))
+        for index in range(8):
+            array[:] = 30 * index  # the next picture into the same memory, as from a pipe
+            yield array
+
+    list(VideoInferencer(model).infer(one_array(), out_dir=tmp_path, png=False))
+    shown = [int(frame[..., 0].mean()) for _, frame in open_source(tmp_path / 'overlay.mp4')]
+    # H.264 changes gray levels a little; objects are drawn on the brightest pictures.
+    np.testing.assert_allclose(shown[:4], [0, 30, 60, 90], atol=6)
+
+
+def test_the_overlay_has_the_times_of_the_frames(tmp_path, model):
+    milliseconds = [0, 40, 80, 400, 440, 1000]
+    with av.open(str(tmp_path / 'screen.mkv'), 'w') as container:
+        stream = container.add_stream('libx264', rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, 'yuv420p'
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, stamp in enumerate(milliseconds):
+            frame = av.VideoFrame.from_ndarray(picture(index), format='bgr24')
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+    def times(out, fps):
+        list(VideoInferencer(model).infer(tmp_path / 'screen.mkv', out_dir=out, fps=fps))
+        return [1000 * frame.time for frame in open_source(out / 'overlay.mp4').frames()]
+
+    assert times(tmp_path / 'own', None) == milliseconds
+    assert times(tmp_path / 'asked', 10) == [0, 100, 200, 300, 400, 500]
 
 
 def test_frame_names_are_kept(tmp_path, model):

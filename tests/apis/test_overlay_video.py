@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvos.apis.overlay_video import OverlayVideo, color_of, draw_overlay
+from mmvos.apis.overlay_video import OverlayVideo, Timeline, color_of, draw_overlay
 from mmvos.apis.sources import open_source
 from mmvos.structures import FrameResult, TrackedObject, rle
 
@@ -38,6 +38,45 @@ def test_rate_and_count_survive_encoding(tmp_path, fps):
     source = open_source(tmp_path / 'o.mp4')
     assert (source.fps, source.length) == (fps, 50)
     assert len(list(source)) == 50
+
+
+def test_frames_keep_their_own_times(tmp_path):
+    milliseconds = [500, 533, 900, 950, 2000]  # a screen recording: frames come when they change
+    with OverlayVideo(tmp_path / 'o.mp4', Fraction(30), (), Fraction(1, 1000)) as writer:
+        for index, stamp in enumerate(milliseconds):
+            result = FrameResult(index, (120, 160), ())
+            writer.write('', _gray(), result, Fraction(stamp, 1000))
+    with av.open(str(tmp_path / 'o.mp4')) as container:
+        times = [frame.pts * frame.time_base for frame in container.decode(video=0)]
+    assert [1000 * time for time in times] == [0, 33, 400, 450, 1500]
+
+
+@pytest.mark.parametrize(
+    'stamps, times',
+    [
+        ([None, None, None], [0, 10, 20]),
+        ([7, 9, 30], [0, 2, 23]),
+        ([0, 5, None, 20], [0, 5, 15, 20]),
+        ([0, 7, 7, 14], [0, 7, 17, 24]),  # equal stamps: no frame is shown for no time
+        ([0, 20, 15, 30], [0, 20, 20, 30]),  # out of order: what follows is not moved
+        ([5000, 5010, 0, 8], [0, 10, 20, 28]),  # the clock begins anew
+        ([0, 10**9, 10**9 + 4], [0, 10, 14]),  # a damaged stamp
+    ],
+)
+def test_times_never_go_back_and_have_no_hole(stamps, times):
+    timeline = Timeline(Fraction(10, 1000))
+    placed = [
+        timeline.place(Fraction(stamp, 1000) if stamp is not None else None) for stamp in stamps
+    ]
+    assert [1000 * time for time in placed] == times
+
+
+def test_two_frames_at_one_tick_are_both_written(tmp_path):
+    with OverlayVideo(tmp_path / 'o.mp4', Fraction(30), (), Fraction(1, 10)) as writer:
+        for index, stamp in enumerate((0, 20, 10, 400)):
+            result = FrameResult(index, (120, 160), ())
+            writer.write('', _gray(), result, Fraction(stamp, 1000))
+    assert len(list(open_source(tmp_path / 'o.mp4'))) == 4
 
 
 def test_h264_that_players_show(tmp_path):
