@@ -1,0 +1,332 @@
+"""Label images: the one reader and the one writer of images whose pixel values are object ids.
+
+What the pixels of a label image mean, for every reader of this project:
+
+    palette image     The indices are the ids, 255 is void (DAVIS, YouTube-VOS). Where the colors
+                      that occur are exactly black and white, the image is binary and white is the
+                      object, whatever the indices are. A palette that is a gray ramp is read as the
+                      gray image that it shows. A palette that does not begin with black is refused.
+    1 bit             Binary.
+    8-bit gray        Only 0 and 255: binary. Else the values 1 to 50 are ids and 255 is void;
+                      a value from 51 to 254 says that the image is a soft mask: refused.
+    16-bit gray       The values 1 to 65535 are ids, there is no void. Only 0 and 65535: binary.
+    gray with alpha   Read as gray where alpha is the same everywhere, else refused.
+    in color          Refused.
+
+In memory labels are (H, W) arrays: uint8, where 255 is void, or uint16, where 255 is an object like
+any other. The object of a binary image has the id 1. Letters: H, W height and width in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .errors import DataError
+from .notes import note_once
+
+Labels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+
+VOID = 255
+LARGEST_ID = 65535
+_LARGEST_8_BIT_ID = 254
+_LARGEST_GRAY_ID = 50
+_MOST_PIXELS = 1 << 26
+# Formats that give back the values that were stored. GIF and BMP hold palettes, too.
+_LOSSLESS = ('PNG', 'BMP', 'GIF', 'TIFF')
+_BLACK, _WHITE = 0, 0xFFFFFF
+
+
+class LabelImageError(DataError):
+    """A file that is no label image, or cannot be read or written as one."""
+
+
+def read_label_png(path: str | Path) -> Labels:
+    """Read one label image; the head of this file says what its values mean.
+
+    Args:
+        path: a PNG, or an image of another format without loss.
+
+    Returns:
+        (H, W) ids: uint8, where 255 is void, or uint16 without void.
+
+    Raises:
+        LabelImageError: no such file, no image, a damaged one, colors instead of ids, a soft
+            mask, or a palette that does not begin with black.
+    """
+    with _opened(path) as image:
+        return _read_values(image, path)
+
+
+def read_label_size(path: str | Path) -> tuple[int, int]:
+    """Return (H, W) of a label image from its header; raises as `read_label_png`."""
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def labels_of_array(array: NDArray[np.integer], where: str) -> NDArray[np.integer]:
+    """Return the ids in an array that a caller gives, by the rule of label images.
+
+    Args:
+        array: (H, W) ids of any integer type, or a mask of 0 and 255.
+        where: names the array in messages.
+
+    Returns:
+        (H, W) ids; 0 and 1 where the array holds nothing but 0 and 255. Of uint8 arrays 255 is
+        void where there are other ids.
+
+    Raises:
+        LabelImageError: a uint8 array is a soft mask.
+    """
+    values = np.unique(array)
+    largest = int(values.max(initial=0))
+    others = values[(values != 0) & (values != VOID)]
+    if largest == VOID and not len(others):
+        is_white = np.asarray(array == VOID)
+        return is_white.astype(np.uint8)
+    if array.dtype == np.uint8 and largest == VOID:
+        if int(others.max()) > _LARGEST_GRAY_ID:
+            raise LabelImageError(
+                f'{where} has the values {int(others.max())} and {VOID}, so it seems to be a soft '
+                'mask; give object ids, or a mask of bool.'
+            )
+        without_void = array.copy()
+        without_void[array == VOID] = 0
+        return without_void
+    return array
+
+
+def values_in(labels: Labels) -> list[int]:
+    """Return the values that occur in (H, W) labels, rising; quick where they are few."""
+    if labels.dtype != np.uint8:
+        return [int(value) for value in np.unique(labels)]
+    values = [int(labels.max())]
+    while values[-1] > 0:
+        # wraps: the next lower value comes out on top
+        below = int((labels - np.uint8(values[-1])).max())
+        if below < 256 - values[-1]:
+            break
+        values.append(below + values[-1] - 256)
+    return values[::-1]
+
+
+def object_ids(labels: Labels, min_area: int = 1) -> list[int]:
+    """Return the ids in (H, W) labels that cover at least `min_area` pixels, rising, without
+    background and void.
+    """
+    if labels.dtype != np.uint8:
+        # (65536,) pixels of each value
+        counts = np.bincount(labels.ravel())
+        return [int(value) for value in np.flatnonzero(counts >= max(min_area, 1)) if value > 0]
+    if min_area <= 1:
+        return [value for value in values_in(labels) if 0 < value < VOID]
+    # a tenth of np.bincount's time
+    areas = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    return [int(value) for value in np.flatnonzero(areas >= min_area) if 0 < value < VOID]
+
+
+def void_pixels(labels: Labels) -> NDArray[np.bool_]:
+    """Return the (H, W) pixels that nothing is said about: 255 in 8 bits; none in 16 bits."""
+    if labels.dtype != np.uint8:
+        return np.zeros(labels.shape, dtype=np.bool_)
+    return np.asarray(labels == VOID)
+
+
+def merge_objects(labels: Labels) -> NDArray[np.uint8]:
+    """Return (H, W) labels in which all objects are object 1 and void is background."""
+    objects = np.asarray(labels > 0) & ~void_pixels(labels)
+    return objects.astype(np.uint8)
+
+
+def as_labels(ids: NDArray[np.integer]) -> Labels:
+    """Return (H, W) object ids in the smallest type of labels: uint8 up to 254, else uint16.
+
+    Raises:
+        LabelImageError: an id does not fit into 16 bits.
+    """
+    largest = int(ids.max(initial=0))
+    if largest > LARGEST_ID:
+        raise LabelImageError(
+            f'object id {largest} does not fit into a label image, which ends at {LARGEST_ID}'
+        )
+    if largest <= _LARGEST_8_BIT_ID:
+        return ids.astype(np.uint8)
+    return ids.astype(np.uint16)
+
+
+def write_label_png(path: str | Path, labels: Labels) -> None:
+    """Write (H, W) labels: uint8 as a palette PNG in DAVIS's colors, uint16 as a 16-bit gray PNG.
+
+    `read_label_png` gives the same values back.
+    """
+    assert labels.ndim == 2 and labels.dtype in (np.uint8, np.uint16), (labels.shape, labels.dtype)
+    image = Image.fromarray(labels)
+    if labels.dtype == np.uint8:
+        image.putpalette(davis_palette())
+    image.save(path, format='PNG')
+
+
+@cache
+def davis_palette() -> tuple[int, ...]:
+    """Return the 768 numbers of the DAVIS (= PASCAL VOC) palette: bit k of the index, three bits at
+    a time, from the top.
+    """
+    palette = []
+    for index in range(256):
+        color = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                color[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
+        palette.extend(color)
+    return tuple(palette)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """An image whose header has been checked; what Pillow raises inside becomes a sentence."""
+    try:
+        with Image.open(path) as image:
+            _check_header(image, path)
+            yield image
+    except LabelImageError:
+        raise
+    except FileNotFoundError as error:
+        raise LabelImageError(f'{path} is missing.') from error
+    except Exception as error:  # Pillow raises a dozen unrelated kinds for damaged files
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise LabelImageError(
+            f'{path} is not an image that can be decoded ({reason}); write it again.'
+        ) from error
+
+
+def _check_header(image: Image.Image, path: str | Path) -> None:
+    """Refuse what can be seen without decoding: a format with loss, colors, several pictures."""
+    if image.format not in _LOSSLESS:
+        raise LabelImageError(
+            f'{path} is a {image.format} image; label images are PNG, which loses nothing.'
+        )
+    gray = image.mode in ('1', 'L', 'LA', 'I') or image.mode.startswith('I;16')
+    if image.mode != 'P' and not gray:
+        raise LabelImageError(
+            f'{path} is a {image.mode} image, so it holds colors and no object ids; write an '
+            'indexed (palette) or gray PNG whose pixel values are the object ids.'
+        )
+    if image.height * image.width > _MOST_PIXELS:
+        raise LabelImageError(
+            f'{path} is {image.height} x {image.width}, larger than any video; write it again.'
+        )
+    pages = getattr(image, 'n_frames', 1)
+    if pages > 1:
+        raise LabelImageError(
+            f'{path} holds {pages} pictures; write one label image per frame and file.'
+        )
+
+
+def _read_values(image: Image.Image, path: str | Path) -> Labels:
+    """Decode an image whose header has been checked."""
+    if image.mode == 'P':
+        return _read_palette_image(image, path)
+    if image.mode == '1':
+        return np.array(image, dtype=np.uint8)
+    if image.mode == 'LA':
+        image = _without_alpha(image, path)
+    if image.mode == 'L':
+        return _read_gray(np.array(image), path)
+    return _read_wide_gray(np.array(image), path)
+
+
+def _read_palette_image(image: Image.Image, path: str | Path) -> Labels:
+    indices = np.array(image, dtype=np.uint8)
+    palette = _palette_of(image)
+    starts_with_black = palette[0] == _BLACK
+    # The usual case needs no look at the pixels: no white, so no binary image.
+    if starts_with_black and _WHITE not in palette:
+        return indices
+    colors = {palette[index] for index in values_in(indices)}
+    if _WHITE in colors and colors <= {_BLACK, _WHITE}:
+        is_white = np.array([color == _WHITE for color in palette], dtype=np.uint8)
+        return is_white[indices]
+    if starts_with_black:
+        is_gray_ramp = palette == [level * 0x010101 for level in range(256)]
+        return _read_gray(indices, path) if is_gray_ramp else indices
+    if palette[0] == _WHITE and colors == {_BLACK}:
+        # a black and white image of a frame without the object
+        return np.zeros_like(indices)
+    raise LabelImageError(
+        f'{path} has a palette whose entry 0, the background, is {_color_name(palette[0])} and not '
+        'black, so its indices are no object ids; save it with black as the first color of the '
+        'palette, or as a gray PNG of object ids (0 is the background).'
+    )
+
+
+def _palette_of(image: Image.Image) -> list[int]:
+    """256 colors as 0xRRGGBB; entries that the file does not have are black."""
+    numbers = image.getpalette('RGB') or []
+    colors = np.zeros((256, 3), dtype=np.int64)
+    given = np.array(numbers, dtype=np.int64).reshape(-1, 3)[:256]
+    colors[: len(given)] = given
+    packed = colors @ np.array([0x10000, 0x100, 1])
+    return [int(color) for color in packed]
+
+
+def _color_name(color: int) -> str:
+    return 'white' if color == _WHITE else f'#{color:06x}'
+
+
+def _without_alpha(image: Image.Image, path: str | Path) -> Image.Image:
+    """The gray channel of a gray image with alpha, which must be the same everywhere."""
+    least, most = image.getchannel('A').getextrema()
+    if least != most:
+        raise LabelImageError(
+            f'{path} is a gray image with an alpha channel that varies, so it is not clear what '
+            'its pixels mean; save it without transparency.'
+        )
+    note_once(
+        'alpha channel',
+        f'{path} is a gray image with an alpha channel that says nothing; its gray values are '
+        'read. Other programs may refuse it: save it without transparency.',
+    )
+    return image.getchannel('L')
+
+
+def _read_gray(values: NDArray[np.uint8], path: str | Path) -> NDArray[np.uint8]:
+    """8 bits: binary, or ids with void; see the head of this file."""
+    present = values_in(values)
+    if present[-1] == VOID and len(present) <= 2 and present[0] in (0, VOID):
+        return values // VOID
+    ids = [value for value in present if value != VOID]
+    if ids[-1] > _LARGEST_GRAY_ID:
+        raise LabelImageError(
+            f'{path} is a gray image with the value {ids[-1]}, so it seems to be a soft mask; '
+            f'write 0 and 255 for one object, ids up to {_LARGEST_GRAY_ID}, or a palette PNG.'
+        )
+    return values
+
+
+def _read_wide_gray(values: NDArray[np.integer], path: str | Path) -> Labels:
+    """16 bits: binary, or ids without void; see the head of this file."""
+    least, most = int(values.min()), int(values.max())
+    if least < 0 or most > LARGEST_ID:
+        raise LabelImageError(
+            f'{path} has the value {least if least < 0 else most}; object ids in label images are '
+            f'0 to {LARGEST_ID}.'
+        )
+    labels = values.astype(np.uint16)
+    if most == LARGEST_ID:
+        present = np.unique(labels)
+        if set(present.tolist()) <= {0, LARGEST_ID}:
+            return (labels > 0).astype(np.uint8)
+        if len(present) > _LARGEST_GRAY_ID:
+            raise LabelImageError(
+                f'{path} is a gray image with {len(present)} values up to white, so it seems to '
+                'be a soft mask; write black and white, or object ids.'
+            )
+    return labels
