@@ -7,6 +7,7 @@ from .heads.roi_extractor import PyramidRoIExtractor
 from .heads.rpn_head import RPNHead
 from .heads.track_head import TrackHead
 from .masktrack_rcnn import MaskTrackRCNN
+from .parts import PartTracker
 from .prompted_segmenter import PromptedSegmenter
 from .siammask import (
     AdjustLayer,
@@ -16,12 +17,11 @@ from .siammask import (
     PyramidFeatures,
     SiameseHead,
     SiameseResNet,
+    SiameseTracker,
     VotingMaskHead,
 )
 from .trackers.instance_memory import InstanceMemory
 from .trackers.mask_propagator import MaskPropagator
-from .trackers.part_tracker import PartTracker
-from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
 
 __all__ = [

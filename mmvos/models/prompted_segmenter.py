@@ -25,8 +25,8 @@ from mmvos.structures.tracks import UNKNOWN_LABEL
 
 from .backbones.fused_resnet import fuse_resnet
 from .backbones.guided_resnet import GuidedResNet
+from .siammask import SiameseTracker
 from .tracker import PromptedObjects, TrackedState, Tracker
-from .trackers.siamese_tracker import SiameseTracker
 from .video_model import VideoModel
 
 States = tuple[TrackedState, ...]

@@ -3,6 +3,7 @@
 from .crop_features import CropFeatures, SiameseResNet
 from .network import AdjustLayer, DepthwiseXCorr, MaskRefiner, SiameseHead
 from .pyramid_features import PyramidFeatures
+from .tracker import SiameseTracker
 from .voting import VotingMaskHead
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     'PyramidFeatures',
     'SiameseHead',
     'SiameseResNet',
+    'SiameseTracker',
     'VotingMaskHead',
 ]

@@ -33,7 +33,7 @@ from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
 from ..tracker import PromptedObjects, TrackedState, Tracker
-from .mask_propagator import PropagationState
+from ..trackers.mask_propagator import PropagationState
 
 CONFIDENT = 0.8  # mean probability of a mask's pixels from which parts are sampled from it
 LEFT_BEHIND = 0.1  # a part that the object covers by less is not on it any more

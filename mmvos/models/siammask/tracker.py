@@ -53,8 +53,8 @@ from mmvos.ops.polygons import SMALLEST_AREA, box_polygon, mask_box, mask_polygo
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
-from ..siammask.state import SiameseState, inside
 from ..tracker import PromptedObjects, Tracker
+from .state import SiameseState, inside
 
 SMALLEST = 10.0  # frame pixels, of the box that is followed
 
