@@ -176,8 +176,8 @@ class OverlayVideo:
         path: the mp4 file; nothing is written when there is no frame.
         fps: frames per second, exact: of all frames that have no time of their own.
         classes: class names by label.
-        time_base: the unit of the frames' times in seconds, e.g. 1/1000; by default 1 / fps, for
-            frames without times.
+        time_base: the unit of the frames' times in seconds, e.g. 1/1000; by default the frames'
+            times are ignored, and each is shown for 1 / fps.
     """
 
     def __init__(
@@ -190,6 +190,7 @@ class OverlayVideo:
         self.path = Path(path)
         self.fps = Fraction(fps)
         self.classes = tuple(classes)
+        self.has_times = time_base is not None
         self.time_base = time_base or 1 / self.fps
         self._timeline = Timeline(1 / self.fps)
         self._last_pts = -1
@@ -229,7 +230,7 @@ class OverlayVideo:
         assert self._stream is not None
         frame = av.VideoFrame.from_ndarray(drawn, format='bgr24')
         # Two frames at one tick of the clock would be an error of the encoder.
-        ticks = round(self._timeline.place(time) / self.time_base)
+        ticks = round(self._timeline.place(time if self.has_times else None) / self.time_base)
         self._last_pts = max(ticks, self._last_pts + 1)
         frame.pts, frame.time_base = self._last_pts, self.time_base
         self._container.mux(self._stream.encode(frame))
