@@ -166,7 +166,7 @@ def _is_same_file(descriptor: int, path: Path) -> bool:
 
 
 def _command() -> str:
-    return shlex.join(sys.argv) or 'python'
+    return shlex.join(sys.orig_argv)  # as the list of processes shows it
 
 
 def _now() -> str:
