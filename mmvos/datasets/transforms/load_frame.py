@@ -12,9 +12,9 @@ from typing import Any
 import mmcv
 from mmcv.transforms import BaseTransform
 
+from mmvos.io.errors import DataError
+from mmvos.io.image_checks import check_image_bytes
 from mmvos.registry import TRANSFORMS
-
-JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
 
 
 @TRANSFORMS.register_module()
@@ -23,7 +23,7 @@ class LoadFrame(BaseTransform):
     ``ori_shape`` to (H, W).
 
     Raises:
-        ValueError: the file is missing, cannot be decoded, is a JPEG without end, or has another
+        DataError: the file is missing, cannot be decoded, is cut off or too large, or has another
             size than the JSON says (``height`` and ``width`` in the results); the message names the
             file, the video and the frame.
     """
@@ -34,16 +34,15 @@ class LoadFrame(BaseTransform):
         try:
             content = Path(results['img_path']).read_bytes()
         except OSError as error:
-            raise ValueError(f'{place} cannot be read: {error.strerror}') from error
-        if content.startswith(JPEG_START) and JPEG_END not in content[-1024:]:
-            raise ValueError(f'{place} is a truncated JPEG; copy or extract it again')
-        image = mmcv.imfrombytes(content) if content else None  # (H, W, 3)
+            raise DataError(f'{place} cannot be read: {error.strerror}') from error
+        check_image_bytes(content, place)
+        image = mmcv.imfrombytes(content)  # (H, W, 3)
         if image is None:
-            raise ValueError(f'{place} is not an image that can be decoded')
+            raise DataError(f'{place} is not an image that can be decoded')
         height, width = image.shape[:2]
         expected = results.get('height', height), results.get('width', width)
         if (height, width) != expected:
-            raise ValueError(
+            raise DataError(
                 f'{place} is {width}x{height}, but the annotation file says '
                 f'{expected[1]}x{expected[0]}'
             )

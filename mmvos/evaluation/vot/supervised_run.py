@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mmvos.io.image_checks import check_image_bytes
+
 from ..input_error import EvaluationInputError
 from .regions import Polygon, as_polygon, overlap
 from .scores import RESTART_AFTER
@@ -96,7 +98,12 @@ def write_trajectory(path: Path, lines: Sequence[Line]) -> None:
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EvaluationInputError(f'{path} cannot be read: {error.strerror}.') from error
+    check_image_bytes(data, str(path))
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise EvaluationInputError(f'{path} cannot be read as an image; get it again.')
     return np.asarray(image, np.uint8)
