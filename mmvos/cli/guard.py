@@ -1,0 +1,128 @@
+"""How a command line ends: what a user can mend is one sentence and exit status 1, an interrupt one
+line and status 130; only a defect of the code shows a traceback.
+
+This file imports nothing that takes time, so that an interrupt finds the guard in place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from mmvos.io.atomic import explain_os_error
+from mmvos.io.errors import DataError
+
+INTERRUPTED = 128 + signal.SIGINT  # exit status of a shell's commands after Ctrl-C
+_NOBODY_READS = 128 + getattr(signal, 'SIGPIPE', 13)
+_TRACEBACK = 'MMVOS_TRACEBACK'  # an environment variable: show where an error comes from
+# Faults of an output that have nothing to do with the file that was being read.
+_OUTPUT_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_PATIENCE = 10.0  # seconds in which more interrupts do not disturb the end of the first one
+
+
+def run_command(
+    name: str,
+    main: Callable[[], object],
+    *expected: type[Exception],
+    kept: str = 'what was finished stays',
+) -> None:
+    """Run a command line's main function and end the process as its result says.
+
+    Args:
+        name: of the command, which its messages begin with.
+        main: what to run.
+        expected: errors of users beside `DataError` and `OSError`, e.g. ``ValueError``.
+        kept: what an interrupt leaves, and how to go on; the rest of the sentence 'stopped: ...'.
+
+    Raises:
+        SystemExit: with the sentence, or the status of an interrupt.
+    """
+    try:
+        with interrupted_once():
+            main()
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _close_output()
+        sys.exit(_NOBODY_READS)
+    except (DataError, OSError, *expected) as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        _close_output()
+        sys.exit(f'{name}: {sentence_of(error)}')
+    except KeyboardInterrupt as stop:
+        _close_output()
+        # Whoever was stopped may know better what it kept.
+        print(f'{name}: stopped: {stop.args[0] if stop.args else kept}', file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def sentence_of(error: BaseException) -> str:
+    """Say an error in one sentence.
+
+    Args:
+        error: what was raised; one of a data loader's worker carries the worker's traceback as
+            its text, of which the last line is shown.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        place = error.filename
+        if isinstance(place, bytes):
+            place = os.fsdecode(place)
+        if error.errno in _OUTPUT_FAULTS:
+            return explain_os_error(place or 'the output', error)
+        reason = error.strerror or type(error).__name__
+        return f'{place}: {reason}' if place is not None else reason
+    text = str(error) or type(error).__name__
+    if 'in DataLoader worker process' in text.split('\n', 1)[0]:
+        last = text.rstrip().split('\n')[-1]
+        return last.split(': ', 1)[-1]
+    return text
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Let the first Ctrl-C raise ``KeyboardInterrupt``, and those that follow at once do nothing, so
+    that files which are being finished are finished.
+    """
+    try:
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.default_int_handler:
+            yield  # somebody else decides, e.g. a background job's shell
+            return
+        signal.signal(signal.SIGINT, _FirstInterrupt())
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _FirstInterrupt:
+    """A signal handler that raises at the first interrupt and at those long after it."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._first is not None and now - self._first < _PATIENCE:
+            os.write(2, b'stopping: what has been begun is being finished\n')
+            return
+        self._first = now
+        raise KeyboardInterrupt
+
+
+def _close_output() -> None:
+    """Print what is left, or forget it where nobody can take it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try again at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
