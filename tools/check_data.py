@@ -25,6 +25,7 @@ from data_checks.youtube_vis_data import check_youtube_vis
 from mmengine.config import Config
 
 from mmvos.apis.checkpoint import read_checkpoint
+from mmvos.cli.guard import run_command
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -127,4 +128,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('check_data', main)

@@ -15,13 +15,14 @@ from pathlib import Path
 # a checkout works without being installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
 from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.convert import Converted, convert_weights
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import save_torch
 from mmvos.registry import MODELS
 
 
@@ -46,8 +47,7 @@ def main() -> None:
         converted = convert(arguments)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'convert_checkpoint: {error}')
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': converted.weights}, arguments.out)
+    save_torch(arguments.out, {'state_dict': converted.weights})
     print(
         f'{arguments.source}: {converted.kind}, {len(converted.weights)} tensors -> {arguments.out}'
     )
@@ -68,4 +68,4 @@ def convert(arguments: argparse.Namespace) -> Converted:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('convert_checkpoint', main)

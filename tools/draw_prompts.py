@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 
 from mmvos.apis.sources import Picture, open_source
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import write_text
 
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>__TITLE__</title>
@@ -195,8 +197,7 @@ def main() -> None:
         frames = pick_frames(open_source(arguments.video), set(arguments.frames))
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'draw_prompts: {error}')
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(page(arguments.video, frames), encoding='utf-8')
+    write_text(arguments.out, page(arguments.video, frames))
     height, width = next(iter(frames.values())).shape[:2]
     print(
         f'{arguments.out}: {len(frames)} frame{"s" if len(frames) > 1 else ""} of '
@@ -205,4 +206,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('draw_prompts', main)

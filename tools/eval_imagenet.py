@@ -16,7 +16,6 @@ background as class 0: ``--label-offset 1``.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -35,6 +34,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from mmvos.apis.checkpoint import read_checkpoint
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import write_json
 
 _MEAN, _STD = (123.68, 116.78, 103.94), (1.0, 1.0, 1.0)
 _TORCHVISION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -209,9 +210,8 @@ def main() -> None:
         f'({result["seconds"]} s, {arguments.dtype}, {arguments.device})'
     )
     if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(result, indent=1) + '\n')
+        write_json(arguments.out, result, indent=1)
 
 
 if __name__ == '__main__':
-    main()
+    run_command('eval_imagenet', main)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 # a checkout works without being installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mmvos.cli.guard import run_command
 from mmvos.evaluation import (
     EvaluationInputError,
     Report,
@@ -27,6 +27,7 @@ from mmvos.evaluation import (
 )
 from mmvos.evaluation.davis import Protocol
 from mmvos.evaluation.vot import INTERVALS, export_workspace
+from mmvos.io.atomic import open_atomic, write_json
 
 _ROW_TABLES = ('per_object', 'per_class')  # what --csv writes: the first that a protocol has
 
@@ -165,18 +166,15 @@ def print_report(report: Report) -> None:
         print(f'{name:<{width}}  {"undefined" if value == -1 else format(value, "9.4f")}')
 
 
-def write_json(report: Report, path: Path) -> None:
+def write_report(report: Report, path: Path) -> None:
     """{"metrics": ..., "notes": ..., and the tables}, numbers at full precision."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = {'metrics': report.metrics, 'notes': report.notes, **report.tables}
-    path.write_text(json.dumps(data, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+    write_json(path, {'metrics': report.metrics, 'notes': report.notes, **report.tables}, indent=1)
 
 
 def write_csv(report: Report, path: Path) -> None:
     """The protocol's finest table."""
     rows = next(report.tables[name] for name in _ROW_TABLES if name in report.tables)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open('w', newline='', encoding='utf-8') as stream:
+    with open_atomic(path, 'w', newline='') as stream:
         writer = csv.DictWriter(stream, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
@@ -185,19 +183,19 @@ def write_csv(report: Report, path: Path) -> None:
 def main() -> None:
     args = parse_args()
     for path in (args.out, args.csv):
-        if path:
+        if path and path.is_file():
             # numbers of an earlier run must not outlive a failure of this one
-            path.unlink(missing_ok=True)
+            path.unlink()
     try:
         report = args.evaluate(args)
     except EvaluationInputError as error:
         sys.exit(f'evaluate: {error}')
     print_report(report)
     if args.out:
-        write_json(report, args.out)
+        write_report(report, args.out)
     if args.csv:
         write_csv(report, args.csv)
 
 
 if __name__ == '__main__':
-    main()
+    run_command('evaluate', main)

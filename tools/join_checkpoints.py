@@ -24,11 +24,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmengine.config import DictAction
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mmvos.apis import init_model
 from mmvos.apis.checkpoint import Checkpoint, load_weights, read_checkpoint
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import write_bytes
 
 _TRACKER = 'tracker.'
 
@@ -100,8 +102,7 @@ def main() -> None:
         load_weights(model, Checkpoint(', '.join(arguments.parts), weights, {}))
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'join_checkpoints: {error}')
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, arguments.out, metadata={'format': 'pt'})
+    write_bytes(arguments.out, save(weights, metadata={'format': 'pt'}))
     left_out = f'; left out: {", ".join(surplus)}' if surplus else ''
     print(
         f'{arguments.out}: {len(weights)} tensors, {arguments.out.stat().st_size / 1e6:.1f} '
@@ -110,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('join_checkpoints', main)

@@ -18,6 +18,8 @@ import numpy as np
 from PIL import Image
 
 from mmvos.apis.sources import open_source
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import atomic_path
 
 _FPS = 25  # where the source has none
 
@@ -59,16 +61,16 @@ def main() -> None:
         Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS) for picture in pictures
     ]
     fps = arguments.fps or float(videos[0].fps or _FPS) / arguments.every
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    images[0].save(
-        arguments.out,
-        save_all=True,
-        append_images=images[1:],
-        duration=round(1000 / fps),
-        loop=0,
-        quality=arguments.quality,
-        method=6,
-    )
+    with atomic_path(arguments.out) as partial:
+        images[0].save(
+            partial,
+            save_all=True,
+            append_images=images[1:],
+            duration=round(1000 / fps),
+            loop=0,
+            quality=arguments.quality,
+            method=6,
+        )
     print(
         f'{arguments.out}: {len(images)} pictures of {size[0]}x{size[1]}, '
         f'{arguments.out.stat().st_size / 1e6:.2f} MB'
@@ -76,4 +78,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('make_animation', main)

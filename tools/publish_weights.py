@@ -17,10 +17,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mmvos.apis.checkpoint import read_checkpoint
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import write_bytes
 
 LARGEST_HALF = 65504.0
 
@@ -81,11 +83,9 @@ def main() -> None:
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'publish_weights: {error}')
     notes = dict(note.split('=', 1) for note in arguments.note)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(
-        weights, arguments.out, metadata={'format': 'pt', 'license': arguments.license, **notes}
-    )
-    digest = hashlib.sha256(arguments.out.read_bytes()).hexdigest()
+    content = save(weights, metadata={'format': 'pt', 'license': arguments.license, **notes})
+    write_bytes(arguments.out, content)
+    digest = hashlib.sha256(content).hexdigest()
     print(
         f'{arguments.out}: {len(weights)} tensors, {arguments.out.stat().st_size / 1e6:.2f} MB, '
         f'SHA-256 {digest}'
@@ -93,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('publish_weights', main)

@@ -20,6 +20,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -296,6 +297,7 @@ _device: str | None = None  # of this process
 def _start_process(devices: Any, threads: int) -> None:
     global _device
     _device = devices.get()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt ends it without a traceback
     torch.set_num_threads(threads)
     cv2.setNumThreads(0)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.atomic import make_folder, remove_leftovers, write_image
 from mmvos.structures import FrameResult
 
 _PALETTE_IDS = 255
@@ -35,7 +36,8 @@ class LabelPngs:
         self._earlier: set[str] = set()
 
     def __enter__(self) -> LabelPngs:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
+        remove_leftovers(self.folder)
         self._earlier = {path.name for path in self.folder.glob('*.png')}
         return self
 
@@ -73,7 +75,7 @@ class LabelPngs:
                 f'{_LARGEST_ID}; leave the images out, results.json holds all objects'
             )
         if largest > _PALETTE_IDS:
-            Image.fromarray(labels.astype(np.uint16)).save(path)
+            write_image(path, Image.fromarray(labels.astype(np.uint16)))
         else:
             write_label_png(path, labels.astype(np.uint8))
         self._earlier.discard(path.name)

@@ -9,7 +9,6 @@ records alone. Layout of a split: `instances.json`, `JPEGImages/<video>/00000.jp
 and width, L frames.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +19,9 @@ import cv2
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
+
+from mmvos.io.atomic import write_bytes, write_image, write_json
+from mmvos.io.errors import DataError
 
 MAX_OBJECTS = 255  # pixel values of a palette PNG, 0 is the background
 
@@ -67,7 +69,7 @@ def write_label_png(path: Path, label_map: np.ndarray) -> None:
     assert label_map.ndim == 2 and label_map.dtype == np.uint8, (label_map.shape, label_map.dtype)
     image = Image.fromarray(label_map, mode='P')
     image.putpalette(davis_palette())
-    image.save(path)
+    write_image(path, image)
 
 
 def uncompressed_rle(mask: np.ndarray) -> dict[str, Any]:
@@ -155,8 +157,10 @@ class VideoWriter:
         self._shape = (height, width)
         stem = f'{len(self._rows):05d}'
         image_path = self.image_dir / f'{stem}.jpg'
-        if not cv2.imwrite(str(image_path), image, [cv2.IMWRITE_JPEG_QUALITY, self.quality]):
-            raise OSError(f'{place}: cannot write {image_path}')
+        written, jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        if not written:
+            raise DataError(f'{place}: the picture cannot be encoded as JPEG')
+        write_bytes(image_path, jpeg.data, durable=False)
         write_label_png(self.label_dir / f'{stem}.png', label_map)
         self._rows.append({number: _describe(label_map == number) for number in numbers})
 
@@ -233,9 +237,7 @@ def write_instances(
         'categories': classes,
         'annotations': annotations,
     }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, separators=(',', ':')))
+    write_json(path, data)
 
 
 def _describe(mask: np.ndarray) -> tuple[dict[str, Any], list[float], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
@@ -36,12 +37,16 @@ def map_in_processes(
         'fork' if 'fork' in multiprocessing.get_all_start_methods() else None
     )  # a child need not import torch again
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(
-        processes, context, initializer=cv2.setNumThreads, initargs=(0,)
-    ) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_start_worker) as pool:
         try:
             results = pool.map(function, items)
             return list(tqdm(results, title, len(items), delay=_BAR_AFTER_SECONDS, leave=False))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _start_worker() -> None:
+    """Prepare a process: one thread, and an end without a traceback after Ctrl-C."""
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -19,9 +19,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image  # most writers of this module need no Pillow
 
 PARTIAL = '.partial'  # the word in the name of each file that is being written
 _PREFIX = '.mmvos-'
@@ -264,6 +267,21 @@ def write_json(path: str | Path, content: Any, durable: bool = True, **options: 
         options.setdefault('separators', (',', ':'))
     text = json.dumps(content, allow_nan=False, **options)
     write_text(path, text + '\n' if 'indent' in options else text, durable=durable)
+
+
+def write_image(path: str | Path, image: Image, durable: bool = False) -> None:
+    """Write a Pillow image in the format of the name's ending; see `atomic_path`.
+
+    Args:
+        path: the final name.
+        image: the picture.
+        durable: see `atomic_path`; a picture is one of many, so nobody waits for the disk.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_path(path, durable) as partial:
+        image.save(partial)
 
 
 def save_torch(path: str | Path, content: Any) -> None:

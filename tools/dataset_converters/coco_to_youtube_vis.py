@@ -36,6 +36,7 @@ from tracked_videos import (
 )
 from youtube_vis_file import write_videos
 
+from mmvos.cli.guard import run_command
 from mmvos.datasets.youtube_vis_checks import check_categories
 from mmvos.evaluation.youtube_vis import read_json
 
@@ -278,4 +279,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('coco_to_youtube_vis', main)

@@ -25,6 +25,7 @@ from davis_sequences import LISTS, DavisSequence, read_sequences
 from sample_motion import draw_path
 from video_pool import check_target, make_dataset, summarize
 
+from mmvos.cli.guard import run_command
 from mmvos.datasets.youtube_vis_writer import VideoRecord, VideoWriter, keep_visible
 
 MOTIONS = (
@@ -249,4 +250,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('compose_videos', main)

@@ -37,6 +37,8 @@ from tracked_videos import (
 )
 from youtube_vis_file import write_videos
 
+from mmvos.cli.guard import run_command
+
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
@@ -219,4 +221,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('cvat_to_youtube_vis', main)

@@ -9,7 +9,6 @@ where they are: their root is DAVIS/JPEGImages/480p.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,11 +20,13 @@ from tqdm import tqdm
 # a checkout works without being installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mmvos.cli.guard import run_command
 from mmvos.datasets.youtube_vis_writer import uncompressed_rle
 from mmvos.evaluation import EvaluationInputError
 from mmvos.evaluation.davis import Protocol, find_ground_truth
 from mmvos.evaluation.label_files import VOID, LabelImages, list_frames, read_shape, values_in
 from mmvos.evaluation.youtube_vis import read_json
+from mmvos.io.atomic import write_json
 
 _NO_CLASS = 'object'
 
@@ -150,10 +151,9 @@ def main() -> None:
         data = convert(folders, classes, args.year == 2016)
     except EvaluationInputError as error:
         sys.exit(f'davis_to_youtube_vis: {error}')
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(data, separators=(',', ':')))
+    write_json(args.out, data)
     print(f'{args.out}: {len(data["videos"])} videos, {len(data["annotations"])} objects')
 
 
 if __name__ == '__main__':
-    main()
+    run_command('davis_to_youtube_vis', main)

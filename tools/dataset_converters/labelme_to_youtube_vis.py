@@ -46,6 +46,7 @@ from tracked_videos import (
 )
 from youtube_vis_file import write_videos
 
+from mmvos.cli.guard import run_command
 from mmvos.evaluation.youtube_vis import read_json
 
 _NO_AREA = ('line', 'linestrip', 'point', 'points')
@@ -265,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('labelme_to_youtube_vis', main)

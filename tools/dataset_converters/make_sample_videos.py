@@ -22,6 +22,7 @@ from sample_motion import camera_views, draw_path, draw_plot, draw_poses
 from sample_shapes import CLASSES, Look, Pose, draw_look, hsv_color, render, value_noise
 from video_pool import check_target, make_dataset, summarize
 
+from mmvos.cli.guard import run_command
 from mmvos.datasets.youtube_vis_writer import VideoRecord, VideoWriter, keep_visible
 
 SPLITS = ('train', 'valid')
@@ -190,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('make_sample_videos', main)

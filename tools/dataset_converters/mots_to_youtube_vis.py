@@ -39,6 +39,8 @@ from tracked_videos import (
 )
 from youtube_vis_file import write_videos
 
+from mmvos.cli.guard import run_command
+
 IGNORED = 10000
 _NUMBERED = 'img1/{:06d}.jpg'
 _LAST_FRAME = 10_000_000
@@ -240,4 +242,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('mots_to_youtube_vis', main)

@@ -10,7 +10,6 @@ DIR/valid_sub.json; ids and all other entries stay.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -21,8 +20,10 @@ import numpy as np
 # a checkout works without being installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mmvos.cli.guard import run_command
 from mmvos.evaluation import EvaluationInputError
 from mmvos.evaluation.youtube_vis import check_ground_truth, read_json
+from mmvos.io.atomic import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -110,12 +111,9 @@ def main() -> None:
     for track in truth.tracks:
         classes[track.video_id].add(track.category_id)
     held = choose_held_out(classes, args.fraction, args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
     parts = {'train_sub': set(classes) - held, 'valid_sub': held}
     for name, videos in parts.items():
-        (args.out / f'{name}.json').write_text(
-            json.dumps(select(data, videos), separators=(',', ':'))
-        )
+        write_json(args.out / f'{name}.json', select(data, videos))
         print(f'{args.out / name}.json: {len(videos)} videos')
     for category, label in truth.categories.items():
         train, valid = (
@@ -125,4 +123,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('split_youtube_vis', main)

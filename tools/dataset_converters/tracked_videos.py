@@ -26,7 +26,6 @@ from pycocotools import mask as coco_mask
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
-from mmvos.evaluation import EvaluationInputError
 from mmvos.io.errors import DataError
 from mmvos.io.rle import mask_fault
 
@@ -130,7 +129,7 @@ def told(tool: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ConversionError, EvaluationInputError) as error:
+    except (ConversionError, DataError) as error:
         if os.environ.get('MMVOS_TRACEBACK'):
             raise
         sys.exit(f'{tool}: {error}')

@@ -9,6 +9,7 @@ the order of the jobs.
 
 import multiprocessing
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -71,7 +72,9 @@ def make_dataset(
         shutil.rmtree(root)
     records: dict[str, list[VideoRecord]] = {job.split: [] for job in jobs}
     cv2.setNumThreads(0)  # the processes share the work, and a forked thread pool may hang
-    with multiprocessing.get_context('fork').Pool(processes) as pool:
+    # A worker that is interrupted ends without a traceback; the main process says what happened.
+    ended = (signal.SIGINT, signal.SIG_DFL)
+    with multiprocessing.get_context('fork').Pool(processes, signal.signal, ended) as pool:
         for done, record in enumerate(pool.imap(partial(make_video, root), jobs), 1):
             records[jobs[done - 1].split].append(record)
             _show_progress(done, len(jobs))

@@ -10,7 +10,6 @@ a results file together with the annotation file that lists its videos.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +36,7 @@ from mmvos.evaluation.youtube_vis import (
     check_results,
     read_results,
 )
+from mmvos.io.atomic import write_json
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,7 @@ def write_videos(
         'categories': list(categories),
         'annotations': annotations,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, separators=(',', ':')), encoding='utf-8')
+    write_json(path, data)
     print(
         f'{path}: {len(entries)} videos, {sum(len(video.file_names) for video in videos)} frames, '
         f'{len(annotations)} objects, {len(categories)} classes'

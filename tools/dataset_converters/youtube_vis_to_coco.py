@@ -13,12 +13,14 @@ place in COCO; a note says how many there were.
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from tqdm import tqdm
 from tracked_videos import Notes, told
 from youtube_vis_file import AnnotationFile, add_source_arguments, described, read_source
+
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import write_json
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -91,8 +93,7 @@ def main() -> None:
     notes = Notes()
     with told('youtube_vis_to_coco'):
         data = to_coco(read_source(arguments), notes)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(data, separators=(',', ':')), encoding='utf-8')
+        write_json(arguments.out, data)
     print(
         f'{arguments.out}: {len(data["videos"])} videos, {len(data["images"])} images, '
         f'{len(data["annotations"])} annotations'
@@ -101,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('youtube_vis_to_coco', main)

@@ -23,8 +23,10 @@ from tqdm import tqdm
 from tracked_videos import ConversionError, Notes, TrackedObject, TrackedVideo, as_rle, told
 from youtube_vis_file import AnnotationFile, add_source_arguments, read_source, visible
 
+from mmvos.cli.guard import run_command
 from mmvos.datasets.youtube_vis_writer import write_label_png
 from mmvos.evaluation.label_files import VOID
+from mmvos.io.atomic import write_text
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -117,7 +119,6 @@ def write_label_images(
             labels = paint(
                 layers.get(t, []), video.height, video.width, overlaps, f'{where}, frame {t}'
             )
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
             write_label_png(out / path, labels.astype('uint8'))
     return names
 
@@ -135,11 +136,10 @@ def main() -> None:
             notes,
         )
         listed = arguments.out / 'ImageSets' / '2017' / f'{arguments.split}.txt'
-        listed.parent.mkdir(parents=True, exist_ok=True)
-        listed.write_text(''.join(f'{name}\n' for name in sorted(names)))
+        write_text(listed, ''.join(f'{name}\n' for name in sorted(names)))
     print(f'{arguments.out}: {len(names)} sequences')
     notes.show()
 
 
 if __name__ == '__main__':
-    main()
+    run_command('youtube_vis_to_davis', main)

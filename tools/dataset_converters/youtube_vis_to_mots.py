@@ -26,6 +26,9 @@ from tqdm import tqdm
 from tracked_videos import ConversionError, Notes, TrackedVideo, as_rle, encoded, stored, told
 from youtube_vis_file import add_source_arguments, read_source, visible
 
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import write_text
+
 _IGNORED_CLASS = 10
 
 
@@ -165,8 +168,7 @@ def main() -> None:
                 lines_of_video(video, category_id, arguments.ids, arguments.overlaps, where, notes)
             )
             folder = arguments.out / video.folder
-            (folder / 'gt').mkdir(parents=True, exist_ok=True)
-            (folder / 'gt' / 'gt.txt').write_text(''.join(lines), encoding='ascii')
+            write_text(folder / 'gt' / 'gt.txt', ''.join(lines), encoding='ascii')
             info = {
                 'name': video.folder,
                 'imDir': 'img1',
@@ -175,7 +177,7 @@ def main() -> None:
                 'imHeight': video.height,
             }
             lines = ['[Sequence]\n', *(f'{key}={value}\n' for key, value in info.items())]
-            (folder / 'seqinfo.ini').write_text(''.join(lines), encoding='utf-8')
+            write_text(folder / 'seqinfo.ini', ''.join(lines))
             _note_lost_names(video, notes)
         print(
             f'{arguments.out}: {len(written)} videos; classes for reading them back: --classes '
@@ -195,4 +197,4 @@ def _note_lost_names(video: TrackedVideo, notes: Notes) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('youtube_vis_to_mots', main)

@@ -32,6 +32,7 @@ from tracked_videos import (
 )
 from youtube_vis_file import write_videos
 
+from mmvos.cli.guard import run_command
 from mmvos.datasets.frame_files import image_fault
 from mmvos.datasets.mask_folders import MaskVideo, find_mask_videos, read_label_map
 from mmvos.evaluation.label_files import VOID, values_in
@@ -156,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('youtube_vos_to_youtube_vis', main)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mmvos.io.atomic import write_text
 from mmvos.io.image_checks import check_image_bytes
 
 from ..input_error import EvaluationInputError
@@ -93,8 +94,7 @@ def run_sequences(
 
 def write_trajectory(path: Path, lines: Sequence[Line]) -> None:
     """Write one repetition in the standard format."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(format_lines(lines), encoding='ascii')
+    write_text(path, format_lines(lines), encoding='ascii')
 
 
 def _read_image(path: Path) -> NDArray[np.uint8]:

@@ -10,6 +10,8 @@ import re
 import shutil
 from pathlib import Path
 
+from mmvos.io.atomic import make_folder, output_errors, write_text
+
 from ..input_error import EvaluationInputError
 from .scores import INTERVALS, RESTART_AFTER
 
@@ -49,17 +51,19 @@ def export_workspace(
     source = results / 'baseline'
     if not source.is_dir():
         raise EvaluationInputError(f'{results} has no folder baseline; run the tracker first.')
-    workspace.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(source, workspace / 'results' / tracker / 'baseline', dirs_exist_ok=True)
-    link = workspace / 'sequences'
-    if not link.exists():
-        link.symlink_to(sequences.resolve(), target_is_directory=True)
+    make_folder(workspace)
+    with output_errors(workspace):
+        shutil.copytree(source, workspace / 'results' / tracker / 'baseline', dirs_exist_ok=True)
+        link = workspace / 'sequences'
+        if not link.exists():
+            link.symlink_to(sequences.resolve(), target_is_directory=True)
     low, high = INTERVALS[year].toolkit
-    (workspace / 'config.yaml').write_text(_CONFIG)
-    (workspace / 'stack.yaml').write_text(
-        _STACK.format(year=year, low=low, high=high, restart=RESTART_AFTER)
+    write_text(workspace / 'config.yaml', _CONFIG)
+    write_text(
+        workspace / 'stack.yaml',
+        _STACK.format(year=year, low=low, high=high, restart=RESTART_AFTER),
     )
     registry = workspace / 'trackers.ini'
     known = registry.read_text() if registry.is_file() else ''
     if f'[{tracker}]' not in known.splitlines():
-        registry.write_text(known + _TRACKER.format(name=tracker))
+        write_text(registry, known + _TRACKER.format(name=tracker))

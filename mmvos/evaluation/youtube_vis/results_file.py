@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmvos.io.atomic import atomic_path, write_text
 from mmvos.io.errors import DataError
 from mmvos.io.json_file import parse_json, read_json
 from mmvos.io.text import MAX_TEXT_BYTES
@@ -63,14 +64,13 @@ def write_results(entries: list[dict[str, Any]], prefix: str | Path) -> tuple[Pa
     """
     text = json.dumps([_plain(entry) for entry in entries], allow_nan=False, separators=(',', ':'))
     prefix = Path(prefix)
-    prefix.parent.mkdir(parents=True, exist_ok=True)
     json_path, zip_path = (prefix.with_name(prefix.name + suffix) for suffix in ('.json', '.zip'))
-    json_path.write_text(text, encoding='utf-8')
+    write_text(json_path, text)
     member = zipfile.ZipInfo(_MEMBER, _FIXED_TIME)
     member.compress_type = zipfile.ZIP_DEFLATED
     member.create_system = 3  # also on other systems
     member.external_attr = 0o644 << 16
-    with zipfile.ZipFile(zip_path, 'w') as archive:
+    with atomic_path(zip_path) as partial, zipfile.ZipFile(partial, 'w') as archive:
         archive.writestr(member, text)
     return json_path, zip_path
 
