@@ -269,19 +269,22 @@ def write_json(path: str | Path, content: Any, durable: bool = True, **options: 
     write_text(path, text + '\n' if 'indent' in options else text, durable=durable)
 
 
-def write_image(path: str | Path, image: Image, durable: bool = False) -> None:
-    """Write a Pillow image in the format of the name's ending; see `atomic_path`.
+def write_image(
+    path: str | Path, image: Image, form: str | None = None, durable: bool = False
+) -> None:
+    """Write a Pillow image; see `atomic_path`.
 
     Args:
         path: the final name.
         image: the picture.
+        form: Pillow's name of the format, e.g. 'PNG'; by default the name's ending says it.
         durable: see `atomic_path`; a picture is one of many, so nobody waits for the disk.
 
     Raises:
         OutputError: the file cannot be written.
     """
     with atomic_path(path, durable) as partial:
-        image.save(partial)
+        image.save(partial, format=form)
 
 
 def save_torch(path: str | Path, content: Any) -> None:

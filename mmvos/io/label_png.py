@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .atomic import write_image
 from .errors import DataError
 from .notes import note_once
 
@@ -171,7 +172,7 @@ def write_label_png(path: str | Path, labels: Labels) -> None:
     image = Image.fromarray(labels)
     if labels.dtype == np.uint8:
         image.putpalette(davis_palette())
-    image.save(path, format='PNG')
+    write_image(path, image, 'PNG')
 
 
 @cache
