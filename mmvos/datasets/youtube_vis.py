@@ -25,15 +25,17 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from pycocotools import mask as coco_mask
 
-from mmvos.registry import DATASETS
-
-from .frame_files import damaged_images, missing_frames
-from .youtube_vis_checks import (
+from mmvos.io.errors import DataError
+from mmvos.io.youtube_vis import (
     annotation_problems,
-    check_categories,
+    category_names,
+    is_absent,
     read_youtube_vis,
     video_problems,
 )
+from mmvos.registry import DATASETS
+
+from .frame_files import damaged_images, missing_frames
 
 _SHOWN_PROBLEMS = 5
 
@@ -156,12 +158,12 @@ class YouTubeVISDataset(BaseDataset):
         """
         content = read_youtube_vis(self.ann_file)
         if self.with_ground_truth and content['annotations'] is None:
-            raise ValueError(
+            raise DataError(
                 f'{self.ann_file} has no annotations, as a test split; it can only be used with '
                 f'test_mode=True'
             )
-        check_categories(self.ann_file, content['categories'])
-        label_of = self._set_metainfo(content['categories'])
+        names = category_names(content['categories'], self.ann_file)
+        label_of = self._set_metainfo(names)
         self._leave_out_bad(content)
         by_video: dict[int, list[dict[str, Any]]] = {}
         for annotation in content['annotations'] if self.with_ground_truth else ():
@@ -177,7 +179,7 @@ class YouTubeVISDataset(BaseDataset):
                 starts.append(len(records))
         self._starts = np.asarray(starts)
         if not records:
-            raise ValueError(
+            raise DataError(
                 f'{self.ann_file} has no frame'
                 + (' with a usable object' if not self.test_mode else '')
             )
@@ -212,13 +214,13 @@ class YouTubeVISDataset(BaseDataset):
         drawn = items.start + random.randrange(len(items) - 1)
         return drawn + (drawn >= key)
 
-    def _set_metainfo(self, categories: Sequence[dict[str, Any]]) -> dict[int, int]:
+    def _set_metainfo(self, names: Mapping[int, str]) -> dict[int, int]:
         """Completes ``metainfo``; returns category id -> label of the classes in use."""
-        id_of = {category['name']: category['id'] for category in categories}
+        id_of = {name: number for number, name in names.items()}
         classes = tuple(self._metainfo.get('classes', id_of))
         unknown = [name for name in classes if name not in id_of]
         if unknown:
-            raise ValueError(
+            raise DataError(
                 f'{self.ann_file} has no category called {unknown[0]!r}; it has: {", ".join(id_of)}'
             )
         palette = [
@@ -247,7 +249,7 @@ class YouTubeVISDataset(BaseDataset):
             else ''
         )
         if self.on_error == 'raise':
-            raise ValueError(
+            raise DataError(
                 f"{self.ann_file} or its frames need repair (on_error='skip' in the data set's "
                 f'config leaves bad '
                 f'videos and annotations out):\n  {shown}{more}'
@@ -316,14 +318,15 @@ def _instances(
     for annotation in annotations:
         box, mask = annotation['bboxes'][t], annotation['segmentations'][t]
         if (
-            not box
-            or not mask
+            is_absent(box)
+            or is_absent(mask)
             or annotation.get('iscrowd')
             or annotation['category_id'] not in label_of
         ):
             continue
         x, y, w, h = box
-        if w < 1 or h < 1 or ('areas' in annotation and not annotation['areas'][t]):
+        stated_areas = annotation.get('areas')
+        if w < 1 or h < 1 or (stated_areas is not None and not stated_areas[t]):
             continue
         yield dict(
             bbox=[x, y, x + w, y + h],

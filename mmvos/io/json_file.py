@@ -70,7 +70,7 @@ def parse_json(
     except json.JSONDecodeError as error:
         raise DataError(
             f'{source} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}; '
-            f'is the file complete?'
+            f'check that the file is complete.'
         ) from None
     except _BadValue as error:
         raise DataError(f'{source} is not usable JSON: {error}.') from None

@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, overlap_of, pixels
 
-from mmvos.datasets.youtube_vis_checks import annotation_problems, video_problems
 from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.youtube_vis import annotation_problems, video_problems
 
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 HEIGHT, WIDTH = 60, 90
@@ -542,7 +542,10 @@ def spoil_meta(root: Path, change: Callable[[dict], Any]) -> None:
     ('spoil', 'sentence'),
     [
         (lambda root: (root / 'meta.json').unlink(), r'meta.json cannot be read'),
-        (lambda root: (root / 'meta.json').write_text('{"videos": {'), r'meta\.json is not valid JSON'),
+        (
+            lambda root: (root / 'meta.json').write_text('{"videos": {'),
+            r'meta\.json is not valid JSON',
+        ),
         (
             lambda root: spoil_meta(root, lambda videos: videos.pop('night')),
             r'meta.json does not list the video night',

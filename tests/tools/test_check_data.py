@@ -90,7 +90,7 @@ EMPTY = rectangle_runs(0, 0, 0, 0)
         ),
         (
             edit(0, segmentations=[None]),
-            "error an annotation is not usable 1 video 1 (v1), annotation 1: 'segmentations' has 1 "
+            'error an annotation is not usable 1 video 1 (v1), annotation 1: its "segmentations" has 1 '
             'entries',
         ),
         (
@@ -242,9 +242,7 @@ def test_what_is_no_data(check: Check, tmp_path: Path) -> None:
     (tmp_path / 'cut.json').write_text('{"videos": [')
     code, printed = check(tmp_path / 'cut.json')
     assert (
-        code == 1
-        and 'error the file is not usable 1' in printed
-        and 'is not a valid JSON file' in printed
+        code == 1 and 'error the file is not usable 1' in printed and 'is not valid JSON' in printed
     )
     (tmp_path / 'bad.py').write_text('x = 1 +')
     assert 'bad.py is no config' in check(tmp_path / 'bad.py')[1]

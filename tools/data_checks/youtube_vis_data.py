@@ -1,6 +1,6 @@
 """Checks a YouTube-VIS annotation file and, where their folder is known, that its frames are there.
 
-What stops ``YouTubeVISDataset`` is found by the same functions (``youtube_vis_checks``,
+What stops ``YouTubeVISDataset`` is found by the same functions (``mmvos.io.youtube_vis``,
 ``frame_files``); the rest is what a training would take without a word. No image is opened unless
 asked for, and masks are measured as run lengths.
 """
@@ -18,9 +18,10 @@ from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
-from mmvos.datasets.youtube_vis_checks import (
+from mmvos.io.errors import DataError
+from mmvos.io.youtube_vis import (
     annotation_problems,
-    check_categories,
+    category_names,
     read_youtube_vis,
     video_problems,
 )
@@ -52,8 +53,8 @@ def check_youtube_vis(
     """
     try:
         data = read_youtube_vis(path)
-        check_categories(path, data['categories'])
-    except ValueError as error:
+        category_names(data['categories'], path)
+    except DataError as error:
         other = 'has no list' in str(error)
         hint = (
             ' (tools/dataset_converters makes one of COCO, CVAT, labelme, MOTS and folders)'

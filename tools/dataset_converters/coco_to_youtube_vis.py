@@ -27,6 +27,7 @@ from tracked_videos import (
     Notes,
     TrackedObject,
     TrackedVideo,
+    check_box,
     check_frames,
     check_mask,
     check_size,
@@ -37,8 +38,8 @@ from tracked_videos import (
 from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
-from mmvos.datasets.youtube_vis_checks import check_categories
 from mmvos.evaluation.youtube_vis import read_json
+from mmvos.io.youtube_vis import category_names
 
 _TRACK = ('track_id', 'instance_id')
 _PLACE = ('frame_id', 'frame_index')
@@ -73,13 +74,9 @@ def read_coco(path: Path, fill_boxes: bool = False) -> tuple[list[TrackedVideo],
     rows: dict[str, list[Row]] = {}
     for key in ('images', 'annotations', 'categories'):
         rows[key] = value_of(data, key, list, str(path))
-    try:
-        check_categories(
-            path,
-            [category if isinstance(category, dict) else {} for category in rows['categories']],
-        )
-    except ValueError as error:
-        raise ConversionError(f'{path}: {error}.') from None
+    names = category_names(
+        [category if isinstance(category, dict) else {} for category in rows['categories']], path
+    )
     grouped = _frames_of_videos(rows['images'], str(path))
     place_of = {
         image['id']: (video, t)
@@ -104,7 +101,6 @@ def read_coco(path: Path, fill_boxes: bool = False) -> tuple[list[TrackedVideo],
                 f'{where}: object {track} has another annotation in image {entry["image_id"]}.'
             )
         tracks[video][track][t] = entry
-    names = {category['id']: category['name'] for category in rows['categories']}
     listed = {
         value_of(row, 'id', int, f'{path}: video at position {place}'): row.get('name')
         for place, row in enumerate(
@@ -235,7 +231,7 @@ def _object(
                     f'has {first.get(key, 0)}; an object has one in all frames.'
                 )
         if entry.get('bbox') is not None:
-            boxes[t] = _box(entry['bbox'], place)
+            boxes[t] = check_box(entry['bbox'], place)
         if entry.get('area') is not None:
             areas[t] = value_of(entry, 'area', (int, float), place)
         masks[t] = _mask(entry, boxes.get(t), fill_boxes, place)
@@ -243,14 +239,6 @@ def _object(
     return TrackedObject(
         track, names[first['category_id']], masks, boxes, areas, bool(first.get('iscrowd', 0))
     )
-
-
-def _box(box: Any, where: str) -> list[float]:
-    if not isinstance(box, list) or len(box) != 4:
-        raise ConversionError(
-            f'{where}: "bbox" is {str(box)[:40]}; it must be [x, y, width, height].'
-        )
-    return [value_of({'bbox': value}, 'bbox', (int, float), where) for value in box]
 
 
 def _mask(entry: Row, box: Sequence[float] | None, fill_boxes: bool, where: str) -> Any:

@@ -227,6 +227,13 @@ def check_mask(mask: Any, height: int, width: int, where: str) -> None:
         raise ConversionError(f'{where}: {fault}.')
 
 
+def check_box(box: Any, where: str) -> list[float]:
+    """Refuse a box that is not [x, y, width, height] in finite numbers; return it."""
+    if not isinstance(box, list) or len(box) != 4:
+        raise ConversionError(f'{where}: the box {box!s:.40} must be [x, y, width, height].')
+    return [value_of({'bbox': value}, 'bbox', (int, float), where) for value in box]
+
+
 def as_rle(mask: Any, height: int, width: int) -> dict[str, Any]:
     """A checked mask as pycocotools takes it: {'size', 'counts': bytes}; polygons are filled and
     joined.

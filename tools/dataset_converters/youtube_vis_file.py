@@ -23,18 +23,22 @@ from tracked_videos import (
     TrackedObject,
     TrackedVideo,
     as_rle,
-    check_size,
+    check_box,
     stored,
     value_of,
 )
 
-from mmvos.datasets.youtube_vis_checks import check_categories, video_problems
-from mmvos.evaluation.youtube_vis import (
-    GroundTruth,
+from mmvos.evaluation.youtube_vis import GroundTruth, check_results, read_results
+from mmvos.io.youtube_vis import (
     Video,
-    check_masks,
-    check_results,
-    read_results,
+    annotation_fault,
+    areas_fault,
+    category_names,
+    check_parts,
+    compress_masks,
+    is_absent,
+    per_frame_fault,
+    video_problems,
 )
 from mmvos.io.atomic import write_json
 
@@ -93,28 +97,14 @@ def read_videos(path: Path, results: Path | None = None, min_score: float = 0.0)
     data = read_results(path)  # reads any JSON, and zips
     if isinstance(data, list):
         data, results = _listed_videos(data, str(path)), path
-    for key in ('videos', 'categories'):
-        if (
-            not isinstance(data, dict)
-            or not isinstance(data.get(key), list)
-            or not all(isinstance(row, dict) for row in data[key])
-        ):
-            raise ConversionError(
-                f'{path} has no list "{key}"; it is no annotation file in YouTube-VIS format.'
-            )
-    try:
-        check_categories(path, data['categories'])
-    except ValueError as error:
-        raise ConversionError(f'{error}.') from None
+    data = check_parts(data, path)
+    names = category_names(data['categories'], path)
     for _, sentence in video_problems(data['videos']):
         raise ConversionError(f'{path}: {sentence}.')
-    for entry in data['videos']:
-        check_size(entry['height'], entry['width'], f'{path}: video {entry["id"]}')
     frames = {
         entry['id']: Video(entry['id'], entry['height'], entry['width'], len(entry['file_names']))
         for entry in data['videos']
     }
-    names = {category['id']: category['name'] for category in data['categories']}
     objects = (
         _truth_objects(data, str(path), frames, names)
         if results is None
@@ -306,27 +296,24 @@ def _truth_objects(
     by_id: dict[int, tuple[int, TrackedObject]] = {}
     taken: set[tuple[int, int]] = set()
     for place, entry in enumerate(tqdm(data['annotations'], 'reading', delay=2, leave=False)):
-        number = value_of(entry, 'id', int, f'{source}: annotation at position {place}')
+        fault = annotation_fault(entry, by_id, videos, categories)
+        if fault is not None:
+            number = entry.get('id', f'at position {place}')
+            raise ConversionError(f'{source}: annotation {number}: {fault}.')
+        number = entry['id']
         where = f'{source}: annotation {number}'
-        video = videos.get(value_of(entry, 'video_id', int, where))
-        category = categories.get(value_of(entry, 'category_id', int, where))
+        video = videos[entry['video_id']]
+        category = categories[entry['category_id']]
         object_id = entry.get('object_id', number)
-        if video is None or category is None:
-            key = 'video' if video is None else 'category'
+        if type(object_id) is not int or (video.id, object_id) in taken:
             raise ConversionError(
-                f'{where} belongs to {key} {entry[f"{key}_id"]}, which the file does not list.'
-            )
-        if number in by_id or not isinstance(object_id, int) or (video.id, object_id) in taken:
-            fault = 'stands twice' if number in by_id else f'has the object id {object_id!r}'
-            raise ConversionError(
-                f'{where} {fault}; the objects of a video have different numbers.'
+                f'{where} has the object id {object_id!r:.40}; the objects of a video have '
+                f'different numbers.'
             )
         taken.add((video.id, object_id))
         masks = _masks(entry.get('segmentations'), video, where)
-        boxes, areas = (
-            _stated(entry, key, kind, video, where)
-            for key, kind in (('bboxes', list), ('areas', (int, float)))
-        )
+        boxes = _stated_boxes(entry, video, where)
+        areas = _stated_areas(entry, video, where)
         by_id[number] = (
             video.id,
             TrackedObject(
@@ -366,7 +353,7 @@ def _result_objects(
 
 
 def _masks(given: Any, video: Video, where: str) -> dict[int, Any]:
-    checked, _ = check_masks(given, video, where)
+    checked, _ = compress_masks(given, video, where)
     return {
         t: given[t] if isinstance(given[t], list) else stored(mask)
         for t, mask in enumerate(checked)
@@ -374,21 +361,27 @@ def _masks(given: Any, video: Video, where: str) -> dict[int, Any]:
     }
 
 
-def _stated(
-    entry: Mapping[str, Any], key: str, kind: type | tuple[type, ...], video: Video, where: str
-) -> dict[int, Any]:
-    values = entry.get(key)
-    if values is None:
+def _stated_boxes(entry: Mapping[str, Any], video: Video, where: str) -> dict[int, list[float]]:
+    """Frame -> box (x, y, w, h), where the file states it."""
+    if entry.get('bboxes') is None:
         return {}
-    if (
-        not isinstance(values, list)
-        or len(values) != video.length
-        or not all(value is None or isinstance(value, kind) for value in values)
-    ):
-        raise ConversionError(
-            f'{where}: "{key}" must have one entry per frame ({video.length}), null where absent.'
-        )
-    return {t: value for t, value in enumerate(values) if value is not None}
+    fault = per_frame_fault(entry, 'bboxes', video.length)
+    if fault is not None:
+        raise ConversionError(f'{where}: {fault}.')
+    boxes: dict[int, list[float]] = {}
+    for t, box in enumerate(entry['bboxes']):
+        if not is_absent(box):
+            boxes[t] = check_box(box, f'{where}, frame {t}')
+    return boxes
+
+
+def _stated_areas(entry: Mapping[str, Any], video: Video, where: str) -> dict[int, float]:
+    """Frame -> area in pixels, where the file states it."""
+    fault = areas_fault(entry, video.length)
+    if fault is not None:
+        raise ConversionError(f'{where}: {fault}.')
+    areas = entry.get('areas') or ()
+    return {t: area for t, area in enumerate(areas) if area is not None}
 
 
 def _name(entry: Mapping[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmvos.io.json_file import read_json
+from mmvos.io.youtube_vis import Video, compress_masks, read_youtube_vis
 
 from ..report import Report
 from .metric import YouTubeVISMetric
@@ -13,9 +14,7 @@ from .scores import YouTubeVISScores, evaluate_youtube_vis, track_overlaps
 from .tracks import (
     GroundTruth,
     Track,
-    Video,
     check_ground_truth,
-    check_masks,
     check_results,
     has_annotations,
 )
@@ -27,8 +26,8 @@ __all__ = [
     'YouTubeVISMetric',
     'YouTubeVISScores',
     'check_ground_truth',
-    'check_masks',
     'check_results',
+    'compress_masks',
     'evaluate_youtube_vis',
     'evaluate_youtube_vis_files',
     'has_annotations',
@@ -48,7 +47,7 @@ def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) ->
     Raises:
         EvaluationInputError: input that cannot be scored.
     """
-    truth = check_ground_truth(read_json(ground_truth), str(ground_truth))
+    truth = check_ground_truth(read_youtube_vis(ground_truth), str(ground_truth))
     tracks = check_results(read_results(results), truth, str(results))
     scores = evaluate_youtube_vis(truth, tracks)
     annotated = {track.video_id for track in truth.tracks}

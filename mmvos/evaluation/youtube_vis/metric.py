@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from mmvos.io.json_file import read_json
+from mmvos.io.youtube_vis import read_youtube_vis
 from mmvos.registry import METRICS
 
 from .results_file import write_results
@@ -66,7 +66,7 @@ class YouTubeVISMetric(BaseMetric):
         if self.outfile_prefix is not None:
             paths = write_results(entries, self.outfile_prefix)
             logger.info('Results are in %s and %s.', *paths)
-        data = read_json(self.ann_file)
+        data = read_youtube_vis(self.ann_file)
         if not has_annotations(data):
             logger.info(
                 '%s has no annotations, so the results were not scored.', Path(self.ann_file)

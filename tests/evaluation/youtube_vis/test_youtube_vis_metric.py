@@ -148,19 +148,19 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
         (broken(segmentations=[RLE] * 3), 'has 3 segmentations but video 3 has 2 frames'),
         (
             broken(segmentations=[{'size': [4, 1], 'counts': '04'}, None]),
-            r'frame 0: the RLE has the size \[4, 1\]',
+            r'frame 0: the mask has size \[4, 1\]',
         ),
         (
             broken(segmentations=[None, {'size': [2, 2], 'counts': '05'}]),
-            'frame 1: the RLE does not cover the 2 x 2 pixels',
+            'frame 1: the mask does not cover the 2 x 2 pixels',
         ),
         (
             broken(segmentations=[None, {'size': [2, 2], 'counts': '03'}]),
-            'frame 1: the RLE does not cover',
+            'frame 1: the mask does not cover',
         ),
         (
             broken(segmentations=[None, {'size': [2, 2], 'counts': '0T'}]),
-            'frame 1: the RLE ends in the middle',
+            'frame 1: the mask ends in the middle',
         ),
         (
             broken(segmentations=[None, {'size': [2, 2], 'counts': '0 4'}]),
@@ -168,7 +168,7 @@ def broken(**changes: Any) -> list[dict[str, Any]]:
         ),
         (broken(segmentations=[None, {'size': [2, 2], 'counts': '5O'}]), 'does not cover'),
         (broken(segmentations=[None, {'size': [2, 2], 'counts': ''}]), 'ends in the middle'),
-        (broken(segmentations=['04', None]), 'neither RLE'),
+        (broken(segmentations=['04', None]), 'neither a list of polygons nor run lengths'),
         (broken(segmentations=[[[0, 0, 1e12, 0, 1, 1]], None]), 'polygon'),
     ],
 )

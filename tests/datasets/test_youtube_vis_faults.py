@@ -20,7 +20,7 @@ from youtube_vis_files import HEIGHT, WIDTH, annotation, content, rectangle_runs
 
 from mmvos.datasets import LoadFrame, YouTubeVISDataset
 from mmvos.datasets.frame_files import image_fault
-from mmvos.datasets.youtube_vis_checks import read_youtube_vis
+from mmvos.io.youtube_vis import read_youtube_vis
 
 Data = dict[str, Any]
 
@@ -88,13 +88,13 @@ BROKEN = {
     ),
     'list too short': (
         change('annotations', 1, bboxes=[None, None]),
-        "video 4 (v4), annotation 12: 'bboxes' has 2 entries, but the video has 3 frames",
+        'video 4 (v4), annotation 12: its "bboxes" has 2 entries, but the video has 3 frames',
         2,
         2,
     ),
     'list too long': (
         change('annotations', 1, areas=[1, 1, 1, 1]),
-        "annotation 12: 'areas' has 4 entries, but the video has 3 frames",
+        'annotation 12: its "areas" has 4 entries, but the video has 3 frames',
         2,
         2,
     ),
@@ -175,7 +175,7 @@ BROKEN = {
     ),
     'no category_id': (
         lambda data: data['annotations'][1].pop('category_id'),
-        "annotation 12: it has no 'category_id'",
+        'annotation 12: its category_id is missing',
         2,
         2,
     ),
@@ -321,20 +321,20 @@ def test_many_faults_make_one_message_and_skipping_one_log_line(
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('{"videos": [', 'is not a valid JSON file'),
+        ('{"videos": [', 'is not valid JSON: line 1, column 13'),
         ('[]', 'holds no JSON object'),
-        ('{"images": [], "annotations": []}', "has no list 'videos'; is it a YouTube-VIS file?"),
-        ('{"videos": [], "categories": [], "annotations": {}}', "has no list 'annotations'"),
+        ('{"images": [], "annotations": []}', 'has no list "videos"'),
+        ('{"videos": [], "categories": [], "annotations": {}}', 'has no list "annotations"'),
         ('{"videos": [], "categories": []}', 'has no categories'),
         (
             '{"videos": [], "categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}',
-            'its id appears twice',
+            'the id 1 appears twice',
         ),
         (
             '{"videos": [], "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}',
-            'its name appears twice',
+            'the name "a" appears twice',
         ),
-        ('{"videos": [], "categories": [{"id": "1", "name": "a"}]}', 'its id is no int'),
+        ('{"videos": [], "categories": [{"id": "1", "name": "a"}]}', "its id is '1'"),
     ],
 )
 def test_a_file_that_is_something_else(tmp_path: Path, text: str, words: str) -> None:
