@@ -29,6 +29,7 @@ from tracked_videos import (
 )
 
 from mmvos.evaluation.youtube_vis import GroundTruth, check_results, read_results
+from mmvos.io.atomic import write_json
 from mmvos.io.youtube_vis import (
     Video,
     annotation_fault,
@@ -40,7 +41,6 @@ from mmvos.io.youtube_vis import (
     per_frame_fault,
     video_problems,
 )
-from mmvos.io.atomic import write_json
 
 
 @dataclass(frozen=True)
