@@ -33,6 +33,8 @@ class StaticClipDataset(BaseDataset):
         min_area: least ``area`` in the JSON, in pixels.
         samples_per_epoch: number of items, each of a random object; by default one item for each
             object.
+        source_weights: how often each set of images, an image's ``source`` in the JSON, is drawn
+            from where items are random; sets that are not named are left out.
         pipeline: transforms.
         lazy_init: read the file at first use.
 
@@ -48,10 +50,13 @@ class StaticClipDataset(BaseDataset):
         data_prefix: dict[str, str] | None = None,
         min_area: float = 32 * 32,
         samples_per_epoch: int | None = None,
+        source_weights: dict[str, float] | None = None,
         pipeline: Sequence[Any] = (),
         lazy_init: bool = False,
     ) -> None:
         self.min_area, self.samples_per_epoch = min_area, samples_per_epoch
+        self.source_weights = source_weights
+        self._by_source: dict[str, list[int]] = {}
         super().__init__(
             ann_file,
             data_root=data_root,
@@ -85,6 +90,7 @@ class StaticClipDataset(BaseDataset):
                     height=image['height'],
                     width=image['width'],
                     segmentation=annotation['segmentation'],
+                    source=image.get('source', ''),
                 )
             )
         if not records:
@@ -100,11 +106,11 @@ class StaticClipDataset(BaseDataset):
 
     def prepare_data(self, idx: int) -> Any:
         """One object through the pipeline; None where its mask is empty."""
-        record = self.get_data_info(
-            np.random.randint(super().__len__()) if self.samples_per_epoch else idx
-        )
+        if self.samples_per_epoch:
+            idx = self._draw_object()
+        record = self.get_data_info(idx)
         height, width = record['height'], record['width']
-        mask = _decoded(record['segmentation'], height, width)
+        mask = decode_mask(record['segmentation'], height, width)
         if not mask.any():
             return None
         return self.pipeline(
@@ -120,6 +126,19 @@ class StaticClipDataset(BaseDataset):
             )
         )
 
+    def _draw_object(self) -> int:
+        """A random object, of a random source where there are weights of sources."""
+        if self.source_weights is None:
+            return int(np.random.randint(super().__len__()))
+        if not self._by_source:
+            for index in range(super().__len__()):
+                source = self.get_data_info(index)['source']
+                self._by_source.setdefault(source, []).append(index)
+        names = [name for name in self.source_weights if name in self._by_source]
+        weights = np.array([self.source_weights[name] for name in names])
+        source = names[np.random.choice(len(names), p=weights / weights.sum())]
+        return int(np.random.choice(self._by_source[source]))
+
 
 def _read(path: str) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
     """The images by id, and the annotations."""
@@ -134,7 +153,7 @@ def _read(path: str) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
         ) from error
 
 
-def _decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
+def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     """(H, W) uint8 mask of polygons or of run lengths."""
     if isinstance(segmentation, list) or isinstance(segmentation['counts'], list):
         segmentation = coco_mask.frPyObjects(segmentation, height, width)

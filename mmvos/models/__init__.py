@@ -1,5 +1,6 @@
 """Video models and their parts."""
 
+from .backbones.guided_efficientnet import GuidedEfficientNetLite
 from .backbones.guided_resnet import GuidedResNet
 from .heads.legacy_numerics import LegacyBBoxHead, LegacyBoxCoder, LegacyRoIExtractor
 from .heads.propagation_head import PropagationHead
@@ -28,6 +29,7 @@ __all__ = [
     'AdjustLayer',
     'CropFeatures',
     'DepthwiseXCorr',
+    'GuidedEfficientNetLite',
     'GuidedResNet',
     'InstanceMemory',
     'LegacyBBoxHead',

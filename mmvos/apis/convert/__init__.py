@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from . import imagenet_resnet, masktrack_rcnn, siammask
+from . import efficientnet_lite, imagenet_resnet, masktrack_rcnn, siammask
 
-_LAYOUTS = (siammask, masktrack_rcnn, imagenet_resnet)
+_LAYOUTS = (siammask, masktrack_rcnn, imagenet_resnet, efficientnet_lite)
 _COUNTER = 'num_batches_tracked'  # which torch before 0.4.1 did not write
 _SHOWN = 3
 
@@ -57,7 +57,7 @@ def convert_weights(
     except ValueError as error:
         raise ValueError(f'{source} cannot be converted: {error}') from error
     _check_model(layout.KIND, renamed, own, source)
-    wanted = _wanted(own, only_backbone=layout is imagenet_resnet)
+    wanted = _wanted(own, only_backbone=layout in (imagenet_resnet, efficientnet_lite))
     surplus = [published for name, (published, _) in renamed.items() if name not in wanted]
     missing = [name for name in wanted if name not in renamed and not name.endswith(_COUNTER)]
     resized = [

@@ -8,7 +8,9 @@ from .deform_guides import DeformGuides
 from .load_frame import LoadFrame
 from .pack_clip import PackClip
 from .pack_pair import PackPair
+from .paste_objects import PasteObjects
 from .scalar_resize import ScalarResize
+from .simulate_clicks import SimulateClicks
 from .warp_clip import WarpClip
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     'LoadFrame',
     'PackClip',
     'PackPair',
+    'PasteObjects',
     'ScalarResize',
+    'SimulateClicks',
     'WarpClip',
 ]

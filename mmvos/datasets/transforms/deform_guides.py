@@ -21,7 +21,7 @@ from mmvos.ops.deform import (
 )
 from mmvos.registry import TRANSFORMS
 
-EXACT, DEFORMED, BOX, AWAY = range(4)
+EXACT, DEFORMED, BOX, AWAY, POINTS = range(5)
 _RADIUS = 5 / 480  # of the dilation, over the side of the picture
 
 

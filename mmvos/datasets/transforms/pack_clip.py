@@ -22,7 +22,7 @@ class PackClip(PackTrackInputs):
     """
 
     mapping_table = PackTrackInputs.mapping_table | dict(
-        gt_guides='guides', gt_guide_kinds='guide_kinds'
+        gt_guides='guides', gt_guide_kinds='guide_kinds', gt_clicks='clicks'
     )
 
     def __init__(self) -> None:

@@ -60,6 +60,8 @@ class PropagationHead(BaseModule):
         channels: Sequence[int] = (32, 64, 128, 224),
         key_channels: int = 64,
         reference: bool = True,
+        guide_channels: int = 1,
+        hard_ratio: float = 1.0,
     ) -> None:
         super().__init__()
         assert len(in_channels) == len(channels)
@@ -67,7 +69,9 @@ class PropagationHead(BaseModule):
             ConvModule(c_in, c, 1, norm_cfg=dict(type='GN', num_groups=8), act_cfg=None)
             for c_in, c in zip(in_channels, channels)
         )
-        self.guides = nn.ModuleList(nn.Conv2d(1, c, 3, padding=1, bias=False) for c in channels)
+        self.guides = nn.ModuleList(
+            nn.Conv2d(guide_channels, c, 3, padding=1, bias=False) for c in channels
+        )
         self.reductions = nn.ModuleList(
             nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
         )
@@ -85,6 +89,7 @@ class PropagationHead(BaseModule):
             inplace=False,
         )
         self.reference = reference
+        self.hard_ratio = hard_ratio
         if reference:
             width = channels[-1]
             self.key = nn.Conv2d(in_channels[-1], key_channels, 1)
@@ -152,9 +157,12 @@ class PropagationHead(BaseModule):
         """
         logits = F.interpolate(logits, size=targets.shape[2:], mode='bilinear', align_corners=False)
         total = weights.sum().clamp(min=1e-6)
-        entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none').mean(
-            dim=(1, 2, 3)
-        )
+        entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none').flatten(1)
+        # Bootstrapped cross entropy: the mean over the hardest pixels of each object.
+        hardest = max(round(self.hard_ratio * entropy.shape[1]), 1)
+        if hardest < entropy.shape[1]:
+            entropy = entropy.topk(hardest, dim=1).values
+        entropy = entropy.mean(dim=1)
         p = logits.sigmoid()
         overlap = 2 * (p * targets).sum(dim=(1, 2, 3)) + 1
         dice = 1 - overlap / (p.sum(dim=(1, 2, 3)) + targets.sum(dim=(1, 2, 3)) + 1)

@@ -29,7 +29,7 @@ from ..tracker import PromptedObjects, TrackedState, Tracker
 
 Levels = tuple[Tensor, ...]
 Memory = tuple[Tensor, Tensor]
-EXACT, DEFORMED, BOX, AWAY = range(4)  # kinds of guides in training
+EXACT, DEFORMED, BOX, AWAY, POINTS = range(5)  # kinds of guides in training
 TRAIN_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
 # share of the frame below which an object is lost; a small one is when half of it is gone
 LEAST_AREA = 1e-4
@@ -100,6 +100,9 @@ class MaskPropagator(Tracker[PropagationState]):
         rollout: float = 0.6,
         roi_ratio: float = 0.0,
         box_passes: int = 2,
+        clicks: bool = False,
+        box_prior: float = 1.0,
+        point_context: tuple[float, float] = (1.3, 4.0),
     ) -> None:
         super().__init__()
         if mode not in ('crop', 'roi'):
@@ -112,6 +115,7 @@ class MaskPropagator(Tracker[PropagationState]):
         self.box_change = box_change
         self.train_size, self.train_context = train_size, train_context
         self.rollout, self.roi_ratio = rollout, roi_ratio
+        self.clicks, self.box_prior, self.point_context = clicks, box_prior, point_context
 
     def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
         """Begin with the objects of a prompt; see ``Tracker.start``.
@@ -125,6 +129,9 @@ class MaskPropagator(Tracker[PropagationState]):
             dtype=torch.long,
             device=guides.device,
         )
+        if len(boxed):
+            priors = guides[boxed]
+            guides = guides.index_copy(0, boxed, torch.where(priors > 0, self.box_prior, priors))
         for _ in range(self.box_passes if len(boxed) else 0):
             answer, _, _ = self._segment(frame, guides[boxed], guide_boxes(guides[boxed]), [])
             found = (answer > 0.5).flatten(1).any(dim=1)[:, None, None]
@@ -230,7 +237,7 @@ class MaskPropagator(Tracker[PropagationState]):
             b for b, sample in enumerate(data_samples) for _ in range(len(sample[0].gt_instances))
         ]
         size = tuple(inputs.shape[-2:])
-        masks, guides, kinds = [], [], []
+        masks, guides, kinds, clicks = [], [], [], []
         for sample in data_samples:
             instances = [sample[t].gt_instances for t in range(len(sample))]
             masks.append(
@@ -244,7 +251,16 @@ class MaskPropagator(Tracker[PropagationState]):
             )
             guides.append(torch.stack([_padded(i.guides, size) for i in instances], dim=1))
             kinds.append(torch.stack([i.guide_kinds for i in instances], dim=1))
-        return self._clip_loss(inputs, index, torch.cat(masks), torch.cat(guides), torch.cat(kinds))
+            if self.clicks:
+                clicks.append(torch.stack([i.clicks for i in instances], dim=1))
+        return self._clip_loss(
+            inputs,
+            index,
+            torch.cat(masks),
+            torch.cat(guides),
+            torch.cat(kinds),
+            torch.cat(clicks) if clicks else None,
+        )
 
     def _clip_loss(
         self, inputs: Tensor, index: Sequence[int], masks: Tensor, guides: Tensor, kinds: Tensor
@@ -276,13 +292,24 @@ class MaskPropagator(Tracker[PropagationState]):
             boxes = (
                 limit_change(guide_boxes(guide), boxes, TRAIN_CHANGE) if t else guide_boxes(guide)
             )
-            squares = self._draw_squares(boxes, max(guide.shape[1:]))
+            contexts = [self.train_context] * len(masks)
+            for k in torch.nonzero(kinds[:, t] == POINTS).flatten().tolist():
+                # A click does not tell the size: the square is drawn around the object itself.
+                boxes[k] = guide_boxes(2.0 * masks[k : k + 1, t] - 1)[0]
+                contexts[k] = self.point_context
+            squares = self._draw_squares(boxes, max(guide.shape[1:]), contexts)
             stages = self._levels(inputs[:, t], None) if shared_features else None
             levels, crops = self._encode(
-                inputs[:, t], stages, index, squares, guide, self.train_size
+                inputs[:, t],
+                stages,
+                index,
+                squares,
+                guide,
+                self.train_size,
+                None if clicks is None else clicks[:, t],
             )
             target = self._crop(masks[:, t], squares) * whole[:, t, None, None, None]
-            logits = self.head(levels, crops, [memories[0], memories[-1]] if memories else [])
+            logits = self.head(levels, crops, self._read_frames(memories))
             results.append((logits, target, learned[:, t]))
             answer = self._paste(logits.detach(), squares, *inputs.shape[-2:])
             if self.head.reference:
@@ -325,11 +352,20 @@ class MaskPropagator(Tracker[PropagationState]):
     def _squares(self, frame: Frame, boxes: Tensor) -> Tensor:
         return squares_around(boxes, self.context, 32, round(1.2 * max(frame.meta.network_shape)))
 
-    def _draw_squares(self, boxes: Tensor, side: int) -> Tensor:
+    @staticmethod
+    def _read_frames(memories: list[Memory]) -> list[Memory]:
+        """The first and the last remembered frame, and now and then one between them."""
+        if len(memories) > 2 and bool(torch.rand(()) < 0.5):
+            return [memories[0], memories[len(memories) // 2], memories[-1]]
+        return [memories[0], memories[-1]] if memories else []
+
+    def _draw_squares(
+        self, boxes: Tensor, side: int, contexts: Sequence[tuple[float, float]]
+    ) -> Tensor:
         """Squares of a training frame whose longer side is given, of random context and a little
         off the centre.
         """
-        low, high = self.train_context
+        low, high = boxes.new_tensor(contexts).unbind(dim=1)
         context = low + (high - low) * torch.rand(len(boxes), device=boxes.device)
         size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
         shift = (torch.rand(len(boxes), 2, device=boxes.device) - 0.5) * 0.3 * size
@@ -343,8 +379,9 @@ class MaskPropagator(Tracker[PropagationState]):
         squares: Tensor,
         guides: Tensor,
         size: int,
+        clicks: Tensor | None = None,
     ) -> tuple[Levels, Tensor]:
-        """Features of squares and their guides (K, 1, S, S).
+        """Features of squares and their guides (K, 1, S, S), or (K, 2, S, S) with clicks.
 
         Args:
             images: (B, 3, H, W).
@@ -354,8 +391,14 @@ class MaskPropagator(Tracker[PropagationState]):
             squares: (K, 3).
             guides: (K, H, W).
             size: S.
+            clicks: (K, P, 3) rows x, y, sign in frame pixels; sign 0 is none.
         """
         crops = crop_squares(guides[:, None], range(len(guides)), squares, size)
+        if self.clicks:
+            drawn = (
+                torch.zeros_like(crops) if clicks is None else draw_clicks(clicks, squares, size)
+            )
+            crops = torch.cat([crops, drawn], dim=1)
         if shared is None:
             return self._levels(crop_squares(images, index, squares, size), crops), crops
         rois = square_rois(squares, index)
@@ -380,6 +423,31 @@ class MaskPropagator(Tracker[PropagationState]):
     def _paste(logits: Tensor, squares: Tensor, height: int, width: int) -> Tensor:
         """(K, 1, h, w) logits to probabilities (K, H, W), 0 outside the squares."""
         return paste_squares(logits[:, 0].float().sigmoid(), squares, height, width)
+
+
+def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:
+    """Draw clicks as disks in squares.
+
+    Args:
+        clicks: (K, P, 3) rows x, y, sign in frame pixels; sign 0 is none.
+        squares: (K, 3).
+        size: S.
+
+    Returns:
+        (K, 1, S, S) in {-1, 0, 1}; disks have a radius of S / 64.
+    """
+    scale = size / squares[:, 2:].float()
+    centers = (clicks[..., :2] - squares[:, None, :2]) * scale[:, :, None]
+    cells = torch.arange(size, device=clicks.device) + 0.5
+    across = (cells - centers[..., :1]).square()
+    down = (cells - centers[..., 1:]).square()
+    inside = down[..., :, None] + across[..., None, :] <= (size / 64) ** 2
+    # (K, P, S, S): of clicks that overlap the later ones win.
+    drawn = torch.zeros(len(clicks), size, size, device=clicks.device)
+    for index in range(clicks.shape[1]):
+        sign = clicks[:, index, 2, None, None]
+        drawn = torch.where(inside[:, index] & (sign != 0), sign, drawn)
+    return drawn[:, None]
 
 
 def _padded(maps: Tensor, size: tuple[int, ...]) -> Tensor:
