@@ -263,7 +263,13 @@ class MaskPropagator(Tracker[PropagationState]):
         )
 
     def _clip_loss(
-        self, inputs: Tensor, index: Sequence[int], masks: Tensor, guides: Tensor, kinds: Tensor
+        self,
+        inputs: Tensor,
+        index: Sequence[int],
+        masks: Tensor,
+        guides: Tensor,
+        kinds: Tensor,
+        clicks: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Losses of K objects.
 
