@@ -15,6 +15,8 @@ from .transforms import (
     LoadFrame,
     PackClip,
     PackPair,
+    PasteObjects,
+    SimulateClicks,
     WarpClip,
 )
 from .youtube_vis import Video, YouTubeVISDataset
@@ -33,8 +35,10 @@ __all__ = [
     'OrientationBatchSampler',
     'PackClip',
     'PackPair',
+    'PasteObjects',
     'PromptedVideo',
     'SeededIndex',
+    'SimulateClicks',
     'StaticClipDataset',
     'StillPairs',
     'Video',

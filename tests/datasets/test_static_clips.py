@@ -145,3 +145,19 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
 def test_coco() -> None:
     data = StaticClipDataset('instances.json', str(COCO), dict(img_path='images'), pipeline=SAMPLE)
     assert len(data) > 400 and data[0]['inputs'].shape == (4, 3, 48, 48)
+
+
+def test_sources_are_drawn_by_their_weights(tmp_path: Path) -> None:
+    annotations = [square(number, 40, image_id=7 if number < 9 else 8) for number in range(1, 10)]
+    root = write(tmp_path, annotations)
+    data = json.loads((tmp_path / 'a.json').read_text())
+    second = dict(data['images'][0], id=8, source='b')
+    data['images'] = [dict(data['images'][0], source='a'), second]
+    (tmp_path / 'a.json').write_text(json.dumps(data))
+    np.random.seed(0)
+    weighted = opened(root, samples_per_epoch=200, source_weights=dict(a=1.0, b=3.0))
+    drawn = [weighted.prepare_data(0)['img_id'][0] for _ in range(200)]
+    # Three quarters of 200 draws are of source b, though it has one object of nine; 3 sigma is 19.
+    assert 131 <= drawn.count(8) <= 169
+    only = opened(root, samples_per_epoch=50, source_weights=dict(a=1.0))
+    assert {only.prepare_data(0)['img_id'][0] for _ in range(50)} == {7}

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -83,3 +85,15 @@ def test_loss_without_any_object_is_zero_with_a_graph():
     loss = sum(head.loss(logits, torch.ones(2, 1, 8, 8), torch.zeros(2)).values())
     loss.backward()
     assert loss.item() == 0 and not logits.grad.any()
+
+
+def test_cross_entropy_is_a_mean_over_the_hardest_pixels():
+    head, _, _ = make(hard_ratio=0.25)
+    # One object of 2 x 2 pixels; log(1 + e^-x) of a right logit x, the hardest quarter is 0: log 2.
+    logits = torch.tensor([[[[4.0, 4.0], [0.0, 4.0]]]])
+    losses = head.loss(logits, torch.ones(1, 1, 2, 2), torch.ones(1))
+    assert losses['loss_mask'].item() == pytest.approx(math.log(2))
+    whole, _, _ = make()
+    easy = math.log(1 + math.exp(-4.0))
+    losses = whole.loss(logits, torch.ones(1, 1, 2, 2), torch.ones(1))
+    assert losses['loss_mask'].item() == pytest.approx((math.log(2) + 3 * easy) / 4)

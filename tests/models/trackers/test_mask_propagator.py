@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, clip_sample, frame, square_mask, tiny_segmenter
 
+from mmvos.models.trackers.mask_propagator import draw_clicks
 from mmvos.structures import Frame, Prompts
 from mmvos.structures.rle import decode
 
@@ -144,3 +145,12 @@ def test_what_was_predicted_is_no_guide_in_the_padding_of_a_training_frame():
         and len(whole) == 3
     )
     assert not torch.equal(whole[2][0], torch.from_numpy(guide[2, 0]).float())
+
+
+def test_clicks_are_disks_in_the_square() -> None:
+    # A square at (10, 20) of side 32, seen at 64 pixels: a click at (20, 30) is at (20, 20).
+    clicks = torch.tensor([[[20.0, 30.0, 1.0], [40.0, 50.0, -1.0], [12.0, 22.0, 0.0]]])
+    drawn = draw_clicks(clicks, torch.tensor([[10, 20, 32]]), 64)[0, 0]
+    # Radius 64 / 64 = 1: the four pixels around the corner of four.
+    assert drawn[19:21, 19:21].eq(1).all() and drawn.gt(0).sum() == 4
+    assert drawn[59:61, 59:61].eq(-1).all() and drawn.lt(0).sum() == 4
