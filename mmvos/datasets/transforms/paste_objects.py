@@ -61,7 +61,7 @@ class PasteObjects(BaseTransform):
         same: float = 0.4,
         over: float = 0.4,
     ) -> None:
-        self.objects = StaticClipDataset(ann_file, data_root, data_prefix)
+        self.objects = StaticClipDataset(ann_file, data_root, data_prefix, lazy_init=True)
         self.prob, self.most, self.same, self.over = prob, most, same, over
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from mmvos.registry import TRANSFORMS
 from .deform_guides import BOX, DEFORMED, POINTS
 
 Mask = NDArray[np.bool_]
+BOX_PRIOR = 0.5  # value of a guide inside a box; 1 is the value inside a mask
+MAX_CLICKS = 4  # P
 _MIN_REGION = 12  # pixels of a wrong region that is worth a click
 _RING = 0.25  # width of the ring in which background is clicked, over the object's extent
 
@@ -37,8 +39,6 @@ class SimulateClicks(BaseTransform):
         points: probability that a first frame is given by clicks alone.
         clicks: probability of clicks beside another guide.
         lost_part: probability that the same part is missing from all later guides.
-        box_prior: value of a guide inside a box; 1 would be the value inside a mask.
-        max_clicks: P.
     """
 
     def __init__(
@@ -46,18 +46,15 @@ class SimulateClicks(BaseTransform):
         points: float = 0.12,
         clicks: float = 0.12,
         lost_part: float = 0.25,
-        box_prior: float = 0.5,
-        max_clicks: int = 4,
     ) -> None:
         self.points, self.clicks, self.lost_part = points, clicks, lost_part
-        self.box_prior, self.max_clicks = box_prior, max_clicks
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read ``gt_masks``, ``gt_guides`` and ``gt_guide_kinds``; see the class."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
         guides, kinds = results['gt_guides'], results['gt_guide_kinds']
         frames, objects = len(guides), len(guides[0])
-        clicks = [np.zeros((objects, self.max_clicks, 3), np.float32) for _ in range(frames)]
+        clicks = [np.zeros((objects, MAX_CLICKS, 3), np.float32) for _ in range(frames)]
         for k in range(objects):
             # Which side of the object is missing from all later guides.
             angle = rng.uniform(0, 2 * np.pi) if rng.random() < self.lost_part else None
@@ -71,7 +68,7 @@ class SimulateClicks(BaseTransform):
                     clicks[t][k] = self._first_clicks(rng, truth)
                     continue
                 if kinds[t][k] == BOX:
-                    guide[guide > 0] = self.box_prior
+                    guide[guide > 0] = BOX_PRIOR
                 if t > 0 and angle is not None and kinds[t][k] == DEFORMED:
                     _cut_side(guide, angle, kept)
                 if kinds[t][k] in (BOX, DEFORMED) and rng.random() < self.clicks:
@@ -83,7 +80,7 @@ class SimulateClicks(BaseTransform):
         """A click well inside the object, and now and then more on it or beside it: (P, 3)."""
         rows = [_inner_point(rng, truth, 1)]
         ring = _ring_around(truth)
-        for _ in range(int(rng.integers(0, self.max_clicks)) if rng.random() < 0.5 else 0):
+        for _ in range(int(rng.integers(0, MAX_CLICKS)) if rng.random() < 0.5 else 0):
             negative = rng.random() < 0.5 and ring.any()
             rows.append(_any_point(rng, ring, -1) if negative else _any_point(rng, truth, 1))
         return self._rows(rows)
@@ -93,7 +90,7 @@ class SimulateClicks(BaseTransform):
     ) -> NDArray[np.float32]:
         """Clicks into the largest regions that the guide has wrong: (P, 3)."""
         rows = []
-        for _ in range(int(rng.integers(1, self.max_clicks))):
+        for _ in range(int(rng.integers(1, MAX_CLICKS))):
             missing = _largest_region(truth & ~guide)
             surplus = _largest_region(guide & ~truth)
             wrong, sign = (missing, 1) if missing.sum() >= surplus.sum() else (surplus, -1)
@@ -105,16 +102,15 @@ class SimulateClicks(BaseTransform):
         return self._rows(rows)
 
     def _rows(self, rows: list[tuple[float, float, int]]) -> NDArray[np.float32]:
-        filled = np.zeros((self.max_clicks, 3), np.float32)
-        for index, row in enumerate(rows[: self.max_clicks]):
+        filled = np.zeros((MAX_CLICKS, 3), np.float32)
+        for index, row in enumerate(rows[:MAX_CLICKS]):
             filled[index] = row
         return filled
 
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(points={self.points}, clicks={self.clicks}, '
-            f'lost_part={self.lost_part}, box_prior={self.box_prior}, '
-            f'max_clicks={self.max_clicks})'
+            f'lost_part={self.lost_part})'
         )
 
 

@@ -30,6 +30,8 @@ from ..tracker import PromptedObjects, TrackedState, Tracker
 Levels = tuple[Tensor, ...]
 Memory = tuple[Tensor, Tensor]
 EXACT, DEFORMED, BOX, AWAY, POINTS = range(5)  # kinds of guides in training
+# Context of squares in training where clicks alone tell of the object.
+POINT_CONTEXT = (1.3, 4.0)
 TRAIN_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
 # share of the frame below which an object is lost; a small one is when half of it is gone
 LEAST_AREA = 1e-4
@@ -81,6 +83,8 @@ class MaskPropagator(Tracker[PropagationState]):
         rollout: in training, how probably a frame is guided by what was predicted for the frame
             before.
         roi_ratio: share of the training iterations in mode 'roi'.
+        clicks: whether the guide has a second channel, in which clicks are disks.
+        box_prior: value of the guide inside a box.
         box_passes: how often the net goes over the frame of a box prompt, each time guided by its
             last answer.
     """
@@ -102,7 +106,6 @@ class MaskPropagator(Tracker[PropagationState]):
         box_passes: int = 2,
         clicks: bool = False,
         box_prior: float = 1.0,
-        point_context: tuple[float, float] = (1.3, 4.0),
     ) -> None:
         super().__init__()
         if mode not in ('crop', 'roi'):
@@ -115,7 +118,7 @@ class MaskPropagator(Tracker[PropagationState]):
         self.box_change = box_change
         self.train_size, self.train_context = train_size, train_context
         self.rollout, self.roi_ratio = rollout, roi_ratio
-        self.clicks, self.box_prior, self.point_context = clicks, box_prior, point_context
+        self.clicks, self.box_prior = clicks, box_prior
 
     def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
         """Begin with the objects of a prompt; see ``Tracker.start``.
@@ -251,7 +254,7 @@ class MaskPropagator(Tracker[PropagationState]):
             )
             guides.append(torch.stack([_padded(i.guides, size) for i in instances], dim=1))
             kinds.append(torch.stack([i.guide_kinds for i in instances], dim=1))
-            if self.clicks:
+            if self.clicks and 'clicks' in instances[0]:
                 clicks.append(torch.stack([i.clicks for i in instances], dim=1))
         return self._clip_loss(
             inputs,
@@ -302,7 +305,7 @@ class MaskPropagator(Tracker[PropagationState]):
             for k in torch.nonzero(kinds[:, t] == POINTS).flatten().tolist():
                 # A click does not tell the size: the square is drawn around the object itself.
                 boxes[k] = guide_boxes(2.0 * masks[k : k + 1, t] - 1)[0]
-                contexts[k] = self.point_context
+                contexts[k] = POINT_CONTEXT
             squares = self._draw_squares(boxes, max(guide.shape[1:]), contexts)
             stages = self._levels(inputs[:, t], None) if shared_features else None
             levels, crops = self._encode(

@@ -81,7 +81,7 @@ def test_a_right_guide_gets_no_click() -> None:
 
 def test_boxes_have_a_value_of_their_own() -> None:
     truth = square(20, 10, 30)
-    results = SimulateClicks(points=0, clicks=0, lost_part=0, box_prior=0.5).transform(
+    results = SimulateClicks(points=0, clicks=0, lost_part=0).transform(
         clip([truth, truth], [BOX, DEFORMED], truth)
     )
     assert sorted(np.unique(results['gt_guides'][0])) == [-1, 0.5]
