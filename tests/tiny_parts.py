@@ -87,7 +87,7 @@ def pixel_parts(crop: bool = False, **tracker: Any) -> PromptedSegmenter:
         matcher.features.adjust = _Middle()
     else:
         matcher.features.strides = (1,)
-        matcher.features._maps = lambda images: (images,)
+        matcher.features._pyramid = lambda images: (images,)
         matcher.features.adjust = _Middle()
     matcher.neck, matcher.head.score = _Likeness(), nn.Identity()
     return model

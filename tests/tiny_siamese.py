@@ -72,7 +72,7 @@ def tiny_siamese(seed: int = 0, refine: bool = True, **tracker: Any) -> Prompted
         norm.momentum = 1.0
         norm.train()
     with torch.no_grad():
-        model.tracker.compare(
+        model.tracker.forward_pairs(
             *(
                 torch.from_numpy(np.stack([picture(i, 256, 256)[:size, :size] for i in range(4)]))
                 .permute(0, 3, 1, 2)
@@ -101,7 +101,7 @@ def tiny_variant(name: str) -> PromptedSegmenter:
     if name == 'pyramid':
         return tiny_pyramid()
     voting = (
-        dict(type='mmvos.VotingMaskHead', channels=16, smallest=100.0) if name == 'vote' else None
+        dict(type='mmvos.VotingMaskHead', channels=16, min_area=100.0) if name == 'vote' else None
     )
     return tiny_siamese(refine=name == 'sharp', **(dict(WIDER, voting=voting) if voting else {}))
 

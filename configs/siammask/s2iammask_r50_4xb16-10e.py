@@ -20,7 +20,7 @@ model = dict(
             enlarge=0.4,
             mask_threshold=0.2,
             min_votes=6,
-            smallest=1600.0,
+            min_area=1600.0,
         ),
     )
 )

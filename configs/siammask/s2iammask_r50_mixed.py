@@ -11,7 +11,7 @@ _base_ = [
 
 iterations = 1600
 load_from = 'work_dirs/siammask-sharp_r50_mixed-longer/iter_900.pth'
-model = dict(tracker=dict(voting=dict(type='mmvos.VotingMaskHead', channels=256, most_regions=8)))
+model = dict(tracker=dict(voting=dict(type='mmvos.VotingMaskHead', channels=256, max_regions=8)))
 train_dataloader = dict(batch_size=8, dataset=dict(negative=0.0))
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 param_scheduler = [

@@ -48,9 +48,9 @@ model = dict(
         window_influence=0.5,
         motion=1.0,
         lost_score=0.1,
-        most_masks=24,
+        max_masks=24,
         hard_negatives=True,
-        least_overlap=0.3,
+        min_overlap=0.3,
     )
 )
 

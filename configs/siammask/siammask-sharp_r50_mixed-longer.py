@@ -11,7 +11,7 @@ _base_ = [
 
 iterations = 900
 load_from = 'work_dirs/siammask-sharp_r50_mixed/iter_450.pth'
-model = dict(tracker=dict(hard_negatives=True, least_overlap=0.3))
+model = dict(tracker=dict(hard_negatives=True, min_overlap=0.3))
 train_dataloader = dict(
     batch_size=12,
     dataset=dict(

@@ -10,7 +10,7 @@ _base_ = [
 ]
 
 load_from = 'work_dirs/siammask-base_r50_mixed/iter_300.pth'
-model = dict(tracker=dict(most_masks=40))
+model = dict(tracker=dict(max_masks=40))
 train_dataloader = dict(batch_size=12)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 custom_hooks = {{_base_.stage_hooks}}

@@ -88,7 +88,7 @@ class MaskTrackRCNN(VideoModel):
                 f'its objects'
             )
         with self.autocast(frame.image.device):
-            features = frame.features('fpn', self.extract_features)
+            features = frame.features(self, self.extract_features)
             found = self._detect(features, frame)
             embeddings = self._embed(features, [found.bboxes])
             places = (

@@ -60,19 +60,3 @@ def _interpolation(
     position = (centers - start) * (cells / max(end - start, 1e-6)) - 0.5  # in cells
     weights = 1 - (position[:, None] - torch.arange(cells, device=like.device)).abs()
     return weights.clamp_(min=0).to(like.dtype)
-
-
-def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
-    """Stretches probabilities so that ``threshold`` comes to lie at .5, which is where masks are
-    cut when objects are merged.
-
-    Args:
-        probabilities: float, any shape; below 0 counts as 0.
-        threshold: in (0, 1).
-
-    Returns:
-        Values in [0, 1] in the same order, above .5 exactly where the input is above the threshold.
-    """
-    below = (probabilities.clamp(min=0) * (0.5 / threshold)).clamp(max=0.5 - 1e-7)
-    above = (0.5 + (probabilities - threshold) * (0.5 / (1 - threshold))).clamp(0.5 + 1e-7, 1)
-    return torch.where(probabilities > threshold, above, below)

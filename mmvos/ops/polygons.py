@@ -7,22 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 Polygon = tuple[tuple[float, float], ...]
-SMALLEST_AREA = 100.0  # contour area from which on a mask is an object
+MIN_AREA = 100.0  # contour area from which on a mask is an object
 
 
-def mask_polygon(mask: NDArray[np.bool_], smallest: float = SMALLEST_AREA) -> Polygon | None:
+def mask_polygon(mask: NDArray[np.bool_], min_area: float = MIN_AREA) -> Polygon | None:
     """The smallest rotated rectangle around the largest part of a mask.
 
     Args:
         mask: (H, W).
-        smallest: parts whose outline encloses no more than this do not count; a block of w x h
+        min_area: parts whose outline encloses no more than this do not count; a block of w x h
             pixels has (w - 1)(h - 1).
 
     Returns:
         Four corners (x, y) in pixel indices, or None where no part is large enough.
     """
     part = _largest_part(mask)
-    if part is None or cv2.contourArea(part) <= smallest:
+    if part is None or cv2.contourArea(part) <= min_area:
         return None
     corners = cv2.boxPoints(cv2.minAreaRect(part.reshape(-1, 2)))
     return tuple((x, y) for x, y in np.asarray(corners, dtype=np.float64).tolist())

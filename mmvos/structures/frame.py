@@ -7,7 +7,7 @@ the frame came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,10 +42,15 @@ class Frame:
 
     image: Tensor
     meta: FrameMeta
-    _features: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _features: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def features(self, name: str, compute: Callable[[Tensor], Any]) -> Any:
-        """The features called ``name``; ``compute(image)`` is called only the first time."""
-        if name not in self._features:
-            self._features[name] = compute(self.image)
-        return self._features[name]
+    def features(self, owner: Hashable, compute: Callable[[Tensor], Any]) -> Any:
+        """Return what a module computes once of this frame.
+
+        Args:
+            owner: the module; two modules never share their features.
+            compute: called with ``image``, only the first time.
+        """
+        if owner not in self._features:
+            self._features[owner] = compute(self.image)
+        return self._features[owner]

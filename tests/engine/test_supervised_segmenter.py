@@ -52,7 +52,7 @@ def test_regions_are_in_original_pixels(model):
 def test_the_start_window_is_that_of_the_polygon_itself(model, monkeypatch):
     """The polygon of ``test_crop_windows``, 94 pixels higher: its center is at 29.5, 36."""
     cut = []
-    crop_features = model.tracker.features.look
+    crop_features = model.tracker.features.encode_crops
     monkeypatch.setattr(
         model.tracker.features,
         'look',

@@ -376,7 +376,7 @@ def test_the_mask_is_that_of_the_objects_class(model, monkeypatch):
         labels=torch.tensor([3, 1]),
         scores=torch.ones(2),
     )
-    features = frame(0).features('fpn', model.extract_features)
+    features = frame(0).features(model, model.extract_features)
     assert model._segment(features, found).min() > 0.99
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 
-from mmvos.ops.masks import center_probabilities, paste_in_box
+from mmvos.ops.masks import paste_in_box
 
 HEIGHT, WIDTH = 45, 60
 BOXES = {
@@ -74,15 +74,3 @@ def test_the_crop_is_as_small_as_the_box():
 def test_a_box_without_area_has_no_pixels(box):
     crop, _, _ = paste_in_box(torch.ones(28, 28), torch.tensor(box), HEIGHT, WIDTH)
     assert not (crop >= 0.5).any()
-
-
-def test_a_threshold_comes_to_lie_at_a_half():
-    """0, threshold / 2, threshold, the middle between threshold and 1, and 1; -1 is what lies
-    outside a mask.
-    """
-    found = center_probabilities(torch.tensor([-1.0, 0.0, 0.15, 0.3, 0.65, 1.0]), 0.3)
-    assert found.tolist() == pytest.approx([0, 0, 0.25, 0.5, 0.75, 1], abs=1e-6)
-    values = torch.linspace(0, 1, 1001)
-    found = center_probabilities(values, 0.35)
-    assert ((found > 0.5) == (values > 0.35)).all() and ((found >= 0.5) == (values > 0.35)).all()
-    assert (found.diff() >= 0).all()

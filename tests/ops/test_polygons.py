@@ -26,7 +26,7 @@ def test_a_block_of_eleven_pixels_is_too_small():
     """
     assert mask_polygon(block(11, 11)) is None
     assert corner_set(mask_polygon(block(11, 12))) == {(20, 10), (31, 10), (31, 20), (20, 20)}
-    assert mask_polygon(block(11, 11), smallest=99) is not None
+    assert mask_polygon(block(11, 11), min_area=99) is not None
     assert mask_polygon(np.zeros((5, 5), dtype=bool)) is None
 
 

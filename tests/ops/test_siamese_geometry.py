@@ -7,16 +7,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-import torch
 
-from mmvos.ops.crop import (
+from mmvos.ops.siamese_geometry import (
     box_center,
-    cut_cells,
+    context_side,
     cut_window,
     mask_area,
     paste_mask,
     search_side,
-    template_side,
     window_around,
 )
 
@@ -31,7 +29,7 @@ from mmvos.ops.crop import (
     ],
 )
 def test_sides(size, template, scale, search):
-    side = template_side(*size)
+    side = context_side(*size)
     assert side == pytest.approx(template, abs=1e-3)
     assert 127 / side == pytest.approx(scale, abs=1e-5)
     assert search_side(side, 255) == pytest.approx(search, abs=2e-3)
@@ -64,7 +62,7 @@ def test_a_center_that_went_through_the_corners_of_a_box_rounds_as_it_was():
     x, y, width, height = 29.5, 130.0, 71.41217934420153, 42.72573590767498
     corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     assert (corners[0] + corners[2]) / 2 > x
-    assert window_around(box_center(corners), template_side(width, height)) == (-28, 73, 113)
+    assert window_around(box_center(corners), context_side(width, height)) == (-28, 73, 113)
 
 
 def picture(height: int = 30, width: int = 40) -> np.ndarray:
@@ -122,13 +120,3 @@ def test_masks_may_reach_outside_the_frame():
     assert (
         paste_mask(np.ones((127, 127), dtype=np.float32), (500.0, 0.0, 127.0), 40, 50) == -1
     ).all()
-
-
-def test_cut_cells_equals_cutting_out_of_padded_maps():
-    maps = torch.arange(2 * 3 * 6 * 7.0).view(2, 3, 6, 7)
-    padded = torch.nn.functional.pad(maps, (4, 4, 4, 4))
-    corners = [(-2, 3), (0, 0), (4, -3)]
-    found = cut_cells(maps, [1, 0, 1], corners, 4)
-    for part, image, (row, column) in zip(found, [1, 0, 1], corners, strict=True):
-        assert torch.equal(part, padded[image, :, row + 4 : row + 8, column + 4 : column + 8])
-    assert cut_cells(maps, [], [], 4).shape == (0, 3, 4, 4)

@@ -4,7 +4,6 @@ al., CVPR 2018).
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import cv2
@@ -12,9 +11,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
+from mmvos.ops.siamese_geometry import TEMPLATE_SIZE, context_side
 from mmvos.registry import TRANSFORMS
-
-_TEMPLATE = 127  # pixels
 
 
 @TRANSFORMS.register_module()
@@ -48,7 +46,7 @@ class CropPair(BaseTransform):
         search_scale: float = 0.18,
         flip: float = 0.0,
     ) -> None:
-        self.sizes = _TEMPLATE, search_size
+        self.sizes = TEMPLATE_SIZE, search_size
         self.shifts = template_shift, search_shift
         self.scales = template_scale, search_scale
         self.flip = flip
@@ -104,12 +102,6 @@ class CropPair(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(sizes={self.sizes}, shifts={self.shifts}, scales={self.scales}, flip={self.flip})'
-
-
-def context_side(width: float, height: float) -> float:
-    """Side of the square that shows a box of this size with its context, in the same pixels."""
-    context = (width + height) / 2
-    return math.sqrt((width + context) * (height + context))
 
 
 def _moved(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:

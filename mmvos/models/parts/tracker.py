@@ -22,13 +22,11 @@ from torch import Tensor
 from mmvos.models.parts.sampling import coverage, sample_parts
 from mmvos.models.parts.votes import (
     attended_guide,
-    cell_scores,
     collect_votes,
     find_peaks,
     straying,
 )
-from mmvos.models.siammask.anchors import COUNT, STRIDE
-from mmvos.ops.crop import TEMPLATE, search_side, window_around
+from mmvos.ops.siamese_geometry import STRIDE, search_side, window_around
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
@@ -267,10 +265,7 @@ class PartTracker(Tracker[PartState]):
             window_around((x, y), search_side(side, size))
             for (x, y), side in zip(around.tolist(), sides.tolist(), strict=True)
         ]
-        search, _ = self.matcher.features.look(seen, windows, colors, size)
-        scores = cell_scores(
-            self.matcher.head.score(self.matcher.neck.correlate(kernels, search, 'score')), COUNT
-        )
+        scores = self.matcher.objectness(seen, windows, colors, kernels)
         offsets, best = find_peaks(scores, self.window_influence)
         corners, pixels = torch.tensor(windows, device=around.device, dtype=around.dtype).split(
             (2, 1), dim=1
@@ -316,7 +311,7 @@ class PartTracker(Tracker[PartState]):
         H, W) in a frame are known.
         """
         seen = self._seen(frame)
-        color = self.matcher.features.color(seen)
+        color = self.matcher.features.border_color(seen)
         masks = (probabilities > 0.5).cpu().numpy()
         boxes = [
             sample_parts(mask, self.parts, np.random.default_rng(self.sampling)) for mask in masks
@@ -337,8 +332,7 @@ class PartTracker(Tracker[PartState]):
         found = torch.zeros(0, dtype=torch.bool, device=points.device)
         if windows:
             colors = [color] * len(windows)
-            template, _ = self.matcher.features.look(seen, windows, colors, TEMPLATE)
-            kernels = self.matcher.neck.encode_template(template)
+            kernels = self.matcher.encode_templates(seen, windows, color)
             places, own, cells = self._match(seen, points, sides, kernels, colors)
             found = (places - points).norm(dim=1) <= cells
         split = zip(
@@ -366,7 +360,7 @@ class PartTracker(Tracker[PartState]):
             frame.image.new_tensor(self.restore[name])[:, None, None] for name in ('mean', 'std')
         )
         seen: Frame = frame.features(
-            'matched', lambda image: Frame((image * deviation + mean).flip(1), frame.meta)
+            self, lambda image: Frame((image * deviation + mean).flip(1), frame.meta)
         )
         return seen
 

@@ -17,15 +17,6 @@ from torch import Tensor
 NEIGHBOURS, DEVIATIONS = 8, 3.0
 
 
-def cell_scores(logits: Tensor, anchors: int) -> Tensor:
-    """The best anchor's probability of each cell: (P, n, n) float32, from logits (P, 2A, n, n),
-    first those of the background.
-    """
-    both = logits.float().reshape(len(logits), 2, anchors, *logits.shape[2:])
-    best: Tensor = both.softmax(dim=1)[:, 1].amax(dim=1)
-    return best
-
-
 def find_peaks(scores: Tensor, window_influence: float) -> tuple[Tensor, Tensor]:
     """The best place in each map.
 

@@ -1,9 +1,11 @@
-"""What each anchor of a siamese tracker should say: object or background, and where the object is.
+"""What each anchor should say in training: object or background, and where the object is.
 
-Li et al., High Performance Visual Tracking with Siamese Region Proposal Network, CVPR 2018.
-Letters: B pairs, A anchors at a cell, S x S cells, N = A * S * S anchors in the order anchor, y, x.
-Boxes and anchors are in pixels of the search crop with the origin in the center of its first pixel,
-so that the central cell of a crop of 255 lies at 127.
+Li et al., High Performance Visual Tracking with Siamese Region Proposal Network, CVPR 2018, section
+3.3, with the counts of SiamMask's published code.
+
+Letters for shapes: B pairs, A anchors at a cell, n x n cells, N = A n n anchors in the order
+anchor, row, column. Boxes and anchors are in pixels of the search window with the origin in the
+center of its first pixel, so that the middle cell of a window of 255 pixels lies at 127.
 """
 
 from __future__ import annotations
@@ -11,9 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from torch import Tensor
 
-_LEAST_SIDE = 1e-2  # pixels; smaller boxes have no logarithm worth learning, and are never matched
+from .anchors import encode_boxes
+
+# Where a box fits no anchor, those with at least this share of the best overlap are positive.
+NEAR_BEST = 0.95
 
 
 @dataclass(frozen=True)
@@ -21,10 +27,10 @@ class AnchorTargets:
     """Targets of all anchors.
 
     Attributes:
-        labels: (B, A, S, S) int64: 1 object, 0 background, -1 ignored.
-        deltas: (B, 4, A, S, S) float32: (dx, dy) over the anchor's size, logarithms of the sizes'
+        labels: (B, A, n, n) int64: 1 object, 0 background, -1 ignored.
+        deltas: (B, 4, A, n, n) float32: (dx, dy) over the anchor's size, logarithms of the sizes'
             ratios; 0 where not positive.
-        weights: (B, A, S, S) float32: 1 / (number of positives of the pair) at positives, else 0.
+        weights: (B, A, n, n) float32: 1 / (number of positives of the pair) at positives, else 0.
     """
 
     labels: Tensor
@@ -37,27 +43,26 @@ class AnchorLimits:
     """Thresholds and counts of the published training.
 
     Attributes:
-        positive, negative: overlap above which an anchor is positive, and below which it is
-            negative.
-        least: where no anchor of a pair has that overlap, the best ones are positive if theirs is
-            above this.
-        most_positives: of a pair; the others are ignored.
-        total: positives and negatives of a pair together.
+        positive: overlap above which an anchor is positive.
+        negative: overlap below which it is background.
+        min_overlap: where no anchor of a pair is above ``positive``, the best ones are positive if
+            theirs is above this.
+        max_positives: of a pair; the others are ignored.
+        total: positives and background anchors of a pair together.
         negatives_of_negative: background anchors of a pair that does not show the same object.
-        center: side of the central square of cells from which those are drawn.
+        center_cells: side of the central square of cells from which those are drawn.
     """
 
     positive: float = 0.6
     negative: float = 0.3
-    least: float = 0.6
-    most_positives: int = 16
+    min_overlap: float = 0.6
+    max_positives: int = 16
     total: int = 64
     negatives_of_negative: int = 16
-    center: int = 7
+    center_cells: int = 7
 
 
 LIMITS = AnchorLimits()
-_NEAR = 0.95  # of the best overlap
 
 
 def anchor_targets(
@@ -69,86 +74,79 @@ def anchor_targets(
     generator: torch.Generator | None = None,
     chances: Tensor | None = None,
 ) -> AnchorTargets:
-    """Assigns anchors to the boxes of the search crops and draws those that count.
+    """Assign anchors to the boxes of the search windows and draw those that count.
 
     Args:
         anchors: (N, 4) center x, center y, width, height.
         boxes: (B, 4) xyxy, of the object; ignored where ``negative``.
-        negative: (B,) bool, whether the crop does not show the template's object.
-        cells: S.
+        negative: (B,) bool, whether the search window does not show the template's object.
+        cells: n.
         limits: thresholds and counts.
         generator: of random numbers; torch's own by default.
         chances: (B, N) > 0, in proportion to which background anchors are drawn; by default all are
             drawn alike.
 
     Raises:
-        ValueError: the number of anchors is no multiple of S * S.
+        ValueError: the number of anchors is no multiple of n * n.
     """
     if len(anchors) == 0 or len(anchors) % (cells * cells):
         raise ValueError(f'{len(anchors)} anchors do not divide among {cells} x {cells} cells')
-    overlaps = _overlaps(anchors, boxes)  # (B, N)
-    same = ~negative[:, None]
-    draws = [torch.rand(overlaps.shape, generator=generator, device=boxes.device) for _ in range(2)]
+    anchors_per_cell = len(anchors) // cells**2
+    # (B, N) overlaps, and random numbers for the draws of positives and of background
+    overlaps = bbox_overlaps(boxes, bbox_cxcywh_to_xyxy(anchors))
+    positive_draws = torch.rand(overlaps.shape, generator=generator, device=boxes.device)
+    background_draws = torch.rand(overlaps.shape, generator=generator, device=boxes.device)
+    if chances is not None:
+        background_draws = _weighted_draws(background_draws, chances)
+
+    # Positives overlap the object by more than .6, or as much as any anchor does.
+    same_object = ~negative[:, None]
     best = overlaps.amax(dim=1, keepdim=True)
-    enough = torch.where(
-        best > limits.positive, limits.positive, (_NEAR * best).clamp(min=limits.least)
-    )
-    candidates = (overlaps > enough) & same
-    positive = _drawn(candidates, draws[0], torch.full_like(boxes[:, 0], limits.most_positives))
-    room = torch.where(negative, limits.negatives_of_negative, limits.total - positive.sum(dim=1))
-    middle = _central(cells, limits.center, boxes.device).repeat(len(anchors) // cells**2)
-    background = torch.where(same, (overlaps < limits.negative) & ~candidates, middle)
-    background = _drawn(
-        background, draws[1] if chances is None else _weighted(draws[1], chances), room
-    )
+    near_best = (NEAR_BEST * best).clamp(min=limits.min_overlap)
+    threshold = torch.where(best > limits.positive, limits.positive, near_best)
+    candidates = (overlaps > threshold) & same_object
+    max_positives = torch.full_like(boxes[:, 0], limits.max_positives)
+    positive = _sample_at_most(candidates, positive_draws, max_positives)
+
+    # Background overlaps it by less than .3; in a pair of two objects it is the window's middle.
+    remaining = limits.total - positive.sum(dim=1)
+    max_background = torch.where(negative, limits.negatives_of_negative, remaining)
+    middle = _central_cells(cells, limits.center_cells, boxes.device).repeat(anchors_per_cell)
+    apart = (overlaps < limits.negative) & ~candidates
+    background = torch.where(same_object, apart, middle)
+    background = _sample_at_most(background, background_draws, max_background)
+
+    # Everything else is ignored; box deltas count at positives only.
     labels = torch.where(positive, 1, torch.where(background, 0, -1))
     weights = positive / (positive.sum(dim=1, keepdim=True) + 1e-6)
-    deltas = encode_boxes(anchors, boxes) * positive[:, None]  # (B, 4, N)
-    pairs, grid = len(boxes), (len(anchors) // cells**2, cells, cells)
+    deltas = encode_boxes(anchors, boxes) * positive[:, None]
+    grid = (anchors_per_cell, cells, cells)
     return AnchorTargets(
-        labels.reshape(pairs, *grid), deltas.reshape(pairs, 4, *grid), weights.reshape(pairs, *grid)
+        labels=labels.reshape(len(boxes), *grid),
+        deltas=deltas.reshape(len(boxes), 4, *grid),
+        weights=weights.reshape(len(boxes), *grid),
     )
 
 
-def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """(B, 4, N) float32 deltas that move (N, 4) anchors (center, size) onto (B, 4) boxes (xyxy)."""
-    center, size = anchors[:, :2].float().T, anchors[:, 2:].float().T  # (2, N)
-    target = (boxes[:, :2] + boxes[:, 2:]).float()[:, :, None] / 2  # (B, 2, 1)
-    target_size = (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=_LEAST_SIDE)[:, :, None]
-    return torch.cat([(target - center) / size, torch.log(target_size / size)], dim=1)
+def _weighted_draws(draws: Tensor, chances: Tensor) -> Tensor:
+    """Draws whose largest are a sample without replacement in proportion to the chances.
 
-
-def _overlaps(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """(B, N) intersection over union."""
-    half = anchors[:, 2:] / 2
-    corners = torch.cat([anchors[:, :2] - half, anchors[:, :2] + half], dim=1)[None]  # (1, N, 4)
-    boxes = boxes[:, None]  # (B, 1, 4)
-    low, high = (
-        torch.maximum(corners[..., :2], boxes[..., :2]),
-        torch.minimum(corners[..., 2:], boxes[..., 2:]),
-    )
-    shared = (high - low).clamp(min=0).prod(-1)
-    areas = [(item[..., 2:] - item[..., :2]).clamp(min=0).prod(-1) for item in (corners, boxes)]
-    return shared / (areas[0] + areas[1] - shared)
-
-
-def _weighted(draws: Tensor, chances: Tensor) -> Tensor:
-    """Draws whose largest are a sample without replacement in proportion to the chances: u ** (1 /
-    chance), as its logarithm (Efraimidis and Spirakis, Weighted random sampling with a reservoir,
-    2006)."""
+    They are u ** (1 / chance), as their logarithms (Efraimidis and Spirakis, Weighted random
+    sampling with a reservoir, 2006).
+    """
     return draws.log() / chances
 
 
-def _drawn(candidates: Tensor, draws: Tensor, most: Tensor) -> Tensor:
-    """(B, N) bool: at most ``most`` (B,) of each row's candidates, those with the largest draws (B,
-    N).
-    """
+def _sample_at_most(candidates: Tensor, draws: Tensor, count: Tensor) -> Tensor:
+    """Of each row's candidates (B, N) the ``count`` (B,) ones with the largest draws (B, N)."""
     keys = torch.where(candidates, draws, -torch.inf)
-    rank = keys.argsort(dim=1, descending=True).argsort(dim=1)
-    return candidates & (rank < most[:, None])
+    order = keys.argsort(dim=1, descending=True)
+    rank = order.argsort(dim=1)
+    return candidates & (rank < count[:, None])
 
 
-def _central(cells: int, center: int, device: torch.device) -> Tensor:
-    """(S * S,) bool: the central square of cells."""
-    near = (torch.arange(cells, device=device) - cells // 2).abs() <= center // 2
+def _central_cells(cells: int, side: int, device: torch.device) -> Tensor:
+    """(n * n,) bool: the central square of cells."""
+    distance = torch.arange(cells, device=device) - cells // 2
+    near = distance.abs() <= side // 2
     return (near[:, None] & near).flatten()

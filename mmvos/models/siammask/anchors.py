@@ -1,9 +1,11 @@
-"""Anchors of a siamese tracker, and how it chooses among them (Li et al., SiamRPN, CVPR 2018,
-sections 3.2 and 4.3).
+"""Anchors of the siamese region proposal network, and how one of them is chosen.
 
-A search image has n x n cells of 8 pixels with A = 5 anchors each, N = A n n in all; the flat index
-is anchor * n * n + row * n + column. Boxes are (centre x, centre y, width, height) in pixels of the
-search image. K objects.
+Li et al., High Performance Visual Tracking with Siamese Region Proposal Network, CVPR 2018,
+sections 3.2 (anchors) and 4.3 (cosine window and penalty for changes).
+
+Letters for shapes: K objects; n x n cells of the response map with A = 5 anchors each, N = A n n
+anchors in all, whose flat index is anchor * n * n + row * n + column. Boxes are (center x, center
+y, width, height) in pixels of the search window.
 """
 
 from __future__ import annotations
@@ -14,109 +16,193 @@ import numpy as np
 import torch
 from torch import Tensor
 
-STRIDE = 8
-# width, height: ratios .33 .5 1 2 3 of an area of 64 cells
-SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))
-COUNT = len(SIZES)
-_LONGEST = 16.0  # the logarithm of a side is cut here, so that untrained weights give finite boxes
-Choice = tuple[list[float], float, float]  # box, score and penalty of an anchor
+from mmvos.ops.siamese_geometry import STRIDE, context_area
+
+# Width and height, of the ratios .33, .5, 1, 2 and 3 at an area of 64 cells.
+ANCHOR_SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))
+ANCHORS_PER_CELL = len(ANCHOR_SIZES)
+# The logarithm of a side is cut here, so that untrained weights give finite boxes.
+MAX_LOG_RATIO = 16.0
+# Pixels; smaller boxes have no logarithm worth learning, and are never matched.
+MIN_SIDE = 1e-2
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """What the anchors of K search windows say.
+class ChosenAnchor:
+    """The anchor that is taken for an object in a frame.
 
     Attributes:
-        boxes: (K, N, 4) centre from the window's middle, and size, in pixels of the search window;
-            float64.
-        scores: (K, N) probabilities that it is the object.
-        penalties: (K, N) in (0, 1], for changes of size and shape.
-        best: (K, T) the anchors with the highest scores after penalties and distance from the
-            middle, the highest first; T = 1 where there is no vote.
+        index: flat index.
+        box: center relative to the middle of the search window, and size.
+        score: probability that it is the object.
+        penalty: in (0, 1], for its change of size and shape.
     """
 
-    boxes: Tensor
-    scores: Tensor
-    penalties: Tensor
-    best: Tensor
+    index: int
+    box: tuple[float, float, float, float]
+    score: float
+    penalty: float
 
-    def chosen(self) -> list[Choice]:
-        """Of each window the best anchor."""
-        windows = torch.arange(len(self.best), device=self.best.device)
-        picked = (
-            item[windows, self.best[:, 0]].tolist()
-            for item in (self.boxes, self.scores, self.penalties)
-        )
-        return list(zip(*picked, strict=True))
+    def cell(self, cells: int) -> tuple[int, int]:
+        """Return the row and column of the anchor's cell, of n x n cells."""
+        return divmod(self.index % cells**2, cells)
 
 
 def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
-    """All anchors of a search image.
+    """Return all anchors of a search window.
 
     Args:
         cells: n.
         center: where the middle cell lies in x and in y; 0 gives boxes relative to the middle of
-            the search image.
+            the search window.
 
     Returns:
         (N, 4) float64.
     """
-    position = (torch.arange(cells, dtype=torch.float64) - cells // 2) * STRIDE + center
-    y, x = torch.meshgrid(position, position, indexing='ij')  # (n, n)
-    places = torch.stack([x, y], dim=-1).reshape(1, -1, 2).expand(COUNT, -1, -1)
-    sizes = torch.tensor(SIZES, dtype=torch.float64)[:, None].expand_as(places)
-    return torch.cat([places, sizes], dim=-1).reshape(-1, 4)
+    line = (torch.arange(cells, dtype=torch.float64) - cells // 2) * STRIDE + center
+    y, x = torch.meshgrid(line, line, indexing='ij')
+    # (A, n * n, 2): every cell for every anchor
+    centers = torch.stack([x, y], dim=-1).reshape(1, -1, 2)
+    centers = centers.expand(ANCHORS_PER_CELL, -1, -1)
+    sizes = torch.tensor(ANCHOR_SIZES, dtype=torch.float64)
+    sizes = sizes[:, None].expand_as(centers)
+    return torch.cat([centers, sizes], dim=-1).reshape(-1, 4)
 
 
 def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
-    """Boxes (..., N, 4) of the deltas (..., 4, N): centre offsets in anchor sizes, logarithms of
-    the size ratios.
+    """Turn what the network predicts for anchors into boxes.
+
+    Args:
+        deltas: (..., 4, N): offsets of the centers in anchor sizes, and logarithms of the ratios of
+            the sizes.
+        anchors: (N, 4).
+
+    Returns:
+        (..., N, 4).
     """
     dx, dy, dw, dh = deltas.unbind(dim=-2)
-    x, y, width, height = anchors.unbind(dim=-1)
-    return torch.stack(
-        [
-            dx * width + x,
-            dy * height + y,
-            dw.clamp(max=_LONGEST).exp() * width,
-            dh.clamp(max=_LONGEST).exp() * height,
-        ],
-        dim=-1,
-    )
+    anchor_x, anchor_y, anchor_width, anchor_height = anchors.unbind(dim=-1)
+    x = dx * anchor_width + anchor_x
+    y = dy * anchor_height + anchor_y
+    width = dw.clamp(max=MAX_LOG_RATIO).exp() * anchor_width
+    height = dh.clamp(max=MAX_LOG_RATIO).exp() * anchor_height
+    return torch.stack([x, y, width, height], dim=-1)
+
+
+def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
+    """Return what the network should predict for anchors; ``decode_boxes`` is the inverse.
+
+    Args:
+        anchors: (N, 4).
+        boxes: (B, 4) xyxy, one for each pair.
+
+    Returns:
+        (B, 4, N) float32 deltas.
+    """
+    # (2, N) and (B, 2, 1)
+    anchor_center = anchors[:, :2].float().T
+    anchor_size = anchors[:, 2:].float().T
+    center = (boxes[:, :2] + boxes[:, 2:]).float()[:, :, None] / 2
+    size = (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=MIN_SIDE)[:, :, None]
+    # (B, 2, N) each
+    offsets = (center - anchor_center) / anchor_size
+    ratios = torch.log(size / anchor_size)
+    return torch.cat([offsets, ratios], dim=1)
+
+
+def objectness(logits: Tensor) -> Tensor:
+    """Return the probability of the best anchor of each cell.
+
+    Args:
+        logits: (K, 2A, n, n), first those of the background.
+
+    Returns:
+        (K, n, n) float32.
+    """
+    # (K, 2, A, n, n)
+    both = logits.float().reshape(len(logits), 2, -1, *logits.shape[2:])
+    probabilities = both.softmax(dim=1)[:, 1]
+    return probabilities.amax(dim=1)
 
 
 def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
-    """What a candidate loses because its size or shape differs from the object's.
+    """Return the factor by which a score shrinks as the box's size or shape is not the object's.
 
     Args:
         boxes: (K, N, 4).
-        sizes: (K, 2), width and height of the objects in pixels of the search image.
-        strength: 0 for no penalty.
+        sizes: (K, 2), width and height of the objects in pixels of the search window.
+        strength: k of the paper; 0 for no penalty.
 
     Returns:
         (K, N) in (0, 1]; 1 where size and shape are the object's.
     """
     width, height = boxes[..., 2], boxes[..., 3]
-    size_change = _change(_padded_side(width, height) / _padded_side(*sizes.unbind(dim=1))[:, None])
-    shape_change = _change((sizes[:, 0] / sizes[:, 1])[:, None] / (width / height))
+    object_width, object_height = sizes.unbind(dim=1)
+    # s / s' of the paper: sides of the squares with context
+    side = context_area(width, height).sqrt()
+    object_side = context_area(object_width, object_height).sqrt()
+    size_change = _change(side / object_side[:, None])
+    # r / r' of the paper: ratios of the sides
+    ratio = width / height
+    object_ratio = object_width / object_height
+    shape_change = _change(object_ratio[:, None] / ratio)
     return torch.exp(-(size_change * shape_change - 1) * strength)
 
 
-def _padded_side(width: Tensor, height: Tensor) -> Tensor:
-    padding = (width + height) / 2
-    return ((width + padding) * (height + padding)).sqrt()
-
-
 def _change(ratio: Tensor) -> Tensor:
+    """The ratio or its inverse, whichever is larger."""
     return torch.maximum(ratio, 1 / ratio)
 
 
 def cosine_window(cells: int) -> Tensor:
-    """(N,) float64: for all anchors of a cell the same weight, 1 in the middle of the search image
-    and 0 at its edge.
+    """Return the weights by which anchors near the middle of the search window are preferred.
 
     It is numpy's Hann window, the published code's: ``torch.hann_window`` is not symmetric in its
     last bits, which would break ties between the left and the right of the window's middle.
+
+    Args:
+        cells: n.
+
+    Returns:
+        (N,) float64: 1 in the middle, 0 at the edge, the same for all anchors of a cell.
     """
     line = torch.from_numpy(np.hanning(cells))
-    return torch.outer(line, line).flatten().repeat(COUNT)
+    return torch.outer(line, line).flatten().repeat(ANCHORS_PER_CELL)
+
+
+def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence: float) -> Tensor:
+    """Rank anchors by score after penalty, and by nearness to the middle of the search window.
+
+    Args:
+        scores: (K, N) probabilities.
+        penalties: (K, N) from ``change_penalty``.
+        cells: n.
+        window_influence: share of the nearness.
+
+    Returns:
+        (K, N) ranks; the highest is the best.
+    """
+    window = cosine_window(cells).to(scores.device)
+    return penalties * scores * (1 - window_influence) + window * window_influence
+
+
+def pick_anchors(
+    index: Tensor, boxes: Tensor, scores: Tensor, penalties: Tensor
+) -> list[ChosenAnchor]:
+    """Read one anchor of each search window.
+
+    Args:
+        index: (K,) flat indices.
+        boxes: (K, N, 4).
+        scores: (K, N).
+        penalties: (K, N).
+    """
+    windows = torch.arange(len(index), device=index.device)
+    rows = zip(
+        index.tolist(),
+        boxes[windows, index].tolist(),
+        scores[windows, index].tolist(),
+        penalties[windows, index].tolist(),
+        strict=True,
+    )
+    return [ChosenAnchor(i, tuple(box), score, penalty) for i, box, score, penalty in rows]

@@ -1,8 +1,11 @@
-"""CropFeatures: a siamese tracker's features, of windows cut out of the image (Wang et al.,
-SiamMask, CVPR 2019).
+"""Features of windows that are cut out of the frame, as SiamMask was published.
 
-One backbone pass over the windows of all objects as a batch. K windows of S x S pixels, n x n
-cells.
+Wang et al., Fast Online Object Tracking and Segmentation (SiamMask), CVPR 2019, appendix A: the
+windows of all objects pass the backbone as one batch. ``PyramidFeatures`` is the alternative, with
+one pass over the whole frame.
+
+Letters for shapes: K windows of S x S pixels, C channels of the adjusted features, m x m cells of 8
+pixels, P cells whose mask is wanted.
 """
 
 from __future__ import annotations
@@ -16,26 +19,32 @@ from mmdet.models.backbones import ResNet
 from mmengine.model import BaseModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from mmvos.ops.crop import BORDER_CELLS, Window, cut_cells, cut_window
+from mmvos.ops.crop import visible_part
+from mmvos.ops.siamese_geometry import (
+    BORDER_CELLS,
+    WHOLE_SEARCH_CELLS,
+    Color,
+    Window,
+    cut_window,
+)
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
 Levels = tuple[Tensor, ...]
-Color = tuple[int, int, int]
-# cells of a mask's patch in stem, stage 1, stage 2, and how many per cell of stage 2
+# Of the stem, stage 1 and stage 2: the cells in a row of the patch from which a mask is refined,
+# and how many of them make up one cell of stage 2.
 PATCHES = ((61, 4), (31, 2), (15, 1))
-# stage 2 cells from which on a search window is a whole one, at whose border patches reach outside
-_WHOLE = 20
 
 
 @MODELS.register_module()
 class CropFeatures(BaseModule):
-    """Backbone and adjusting layer, on windows.
+    """Backbone and adjust layer on windows.
 
     Args:
         backbone: config of a ``SiameseResNet``.
-        adjust: config of a ``AdjustLayer``.
+        adjust: config of an ``AdjustLayer``.
     """
 
     def __init__(self, backbone: dict[str, Any], adjust: dict[str, Any]) -> None:
@@ -44,93 +53,132 @@ class CropFeatures(BaseModule):
         self.adjust = MODELS.build(adjust)
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Levels]:
-        """Features of windows (K, 3, S, S), BGR from 0 to 255.
-
-        Returns:
-            (K, C, n, n) adjusted, and stem, stage 1 and stage 2, from which masks are refined. S =
-            127, 143, 255 give n = 7, 9, 31.
-        """
-        stem, first, second, third = self.backbone(
-            windows.contiguous(memory_format=torch.channels_last)
-        )
-        return self.adjust(third), (stem, first, second)
-
-    def look(
-        self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], size: int
-    ) -> tuple[Tensor, Levels]:
-        """Features of windows of a frame.
+        """Compute the features of windows.
 
         Args:
-            frame: BGR from 0 to 255, not normalised.
+            windows: (K, 3, S, S), BGR from 0 to 255.
+
+        Returns:
+            (K, C, m, m) adjusted features, S = 127, 143, 255 give m = 7, 9, 31; and stem, stage 1
+            and stage 2, from which masks are refined.
+        """
+        windows = windows.contiguous(memory_format=torch.channels_last)
+        stem, stage1, stage2, stage3 = self.backbone(windows)
+        return self.adjust(stage3), (stem, stage1, stage2)
+
+    def encode_crops(
+        self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], size: int
+    ) -> tuple[Tensor, Levels]:
+        """Compute the features of windows of a frame.
+
+        Args:
+            frame: BGR from 0 to 255, not normalized.
             windows: K of them.
             colors: of each what is seen outside the frame.
             size: S.
+
+        Returns:
+            See ``forward``.
         """
+        # Only what the windows show of the frame is copied from its device.
         height, width = frame.meta.network_shape
-        rows, columns = (
-            _span([(y, side) for _, y, side in windows], height),
-            _span([(x, side) for x, _, side in windows], width),
-        )
-        image, left, top = _pixels(frame, rows, columns), columns.start, rows.start
-        cut = np.stack(
-            [
-                cut_window(image, (x - left, y - top, side), color, size)
-                for (x, y, side), color in zip(windows, colors, strict=True)
-            ]
-        )
-        return self(torch.from_numpy(cut).to(frame.image.device).permute(0, 3, 1, 2).float())
+        rows = _covered([(y, side) for _, y, side in windows], height)
+        columns = _covered([(x, side) for x, _, side in windows], width)
+        image = _pixels(frame, rows, columns)
+
+        crops = []
+        for (x, y, side), color in zip(windows, colors, strict=True):
+            window = (x - columns.start, y - rows.start, side)
+            crops.append(cut_window(image, window, color, size))
+
+        # (K, S, S, 3) -> (K, 3, S, S)
+        batch = torch.from_numpy(np.stack(crops)).to(frame.image.device)
+        return self(batch.permute(0, 3, 1, 2).float())
 
     @staticmethod
-    def patches(levels: Levels, index: Tensor) -> Levels:
-        """What the mask of each cell is refined from.
+    def mask_patches(levels: Levels, index: Tensor) -> Levels:
+        """Cut out what the mask of each cell is refined from.
 
         Args:
-            levels: from ``forward`` or ``look``.
+            levels: stem, stage 1 and stage 2, from ``forward`` or ``encode_crops``.
             index: (P, 3) int64 rows (window, row, column).
 
         Returns:
             (P, 64, 61, 61), (P, 256, 31, 31), (P, 512, 15, 15).
         """
-        margin = BORDER_CELLS if levels[2].shape[3] >= _WHOLE else 0
-        windows, corners = index[:, 0].tolist(), (index[:, 1:] - margin).tolist()
-        return tuple(
-            cut_cells(
-                level, windows, [(row * cells, column * cells) for row, column in corners], size
-            )
-            for level, (size, cells) in zip(levels, PATCHES, strict=True)
-        )
+        # At the border of a whole search window masks reach outside it.
+        stage2 = levels[2]
+        border = BORDER_CELLS if stage2.shape[3] >= WHOLE_SEARCH_CELLS else 0
+        windows = index[:, 0].tolist()
+        cells = (index[:, 1:] - border).tolist()
+
+        patches = []
+        for level, (size, factor) in zip(levels, PATCHES, strict=True):
+            corners = [(row * factor, column * factor) for row, column in cells]
+            patches.append(cut_cells(level, windows, corners, size))
+        return tuple(patches)
 
     @staticmethod
-    def color(frame: Frame) -> Color:
-        """The mean colour of a frame, truncated, with which the surroundings of an object that
-        starts in it are filled.
+    def border_color(frame: Frame) -> Color:
+        """Return the mean color of a frame, truncated.
+
+        The surroundings of an object that starts in this frame are filled with it.
         """
         height, width = frame.meta.network_shape
         image = _pixels(frame, slice(0, height), slice(0, width))
-        blue, green, red = (
-            image.sum(axis=(0, 1), dtype=np.int64) // (image.shape[0] * image.shape[1])
-        ).tolist()
+        total = image.sum(axis=(0, 1), dtype=np.int64)
+        blue, green, red = (total // (image.shape[0] * image.shape[1])).tolist()
         return blue, green, red
 
 
-def _span(lines: Sequence[tuple[int, int]], length: int) -> slice:
-    """The part of 0 to ``length`` in which all lines (begin, length) lie as far as they lie in it
-    at all.
+def cut_cells(
+    features: Tensor, index: Sequence[int], corners: Sequence[tuple[int, int]], size: int
+) -> Tensor:
+    """Cut squares of cells out of feature maps; what lies outside is 0.
+
+    Args:
+        features: (B, C, H, W).
+        index: of each of the P squares its map.
+        corners: of each its first row and first column, which may be negative.
+        size: cells in a row of a square.
+
+    Returns:
+        (P, C, size, size).
     """
-    begin = min(min(max(first, 0), length) for first, _ in lines)
-    return slice(begin, max(begin, *(min(first + size, length) for first, size in lines)))
+    height, width = features.shape[2:]
+    parts = []
+    for image, (row, column) in zip(index, corners, strict=True):
+        x0, y0, x1, y1 = visible_part(column, row, size, height, width)
+        part = features[image, None, :, y0:y1, x0:x1]
+        margins = (x0 - column, column + size - x1, y0 - row, row + size - y1)
+        parts.append(F.pad(part, margins))
+    if not parts:
+        return features.new_zeros(0, features.shape[1], size, size)
+    return torch.cat(parts)
+
+
+def _covered(spans: Sequence[tuple[int, int]], length: int) -> slice:
+    """The part of 0 to ``length`` that spans (begin, length) touch together."""
+    first = min(begin for begin, _ in spans)
+    last = max(begin + size for begin, size in spans)
+    start = min(max(first, 0), length)
+    return slice(start, max(start, min(last, length)))
 
 
 def _pixels(frame: Frame, rows: slice, columns: slice) -> NDArray[np.uint8]:
     """(h, w, 3) of rows and columns of the frame's valid part."""
     image = frame.image[0, :, rows, columns].permute(1, 2, 0)
-    return np.ascontiguousarray(image.round().clamp(0, 255).to(torch.uint8).cpu().numpy())
+    pixels = image.round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(pixels.cpu().numpy())
 
 
 @MODELS.register_module()
 class SiameseResNet(ResNet):
-    """mmdet's ``ResNet`` with the paddings and shortcuts that the published weights need; it takes
-    BGR images of 0 to 255.
+    """The ResNet-50 of SiamMask: three stages of stride 8 in all.
+
+    The stem and the convolutions of stride 2 have no padding, and the shortcuts of stages 2 and 3
+    are 3x3. So cell m of stages 2 and 3 sees pixel 8 m + 7, of stage 1 pixel 4 m + 3, of the stem
+    pixel 2 m + 3. All else is mmdet's ``ResNet``. It takes BGR images of 0 to 255.
 
     Args:
         frozen_stages: stem and stages that are not trained; the published training trains stages 2
@@ -151,27 +199,35 @@ class SiameseResNet(ResNet):
             **kwargs,
         )
         self.conv1.padding = (0, 0)
-        strided, dilated = self.layer2[0], self.layer3[0]
+        # Stage 2 begins with stride 2, without padding.
+        strided = self.layer2[0]
         strided.conv2.padding = (0, 0)
-        strided.downsample[0] = _wide(strided.downsample[0], stride=2, padding=0)
-        # the first block of a stage is not dilated
-        dilated.conv2.padding = dilated.conv2.dilation = (1, 1)
-        dilated.downsample[0] = _wide(dilated.downsample[0], stride=1, padding=1)
+        strided.downsample[0] = _shortcut_3x3(strided.downsample[0], stride=2, padding=0)
+        # Stage 3 is dilated, but not its first block.
+        first = self.layer3[0]
+        first.conv2.padding = (1, 1)
+        first.conv2.dilation = (1, 1)
+        first.downsample[0] = _shortcut_3x3(first.downsample[0], stride=1, padding=1)
         self._freeze_stages()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Stem (B, 64, H / 2, W / 2), stage 1 (B, 256, H / 4, W / 4), stages 2 and 3 (B, 512 and
-        1024, H / 8, W / 8), about.
+        """Compute stem and stages; 255 pixels give 125, 63, 31, 31 cells; 127 give 61, 31, 15, 15.
 
-        255 pixels give 125, 63, 31, 31 cells; 127 give 61, 31, 15, 15.
+        Args:
+            x: (K, 3, S, S).
+
+        Returns:
+            Stem (K, 64, S / 2, S / 2), stage 1 (K, 256, S / 4, S / 4), stages 2 and 3 (K, 512 and
+            1024, S / 8, S / 8), about.
         """
         stem = self.relu(self.norm1(self.conv1(x)))
-        first = self.layer1(self.maxpool(stem))
-        second = self.layer2(first)
-        return stem, first, second, self.layer3(second)
+        stage1 = self.layer1(self.maxpool(stem))
+        stage2 = self.layer2(stage1)
+        stage3 = self.layer3(stage2)
+        return stem, stage1, stage2, stage3
 
 
-def _wide(shortcut: nn.Conv2d, stride: int, padding: int) -> nn.Conv2d:
+def _shortcut_3x3(shortcut: nn.Conv2d, stride: int, padding: int) -> nn.Conv2d:
     """A 3x3 shortcut instead of a 1x1 one."""
     return nn.Conv2d(
         shortcut.in_channels, shortcut.out_channels, 3, stride=stride, padding=padding, bias=False

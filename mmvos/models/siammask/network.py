@@ -25,16 +25,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.deprecation import register_old_name
-from mmvos.ops.crop import TEMPLATE
+from mmvos.ops.siamese_geometry import BORDER_CELLS, TEMPLATE_SIZE, WHOLE_SEARCH_CELLS
 from mmvos.registry import MODELS
 
-from .anchors import COUNT
+from .anchors import ANCHORS_PER_CELL
 
 BRANCHES = ('score', 'box', 'mask')
-# The outer cells of a small map have seen zeros beyond the image: they are cut off.
-SMALL_MAP, BORDER = 20, 4
 # Sides of a mask in pixels: of the plain mask branch, and of the refined one.
-BASE_MASK_SIZE, REFINED_MASK_SIZE = 63, TEMPLATE
+BASE_MASK_SIZE, REFINED_MASK_SIZE = 63, TEMPLATE_SIZE
 
 
 @MODELS.register_module()
@@ -62,8 +60,10 @@ class AdjustLayer(BaseModule):
             (K, C, m, m); where m < 20 without the outer 4 cells: 15 -> 7, 17 -> 9, 31 -> 31.
         """
         adjusted: Tensor = self.layer(features)
-        if adjusted.shape[3] < SMALL_MAP:
-            adjusted = adjusted[:, :, BORDER:-BORDER, BORDER:-BORDER]
+        # The outer cells of a small map have seen zeros beyond the window: they are cut off.
+        if adjusted.shape[3] < WHOLE_SEARCH_CELLS:
+            inner = slice(BORDER_CELLS, -BORDER_CELLS)
+            adjusted = adjusted[:, :, inner, inner]
         return adjusted
 
 
@@ -169,8 +169,8 @@ class SiameseHead(BaseModule):
 
     def __init__(self, channels: int = 256, refine: dict[str, Any] | None = None) -> None:
         super().__init__()
-        self.score = _two_convs(channels, 2 * COUNT)
-        self.box = _two_convs(channels, 4 * COUNT)
+        self.score = _two_convs(channels, 2 * ANCHORS_PER_CELL)
+        self.box = _two_convs(channels, 4 * ANCHORS_PER_CELL)
         self.mask = _two_convs(channels, BASE_MASK_SIZE**2)
         self.refine = MODELS.build(refine) if refine else None
 

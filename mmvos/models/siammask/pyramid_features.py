@@ -1,9 +1,11 @@
-"""PyramidFeatures: a siamese tracker's features, sampled from a feature pyramid of the whole frame.
+"""Features of windows that are sampled from a feature pyramid of the whole frame.
 
-One pass of mmdet's ResNet and FPN for all objects (Lin et al., Feature Pyramid Networks, CVPR
-2017); windows are cut out by RoIAlign (He et al., Mask R-CNN, ICCV 2017) where ``CropFeatures`` has
-its cells: cell m of a window of S x S pixels sees pixel 8 m + 7, those of finer features pixels 4 m
-+ 3 and 2 m + 3. K windows, n x n cells, P cells whose mask is wanted.
+One pass of mmdet's ResNet and FPN (Lin et al., Feature Pyramid Networks, CVPR 2017) serves all
+objects; their windows are cut out of it by RoIAlign (He et al., Mask R-CNN, ICCV 2017). Cells lie
+where ``CropFeatures`` has them: cell m of a window of S x S pixels sees pixel 8 m + 7, the cells of
+finer features pixels 4 m + 3 and 2 m + 3.
+
+Letters for shapes: K windows, C channels, m x m cells of 8 pixels, P cells whose mask is wanted.
 """
 
 from __future__ import annotations
@@ -17,28 +19,38 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvos.ops.crop import BORDER_CELLS, Window
 from mmvos.ops.roi_align import roi_align
+from mmvos.ops.siamese_geometry import (
+    BORDER_CELLS,
+    FIRST_CELL,
+    STRIDE,
+    WHOLE_SEARCH_CELLS,
+    Color,
+    Window,
+)
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
-CELL, RIM = 8, 7  # pixels of a cell; pixels of a window that are no cell's
-PATCHES = ((61, 2), (31, 4), (15, 8))  # number and pixels of the cells of a mask's patch
-EDGES = {2: 2.5, 4: 1.5, 8: 3.5}  # window pixels before the first cell, by the pixels of a cell
-# cells from which on a search window is a whole one, at whose border patches reach outside
-_WHOLE = 20
+# Window pixels before the first cell of 8 pixels.
+EDGE = FIRST_CELL - STRIDE / 2
+# Of the patches from which a mask is refined, fine to coarse: the cells in a row, the window pixels
+# of a cell, and the window pixels before the patch's first cell, whose middle is at pixel 3 (of the
+# stem and stage 1) or 7 (of stage 2).
+PATCHES = ((61, 2, 2.5), (31, 4, 1.5), (15, STRIDE, EDGE))
+# Sampling points in a row of each cell: one is enough for masks, places that are compared need two.
+PATCH_SAMPLES, CELL_SAMPLES = 1, 2
 
 
 @dataclass(frozen=True)
-class Views:
-    """Windows of K images, and the pyramids of those.
+class FeatureWindows:
+    """K windows, and the feature pyramids of the images in which they lie.
 
     Attributes:
         maps: levels (B, C, h, w), fine to coarse.
         index: (K,) of each window its image.
         corners: (K, 2) left and top in image pixels.
         scales: (K,) image pixels per window pixel.
-        cells: number of cells of 8 pixels in a row of a window.
+        cells: m.
     """
 
     maps: tuple[Tensor, ...]
@@ -50,12 +62,12 @@ class Views:
 
 @MODELS.register_module()
 class PyramidFeatures(BaseModule):
-    """Backbone and neck on whole frames, windows by RoIAlign, and the adjusting layer on windows.
+    """Backbone and neck on whole frames, windows by RoIAlign, and the adjust layer on windows.
 
     Args:
         backbone: config of a ResNet.
         neck: config of an FPN over it.
-        adjust: config of a ``AdjustLayer``.
+        adjust: config of an ``AdjustLayer``.
         strides: of the neck's levels that are used.
         train_scales: pixels of the network per pixel of a training window, at the ends; each batch
             draws one between them, as windows in whole frames have all sizes.
@@ -76,127 +88,150 @@ class PyramidFeatures(BaseModule):
         self.strides = tuple(strides)
         self.train_scales = train_scales
 
-    def forward(self, windows: Tensor) -> tuple[Tensor, Views]:
-        """Features of windows that are images of their own, (K, 3, S, S) normalised; for training.
-        See ``look``.
+    def forward(self, windows: Tensor) -> tuple[Tensor, FeatureWindows]:
+        """Compute the features of windows that are images of their own, for training.
+
+        Args:
+            windows: (K, 3, S, S) normalized.
+
+        Returns:
+            See ``encode_crops``.
         """
         count, size = len(windows), windows.shape[3]
-        low, high = self.train_scales
-        pixels = (
-            round(size * low * (high / low) ** float(torch.rand(()))) if self.training else size
-        )
+        # Show the network the windows in another size, as they lie in frames in all sizes.
+        pixels = self._draw_size(size) if self.training else size
         if pixels != size:
             windows = F.interpolate(
                 windows, size=(pixels, pixels), mode='bilinear', align_corners=False, antialias=True
             )
-        views = Views(
-            self._maps(windows),
-            torch.arange(count, device=windows.device),
-            windows.new_zeros(count, 2),
-            windows.new_full((count,), pixels / size),
-            (size - RIM) // CELL,
-        )
-        return self._top(views), views
 
-    def look(
-        self,
-        frame: Frame,
-        windows: Sequence[Window],
-        colors: Sequence[tuple[int, int, int]],
-        size: int,
-    ) -> tuple[Tensor, Views]:
-        """Features of windows of a frame.
+        feature_windows = FeatureWindows(
+            maps=self._pyramid(windows),
+            index=torch.arange(count, device=windows.device),
+            corners=windows.new_zeros(count, 2),
+            scales=windows.new_full((count,), pixels / size),
+            cells=_cells_in(size),
+        )
+        return self._adjusted(feature_windows), feature_windows
+
+    def encode_crops(
+        self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], size: int
+    ) -> tuple[Tensor, FeatureWindows]:
+        """Compute the features of windows of a frame.
 
         Args:
-            frame: normalised as the backbone needs it.
+            frame: normalized as the backbone needs it.
             windows: K of them.
             colors: not needed, features outside the frame are 0.
-            size: S, window pixels.
+            size: S.
 
         Returns:
-            (K, C, n, n) adjusted, and what masks are refined from. S = 127, 143, 255 give n = 7, 9,
-            31.
+            (K, C, m, m) adjusted features, S = 127, 143, 255 give m = 7, 9, 31; and what masks are
+            refined from.
         """
         assert len(colors) == len(windows)
-        maps = frame.features('siamese', self._maps)
+        # (K, 3): left, top and side in frame pixels
         places = torch.tensor(windows, dtype=torch.float32, device=frame.image.device)
-        index = torch.zeros(len(windows), dtype=torch.long, device=places.device)
-        views = Views(maps, index, places[:, :2], places[:, 2] / size, (size - RIM) // CELL)
-        return self._top(views), views
+        feature_windows = FeatureWindows(
+            maps=frame.features(self, self._pyramid),
+            index=torch.zeros(len(windows), dtype=torch.long, device=places.device),
+            corners=places[:, :2],
+            scales=places[:, 2] / size,
+            cells=_cells_in(size),
+        )
+        return self._adjusted(feature_windows), feature_windows
 
-    def patches(self, views: Views, index: Tensor) -> tuple[Tensor, ...]:
-        """What the mask of each cell is refined from.
+    def mask_patches(self, windows: FeatureWindows, index: Tensor) -> tuple[Tensor, ...]:
+        """Sample what the mask of each cell is refined from.
 
         Args:
-            views: from ``forward`` or ``look``.
+            windows: from ``forward`` or ``encode_crops``.
             index: (P, 3) int64 rows (window, row, column).
 
         Returns:
             (P, C, 61, 61), (P, C, 31, 31), (P, C, 15, 15).
         """
-        index = index.to(views.index.device)
-        margin = BORDER_CELLS if views.cells >= _WHOLE else 0
-        first = (index[:, 1:].flip(1) - margin) * CELL  # (P, 2): x, y in window pixels
-        return tuple(
-            self._sample(views, index[:, 0], first + EDGES[pixels], count, pixels, samples=1)
-            for count, pixels in PATCHES
-        )
+        index = index.to(windows.index.device)
+        # At the border of a whole search window masks reach outside it.
+        border = BORDER_CELLS if windows.cells >= WHOLE_SEARCH_CELLS else 0
+        # (P, 2): x and y of the patches' first cells in window pixels
+        first = (index[:, 1:].flip(1) - border) * STRIDE
+
+        patches = []
+        for count, pixels, edge in PATCHES:
+            corners = first + edge
+            patch = self._sample(windows, index[:, 0], corners, count, pixels, PATCH_SAMPLES)
+            patches.append(patch)
+        return tuple(patches)
 
     @staticmethod
-    def color(frame: Frame) -> tuple[int, int, int]:
-        """Black: windows are not filled with a colour here."""
+    def border_color(frame: Frame) -> Color:
+        """Return black: windows are not filled with a color here."""
         return 0, 0, 0
 
-    def _maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The pyramid of (B, 3, H, W) images."""
-        levels = self.neck(self.backbone(images.contiguous(memory_format=torch.channels_last)))
+    def _draw_size(self, size: int) -> int:
+        """Pixels in which a training window of ``size`` pixels is shown, even in the logarithm."""
+        low, high = self.train_scales
+        return round(size * low * (high / low) ** float(torch.rand(())))
+
+    def _pyramid(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The used levels of (B, 3, H, W) images."""
+        stages = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        levels = self.neck(stages)
         return tuple(level.float() for level in levels[: len(self.strides)])
 
-    def _top(self, views: Views) -> Tensor:
-        windows = torch.arange(len(views.index), device=views.index.device)
-        corners = views.corners.new_full((len(windows), 2), EDGES[CELL])
-        adjusted: Tensor = self.adjust(
-            self._sample(views, windows, corners, views.cells, CELL, samples=2)
-        )
+    def _adjusted(self, windows: FeatureWindows) -> Tensor:
+        """(K, C, m, m): the windows' cells of 8 pixels through the adjust layer."""
+        every = torch.arange(len(windows.index), device=windows.index.device)
+        corners = windows.corners.new_full((len(every), 2), EDGE)
+        cells = self._sample(windows, every, corners, windows.cells, STRIDE, CELL_SAMPLES)
+        adjusted: Tensor = self.adjust(cells)
         return adjusted
 
     def _sample(
-        self, views: Views, windows: Tensor, corners: Tensor, count: int, pixels: int, samples: int
+        self,
+        windows: FeatureWindows,
+        which: Tensor,
+        corners: Tensor,
+        count: int,
+        pixels: int,
+        samples: int,
     ) -> Tensor:
-        """Squares of count x count cells, each from the level whose cells are about as large.
+        """Sample squares of cells, each from the level whose cells are about as large.
 
         Args:
-            views: the windows.
-            windows: (P,) of each square its window.
+            windows: the windows.
+            which: (P,) of each square its window.
             corners: (P, 2) left and top in window pixels.
             count, pixels: how many cells in a row, and the window pixels of each.
-            samples: points in a row of each cell: one is enough for masks, places that are compared
-                need two.
+            samples: points in a row of each cell.
+
+        Returns:
+            (P, C, count, count).
         """
-        scales = views.scales[windows]
-        start = views.corners[windows] + corners * scales[:, None]
-        rois = torch.cat(
-            [
-                views.index[windows][:, None].to(start),
-                start,
-                start + (count * pixels * scales)[:, None],
-            ],
-            dim=1,
-        )
-        steps = (
-            (scales * (pixels / self.strides[0]))
-            .log2()
-            .round()
-            .clamp(0, len(views.maps) - 1)
-            .long()
-        )
-        if len(steps) and (steps == steps[0]).all():
-            return roi_align(views.maps[steps[0]], rois, count, 1 / self.strides[steps[0]], samples)
-        found = start.new_zeros(len(rois), views.maps[0].shape[1], count, count)
-        for level, (features, stride) in enumerate(zip(views.maps, self.strides)):
-            place = (steps == level).nonzero()[:, 0]
-            if len(place):
-                found = found.index_copy(
-                    0, place, roi_align(features, rois[place], count, 1 / stride, samples)
-                )
-        return found
+        # (P, 5): the squares as regions in image pixels
+        scales = windows.scales[which]
+        start = windows.corners[which] + corners * scales[:, None]
+        end = start + (count * pixels * scales)[:, None]
+        images = windows.index[which][:, None].to(start)
+        rois = torch.cat([images, start, end], dim=1)
+
+        # (P,): the level whose cells come nearest to the size of these
+        ratio = scales * (pixels / self.strides[0])
+        levels = ratio.log2().round().clamp(0, len(windows.maps) - 1).long()
+        if len(levels) and (levels == levels[0]).all():
+            level = int(levels[0])
+            return roi_align(windows.maps[level], rois, count, 1 / self.strides[level], samples)
+
+        sampled = start.new_zeros(len(rois), windows.maps[0].shape[1], count, count)
+        for level, (features, stride) in enumerate(zip(windows.maps, self.strides)):
+            here = (levels == level).nonzero()[:, 0]
+            if len(here):
+                squares = roi_align(features, rois[here], count, 1 / stride, samples)
+                sampled = sampled.index_copy(0, here, squares)
+        return sampled
+
+
+def _cells_in(size: int) -> int:
+    """Cells of 8 pixels in a row of a window of ``size`` pixels."""
+    return (size - int(FIRST_CELL)) // STRIDE

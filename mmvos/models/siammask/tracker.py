@@ -1,17 +1,20 @@
-"""SiameseTracker: follows objects by comparing a search window with a template of the object's
-first frame.
+"""SiameseTracker: SiamMask follows objects by comparing a search window with a template.
 
 Wang et al., Fast Online Object Tracking and Segmentation (SiamMask), CVPR 2019; the steps of its
 published code, whose weights give here what they give there, except that all objects are one batch
-and that the template's kernels are made once. Of all anchors in a search window the best gives the
-object's new place, and the mask at its cell. K objects, H x W the network's frame, n x n cells, N
-anchors, S x S pixels of a mask; boxes are centre and size in frame pixels, probabilities in [0, 1].
+and that the template's kernels are made once. In each frame the network compares the template of an
+object, from the frame where it was given, with a search window around its last place. Of all
+anchors in the window the best gives the object's new box, and the mask at its cell.
+
+Letters for shapes: K objects (training: B pairs), H x W pixels of the network's frame, S x S of a
+search window, C channels, m x m cells of it (31) and n x n of the response map (25), N anchors, P
+cells whose mask is learned. Boxes are center and size in frame pixels where nothing else is said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,48 +23,56 @@ from mmdet.structures import TrackDataSample
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mmvos.models.siammask.anchor_targets import AnchorLimits, anchor_targets
-from mmvos.models.siammask.anchors import (
-    STRIDE,
-    Candidates,
-    Choice,
-    anchor_grid,
-    change_penalty,
-    cosine_window,
-    decode_boxes,
-)
-from mmvos.models.siammask.losses import (
-    WINDOW,
-    box_loss,
-    mask_loss,
-    mask_overlap,
-    mask_windows,
-    positive_cells,
-    score_loss,
-)
-from mmvos.ops.crop import (
-    TEMPLATE,
+from mmvos.deprecation import accept_old_options
+from mmvos.ops.polygons import MIN_AREA, box_polygon, mask_box, mask_polygon
+from mmvos.ops.siamese_geometry import (
+    TEMPLATE_SIZE,
+    Color,
+    Window,
     box_center,
+    context_side,
     mask_area,
     paste_mask,
-    search_side,
-    template_side,
+    response_cells,
     window_around,
 )
-from mmvos.ops.masks import center_probabilities
-from mmvos.ops.polygons import SMALLEST_AREA, box_polygon, mask_box, mask_polygon
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
 from ..tracker import PromptedObjects, Tracker
-from .state import SiameseState, inside
+from . import anchors as rpn
+from . import losses
+from .anchor_targets import AnchorLimits, anchor_targets
+from .anchors import ChosenAnchor
+from .state import SearchResponse, SiameseState, clamp_to_frame
+from .voting import RESPONSE_PADDING
 
-SMALLEST = 10.0  # frame pixels, of the box that is followed
+MIN_SIDE = 10.0  # frame pixels, of the box that is followed
+MIN_CHANCE = 1e-4  # with which hard negatives are drawn at least
 
 States = tuple[SiameseState, ...]
+FrameMask = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PairResponse:
+    """What the network says about B training pairs.
+
+    Attributes:
+        logits: (B, 2A, n, n) of the scores.
+        deltas: (B, 4A, n, n) of the boxes.
+        mask_response: (B, C, n, n), the mask branch.
+        features: what masks are refined from.
+    """
+
+    logits: Tensor
+    deltas: Tensor
+    mask_response: Tensor
+    features: Any
 
 
 @MODELS.register_module()
+@accept_old_options(renamed={'most_masks': 'max_masks', 'least_overlap': 'min_overlap'})
 class SiameseTracker(Tracker[SiameseState]):
     """Tracking and segmentation with a siamese network.
 
@@ -69,7 +80,7 @@ class SiameseTracker(Tracker[SiameseState]):
         features: config of ``CropFeatures`` or ``PyramidFeatures``.
         neck: config of a ``DepthwiseXCorr``.
         head: config of a ``SiameseHead``.
-        search_size: pixels of the search window.
+        search_size: S.
         mask_threshold: probability above which a pixel is the object's.
         penalty: strength of the penalty for changes of size and shape.
         window_influence: share of the nearness to the window's middle in the choice of the anchor,
@@ -78,7 +89,7 @@ class SiameseTracker(Tracker[SiameseState]):
         loss_weights: of score, box and mask; (0, 0, 36) where only the mask is trained.
         voting: config of a ``VotingMaskHead``, which then gives the masks (S2iamMask) and is all
             that is trained.
-        most_masks: at most so many cells of a batch, drawn at random, are trained to give a mask;
+        max_masks: at most so many cells of a batch, drawn at random, are trained to give a mask;
             None: all.
         motion: share of an object's last displacement by which the search window is moved ahead;
             with 0, as published, it is looked for where it was.
@@ -86,7 +97,7 @@ class SiameseTracker(Tracker[SiameseState]):
             where it was looked for; with 0, as published, every object is somewhere in every frame.
         hard_negatives: background anchors are drawn in proportion to the network's own belief that
             they are the object (importance sampling), and not all alike, as published.
-        least_overlap: where no anchor has an overlap of .6 with the object, those with the highest
+        min_overlap: where no anchor has an overlap of .6 with the object, those with the highest
             are trained to be it if theirs is above this.
     """
 
@@ -102,302 +113,375 @@ class SiameseTracker(Tracker[SiameseState]):
         size_rate: float = 1.0,
         loss_weights: tuple[float, float, float] = (1.0, 1.2, 36.0),
         voting: dict[str, Any] | None = None,
-        most_masks: int | None = None,
+        max_masks: int | None = None,
         motion: float = 0.0,
         lost_score: float = 0.0,
         hard_negatives: bool = False,
-        least_overlap: float = 0.6,
+        min_overlap: float = 0.6,
     ) -> None:
         super().__init__()
         self.features = MODELS.build(features)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
         self.voting: Any = MODELS.build(voting) if voting else None
-        self.search_size, self.mask_threshold = search_size, mask_threshold
-        self.penalty, self.window_influence, self.size_rate = penalty, window_influence, size_rate
-        self.loss_weights, self.most_masks, self.hard_negatives = (
-            loss_weights,
-            most_masks,
-            hard_negatives,
-        )
-        self.motion, self.lost_score, self.limits = (
-            motion,
-            lost_score,
-            AnchorLimits(least=least_overlap),
-        )
-        self.cells = (search_size - TEMPLATE) // STRIDE + 9  # n
+        self.search_size = search_size
+        self.mask_threshold = mask_threshold
+        self.penalty = penalty
+        self.window_influence = window_influence
+        self.size_rate = size_rate
+        self.loss_weights = loss_weights
+        self.max_masks = max_masks
+        self.motion = motion
+        self.lost_score = lost_score
+        self.hard_negatives = hard_negatives
+        self.limits = AnchorLimits(min_overlap=min_overlap)
+
+    @property
+    def cells(self) -> int:
+        """n, the cells in a row of the response map in testing."""
+        return response_cells(self.search_size)
 
     def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
-        """Begin with the objects of a prompt; a given mask is the answer, a box is segmented on its
-        own frame. See ``Tracker.start``.
+        """Begin with the objects of a prompt; see ``Tracker.start``.
+
+        A given mask is the answer. A box is segmented on its own frame.
         """
-        color = self.features.color(frame)
-        places = [(box_center(box), (box[2] - box[0], box[3] - box[1])) for box in objects.boxes]
-        windows = [window_around(center, template_side(*size)) for center, size in places]
-        template, _ = self.features.look(frame, windows, [color] * len(windows), TEMPLATE)
-        kernels = self.neck.encode_template(template)
-        states = tuple(
-            SiameseState(
-                id=int(i),
-                center=center,
-                size=size,
-                kernels=kernel,
+        # The template shows each object's box with its context.
+        color = self.features.border_color(frame)
+        centers = [box_center(box) for box in objects.boxes]
+        sizes = [(x2 - x1, y2 - y1) for x1, y1, x2, y2 in objects.boxes]
+        windows = []
+        for center, size in zip(centers, sizes, strict=True):
+            windows.append(window_around(center, context_side(*size)))
+        kernels = self.encode_templates(frame, windows, color)
+
+        states = []
+        for k, object_id in enumerate(objects.ids):
+            state = SiameseState(
+                id=int(object_id),
+                center=centers[k],
+                size=sizes[k],
+                kernels=kernels[k],
                 color=color,
                 score=1.0,
-                region=box_polygon(center, size),
+                region=box_polygon(centers[k], sizes[k]),
             )
-            for i, (center, size), kernel in zip(objects.ids, places, kernels, strict=True)
-        )
+            states.append(state)
+
+        # (K, H, W): given masks, and found ones where a box was given
         probabilities = (objects.mask_priors + 1) / 2
         boxed = [k for k, is_mask in enumerate(objects.is_mask) if not is_mask]
         if boxed:
             found, _ = self.propagate(frame, tuple(states[k] for k in boxed))
-            probabilities = probabilities.index_copy(
-                0, torch.tensor(boxed, device=found.device), found
-            )
-        return probabilities, states
+            index = torch.tensor(boxed, device=found.device)
+            probabilities = probabilities.index_copy(0, index, found)
+        return probabilities, tuple(states)
 
     def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
-        """Probabilities (K, H, W) of the objects in the next frame, each against the rest, and the
-        states, to be committed.
+        """Find the known objects in the next frame; see ``Tracker.propagate``.
 
         A probability is above .5 where the mask's own is above ``mask_threshold``.
         """
         if not states:
             return frame.image.new_zeros(0, *frame.image.shape[2:]), states
-        before, states = (
-            states,
-            tuple(s.ahead(self.motion, *frame.meta.network_shape) for s in states),
-        )
-        scales = [TEMPLATE / template_side(*s.size) for s in states]
-        windows = [
-            window_around(s.center, search_side(TEMPLATE / scale, self.search_size))
-            for s, scale in zip(states, scales, strict=True)
-        ]
-        search, levels = self.features.look(
-            frame, windows, [s.color for s in states], self.search_size
-        )
-        kernels = torch.stack([s.kernels for s in states])
-        candidates = self._candidates(kernels, search, states, scales)
+        height, width = frame.meta.network_shape
+
+        # Where each object is expected: where it was, or further on as it moved before.
+        expected = [state.predicted(self.motion, height, width) for state in states]
+        # Compare the templates with search windows around these places.
+        response = self._search(frame, expected)
+
+        # Take the best anchor of each window, and paste the mask of its cell, or of a vote, into
+        # the frame.
         if self.voting is None:
-            cells = [
-                divmod(anchor % self.cells**2, self.cells)
-                for anchor in candidates.best[:, 0].tolist()
-            ]
-            masks = self._masks(kernels, search, levels, cells).float().sigmoid().cpu().numpy()
-            pasted = [
-                paste_mask(
-                    mask,
-                    mask_area(s.center, window[2], cell, self.search_size),
-                    *frame.meta.network_shape,
-                )
-                for mask, s, window, cell in zip(masks, states, windows, cells, strict=True)
-            ]
             threshold = self.mask_threshold
+            chosen, masks = self._segment_at_best(response, height, width)
         else:
-            voters = candidates.boxes.gather(1, candidates.best[..., None].expand(-1, -1, 4))
-            rois = self.voting.rois(voters, self.search_size)
-            logits = self.voting(self.neck.correlate(kernels, search, 'mask', 3), search, rois)
-            pasted = self.voting.vote(
-                logits, rois, windows, self.search_size, *frame.meta.network_shape
-            )
             threshold = self.voting.threshold
-        chosen = candidates.chosen()
-        pasted = [
-            mask if score >= self.lost_score else np.full_like(mask, -1)
-            for mask, (_, score, _) in zip(pasted, chosen)
-        ]
-        found = self._moved(
-            states, chosen, scales, [mask > threshold for mask in pasted], *frame.meta.network_shape
-        )
-        moved = tuple(
-            new.after(old) if new.score >= self.lost_score else new
-            for new, old in zip(found, before, strict=True)
-        )
-        return self._probabilities(frame, pasted, threshold), moved
+            chosen, masks = self._segment_by_vote(response, expected, height, width)
+
+        # A lost object has no mask; every other is followed by its new box.
+        moved = []
+        for k, anchor in enumerate(chosen):
+            if anchor.score < self.lost_score:
+                masks[k] = np.full_like(masks[k], -1)
+                moved.append(replace(expected[k], score=anchor.score, velocity=(0.0, 0.0)))
+            else:
+                scale = response.windows[k].scale
+                state = self._update_state(expected[k], anchor, scale, masks[k] > threshold)
+                moved.append(state.with_velocity_from(states[k]))
+
+        # (K, H, W): 0 in the padding of the batch
+        padded = frame.image.new_zeros(len(masks), *frame.image.shape[2:])
+        padded[:, :height, :width] = torch.from_numpy(np.stack(masks)).to(padded)
+        return center_probabilities(padded, threshold), tuple(moved)
 
     def commit(self, states: States, merged: Tensor) -> States:
-        """The states: where an object is looked for follows from its own box, not from what others
-        leave of its mask.
+        """Return the states as they are.
+
+        Where an object is looked for follows from its own box, not from what others leave of its
+        mask.
         """
         assert len(states) == len(merged)
         return states
 
-    def compare(self, templates: Tensor, searches: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
-        """The network on cut windows, for training.
+    def encode_templates(self, frame: Frame, windows: Sequence[Window], color: Color) -> Tensor:
+        """Make the kernels with which search windows are compared.
 
         Args:
-            templates: (B, 3, 127, 127).
-            searches: (B, 3, S, S); 255 pixels give n = 25, 143 give n = 3.
+            frame: the frame in which the windows lie.
+            windows: K template windows.
+            color: what is seen outside the frame.
 
         Returns:
-            Logits (B, 10, n, n), deltas (B, 20, n, n), the mask branch (B, C, n, n), and the
-            features that ``mask_logits`` takes.
+            (K, 3, C, 5, 5), of score, box and mask.
         """
-        template, _ = self.features(templates)
-        search, levels = self.features(searches)
-        kernels = self.neck.encode_template(template)
-        answers = [
-            self.neck.correlate(kernels, search, branch) for branch in ('score', 'box', 'mask')
-        ]
-        return *self.head(*answers[:2]), answers[2], levels
+        colors = [color] * len(windows)
+        template, _ = self.features.encode_crops(frame, windows, colors, TEMPLATE_SIZE)
+        return self.neck.encode_template(template)
 
-    def mask_logits(self, mask_map: Tensor, levels: Any, index: Tensor) -> Tensor:
-        """Mask logits (P, S, S) of cells, for training.
+    def objectness(
+        self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], kernels: Tensor
+    ) -> Tensor:
+        """Compare templates with search windows by their scores alone.
 
         Args:
-            mask_map, levels: from ``compare``.
-            index: (P, 3) int64 rows (pair, row, column).
+            frame: the frame in which the windows lie.
+            windows: K search windows.
+            colors: of each what is seen outside the frame.
+            kernels: (K, 3, C, 5, 5), from ``encode_templates``.
+
+        Returns:
+            (K, n, n), of each cell the probability of its best anchor.
         """
+        search, _ = self.features.encode_crops(frame, windows, colors, self.search_size)
+        response = self.neck.correlate(kernels, search, 'score')
+        return rpn.objectness(self.head.score(response))
+
+    def _search(self, frame: Frame, states: Sequence[SiameseState]) -> SearchResponse:
+        """Compare the objects' templates with search windows around their places."""
+        # (K, C, m, m): one pass of the backbone
+        windows = [state.search_window(self.search_size) for state in states]
+        colors = [state.color for state in states]
+        search, features = self.features.encode_crops(
+            frame, [item.window for item in windows], colors, self.search_size
+        )
+        # (K, N) and (K, N, 4): scores and boxes of all anchors
+        kernels = torch.stack([state.kernels for state in states])
+        scores, boxes = self._predict_anchors(kernels, search)
+
+        # An anchor loses by a change of size and shape, and by its distance from the middle.
+        sizes = []
+        for state, window in zip(states, windows, strict=True):
+            sizes.append([side * window.scale for side in state.size])
+        penalties = rpn.change_penalty(boxes, boxes.new_tensor(sizes), self.penalty)
+        ranks = rpn.rank_anchors(scores, penalties, self.cells, self.window_influence)
+        return SearchResponse(windows, kernels, search, features, boxes, scores, penalties, ranks)
+
+    def _predict_anchors(self, kernels: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (K, N) and boxes (K, N, 4) of all anchors; float64, as published."""
+        score_response = self.neck.correlate(kernels, search, 'score')
+        box_response = self.neck.correlate(kernels, search, 'box')
+        logits, deltas = self.head(score_response, box_response)
+        scores, deltas = self.head.flatten(logits, deltas)
+        anchors = rpn.anchor_grid(self.cells).to(deltas.device)
+        return scores.double(), rpn.decode_boxes(deltas.double(), anchors)
+
+    def _segment_at_best(
+        self, response: SearchResponse, height: int, width: int
+    ) -> tuple[list[ChosenAnchor], list[FrameMask]]:
+        """The best anchor of each window, and the mask at its cell (SiamMask)."""
+        best = response.ranks.argmax(dim=1)
+        chosen = rpn.pick_anchors(best, response.boxes, response.scores, response.penalties)
+        cells = [anchor.cell(self.cells) for anchor in chosen]
+
+        # (K, C) -> (K, 127, 127), or (K, 63, 63) without refinement
+        features = self.neck.correlate_at(response.kernels, response.search, cells)
         if self.head.refine is None:
-            logits: Tensor = self.head.base_masks_of(mask_map, index)
+            logits = self.head.base_masks(features)
         else:
-            pair, row, column = index.unbind(dim=1)
-            logits = self.head.refine(
-                mask_map[pair, :, row, column], self.features.patches(levels, index)
-            )
-        return logits
+            index = torch.tensor([(k, *cell) for k, cell in enumerate(cells)])
+            patches = self.features.mask_patches(response.features, index)
+            logits = self.head.refine(features, patches)
+        probabilities = logits.float().sigmoid().cpu().numpy()
+
+        # -1 outside of what the mask shows
+        masks = []
+        for mask, window, cell in zip(probabilities, response.windows, cells, strict=True):
+            _, _, side = window.window
+            area = mask_area(window.center, side, cell, self.search_size)
+            masks.append(paste_mask(mask, area, height, width))
+        return chosen, masks
+
+    def _segment_by_vote(
+        self, response: SearchResponse, states: Sequence[SiameseState], height: int, width: int
+    ) -> tuple[list[ChosenAnchor], list[FrameMask]]:
+        """The best anchor of each window, and the share of the best ones that vote (S2iamMask)."""
+        # (K, T): the best by rank and by overlap with where the object was
+        last_boxes = []
+        for state, window in zip(states, response.windows, strict=True):
+            last_boxes.append(state.relative_box(window.scale))
+        ranks = self.voting.rerank_by_overlap(
+            response.ranks, response.boxes, response.boxes.new_tensor(last_boxes)
+        )
+        best = ranks.topk(self.voting.top_k).indices
+        chosen = rpn.pick_anchors(best[:, 0], response.boxes, response.scores, response.penalties)
+
+        # Each of them gives a mask inside its box: (K * T, 28, 28).
+        voters = response.boxes.gather(1, best[..., None].expand(-1, -1, 4))
+        rois = self.voting.voter_rois(voters, self.search_size)
+        mask_response = self.neck.correlate(
+            response.kernels, response.search, 'mask', RESPONSE_PADDING
+        )
+        logits = self.voting(mask_response, response.search, rois)
+        windows = [item.window for item in response.windows]
+        masks = self.voting.vote(logits, rois, windows, self.search_size, height, width)
+        return chosen, masks
+
+    def _update_state(
+        self, state: SiameseState, anchor: ChosenAnchor, scale: float, mask: NDArray[np.bool_]
+    ) -> SiameseState:
+        """The state after a frame.
+
+        Args:
+            state: where the object was looked for.
+            anchor: what was found.
+            scale: window pixels per frame pixel.
+            mask: (height, width) of the frame.
+        """
+        # The center is the anchor's; the size changes the less, the less sure the anchor is.
+        dx, dy, width, height = anchor.box
+        center = (state.center[0] + dx / scale, state.center[1] + dy / scale)
+        rate = anchor.penalty * anchor.score * self.size_rate
+        size = (
+            state.size[0] * (1 - rate) + width / scale * rate,
+            state.size[1] * (1 - rate) + height / scale * rate,
+        )
+        # The region is the rotated box of the mask, if that is large enough; S2iamMask follows the
+        # box of the mask, too.
+        min_area = MIN_AREA if self.voting is None else self.voting.min_area
+        region = mask_polygon(mask, min_area)
+        if region is None:
+            region = box_polygon(center, size)
+        elif self.voting is not None:
+            center, size = mask_box(mask)
+        # The box stays in the frame and never vanishes.
+        frame_height, frame_width = mask.shape
+        center = clamp_to_frame(center, frame_height, frame_width)
+        size = (
+            max(min(size[0], frame_width), MIN_SIDE),
+            max(min(size[1], frame_height), MIN_SIDE),
+        )
+        return replace(state, center=center, size=size, score=anchor.score, region=region)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of B pairs, and the mean overlap of the masks learned.
+        """Return the losses of B pairs, and the mean overlap of the masks learned.
 
         Args:
             inputs: (B, 2, 3, S, S), templates in the upper left corner, and search windows.
             data_samples: B pairs, packed by ``PackPair``.
         """
-        templates, searches = inputs[:, 0, :, :TEMPLATE, :TEMPLATE], inputs[:, 1]
-        found = [sample[1] for sample in data_samples]
-        boxes = torch.cat([item.gt_instances.bboxes for item in found])
+        templates = inputs[:, 0, :, :TEMPLATE_SIZE, :TEMPLATE_SIZE]
+        searches = inputs[:, 1]
+        # Targets are in the search windows: boxes (B, 4) xyxy, masks (B, S, S).
+        samples = [sample[1] for sample in data_samples]
+        boxes = torch.cat([sample.gt_instances.bboxes for sample in samples])
+        device = boxes.device
         masks = torch.cat(
-            [item.gt_instances.masks.to_tensor(torch.uint8, boxes.device) for item in found]
+            [sample.gt_instances.masks.to_tensor(torch.uint8, device) for sample in samples]
         )
-        negative, has_mask = (
-            torch.tensor([item.metainfo[key] for item in found], device=boxes.device)
-            for key in ('negative', 'has_mask')
-        )
+        negative = torch.tensor([sample.metainfo['negative'] for sample in samples], device=device)
+        has_mask = torch.tensor([sample.metainfo['has_mask'] for sample in samples], device=device)
         if self.voting is not None:
+            # the vote's pixels begin at their edge, the targets' in the middle of the first
             return self._vote_loss(templates, searches, boxes + 0.5, masks, has_mask)
-        scores, deltas, mask_map, levels = self.compare(templates, searches)
-        size, cells = searches.shape[-1], scores.shape[-1]
-        chances = (
-            self.head.flatten(scores.detach(), deltas.detach())[0].clamp(min=1e-4)
-            if self.hard_negatives
-            else None
-        )
-        targets = anchor_targets(
-            anchor_grid(cells, size // 2).to(boxes),
-            boxes,
-            negative,
-            cells,
-            self.limits,
-            chances=chances,
-        )
-        index = positive_cells(targets.labels, has_mask)
-        index = index[torch.randperm(len(index), device=index.device)[: self.most_masks]]
-        windows = mask_windows(masks, index, ((cells - 1) * STRIDE + WINDOW - size) // 2)
-        logits = self.mask_logits(mask_map, levels, index) if len(index) else mask_map[:0, 0]
+
+        # Which anchors are the object, and which are background.
+        pairs = self.forward_pairs(templates, searches)
+        cells = pairs.logits.shape[-1]
+        chances = None
+        if self.hard_negatives:
+            scores, _ = self.head.flatten(pairs.logits.detach(), pairs.deltas.detach())
+            chances = scores.clamp(min=MIN_CHANCE)
+        grid = rpn.anchor_grid(cells, searches.shape[-1] // 2).to(boxes)
+        targets = anchor_targets(grid, boxes, negative, cells, self.limits, chances=chances)
+
+        # The mask is learned at the cells of positive anchors, or at some of them.
+        index = losses.positive_cells(targets.labels, has_mask)
+        order = torch.randperm(len(index), device=index.device)
+        index = index[order[: self.max_masks]]
+        mask_signs = losses.mask_targets(masks, index, cells)
+        if len(index):
+            mask_logits = self.mask_logits(pairs.mask_response, pairs.features, index)
+        else:
+            mask_logits = pairs.mask_response[:0, 0]
+
         score_weight, box_weight, mask_weight = self.loss_weights
         return dict(
-            loss_score=score_weight * score_loss(scores, targets.labels),
-            loss_box=box_weight * box_loss(deltas, targets.deltas, targets.weights),
-            loss_mask=mask_weight * mask_loss(logits, windows),
-            mask_overlap=mask_overlap(logits, windows),
+            loss_score=score_weight * losses.score_loss(pairs.logits, targets.labels),
+            loss_box=box_weight * losses.box_loss(pairs.deltas, targets.deltas, targets.weights),
+            loss_mask=mask_weight * losses.mask_loss(mask_logits, mask_signs),
+            mask_overlap=losses.mask_overlap(mask_logits, mask_signs),
         )
 
-    def _candidates(
-        self, kernels: Tensor, search: Tensor, states: States, scales: Sequence[float]
-    ) -> Candidates:
-        """The anchors' scores and boxes, and which is best."""
-        scores, boxes = self._decoded(kernels, search)
-        window = cosine_window(self.cells).to(scores.device)
-        sizes = boxes.new_tensor(
-            [[side * scale for side in s.size] for s, scale in zip(states, scales, strict=True)]
-        )
-        penalties = change_penalty(boxes, sizes, self.penalty)
-        ranks = penalties * scores * (1 - self.window_influence) + window * self.window_influence
-        if self.voting is None:
-            return Candidates(boxes, scores, penalties, ranks.argmax(dim=1, keepdim=True))
-        last = boxes.new_tensor([s.seen(scale) for s, scale in zip(states, scales, strict=True)])
-        return Candidates(
-            boxes,
-            scores,
-            penalties,
-            self.voting.prefer(ranks, boxes, last).topk(self.voting.top_k).indices,
-        )
+    def forward_pairs(self, templates: Tensor, searches: Tensor) -> PairResponse:
+        """Run the network on cut windows, for training.
 
-    def _decoded(self, kernels: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
-        """Probabilities (K, N) that it is the object, and boxes (K, N, 4), of all anchors;
-        float64.
+        Args:
+            templates: (B, 3, 127, 127).
+            searches: (B, 3, S, S); 255 pixels give n = 25, 143 give n = 3.
         """
-        answers = [self.neck.correlate(kernels, search, branch) for branch in ('score', 'box')]
-        scores, deltas = (item.double() for item in self.head.flatten(*self.head(*answers)))
-        return scores, decode_boxes(deltas, anchor_grid(self.cells).to(deltas.device))
+        template, _ = self.features(templates)
+        search, features = self.features(searches)
+        kernels = self.neck.encode_template(template)
+        score_response = self.neck.correlate(kernels, search, 'score')
+        box_response = self.neck.correlate(kernels, search, 'box')
+        mask_response = self.neck.correlate(kernels, search, 'mask')
+        logits, deltas = self.head(score_response, box_response)
+        return PairResponse(logits, deltas, mask_response, features)
+
+    def mask_logits(self, mask_response: Tensor, features: Any, index: Tensor) -> Tensor:
+        """Predict the masks of cells, for training.
+
+        Args:
+            mask_response, features: from ``forward_pairs``.
+            index: (P, 3) int64 rows (pair, row, column).
+
+        Returns:
+            (P, 127, 127), or (P, 63, 63) without refinement.
+        """
+        if self.head.refine is None:
+            return self.head.base_masks_of(mask_response, index)
+        pair, row, column = index.unbind(dim=1)
+        responses = mask_response[pair, :, row, column]
+        return self.head.refine(responses, self.features.mask_patches(features, index))
 
     def _vote_loss(
-        self, templates: Tensor, searches: Tensor, truth: Tensor, masks: Tensor, usable: Tensor
+        self, templates: Tensor, searches: Tensor, truth: Tensor, masks: Tensor, has_mask: Tensor
     ) -> dict[str, Tensor]:
         """Loss of the vote, on what the finished first stage gives."""
         with torch.no_grad():
-            kernels = self.neck.encode_template(self.features(templates)[0])
+            template, _ = self.features(templates)
             search, _ = self.features(searches)
-            scores, boxes = self._decoded(kernels, search)
-            correlation = self.neck.correlate(kernels, search, 'mask', 3)
-        losses: dict[str, Tensor] = self.voting.loss(
-            correlation, search, scores, boxes, truth, masks, usable
-        )
-        return losses
+            kernels = self.neck.encode_template(template)
+            scores, boxes = self._predict_anchors(kernels, search)
+            response = self.neck.correlate(kernels, search, 'mask', RESPONSE_PADDING)
+        return self.voting.loss(response, search, scores, boxes, truth, masks, has_mask)
 
-    def _masks(
-        self, kernels: Tensor, search: Tensor, levels: Any, cells: list[tuple[int, int]]
-    ) -> Tensor:
-        """Mask logits (K, S, S), each at one cell (row, column)."""
-        features = self.neck.correlate_at(kernels, search, cells)
-        if self.head.refine is None:
-            logits: Tensor = self.head.base_masks(features)
-        else:
-            index = torch.tensor([(k, *cell) for k, cell in enumerate(cells)])
-            logits = self.head.refine(features, self.features.patches(levels, index))
-        return logits
 
-    def _moved(
-        self,
-        states: States,
-        chosen: Sequence[Choice],
-        scales: Sequence[float],
-        masks: Sequence[NDArray[np.bool_]],
-        height: int,
-        width: int,
-    ) -> States:
-        """The states after the frame, from the best candidates and the masks in the frame."""
-        moved = []
-        for state, scale, mask, ((dx, dy, w, h), score, penalty) in zip(
-            states, scales, masks, chosen
-        ):
-            if score < self.lost_score:
-                moved.append(replace(state, score=score, velocity=(0.0, 0.0)))
-                continue
-            rate = penalty * score * self.size_rate
-            center = (state.center[0] + dx / scale, state.center[1] + dy / scale)
-            size = (
-                state.size[0] * (1 - rate) + w / scale * rate,
-                state.size[1] * (1 - rate) + h / scale * rate,
-            )
-            region = mask_polygon(mask, self.voting.smallest if self.voting else SMALLEST_AREA)
-            if region is None:
-                region = box_polygon(center, size)
-            elif self.voting is not None:
-                center, size = mask_box(mask)
-            center = inside(center, height, width)
-            size = max(min(size[0], width), SMALLEST), max(min(size[1], height), SMALLEST)
-            moved.append(replace(state, center=center, size=size, score=score, region=region))
-        return tuple(moved)
+def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
+    """Stretch probabilities so that ``threshold`` comes to lie at .5.
 
-    @staticmethod
-    def _probabilities(
-        frame: Frame, masks: Sequence[NDArray[np.float32]], threshold: float
-    ) -> Tensor:
-        """(K, H, W) of masks in the frame's valid part, the threshold moved to .5."""
-        height, width = frame.meta.network_shape
-        found = frame.image.new_zeros(len(masks), *frame.image.shape[2:])
-        found[:, :height, :width] = torch.from_numpy(np.stack(masks)).to(found)
-        return center_probabilities(found, threshold)
+    There masks are cut when objects are merged.
+
+    Args:
+        probabilities: float, any shape; below 0 counts as 0.
+        threshold: in (0, 1).
+
+    Returns:
+        Values in [0, 1] in the same order, above .5 exactly where the input is above the threshold.
+    """
+    below = (probabilities.clamp(min=0) * (0.5 / threshold)).clamp(max=0.5 - 1e-7)
+    above = 0.5 + (probabilities - threshold) * (0.5 / (1 - threshold))
+    above = above.clamp(0.5 + 1e-7, 1)
+    return torch.where(probabilities > threshold, above, below)

@@ -1,10 +1,12 @@
-"""VotingMaskHead: the mask of a siamese tracker by vote of several candidates (S2iamMask).
+"""The mask of an object by vote of several candidates (S2iamMask).
 
 Derived from the description of S2iamMask, a second stage on SiamMask: each of the best candidates
-gives a mask inside its box, from the mask branch's correlation and the search features, whose
-logits are added; a pixel is the object's where enough of them say so. K search windows of S x S
-pixels with m x m cells, C channels, R regions, N anchors; boxes are centre and size in window
-pixels from the window's middle unless said otherwise.
+gives a mask inside its box, from the mask branch's response and the search features, whose logits
+are added; a pixel is the object's where enough candidates say so.
+
+Letters for shapes: K search windows of S x S pixels with m x m cells, C channels, N anchors, T
+voters of a window, R regions. Anchor boxes are center and size in window pixels from the window's
+middle; corners are xyxy in window pixels, 0 being the edge of the first.
 """
 
 from __future__ import annotations
@@ -14,39 +16,48 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.ops import nms
-from mmdet.structures.bbox import bbox_overlaps
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from mmengine.model import BaseModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvos.ops.crop import Window
+from mmvos.deprecation import accept_old_options
 from mmvos.ops.masks import paste_in_box
 from mmvos.ops.roi_align import roi_align
+from mmvos.ops.siamese_geometry import FIRST_CELL, STRIDE, Window
 from mmvos.registry import MODELS
 
-SIZE, STRIDE = 28, 8
-FIRST_PIXEL = 3.5  # window pixels before the first cell
-# in training: how many, of how many, suppressed from, learned from
-PROPOSALS, BEST, OVERLAP, SAME = 100, 1000, 0.7, 0.5
+ROI_SIZE = 28  # cells in a row of a region, and pixels of its mask
+# With so much padding the mask branch's response has the places of the search features.
+RESPONSE_PADDING = 3
+# The middle of the first cell is at pixel 7.5; RoIAlign takes it to be at half a cell.
+ROI_SHIFT = FIRST_CELL - STRIDE / 2
+LOSS_WEIGHT = 36.0  # as that of SiamMask's masks
+# Training regions are the best boxes by score, of which those that overlap a better one by more
+# than ``NMS_OVERLAP`` are dropped; of the rest at most so many are taken, and those learned that
+# overlap the object by ``MIN_OBJECT_OVERLAP``.
+BEST_BOXES, NMS_OVERLAP, MAX_PROPOSALS, MIN_OBJECT_OVERLAP = 1000, 0.7, 100, 0.5
 
 
 @MODELS.register_module()
+@accept_old_options(
+    renamed={'smallest': 'min_area', 'most_regions': 'max_regions'}, removed=('loss_weight',)
+)
 class VotingMaskHead(BaseModule):
     """A fully convolutional network on regions, and the vote.
 
     Args:
         channels: C.
-        top_k: candidates that vote.
+        top_k: T, candidates that vote.
         iou_weight: share of the overlap with the last box in the choice of candidates, against
             score, penalties and nearness.
         enlarge: by how much of its width or height a candidate's box is moved out at each side.
         mask_threshold: probability above which a candidate votes for a pixel.
         min_votes: votes that a pixel needs.
-        smallest: area in pixels that the outline of a mask must enclose for the object to be
-            followed by it.
-        loss_weight: of the mask loss.
-        most_regions: at most so many regions of a window, the object's own box and others drawn at
+        min_area: pixels that the outline of a mask must enclose for the object to be followed by
+            it.
+        max_regions: at most so many regions of a window, the object's own box and others drawn at
             random, are learned from; None: all. Candidates overlap, so that a few of more windows
             teach more in the same time.
     """
@@ -59,63 +70,90 @@ class VotingMaskHead(BaseModule):
         enlarge: float = 0.4,
         mask_threshold: float = 0.2,
         min_votes: int = 6,
-        smallest: float = 1600.0,
-        loss_weight: float = 36.0,
-        most_regions: int | None = None,
+        min_area: float = 1600.0,
+        max_regions: int | None = None,
     ) -> None:
         super().__init__()
         if not 1 <= min_votes <= top_k:
             raise ValueError(f'min_votes must be between 1 and top_k ({top_k}), not {min_votes}')
-        if most_regions is not None and most_regions < 1:
-            raise ValueError(f'most_regions must be at least 1, not {most_regions}')
-        self.top_k, self.iou_weight, self.enlarge = top_k, iou_weight, enlarge
-        self.mask_threshold, self.min_votes, self.smallest = mask_threshold, min_votes, smallest
-        self.loss_weight, self.most_regions = loss_weight, most_regions
+        if max_regions is not None and max_regions < 1:
+            raise ValueError(f'max_regions must be at least 1, not {max_regions}')
+        self.top_k = top_k
+        self.iou_weight = iou_weight
+        self.enlarge = enlarge
+        self.mask_threshold = mask_threshold
+        self.min_votes = min_votes
+        self.min_area = min_area
+        self.max_regions = max_regions
+
         half, quarter, small = channels // 2, channels // 4, channels // 16
-        self.encoders = nn.ModuleList([_convolutions(channels), _convolutions(channels)])
-        self.up1, self.up2 = (
-            nn.ConvTranspose2d(channels, quarter, 4, 2, 1),
-            nn.ConvTranspose2d(quarter, small, 4, 2, 1),
-        )
-        self.skip1, self.skip2 = _skip(channels, half, quarter), _skip(channels, quarter, small)
+        self.encoders = nn.ModuleList([_conv_pair(channels), _conv_pair(channels)])
+        self.up1 = nn.ConvTranspose2d(channels, quarter, 4, 2, 1)
+        self.up2 = nn.ConvTranspose2d(quarter, small, 4, 2, 1)
+        self.skip1 = _skip(channels, half, quarter)
+        self.skip2 = _skip(channels, quarter, small)
         self.last = nn.Conv2d(small, 1, 1)
 
-    def forward(self, correlation: Tensor, search: Tensor, rois: Tensor) -> Tensor:
-        """Logits (R, 28, 28) of regions.
+    def forward(self, response: Tensor, search: Tensor, rois: Tensor) -> Tensor:
+        """Predict the masks of regions.
 
         Args:
-            correlation: (K, C, m, m), of the mask branch with three cells of padding.
+            response: (K, C, m, m), of the mask branch with ``RESPONSE_PADDING``.
             search: (K, C, m, m), adjusted search features.
-            rois: (R, 5), window and box xyxy in window pixels, 0 being the edge of the first.
-        """
-        moved = rois - rois.new_tensor([0, *[FIRST_PIXEL] * 4])
-        both = [
-            self._decode(roi_align(maps.float(), moved, SIZE, 1 / STRIDE, 2))
-            for maps in (correlation, search)
-        ]
-        return both[0] + both[1]
+            rois: (R, 5), window and corners.
 
-    def prefer(self, ranks: Tensor, boxes: Tensor, last: Tensor) -> Tensor:
-        """Ranks (K, N) with the share of the overlap of the boxes (K, N, 4) with where the objects
-        (K, 4) were.
+        Returns:
+            Logits (R, 28, 28).
         """
-        overlap = torch.stack(
-            [
-                bbox_overlaps(_corners(own), _corners(one[None]))[:, 0]
-                for own, one in zip(boxes, last)
-            ]
-        )
-        return (1 - self.iou_weight) * ranks + self.iou_weight * overlap
+        # (R, C, 28, 28) of either kind, through the same layers
+        rois = rois - rois.new_tensor([0, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT])
+        response_cells = roi_align(response.float(), rois, ROI_SIZE, 1 / STRIDE, 2)
+        search_cells = roi_align(search.float(), rois, ROI_SIZE, 1 / STRIDE, 2)
+        return self._decode(response_cells) + self._decode(search_cells)
 
-    def rois(self, boxes: Tensor, size: int) -> Tensor:
-        """Regions (K * T, 5) of the candidates' boxes (K, T, 4), enlarged, inside a window of
-        ``size`` pixels.
+    def _decode(self, features: Tensor) -> Tensor:
+        """(R, C, 28, 28) -> (R, 28, 28)."""
+        # down to (R, C, 14, 14) and (R, C, 7, 7)
+        first = F.max_pool2d(self.encoders[0](features), 2, ceil_mode=True)
+        second = F.max_pool2d(self.encoders[1](first), 2, ceil_mode=True)
+        # up to (R, C / 4, 14, 14) and (R, C / 16, 28, 28)
+        x = self.up1(second) + self.skip1(first)
+        x = self.up2(x) + self.skip2(features)
+        return self.last(x)[:, 0]
+
+    def rerank_by_overlap(self, ranks: Tensor, boxes: Tensor, last_boxes: Tensor) -> Tensor:
+        """Rank anchors by score and by overlap with where the objects were.
+
+        Args:
+            ranks: (K, N).
+            boxes: (K, N, 4).
+            last_boxes: (K, 4), center and size.
+
+        Returns:
+            (K, N).
         """
-        corners = self._grown(_corners(boxes) + size / 2, size)
-        windows = torch.arange(len(boxes), device=boxes.device)[:, None, None].expand(
-            -1, boxes.shape[1], 1
-        )
-        return torch.cat([windows.to(corners), corners], dim=-1).flatten(0, 1).float()
+        overlaps = []
+        for own_boxes, last_box in zip(boxes, last_boxes):
+            corners = bbox_cxcywh_to_xyxy(own_boxes)
+            last_corners = bbox_cxcywh_to_xyxy(last_box[None])
+            overlaps.append(bbox_overlaps(corners, last_corners)[:, 0])
+        return (1 - self.iou_weight) * ranks + self.iou_weight * torch.stack(overlaps)
+
+    def voter_rois(self, boxes: Tensor, size: int) -> Tensor:
+        """Return the regions in which candidates give their masks.
+
+        Args:
+            boxes: (K, T, 4).
+            size: S.
+
+        Returns:
+            (K * T, 5), enlarged and inside the window.
+        """
+        corners = self._enlarged(bbox_cxcywh_to_xyxy(boxes) + size / 2, size)
+        # (K, T, 1): of each region its window
+        windows = torch.arange(len(boxes), device=boxes.device)[:, None, None]
+        windows = windows.expand(-1, boxes.shape[1], 1).to(corners)
+        return torch.cat([windows, corners], dim=-1).flatten(0, 1).float()
 
     def vote(
         self,
@@ -126,11 +164,11 @@ class VotingMaskHead(BaseModule):
         height: int,
         width: int,
     ) -> list[NDArray[np.float32]]:
-        """The share of the candidates that vote for each pixel of the frame.
+        """Count the share of the candidates that vote for each pixel of the frame.
 
         Args:
             logits: (K * T, 28, 28).
-            rois: (K * T, 5), from ``rois``.
+            rois: (K * T, 5), from ``voter_rois``.
             windows: K, where the search windows lie in the frame.
             size: S.
             height, width: of the frame.
@@ -138,16 +176,18 @@ class VotingMaskHead(BaseModule):
         Returns:
             K maps (height, width) in [0, 1]; a pixel is the object's above ``threshold``.
         """
-        probabilities, corners = logits.float().sigmoid().cpu(), rois.cpu()
-        shares: list[NDArray[np.float32]] = [
-            np.zeros((height, width), dtype=np.float32) for _ in windows
-        ]
-        for mask, (window, *box) in zip(probabilities, corners.tolist(), strict=True):
-            x, y, side = windows[int(window)]
-            place = torch.tensor(box) * (side / size) + torch.tensor([x, y, x, y])
-            pasted, top, left = paste_in_box(mask, place, height, width)
-            part = shares[int(window)][top : top + pasted.shape[0], left : left + pasted.shape[1]]
-            part += (pasted > self.mask_threshold).numpy() / np.float32(self.top_k)
+        probabilities = logits.float().sigmoid().cpu()
+        shares = [np.zeros((height, width), dtype=np.float32) for _ in windows]
+        vote = 1 / np.float32(self.top_k)
+        for mask, (window_index, *corners) in zip(probabilities, rois.cpu().tolist(), strict=True):
+            # the region in frame pixels
+            x, y, side = windows[int(window_index)]
+            box = torch.tensor(corners) * (side / size) + torch.tensor([x, y, x, y])
+            # A candidate votes where its own probability is high enough.
+            pasted, top, left = paste_in_box(mask, box, height, width)
+            bottom, right = top + pasted.shape[0], left + pasted.shape[1]
+            votes = (pasted > self.mask_threshold).numpy()
+            shares[int(window_index)][top:bottom, left:right] += votes * vote
         return shares
 
     @property
@@ -157,74 +197,75 @@ class VotingMaskHead(BaseModule):
 
     def loss(
         self,
-        correlation: Tensor,
+        response: Tensor,
         search: Tensor,
         scores: Tensor,
         boxes: Tensor,
         truth: Tensor,
         masks: Tensor,
-        usable: Tensor,
+        has_mask: Tensor,
     ) -> dict[str, Tensor]:
-        """Binary cross entropy of the masks of regions on the object: its own box, and candidates
-        of the first stage.
+        """Return the binary cross entropy of the masks of regions on the object.
 
-        Regions are enlarged as in ``rois``, so that what is trained is what votes.
+        The regions are its own box and candidates of the first stage, enlarged as in
+        ``voter_rois``, so that what is trained is what votes.
 
         Args:
-            correlation, search: see ``forward``.
+            response, search: see ``forward``.
             scores: (K, N) of the anchors.
             boxes: (K, N, 4) of the anchors.
-            truth: (K, 4) xyxy in window pixels, 0 being the edge of the first.
+            truth: (K, 4) corners of the object.
             masks: (K, S, S) in {0, 1}.
-            usable: (K,) bool, whether the window has a mask of the object.
+            has_mask: (K,) bool, whether the window has a mask of the object.
         """
+        size = masks.shape[2]
         regions = []
-        for k in usable.nonzero()[:, 0].tolist():
-            best = scores[k].topk(min(BEST, scores.shape[1])).indices
-            corners = (
-                (_corners(boxes[k, best]) + masks.shape[2] / 2).clamp(0, masks.shape[2]).float()
-            )
-            kept = nms(corners, scores[k, best].float(), OVERLAP)[1][:PROPOSALS]
-            corners = torch.cat([truth[k, None], corners[kept]])
-            corners = corners[bbox_overlaps(corners, truth[k, None])[:, 0] >= SAME]
-            if self.most_regions is not None and len(corners) > self.most_regions:
-                drawn = (
-                    torch.randperm(len(corners) - 1, device=corners.device)[: self.most_regions - 1]
-                    + 1
-                )
-                corners = corners[F.pad(drawn, (1, 0))]  # the object's own box is the first
-            regions.append(F.pad(self._grown(corners, masks.shape[2]), (1, 0), value=float(k)))
+        for k in has_mask.nonzero()[:, 0].tolist():
+            corners = self._training_regions(scores[k], boxes[k], truth[k], size)
+            regions.append(F.pad(corners, (1, 0), value=float(k)))
         rois = torch.cat(regions) if regions else truth.new_zeros(0, 5)
-        logits = self(correlation, search, rois)
-        target = (roi_align(masks[:, None].float(), rois, SIZE, 1.0, 2)[:, 0] >= 0.5).float()
+        # (R, 28, 28): the object's mask in the regions
+        logits = self(response, search, rois)
+        target = roi_align(masks[:, None].float(), rois, ROI_SIZE, 1.0, 2)[:, 0]
+        target = (target >= 0.5).float()
         total = F.binary_cross_entropy_with_logits(logits, target, reduction='sum')
-        return dict(loss_vote=self.loss_weight * total / max(target.numel(), 1))
+        return dict(loss_vote=LOSS_WEIGHT * total / max(target.numel(), 1))
 
-    def _grown(self, corners: Tensor, size: int) -> Tensor:
-        """Boxes (..., 4) xyxy with ``enlarge`` of their sides added at each side, inside a window
-        of ``size`` pixels.
+    def _training_regions(self, scores: Tensor, boxes: Tensor, truth: Tensor, size: int) -> Tensor:
+        """Regions of one window that are learned from, the object's own box first.
+
+        Args:
+            scores: (N,).
+            boxes: (N, 4).
+            truth: (4,) corners of the object.
+            size: S.
+
+        Returns:
+            (R, 4) corners, enlarged.
         """
-        margin = self.enlarge * (corners[..., 2:] - corners[..., :2])
-        return torch.cat([corners[..., :2] - margin, corners[..., 2:] + margin], dim=-1).clamp(
-            0, size
-        )
+        # what the first stage proposes
+        best = scores.topk(min(BEST_BOXES, len(scores))).indices
+        corners = (bbox_cxcywh_to_xyxy(boxes[best]) + size / 2).clamp(0, size).float()
+        kept = nms(corners, scores[best].float(), NMS_OVERLAP)[1][:MAX_PROPOSALS]
+        # of which those on the object are learned from
+        corners = torch.cat([truth[None], corners[kept]])
+        overlap = bbox_overlaps(corners, truth[None])[:, 0]
+        corners = corners[overlap >= MIN_OBJECT_OVERLAP]
+        # at most so many: the object's own box, and a random choice of the others
+        if self.max_regions is not None and len(corners) > self.max_regions:
+            order = torch.randperm(len(corners) - 1, device=corners.device)
+            others = order[: self.max_regions - 1] + 1
+            corners = corners[F.pad(others, (1, 0))]
+        return self._enlarged(corners, size)
 
-    def _decode(self, features: Tensor) -> Tensor:
-        """(R, C, 28, 28) -> (R, 28, 28)."""
-        first = F.max_pool2d(self.encoders[0](features), 2, ceil_mode=True)  # (R, C, 14, 14)
-        second = F.max_pool2d(self.encoders[1](first), 2, ceil_mode=True)  # (R, C, 7, 7)
-        x = self.up1(second) + self.skip1(first)
-        x = self.up2(x) + self.skip2(features)
-        return self.last(x)[:, 0]
+    def _enlarged(self, corners: Tensor, size: int) -> Tensor:
+        """Boxes (..., 4) with ``enlarge`` of their sides added at each side, inside the window."""
+        low, high = corners[..., :2], corners[..., 2:]
+        margin = self.enlarge * (high - low)
+        return torch.cat([low - margin, high + margin], dim=-1).clamp(0, size)
 
 
-def _corners(boxes: Tensor) -> Tensor:
-    """(..., 4) centre and size to xyxy."""
-    half = boxes[..., 2:] / 2
-    return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], dim=-1)
-
-
-def _convolutions(channels: int) -> nn.Sequential:
+def _conv_pair(channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1),
         nn.ReLU(inplace=True),

@@ -352,7 +352,7 @@ class MaskPropagator(Tracker[PropagationState]):
         shared = (
             None
             if self.mode == 'crop'
-            else frame.features('propagation', lambda image: self._levels(image, None))
+            else frame.features(self, lambda image: self._levels(image, None))
         )
         return self._encode(
             frame.image, shared, [0] * len(squares), squares, guides[:, :height, :width], self.size

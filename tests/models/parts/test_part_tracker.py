@@ -205,18 +205,18 @@ def replaced(model: PromptedSegmenter, **settings: Any) -> PromptedSegmenter:
 
 def test_all_parts_of_all_objects_are_one_batch_and_a_frame_has_one_pass(tiny):
     looks, passes = [], []
-    look = tiny.tracker.matcher.features.look
+    look = tiny.tracker.matcher.features.encode_crops
     hook = tiny.tracker.matcher.features.backbone.register_forward_hook(
         lambda m, i, o: passes.append(len(i[0]))
     )
-    tiny.tracker.matcher.features.look = lambda frame, windows, *rest: (
+    tiny.tracker.matcher.features.encode_crops = lambda frame, windows, *rest: (
         looks.append(len(windows)) or look(frame, windows, *rest)
     )
     try:
         states, _ = steps(tiny, [scene(t, {1: (5, 5), 2: (60, 40)}) for t in range(3)])
     finally:
         hook.remove()
-        del tiny.tracker.matcher.features.look
+        del tiny.tracker.matcher.features.encode_crops
     counts = [sum(len(item.parts) for item in state) for state in states]
     assert passes == [1] * 3  # templates, their own places, and twice the next frame's
     assert (

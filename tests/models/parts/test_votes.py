@@ -7,18 +7,10 @@ import torch
 
 from mmvos.models.parts.votes import (
     attended_guide,
-    cell_scores,
     collect_votes,
     find_peaks,
     straying,
 )
-
-
-def test_a_cell_has_its_best_anchors_probability():
-    logits = torch.zeros(1, 4, 2, 2)  # two anchors: background of both, then object of both
-    logits[0, 3, 0, 1] = torch.tensor(3.0).log()  # the second anchor says 3 : 1
-    logits[0, 0, 1, 1] = logits[0, 1, 1, 1] = torch.tensor(4.0).log()  # both say 1 : 4
-    assert torch.allclose(cell_scores(logits, 2), torch.tensor([[[0.5, 0.75], [0.5, 0.2]]]))
 
 
 def bump(x: float, y: float, cells: int = 25, width: float = 8.0) -> torch.Tensor:

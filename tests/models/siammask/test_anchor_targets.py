@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvos.models.siammask.anchor_targets import AnchorLimits, anchor_targets, encode_boxes
+from mmvos.models.siammask.anchor_targets import AnchorLimits, anchor_targets
+from mmvos.models.siammask.anchors import encode_boxes
 
 SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))
 
@@ -48,7 +49,7 @@ def test_the_box_of_an_anchor():
 
 def test_no_more_positives_than_allowed():
     """Of the nine, four are drawn; the other five are ignored, not background."""
-    found = targets(around(127, 127, 64, 64), limits=AnchorLimits(most_positives=4, total=10))
+    found = targets(around(127, 127, 64, 64), limits=AnchorLimits(max_positives=4, total=10))
     assert (found.labels == 1).sum() == 4 and (found.labels == 0).sum() == 6
     assert (found.labels[0, 2, 11:14, 11:14] == -1).sum() == 5
     assert found.weights.max().item() == pytest.approx(1 / 4, abs=1e-5)
@@ -125,7 +126,7 @@ def test_a_box_like_no_anchor_takes_the_best_ones():
     box = around(127, 127, 100, 100)
     assert (targets(box).labels == 1).sum() == 0
     places = (
-        targets(box, limits=AnchorLimits(least=0.3, most_positives=99)).labels[0] == 1
+        targets(box, limits=AnchorLimits(min_overlap=0.3, max_positives=99)).labels[0] == 1
     ).nonzero()
     squares = places[places[:, 0] == 2]  # all that lie inside, up to 18 px from the middle
     assert (
@@ -133,22 +134,22 @@ def test_a_box_like_no_anchor_takes_the_best_ones():
         and (squares[:, 1:] - 12).abs().max() == 2
         and set(places[:, 0].tolist()) <= {1, 2, 3}
     )
-    found = targets(box, limits=AnchorLimits(least=0.3))
+    found = targets(box, limits=AnchorLimits(min_overlap=0.3))
     assert ((found.labels == 1).sum(), (found.labels == 0).sum()) == (16, 48)
-    assert (targets(box, limits=AnchorLimits(least=0.5)).labels == 1).sum() == 0
+    assert (targets(box, limits=AnchorLimits(min_overlap=0.5)).labels == 1).sum() == 0
     assert torch.equal(
-        targets(around(127, 127, 64, 64), limits=AnchorLimits(least=0.3)).labels,
+        targets(around(127, 127, 64, 64), limits=AnchorLimits(min_overlap=0.3)).labels,
         targets(around(127, 127, 64, 64)).labels,
     )
     # .21 with squares of 64 px: below .3, and yet none of those that are not drawn is background
     box = around(127, 127, 140, 140)
-    large = targets(box, limits=AnchorLimits(least=0.1, most_positives=999))
+    large = targets(box, limits=AnchorLimits(min_overlap=0.1, max_positives=999))
     assert (large.labels[0, 2, 12, 12], large.weights.sum().item()) == (
         1,
         pytest.approx(1, abs=1e-5),
     )
     for seed in range(20):
-        drawn = targets(box, seed=seed, limits=AnchorLimits(least=0.1, total=3000)).labels
+        drawn = targets(box, seed=seed, limits=AnchorLimits(min_overlap=0.1, total=3000)).labels
         assert (
             (drawn == 1).sum() == 16
             and (drawn[large.labels == 1] != 0).all()

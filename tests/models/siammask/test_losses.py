@@ -14,7 +14,7 @@ from mmvos.models.siammask.losses import (
     box_loss,
     mask_loss,
     mask_overlap,
-    mask_windows,
+    mask_targets,
     positive_cells,
     score_loss,
 )
@@ -75,11 +75,11 @@ def test_windows_are_those_of_a_sliding_window(size, padding, cells):
     assert unfolded.shape[2] == cells * cells
     chosen = torch.tensor([[0, 0, 0], [0, 1, 2], [1, cells - 1, 0], [1, cells - 1, cells - 1]])
     expected = torch.stack([unfolded[b, :, y * cells + x].view(127, 127) for b, y, x in chosen])
-    assert torch.equal(mask_windows(masks, chosen, padding), expected)
+    assert torch.equal(mask_targets(masks, chosen, cells), expected)
 
 
 def test_base_window_reaches_beyond_the_crop():
-    (window,) = mask_windows(torch.ones(1, 255, 255), torch.tensor([[0, 0, 0]]), 32)
+    (window,) = mask_targets(torch.ones(1, 255, 255), torch.tensor([[0, 0, 0]]), 25)
     assert (
         (window[:32] == 0).all() and (window[:, :32] == 0).all() and (window[32:, 32:] == 1).all()
     )
@@ -142,7 +142,7 @@ def test_every_loss_is_finite_with_finite_gradients(pairs, side, size, kind, emp
     masks = torch.zeros(pairs, 255, 255) if empty else (torch.rand(pairs, 255, 255) > 0.5).float()
     cells = positive_cells(labels, torch.arange(pairs) != 1)[:3]
     logits = (torch.randn(len(cells), side, side) + size).requires_grad_()
-    windows = mask_windows(masks, cells, 32)
+    windows = mask_targets(masks, cells, 25)
     losses = [
         score_loss(scores, labels),
         box_loss(deltas, torch.zeros(pairs, 4, 5, 25, 25), weights),

@@ -61,7 +61,7 @@ def frame() -> Frame:
 def test_cell_m_sees_pixel_8m_plus_7(features, window, size, cells):
     """Pixel p of a window (x, y, side) has its middle at x + (p + .5) side / size."""
     x, y, side = window
-    found, _ = features.look(frame(), [window], [(0, 0, 0)], size)
+    found, _ = features.encode_crops(frame(), [window], [(0, 0, 0)], size)
     assert found.shape == (1, 2, cells, cells)
     pixels = (8 * torch.arange(cells) + 7 + 0.5) * side / size
     torch.testing.assert_close(found[0, 0], (x + pixels).expand(cells, cells), atol=0.02, rtol=1e-4)
@@ -74,8 +74,8 @@ def test_patches_see_the_pixels_of_the_stem_and_of_the_stages(features):
     """Cell (12, 10): stem from 4 (y - 4) at pixels 2 i + 3, stage 1 from 2 (y - 4) at 4 j + 3,
     stage 2 from y - 4 at 8 m + 7.
     """
-    _, views = features.look(frame(), [(5, 6, 10), (100, 80, 85)], [(0, 0, 0)] * 2, 255)
-    found = features.patches(views, torch.tensor([[1, 12, 10]]))
+    _, views = features.encode_crops(frame(), [(5, 6, 10), (100, 80, 85)], [(0, 0, 0)] * 2, 255)
+    found = features.mask_patches(views, torch.tensor([[1, 12, 10]]))
     for patch, count, step, pixel, offset in zip(
         found, (61, 31, 15), (4, 2, 1), (2, 4, 8), (3, 3, 7), strict=True
     ):
@@ -93,7 +93,7 @@ def test_windows_in_training_are_images_of_their_own(features):
     pixels = 8 * torch.arange(17) + 7.5
     torch.testing.assert_close(found[1, 0, 0], pixels, atol=0.02, rtol=1e-4)
     for row in (0, 2):  # no margin: the patch of row 0 begins at the first cell
-        coarse = features.patches(views, torch.tensor([[1, row, 0]]))[2]
+        coarse = features.mask_patches(views, torch.tensor([[1, row, 0]]))[2]
         torch.testing.assert_close(
             coarse[0, 1, :, 0], 8 * (row + torch.arange(15)) + 7.5, atol=0.02, rtol=1e-4
         )
@@ -104,20 +104,22 @@ def test_levels_follow_the_scale(features):
     levels 4, 8, 16, 32.
     """
     seen = []
-    views = features.look(
+    views = features.encode_crops(
         frame(), [(0, 0, side) for side in (64, 255, 510, 2000)], [(0, 0, 0)] * 4, 255
     )[1]
     for level in range(4):
         maps = tuple(torch.full_like(m, float(i == level)) for i, m in enumerate(views.maps))
         marked = type(views)(maps, views.index, views.corners, views.scales, views.cells)
-        seen.append([bool(value) for value in (features._top(marked)[:, 0, 0, 0] > 0)])
+        seen.append([bool(value) for value in (features._adjusted(marked)[:, 0, 0, 0] > 0)])
     assert seen == torch.eye(4).bool().tolist()
 
 
 def test_one_pass_for_all_objects_and_all_calls(features):
     item = frame()
     for size in (127, 255):
-        features.look(item, [(10, 10, 50), (60, 60, 90), (-20, -20, 60)], [(0, 0, 0)] * 3, size)
+        features.encode_crops(
+            item, [(10, 10, 50), (60, 60, 90), (-20, -20, 60)], [(0, 0, 0)] * 3, size
+        )
     assert features.neck.calls == 1
 
 

@@ -159,7 +159,7 @@ def test_no_more_cells_than_asked_for_give_masks(monkeypatch):
     )
     losses_of(model, pair(), pair())
     assert len(trained[-1]) > 3
-    model.tracker.most_masks = 3
+    model.tracker.max_masks = 3
     for _ in range(8):
         assert torch.isfinite(losses_of(model, pair(), pair())['loss_mask'])
     assert all(len(index) == 3 for index in trained[1:])
@@ -185,7 +185,7 @@ def test_a_box_that_no_anchor_fits_is_learned_where_asked_for():
     """
     large = pair(box=(77, 77, 177, 177))
     published, other = (
-        losses_of(tiny_siamese(**more), large) for more in ({}, dict(least_overlap=0.3))
+        losses_of(tiny_siamese(**more), large) for more in ({}, dict(min_overlap=0.3))
     )
     assert published['loss_box'] == 0 and published['loss_mask'] == 0
     assert other['loss_box'] > 0 and other['loss_mask'] > 0

@@ -56,16 +56,14 @@ def test_one_pass_over_each_frame(model):
 
 
 def test_pairs_are_compared_and_masks_refined_in_training(model):
-    logits, deltas, mask_map, levels = model.tracker.compare(
-        torch.randn(2, 3, 127, 127), torch.randn(2, 3, 143, 143)
-    )
-    assert (logits.shape, deltas.shape, mask_map.shape) == (
+    pairs = model.tracker.forward_pairs(torch.randn(2, 3, 127, 127), torch.randn(2, 3, 143, 143))
+    assert (pairs.logits.shape, pairs.deltas.shape, pairs.mask_response.shape) == (
         (2, 10, 3, 3),
         (2, 20, 3, 3),
         (2, CHANNELS, 3, 3),
     )
     masks = model.tracker.mask_logits(
-        mask_map, levels, torch.tensor([[0, 0, 2], [1, 1, 1], [1, 2, 0]])
+        pairs.mask_response, pairs.features, torch.tensor([[0, 0, 2], [1, 1, 1], [1, 2, 0]])
     )
     assert masks.shape == (3, 127, 127)
     masks.sum().backward()

@@ -13,6 +13,7 @@ import torch
 from tiny_siamese import HEIGHT, WIDTH, frame, picture, tiny_siamese
 
 from mmvos.models import PromptedSegmenter
+from mmvos.models.siammask.tracker import center_probabilities
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
 
@@ -79,11 +80,11 @@ class PlainTracker:
         scale = 127 / side
         whole = round(side * 255 / 127)
         search = self.tensor(self.crop(image, whole, 255))
-        logits, deltas, mask_map, levels = net.compare(self.template, search)
+        pairs = net.forward_pairs(self.template, search)
         score = np.exp(
-            logits[0].view(2, 5, 625).log_softmax(0)[1].numpy().astype(np.float64)
+            pairs.logits[0].view(2, 5, 625).log_softmax(0)[1].numpy().astype(np.float64)
         ).ravel()
-        deltas = deltas[0].view(4, 5, 25, 25).numpy().astype(np.float64)
+        deltas = pairs.deltas[0].view(4, 5, 25, 25).numpy().astype(np.float64)
         grid = (np.arange(25) - 12) * 8
         shape = np.array(ANCHORS)[:, :, None, None]
         boxes = np.stack(
@@ -111,7 +112,9 @@ class PlainTracker:
         )
         row, column = best % 625 // 25, best % 25
 
-        logits = net.mask_logits(mask_map, levels, torch.tensor([[0, row, column]]))[0]
+        logits = net.mask_logits(
+            pairs.mask_response, pairs.features, torch.tensor([[0, row, column]])
+        )[0]
         ratio = whole / 255
         area = [
             self.position[0] - whole / 2 + (column - 4) * 8 * ratio,
@@ -273,3 +276,15 @@ def test_accelerated_numbers_are_the_same():
     for one, other in zip(plain, fast):
         for k in range(2):
             assert_same(one[k], other[k], 1e-3)
+
+
+def test_a_threshold_comes_to_lie_at_a_half():
+    """0, threshold / 2, threshold, the middle between threshold and 1, and 1; -1 is what lies
+    outside a mask.
+    """
+    found = center_probabilities(torch.tensor([-1.0, 0.0, 0.15, 0.3, 0.65, 1.0]), 0.3)
+    assert found.tolist() == pytest.approx([0, 0, 0.25, 0.5, 0.75, 1], abs=1e-6)
+    values = torch.linspace(0, 1, 1001)
+    found = center_probabilities(values, 0.35)
+    assert ((found > 0.5) == (values > 0.35)).all() and ((found >= 0.5) == (values > 0.35)).all()
+    assert (found.diff() >= 0).all()

@@ -80,7 +80,7 @@ def test_one_among_many_is_the_same_as_alone_and_the_order_does_not_matter(model
 
 def test_the_score_is_that_of_the_best_anchor(model, monkeypatch):
     """Though objects are merged by the hard rule, after which every pixel of a mask is certain."""
-    decoded = model.tracker._decoded
+    decoded = model.tracker._predict_anchors
 
     def lost(kernels, search):
         scores, boxes = decoded(kernels, search)
@@ -93,7 +93,7 @@ def test_the_score_is_that_of_the_best_anchor(model, monkeypatch):
         assert (
             item.score == (state.score if decode(item.mask).any() else 0) and 0 < state.score <= 1
         )
-    monkeypatch.setattr(model.tracker, '_decoded', lost)
+    monkeypatch.setattr(model.tracker, '_predict_anchors', lost)
     state, result = follow(model, boxed(1, 4), 2)[1]
     assert all(0.02 <= item.score <= 0.03 for item in state)
     assert all(item.score <= 0.03 for item in result.objects)
@@ -101,10 +101,10 @@ def test_the_score_is_that_of_the_best_anchor(model, monkeypatch):
 
 def test_an_object_below_the_lost_score_has_no_mask_and_stays(model, monkeypatch):
     """In frame 1 object 1 scores .3 and object 4 .6, in frame 2 both .6."""
-    decoded, factors = model.tracker._decoded, {0: (1.0, 1.0), 1: (0.3, 0.6), 2: (0.6, 0.6)}
+    decoded, factors = model.tracker._predict_anchors, {0: (1.0, 1.0), 1: (0.3, 0.6), 2: (0.6, 0.6)}
     monkeypatch.setattr(
         model.tracker,
-        '_decoded',
+        '_predict_anchors',
         lambda kernels, search: (
             torch.tensor(factors[time], dtype=torch.float64)[:, None].expand(-1, 5 * 625),
             decoded(kernels, search)[1],
@@ -134,10 +134,10 @@ def test_an_object_below_the_lost_score_has_no_mask_and_stays(model, monkeypatch
 def test_motion_moves_the_search_window_ahead(model, monkeypatch):
     """With the window ahead by the whole last move the frame is searched around there."""
     looked: list[tuple[int, ...]] = []
-    look = model.tracker.features.look
+    look = model.tracker.features.encode_crops
     monkeypatch.setattr(
         model.tracker.features,
-        'look',
+        'encode_crops',
         lambda frame, windows, colors, size: (
             looked.append(windows[0]),
             look(frame, windows, colors, size),

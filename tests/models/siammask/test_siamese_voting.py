@@ -24,7 +24,7 @@ def model() -> PromptedSegmenter:
     voting = dict(
         type='mmvos.VotingMaskHead',
         channels=16,
-        smallest=100.0,
+        min_area=100.0,
         iou_weight=0.5,
         enlarge=0.3,
         mask_threshold=0.3,

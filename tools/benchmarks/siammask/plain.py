@@ -19,16 +19,16 @@ from torch.nn import functional as F
 
 from mmvos.models import PromptedSegmenter
 from mmvos.models.siammask.anchors import anchor_grid, change_penalty, cosine_window, decode_boxes
-from mmvos.ops.crop import (
-    TEMPLATE,
+from mmvos.ops.polygons import mask_polygon
+from mmvos.ops.siamese_geometry import (
+    TEMPLATE_SIZE,
+    context_side,
     cut_window,
     mask_area,
     paste_mask,
     search_side,
-    template_side,
     window_around,
 )
-from mmvos.ops.polygons import mask_polygon
 
 # cells of a mask's patch in stem, stage 1 and stage 2, and how many per cell of stage 2
 _LEVELS = ((61, 4), (31, 2), (15, 1))
@@ -70,7 +70,7 @@ class PlainSiamese:
         self.color, self.objects = (blue, green, red), []
         for x1, y1, x2, y2 in boxes:
             center, size = ((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1)
-            crop = self._crop(image, window_around(center, template_side(*size)), TEMPLATE)
+            crop = self._crop(image, window_around(center, context_side(*size)), TEMPLATE_SIZE)
             features = self.tracker.features
             self.objects.append(_Object(features.adjust(features.backbone(crop)[3]), center, size))
 
@@ -88,8 +88,8 @@ class PlainSiamese:
     def _follow(self, image: NDArray[np.uint8], item: _Object) -> NDArray[np.bool_]:
         """The mask of one object, which moves."""
         net = self.tracker
-        side = template_side(*item.size)
-        scale = TEMPLATE / side
+        side = context_side(*item.size)
+        scale = TEMPLATE_SIZE / side
         window = window_around(item.center, search_side(side, net.search_size))
         *levels, top = net.features.backbone(self._crop(image, window, net.search_size))
         search = net.features.adjust(top)

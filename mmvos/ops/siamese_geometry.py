@@ -1,0 +1,204 @@
+"""Geometry of SiamMask's windows: the one home of 127 pixels, stride 8 and the border of 4 cells.
+
+Wang et al., Fast Online Object Tracking and Segmentation (SiamMask), CVPR 2019, with the rounding,
+colors and resampling that the published weights were made with. Training pairs (``CropPair``), the
+trackers and their networks all take their numbers from here.
+
+A *template window* shows an object with its context in 127 x 127 pixels. A *search window* shows
+more around it at the same scale, mostly in 255 x 255 pixels. Where a window lies in a frame is
+written as whole frame pixels (x, y, side); it may reach outside the frame. Cells of the network
+are 8 window pixels apart.
+
+Letters for shapes: H x W pixels of a frame, S x S of a window or a mask.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .crop import visible_part
+
+Window = tuple[int, int, int]
+Color = tuple[int, int, int]
+Number = TypeVar('Number', float, Tensor)
+
+TEMPLATE_SIZE = 127  # pixels of a template window, and of the mask that a cell predicts
+STRIDE = 8  # window pixels from cell to cell
+# The mask of cell (row, column) begins 4 cells before it, at pixel 8 (row - 4), 8 (column - 4) of
+# the search window.
+BORDER_CELLS = 4
+# Cell m of the backbone sees pixel 8 m + 7: the middle of cell 0 is 7.5 pixels from the edge.
+FIRST_CELL = 7.5
+# Maps with fewer cells are those of template windows and of small training windows (127 and 143
+# pixels); both lose their outer cells.
+WHOLE_SEARCH_CELLS = 20
+
+
+def context_area(width: Number, height: Number) -> Number:
+    """Return the area of the square that shows an object with its context.
+
+    Args:
+        width, height: of the object's box; numbers, or tensors of one shape.
+
+    Returns:
+        (w + c)(h + c) with the context c = (w + h) / 2, in the same pixels.
+    """
+    context = (width + height) / 2
+    return (width + context) * (height + context)
+
+
+def context_side(width: float, height: float) -> float:
+    """Return the side of the square that shows an object with its context: a template window.
+
+    Args:
+        width, height: of the object's box.
+
+    Returns:
+        The side in the same pixels, not rounded.
+    """
+    return math.sqrt(context_area(width, height))
+
+
+def search_side(side: float, search_size: int) -> float:
+    """Return the side of a search window in frame pixels.
+
+    Args:
+        side: of the template window in frame pixels, not rounded.
+        search_size: pixels of the search window, which has the template window's scale.
+
+    Returns:
+        The side in frame pixels, not rounded.
+    """
+    scale = TEMPLATE_SIZE / side
+    margin = (search_size - TEMPLATE_SIZE) / 2
+    return side + 2 * (margin / scale)
+
+
+def response_cells(search_size: int) -> int:
+    """Return n, the cells in a row of the response map: 255 pixels have 25 cells, 191 have 17."""
+    return (search_size - TEMPLATE_SIZE) // STRIDE + 1 + 2 * BORDER_CELLS
+
+
+def box_center(box: Sequence[float]) -> tuple[float, float]:
+    """Return the center of a box, to a millionth of a pixel.
+
+    A center that went into the corners of a box comes out of them with an error of 1e-14 of its
+    size. That must not decide to which side ``window_around`` rounds a half.
+
+    Args:
+        box: xyxy in frame pixels.
+
+    Returns:
+        x and y.
+    """
+    x1, y1, x2, y2 = box
+    return round((x1 + x2) / 2, 6), round((y1 + y2) / 2, 6)
+
+
+def window_around(center: tuple[float, float], side: float) -> Window:
+    """Return the window around a point; halves are rounded to even, as the published code does.
+
+    Args:
+        center: (x, y) in frame pixels.
+        side: in frame pixels, not rounded.
+    """
+    size = max(round(side), 1)
+    half = (size + 1) / 2
+    return round(center[0] - half), round(center[1] - half), size
+
+
+def cut_window(
+    image: NDArray[np.uint8], window: Window, color: Color, size: int
+) -> NDArray[np.uint8]:
+    """Cut a window out of a frame, bilinearly without antialiasing.
+
+    Args:
+        image: (H, W, 3).
+        window: where.
+        color: what is seen outside the frame.
+        size: S.
+
+    Returns:
+        (S, S, 3).
+    """
+    x, y, side = window
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = visible_part(x, y, side, height, width)
+    if (x1 - x0, y1 - y0) == (side, side):
+        part = image[y0:y1, x0:x1]
+    else:
+        # The window reaches outside the frame, which is seen in one color.
+        part = np.empty((side, side, 3), dtype=np.uint8)
+        part[:] = color
+        part[y0 - y : y1 - y, x0 - x : x1 - x] = image[y0:y1, x0:x1]
+    if side == size:
+        return part.copy()
+    return np.asarray(cv2.resize(part, (size, size)), dtype=np.uint8)
+
+
+def mask_area(
+    center: tuple[float, float], side: int, cell: tuple[int, int], search_size: int
+) -> tuple[float, float, float]:
+    """Return where in a frame the mask of 127 window pixels lies that a cell predicts.
+
+    The published code takes the window to be centered exactly, though ``window_around`` rounds it.
+
+    Args:
+        center: of the search window, in frame pixels, before rounding.
+        side: of the search window in frame pixels.
+        cell: row and column.
+        search_size: pixels of the search window.
+
+    Returns:
+        Left, top and side in frame pixels.
+    """
+    row, column = cell
+    scale = side / search_size
+    left = center[0] - side / 2 + (column - BORDER_CELLS) * STRIDE * scale
+    top = center[1] - side / 2 + (row - BORDER_CELLS) * STRIDE * scale
+    return left, top, TEMPLATE_SIZE * scale
+
+
+def paste_mask(
+    mask: NDArray[np.float32],
+    area: tuple[float, float, float],
+    height: int,
+    width: int,
+    outside: float = -1.0,
+) -> NDArray[np.float32]:
+    """Put the mask of an area into a frame, bilinearly.
+
+    The published code lays the corners of the mask on the pixels' corners, but shrinks the frame by
+    (W - 1) / W and (H - 1) / H; so does this.
+
+    Args:
+        mask: (S, S).
+        area: left, top and side in frame pixels; it may reach outside the frame.
+        height, width: H and W.
+        outside: value outside the area.
+
+    Returns:
+        (H, W).
+    """
+    left, top, side = area
+    pixels = side / mask.shape[0]  # frame pixels per mask pixel
+    shrink_x = (width - 1) / width
+    shrink_y = (height - 1) / height
+    x_row = [shrink_x * pixels, 0, left * shrink_x]
+    y_row = [0, shrink_y * pixels, top * shrink_y]
+    pasted = cv2.warpAffine(
+        mask,
+        np.array([x_row, y_row]),
+        (width, height),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=outside,
+    )
+    return np.asarray(pasted, dtype=np.float32)
