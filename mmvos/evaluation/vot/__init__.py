@@ -7,12 +7,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from ..input_error import EvaluationInputError
 from ..report import Report
 from ..workers import map_in_processes
 from .dataset import SupervisedVideo, VOTDataset
 from .metric import VOTMetric
-from .regions import box_of_polygon, overlap
+from .raster import overlap, toolkit_overlap
+from .regions import box_of_polygon
 from .scores import INTERVALS, Interval, Run, measure, summarize
 from .sequences import VOTSequence, read_results, read_sequences
 from .supervised_run import SupervisedTracker, run_sequences, run_supervised, write_trajectory
@@ -22,6 +22,7 @@ from .trajectories import Trajectory, read_trajectory, trajectory
 __all__ = [
     'INTERVALS',
     'Interval',
+    'Run',
     'SupervisedTracker',
     'SupervisedVideo',
     'Trajectory',
@@ -39,6 +40,7 @@ __all__ = [
     'run_sequences',
     'run_supervised',
     'summarize',
+    'toolkit_overlap',
     'trajectory',
     'write_trajectory',
 ]
@@ -71,11 +73,4 @@ def evaluate_vot(
 
 
 def _measure(sequence: VOTSequence, tracks: dict[str, list[Trajectory]]) -> list[Run]:
-    try:
-        return [measure(track, sequence.truth, sequence.size()) for track in tracks[sequence.name]]
-    except ValueError as error:
-        if isinstance(error, EvaluationInputError):
-            raise
-        raise EvaluationInputError(
-            f'{sequence.name}: {error}; put the frames beside groundtruth.txt.'
-        ) from None
+    return [measure(track, sequence.truth, sequence.size()) for track in tracks[sequence.name]]

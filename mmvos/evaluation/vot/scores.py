@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..report import Report
-from .regions import overlap
+from .raster import overlap, toolkit_overlap
 from .trajectories import FAILED, INITIALIZED, TRACKED, Trajectory
 
 BURN_IN = 10  # frames after a start, the start included, that do not count for accuracy
@@ -42,31 +42,39 @@ INTERVALS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One repetition on one sequence: `codes` (N,), and overlaps (N,) with the truth, NaN where not
-    tracked.
+    """One repetition on one sequence.
 
-    `inside`: overlaps within the image for EAO; `overlaps`: within the image and one pixel more,
-    for
-        accuracy.
+    Attributes:
+        codes: (N,) of each frame.
+        overlaps: (N,) with the truth within the image and one pixel more, for accuracy; NaN where
+            not tracked, or where neither region has a pixel.
+        inside: the same within the image, for EAO.
+        toolkit: (N,) overlaps by the VOT toolkit's rule within the image; NaN where not tracked.
     """
 
     codes: NDArray[np.int64]
     overlaps: NDArray[np.float64]
     inside: NDArray[np.float64]
+    toolkit: NDArray[np.float64]
 
 
 def measure(track: Trajectory, truth: NDArray[np.float64], size: tuple[int, int] | None) -> Run:
     """Overlaps of a trajectory with the truth (N, 8); `size`: (width, height) of the frames."""
-    bounds = (None, None) if size is None else (size, (size[0] - 1, size[1] - 1))
-    values = np.full((2, len(truth)), np.nan)
+    last_pixel = None if size is None else (size[0] - 1, size[1] - 1)
+    run = Run(track.codes, *np.full((3, len(truth)), np.nan))
     for frame in np.flatnonzero(track.codes == TRACKED):
-        values[:, frame] = [overlap(track.polygons[frame], truth[frame], bound) for bound in bounds]
-    return Run(track.codes, values[0], values[1])
+        region = track.polygons[frame]
+        run.overlaps[frame] = overlap(region, truth[frame], size)
+        run.inside[frame] = overlap(region, truth[frame], last_pixel)
+        run.toolkit[frame] = toolkit_overlap(region, truth[frame], last_pixel)
+    return run
 
 
-def accuracy_frames(run: Run) -> NDArray[np.float64]:
-    """Overlaps (N,) of the frames that count for accuracy, NaN elsewhere."""
-    values = run.overlaps.copy()
+def accuracy_frames(run: Run, toolkit: bool = False) -> NDArray[np.float64]:
+    """Overlaps (N,), by the tools' rule or the toolkit's, of the frames that count for accuracy; NaN
+    elsewhere.
+    """
+    values = (run.toolkit if toolkit else run.overlaps).copy()
     for start in np.flatnonzero(run.codes == INITIALIZED):
         values[start : start + BURN_IN] = np.nan
     return values
@@ -77,19 +85,27 @@ def expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
 
     A segment begins at a start. After a failure it goes on to the restart, frames without a region
     are 0, and it is filled with zeros; the last segment of a sequence, even one that ends in a
-    failure too late for a restart, just ends.
+    failure too late for a restart, just ends. A failure at frame f of N counts as restarted where
+    f + 5 <= N. With f + 5 = N the restart would be the frame behind the last: the segment is filled
+    with zeros, weighs n / (n + 1) with its n frames, as the frame behind them is counted with it, and
+    nothing follows it.
     """
     segments = []
+    weights = []
     longest = max(len(run.codes) for run in runs)
     for run in runs:
-        values = np.where(run.codes == TRACKED, run.inside, 0.0)
+        values = np.where(run.codes == TRACKED, np.nan_to_num(run.inside), 0.0)
         failures = np.flatnonzero(run.codes == FAILED)
-        starts = [0, *(failures[failures + RESTART_AFTER < len(values)] + RESTART_AFTER)]
-        segments += [
-            _zero_filled(values[start : end + 1], longest) for start, end in pairwise(starts)
-        ]
-        segments.append(values[starts[-1] :])
-    curve = expected_overlap_curve(segments, longest)
+        restarts = failures + RESTART_AFTER
+        starts = [0, *restarts[restarts <= len(values)]]
+        for start, restart in pairwise(starts):
+            segment = values[start : restart + 1]
+            segments.append(_zero_filled(segment, longest))
+            weights.append(len(segment) / (restart + 1 - start))
+        if starts[-1] < len(values):
+            segments.append(values[starts[-1] :])
+            weights.append(1.0)
+    curve = expected_overlap_curve(segments, longest, weights)
     return _mean_of_defined(curve[interval[0] - 1 : interval[1]])
 
 
@@ -102,7 +118,7 @@ def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> 
     segments = []
     longest = max(len(run.codes) for run in runs)
     for run in runs:
-        values = np.where(run.codes == TRACKED, run.inside, 0.0)
+        values = np.where(run.codes == TRACKED, run.toolkit, 0.0)
         failures = np.flatnonzero(run.codes == FAILED)
         starts = np.flatnonzero(run.codes == INITIALIZED)
         segments += [
@@ -115,19 +131,27 @@ def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> 
 
 
 def expected_overlap_curve(
-    segments: Sequence[NDArray[np.float64]], longest: int
+    segments: Sequence[NDArray[np.float64]], longest: int, weights: Sequence[float] | None = None
 ) -> NDArray[np.float64]:
-    """Curve (M,): at i the mean over the segments longer than i of their mean overlap in frames
-    1..i; NaN without one.
+    """The mean overlap that is expected of a run, by its length.
 
-    At 0 it is 1. All segments weigh the same.
+    Args:
+        segments: S arrays of overlaps.
+        longest: M.
+        weights: of the S segments; by default all weigh the same.
+
+    Returns:
+        (M,): at i the mean over the segments longer than i of their mean overlap in frames 1..i;
+        NaN without one. At 0 it is 1.
     """
     table = np.full((len(segments), longest), np.nan)  # (S, M)
     for row, segment in zip(table, segments, strict=True):
         row[1 : len(segment)] = np.cumsum(segment[1:]) / np.arange(1, len(segment))
-    defined = ~np.isnan(table)
+    weight = np.ones(len(segments)) if weights is None else np.asarray(weights)
+    shares = np.where(np.isnan(table), 0.0, weight[:, None])  # (S, M)
+    total = shares.sum(axis=0)
     curve = np.full(longest, np.nan)
-    np.divide(np.nansum(table, 0), defined.sum(0), out=curve, where=defined.any(0))
+    np.divide((np.nan_to_num(table) * shares).sum(axis=0), total, out=curve, where=total > 0)
     curve[0] = 1.0
     return curve
 
@@ -140,11 +164,11 @@ def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
         name: float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
         for name, repetitions in runs.items()
     }
-    accuracy = {
-        name: _mean_of_defined(np.concatenate([accuracy_frames(run) for run in repetitions]))
-        for name, repetitions in runs.items()
+    accuracy = {name: _accuracy(repetitions) for name, repetitions in runs.items()}
+    toolkit_accuracy = {
+        name: _accuracy(repetitions, toolkit=True) for name, repetitions in runs.items()
     }
-    scored = {name: frames[name] for name in runs if accuracy[name] != UNDEFINED}
+    scored = {name: frames[name] for name in runs if toolkit_accuracy[name] != UNDEFINED}
 
     def weighted(values: dict[str, float], lengths: dict[str, int]) -> float:
         return (
@@ -155,11 +179,11 @@ def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
 
     metrics = {
         'EAO': expected_overlap(every, interval.plain),
-        'accuracy': _mean_of_defined(np.concatenate([accuracy_frames(run) for run in every])),
+        'accuracy': _accuracy(every),
         'robustness': 100 * sum(lost.values()) / sum(frames.values()),
         'lost_number': sum(lost.values()),
         'toolkit_EAO': toolkit_expected_overlap(every, interval.toolkit),
-        'toolkit_accuracy': weighted(accuracy, scored),
+        'toolkit_accuracy': weighted(toolkit_accuracy, scored),
         'toolkit_robustness': weighted(lost, frames),
     }
     rows: list[dict[str, Any]] = [
@@ -179,6 +203,11 @@ def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
         f'the longest sequence has {max(frames.values())} frames.'
     )
     return Report(metrics, {'per_object': rows}, (note,))
+
+
+def _accuracy(runs: Sequence[Run], toolkit: bool = False) -> float:
+    """Mean overlap of all frames of some runs that count; -1 without one."""
+    return _mean_of_defined(np.concatenate([accuracy_frames(run, toolkit) for run in runs]))
 
 
 def _zero_filled(segment: NDArray[np.float64], length: int) -> NDArray[np.float64]:

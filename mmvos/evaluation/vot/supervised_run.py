@@ -17,7 +17,8 @@ from mmvos.io.atomic import write_text
 from mmvos.io.image_checks import check_image_bytes
 
 from ..input_error import EvaluationInputError
-from .regions import Polygon, as_polygon, overlap
+from .raster import overlap
+from .regions import Polygon, as_polygon
 from .scores import RESTART_AFTER
 from .sequences import VOTSequence
 from .trajectories import FAILED, INITIALIZED, SKIPPED, Line, format_lines
@@ -52,7 +53,7 @@ def run_supervised(
         size: (width, height) of the frames; by default that of each image, an (H, W, 3) array.
     Returns:
         N lines: 1 at a start, a region, 2 where the region and the truth no longer overlap, 0 until
-            the restart.
+            the restart. Where neither has a pixel the overlap is not a number, and that is no loss.
     """
     lines: list[Line] = []
     start = 0
@@ -68,7 +69,7 @@ def run_supervised(
             if (
                 region.shape in ((4,), (8,))
                 and np.isfinite(region).all()
-                and overlap(as_polygon(region), polygon, bounds) > 0
+                and overlap(as_polygon(region), polygon, bounds) != 0
             ):
                 lines.append(region)
             else:
