@@ -15,9 +15,10 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from .cpu_flags import cpu_flags
 
 REBUILD_MMCV = (
     'install torch first, then build the ops against it: pip install --no-build-isolation '
@@ -206,18 +207,6 @@ def check_op(name: str, device: str) -> Finding:
     except Exception as error:
         return Finding(label, f'does not run: {one_line(error)}', op_remedy(error, device))
     return Finding(label, 'right')
-
-
-def cpu_flags(cpuinfo: Path = Path('/proc/cpuinfo')) -> set[str]:
-    """Returns the instruction sets that Linux lists ('flags' on x86, 'Features' on ARM), if it
-    lists any.
-    """
-    if not cpuinfo.exists():
-        return set()
-    found = re.search(
-        r'^(?:flags|Features)\s*:\s*(.*)$', cpuinfo.read_text(errors='replace'), re.MULTILINE
-    )
-    return set(found.group(1).split()) if found else set()
 
 
 def describe_bfloat16(flags: set[str]) -> str:

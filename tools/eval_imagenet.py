@@ -36,6 +36,7 @@ from tqdm import tqdm
 from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import write_json
+from mmvos.ops.precision import warn_of_slow_bfloat16
 
 _MEAN, _STD = (123.68, 116.78, 103.94), (1.0, 1.0, 1.0)
 _TORCHVISION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -146,6 +147,7 @@ def count_hits(
     """
     device = torch.device(arguments.device)
     model = model.to(device)
+    warn_of_slow_bfloat16(getattr(torch, arguments.dtype), device)
     mean, std = (
         torch.tensor(values, device=device).view(1, 3, 1, 1)
         for values in (arguments.mean, arguments.std)

@@ -22,7 +22,6 @@ from typing import Any
 # a checkout works without being installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch
 from evaluate import print_report
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
@@ -43,6 +42,7 @@ from mmvos.evaluation import (
 from mmvos.evaluation.davis import Protocol
 from mmvos.evaluation.vot import VOTDataset
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
+from mmvos.ops.precision import choose_dtype
 
 # The test_evaluator that --eval needs in the config.
 _METRICS = {
@@ -79,9 +79,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         '--precision',
-        choices=['float32', 'bfloat16', 'float16'],
+        choices=['float32', 'bfloat16', 'float16', 'auto'],
         default='float32',
-        help='arithmetic of the network',
+        help='arithmetic of the network; auto: bfloat16 where the device has instructions for it, '
+        'else float32',
     )
     parser.add_argument('--work-dir', help='folder for logs; default: the folder of OUT')
     parser.add_argument(
@@ -132,7 +133,7 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     runner = Runner.from_cfg(config)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     load_weights(model, checkpoint)
-    precision = getattr(torch, arguments.precision)
+    precision = choose_dtype(arguments.precision, next(model.parameters()).device)
     if runner.test_loop.tuner is None:
         model.accelerate(precision)
     else:  # it needs a model that can be trained, and accelerates the adapted ones
@@ -141,7 +142,7 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
         model=config.model.to_dict(),
         data=config.test_dataloader.to_dict(),
         test=config.test_cfg.to_dict(),
-        precision=arguments.precision,
+        precision=str(precision).removeprefix('torch.'),
         checkpoint=arguments.checkpoint,
     )
     files = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []

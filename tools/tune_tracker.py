@@ -54,6 +54,7 @@ from mmvos.evaluation.vot import (
     trajectory,
 )
 from mmvos.models import VideoModel
+from mmvos.ops.precision import choose_dtype
 from mmvos.registry import DATASETS
 
 OBJECTIVES = {'davis': 'J&F_mean', 'vot': 'EAO'}
@@ -74,7 +75,7 @@ class Trial:
         davis, vot: root of the data; one of them is None.
         split, year, prompt: of DAVIS; year also of VOT.
         interval: of EAO, instead of the year's.
-        precision: name of a dtype.
+        precision: name of a dtype, or 'auto'.
     """
 
     config: str
@@ -140,7 +141,10 @@ def parse_arguments() -> argparse.Namespace:
         help='e.g. cuda:0 cuda:1, taken in turn by the processes; default: a GPU, or cpu',
     )
     parser.add_argument(
-        '--precision', choices=('float32', 'bfloat16', 'float16'), default='float32'
+        '--precision',
+        choices=('float32', 'bfloat16', 'float16', 'auto'),
+        default='float32',
+        help='arithmetic of the network; auto: bfloat16 where the device has instructions for it',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...'
@@ -238,7 +242,7 @@ def evaluate(trial: Trial, options: Options, device: str | None) -> dict[str, An
     """One row of the table: options, scores, seconds."""
     started = time.perf_counter()
     model = init_model(trial.config, trial.checkpoint, device, {**trial.overrides, **options})
-    model.accelerate(getattr(torch, trial.precision))
+    model.accelerate(choose_dtype(trial.precision, next(model.parameters()).device))
     metrics = score_davis(model, trial) if trial.davis else score_vot(model, trial)
     return dict(options=options, metrics=metrics, seconds=round(time.perf_counter() - started, 2))
 

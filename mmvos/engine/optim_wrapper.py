@@ -13,6 +13,7 @@ from mmengine.dist import all_reduce
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmvos.ops.precision import choose_dtype, warn_of_slow_bfloat16
 from mmvos.registry import OPTIM_WRAPPERS
 
 
@@ -28,7 +29,8 @@ class GuardedOptimWrapper(OptimWrapper):
     Args:
         dtype: 'float32' (no autocast), 'bfloat16', or 'auto': bfloat16 on a CPU with instructions
             for it, AMX (a step is about 6 times faster there) or AVX512-BF16 (1.3 to 1.9 times),
-            else float32. float16 needs loss scaling: mmengine's ``AmpOptimWrapper`` has it.
+            else float32. 'bfloat16' without such instructions is slower than float32, of which a
+            warning says. float16 needs loss scaling: mmengine's ``AmpOptimWrapper`` has it.
         max_loss: a step on a loss above this, in the mean of all processes, is left out too
             (SiamMask: 1e4).
         kwargs: see ``OptimWrapper``.
@@ -52,15 +54,24 @@ class GuardedOptimWrapper(OptimWrapper):
         self.left_out = 0
         self.fault = ''
         self._too_large = False
+        self._warned = False
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """The context of one forward pass."""
-        device = next(model.parameters()).device.type
-        reduced = self.dtype == 'bfloat16' or (
-            self.dtype == 'auto' and device == 'cpu' and _has_fast_bfloat16()
-        )
-        with super().optim_context(model), torch.autocast(device, torch.bfloat16, enabled=reduced):
+        device = next(model.parameters()).device
+        if self.dtype == 'auto' and device.type != 'cpu':
+            dtype = torch.float32
+        else:
+            dtype = choose_dtype(self.dtype, device)
+        if not self._warned:
+            warn_of_slow_bfloat16(dtype, device)
+            self._warned = True
+        reduced = dtype == torch.bfloat16
+        with (
+            super().optim_context(model),
+            torch.autocast(device.type, torch.bfloat16, enabled=reduced),
+        ):
             yield
 
     def update_params(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
@@ -88,14 +99,3 @@ class GuardedOptimWrapper(OptimWrapper):
                 f'the loss is above {self.max_loss:g}' if finite else 'a gradient is not finite'
             )
         self._too_large = False
-
-
-def _has_fast_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16; torch 2.4 cannot tell, and that counts as
-    no.
-    """
-    questions = (
-        getattr(torch.cpu, name, bool)
-        for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
-    )
-    return any(asked() for asked in questions)

@@ -17,6 +17,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from mmvos.ops.precision import warn_of_slow_bfloat16
 from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts
 
 
@@ -145,8 +146,12 @@ class VideoModel(BaseModel):
         weights, ``dtype`` arithmetic.
 
         Args:
-            dtype: float32, bfloat16 or float16, for convolutions and linear layers.
+            dtype: float32, bfloat16 or float16, for convolutions and linear layers. A warning says
+                where bfloat16 is slower than float32.
         """
+        parameter = next(self.parameters(), None)
+        if parameter is not None:
+            warn_of_slow_bfloat16(dtype, parameter.device)
         fuse_conv_bn(self.eval())
         self.to(memory_format=torch.channels_last)
         self.compute_dtype = dtype

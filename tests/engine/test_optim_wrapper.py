@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
 from mmvos.engine import GuardedOptimWrapper
+from mmvos.ops import precision
 
 
 def wrapped(dtype: str = 'float32', **kwargs) -> tuple[torch.nn.Linear, GuardedOptimWrapper]:
@@ -68,25 +71,24 @@ def test_precision_of_the_forward_pass(dtype, expected):
     assert model(torch.ones(1, 2)).dtype == torch.float32
 
 
-@pytest.mark.parametrize(
-    ('amx', 'avx', 'expected'),
-    [(True, False, torch.bfloat16), (False, True, torch.bfloat16), (False, False, torch.float32)],
-)
-def test_auto_depends_on_the_machine(monkeypatch, amx, avx, expected):
-    monkeypatch.setattr(torch.cpu, '_is_amx_tile_supported', lambda: amx, raising=False)
-    monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda: avx, raising=False)
+@pytest.mark.parametrize(('fast', 'expected'), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_depends_on_the_machine(monkeypatch, fast, expected):
+    monkeypatch.setattr(precision, '_cpu_has_bfloat16', lambda: fast)
     model, wrapper = wrapped('auto')
-    with wrapper.optim_context(model):
-        assert model(torch.ones(1, 2)).dtype == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        with wrapper.optim_context(model):
+            assert model(torch.ones(1, 2)).dtype == expected
 
 
-def test_auto_works_where_torch_cannot_tell(monkeypatch):
-    """torch 2.4 has neither question."""
-    for name in ('_is_amx_tile_supported', '_is_avx512_bf16_supported'):
-        monkeypatch.delattr(torch.cpu, name, raising=False)
-    model, wrapper = wrapped('auto')
-    with wrapper.optim_context(model):
-        assert model(torch.ones(1, 2)).dtype == torch.float32
+def test_bfloat16_that_is_slow_is_warned_of_once(monkeypatch):
+    monkeypatch.setattr(precision, '_cpu_has_bfloat16', lambda: False)
+    model, wrapper = wrapped('bfloat16')
+    with pytest.warns(UserWarning, match='bfloat16 is slow on this cpu') as caught:
+        for _ in range(2):
+            with wrapper.optim_context(model):
+                assert model(torch.ones(1, 2)).dtype == torch.bfloat16
+    assert len(caught) == 1
 
 
 def test_float16_is_left_to_mmengine():

@@ -14,6 +14,7 @@ from tiny_masktrack import batch, frame, instances, pair, tiny_config, tiny_mode
 
 from mmvos.models import MaskTrackRCNN
 from mmvos.models.masktrack_rcnn import _same_object
+from mmvos.ops import precision
 from mmvos.structures import Prompts
 from mmvos.structures.rle import area, decode
 
@@ -460,6 +461,12 @@ def test_acceleration_in_float32_changes_nothing_but_rounding(used):
 
 
 @torch.no_grad()
+def test_bfloat16_without_instructions_for_it_is_warned_of(used, monkeypatch):
+    monkeypatch.setattr(precision, '_cpu_has_bfloat16', lambda: False)
+    with pytest.warns(UserWarning, match='bfloat16 is slow on this cpu'):
+        loaded(used).accelerate(torch.bfloat16)
+
+
 def test_bfloat16_runs_and_stays_near_float32(used):
     plain, fast = loaded(used), loaded(used).accelerate(torch.bfloat16)
     with fast.autocast(torch.device('cpu')):
