@@ -1,5 +1,5 @@
-"""Sources: where the frames of a video come from (video file, folder of images, glob, camera, URL,
-arrays), read one frame at a time.
+"""Sources: where the frames of a video come from (video file, folder of images, stack of images,
+glob, camera, URL, arrays), read one frame at a time.
 
 Frames are (H, W, 3) uint8 arrays in BGR order, upright, all of one size. Only the frame in hand is
 kept in memory.
@@ -9,35 +9,33 @@ from __future__ import annotations
 
 import glob
 import itertools
-import re
+import os
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
 
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-# Tags in other encodings must not matter; from version 19 on they never do.
-_OPEN_OPTIONS: dict[str, Any] = (
-    {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
-)
-Picture: TypeAlias = NDArray[np.uint8]
+from mmvos.io import images, video
+from mmvos.io.errors import DataError
+from mmvos.io.frame_names import IMAGE_SUFFIXES, is_foreign, list_files, sort_frames
+from mmvos.io.images import Picture
+
 Source: TypeAlias = str | Path | int | Iterable[Picture]
 _WEB = ('http', 'https')
 _STREAMS = ('rtmp', 'rtmps', 'rtp', 'rtsp', 'rtsps', 'srt', 'tcp', 'udp')  # never a finished file
 _CAMERA_CLOCK = Fraction(1, 1000)  # seconds, the unit of the times of a camera's frames
-_TIMEOUT = 20.0  # seconds until a URL answers, and between its frames
+_MILLISECOND = Fraction(1, 1000)
+
+
+class SourceNotFoundError(DataError, FileNotFoundError):
+    """There is no such file, folder or match."""
 
 
 class SourceFrame(NamedTuple):
@@ -67,6 +65,8 @@ class VideoSource:
             of time.
         timed: frames come by the clock, whether they are taken or not (a camera, a stream).
         time_base: the unit of the frames' times in seconds; None where they have none.
+        longest_side: the larger of height and width in pixels; None where it is not known
+            beforehand.
     """
 
     name: str
@@ -76,6 +76,7 @@ class VideoSource:
     live: bool = False
     timed: bool = False
     time_base: Fraction | None = None
+    longest_side: int | None = None
 
     def __iter__(self) -> Iterator[tuple[str, Picture]]:
         """Yields name and picture of each frame; raises what ``frames`` raises."""
@@ -86,32 +87,33 @@ class VideoSource:
         """Yields each frame with its name and time.
 
         Raises:
-            ValueError: a frame cannot be read or has another size than the first; there is no
+            DataError: a frame cannot be read or has another size than the first; there is no
                 frame.
         """
         size = None
         for frame in self.read():
             shape = frame.picture.shape[:2]
             if size not in (None, shape):
-                raise ValueError(_mixed(f'{self.name}, frame {frame.name}', shape, size))
+                raise DataError(_mixed(f'{self.name}, frame {frame.name}', shape, size))
             size = shape
             yield frame
         if size is None:
-            raise ValueError(f'{self.name} has no frame')
+            raise DataError(f'{self.name} has no frame')
 
 
 def open_source(source: Source) -> VideoSource:
-    """Opens a video.
+    """Open a video.
 
     Args:
         source: a video file; a folder of images with any names (in natural order: frame_2 before
-            frame_10; other files are ignored); a glob of images; one image; a camera by its number;
-            a URL; or an iterable of (H, W, 3) uint8 BGR arrays.
+            frame_10; other files are ignored); a glob of images; one image, all pictures of a TIFF
+            stack or an animated PNG or WebP; a camera by its number; a URL; or an iterable of
+            (H, W, 3) uint8 BGR arrays.
 
     Raises:
-        FileNotFoundError: there is no such file, folder or match.
-        ValueError: it holds no images or no video, images differ in size or name only by suffix, or
-            a camera or URL does not answer.
+        SourceNotFoundError: there is no such file, folder or match.
+        DataError: it holds no images or no video, images differ in size or name only by suffix, an
+            image of a folder holds several pictures, or a camera or URL does not answer.
     """
     if isinstance(source, int):
         return _open_camera(source)
@@ -120,112 +122,152 @@ def open_source(source: Source) -> VideoSource:
     if not isinstance(source, (str, Path)):
         length = len(source) if isinstance(source, Sized) else None
         return VideoSource('video', None, length, lambda: _read_arrays(source), live=True)
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return _open_images(
-            path.resolve().name, str(source), [item for item in path.iterdir() if item.is_file()]
-        )
-    if path.is_file():
+    path = _expand_user(str(source))
+    if os.path.isdir(path):
+        return _open_folder(path, str(source))
+    if os.path.isfile(path):
+        _check_readable(path)
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            return _open_images(path.stem, str(source), [path])
+            return _open_image(path)
         return _open_video(path)
     if glob.has_magic(str(path)):
-        matches = [Path(item) for item in glob.glob(str(path), recursive=True)]
-        return _open_images('video', str(source), [item for item in matches if item.is_file()])
+        return _open_glob(str(path), str(source))
     if str(source).isdecimal():
         return _open_camera(int(str(source)))
-    raise FileNotFoundError(
+    raise SourceNotFoundError(
         f'{source} does not exist; give a video file, a folder of images or a glob'
     )
-
-
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sort key under which numbers inside names count as numbers: frame_2 before frame_10."""
-    parts = re.split(r'(\d+)', name)  # text and numbers in turn
-    return [(int(part), '') if part.isdecimal() else (0, part.lower()) for part in parts]
 
 
 def _mixed(place: str, size: tuple[int, ...], first: tuple[int, ...]) -> str:
     return (
         f'{place} is {size[1]}x{size[0]} but the first frame is {first[1]}x{first[0]}; all frames '
-        f'of a '
-        f'video must have one size'
+        f'of a video must have one size'
+    )
+
+
+# ---- files
+
+
+def _expand_user(text: str) -> Path:
+    """The path that a user means: a name that begins with ~ is a home folder, if there is one."""
+    if os.path.exists(text):
+        return Path(text)
+    return Path(os.path.expanduser(text))
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with open(path, 'rb') as stream:
+            has_content = bool(stream.read(1))
+    except OSError as error:
+        raise DataError(f'{path} cannot be read: {error.strerror}') from error
+    if not has_content:
+        raise DataError(f'{path} is empty; was it copied to its end?')
+
+
+def _open_glob(pattern: str, shown: str) -> VideoSource:
+    """The images that a pattern matches.
+
+    Brackets in the names of folders that exist, as in 'clip [1080p]/*.jpg', are no pattern.
+    """
+    parts = Path(pattern).parts
+    existing = 0
+    while existing < len(parts) and os.path.exists(os.path.join(*parts[: existing + 1])):
+        existing += 1
+    if existing:
+        folder = glob.escape(os.path.join(*parts[:existing]))
+        pattern = os.path.join(folder, *parts[existing:])
+    matches = [Path(item) for item in glob.glob(pattern, recursive=True)]
+    files = [item for item in matches if item.is_file() and not is_foreign(item.name)]
+    paths = [item for item in files if item.suffix.lower() in IMAGE_SUFFIXES]
+    if not paths:
+        raise _no_images(shown, len(matches))
+    return _open_images('video', sort_frames(paths, shown))
+
+
+def _open_folder(folder: Path, shown: str) -> VideoSource:
+    try:
+        paths = list_files(folder)
+        count = len(os.listdir(folder))
+    except OSError as error:
+        raise DataError(f'{shown} cannot be read: {error.strerror}') from error
+    if not paths:
+        raise _no_images(shown, count)
+    return _open_images(folder.resolve().name, paths)
+
+
+def _no_images(shown: str, count: int) -> SourceNotFoundError:
+    return SourceNotFoundError(
+        f'{shown} holds no images among its {count} files; images end in '
+        f'{", ".join(IMAGE_SUFFIXES)}'
     )
 
 
 # ---- images
 
 
-def _open_images(name: str, shown: str, paths: Sequence[Path]) -> VideoSource:
-    images = [
-        path
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
-    ]
-    if not images:
-        raise FileNotFoundError(
-            f'{shown} holds no images among its {len(paths)} files; images end in '
-            f'{", ".join(IMAGE_SUFFIXES)}'
-        )
-    images.sort(key=lambda path: (natural_key(str(path)), str(path)))
-    first_of: dict[str, Path] = {}
-    for path in images:
-        if first_of.setdefault(path.stem, path) is not path:
-            raise ValueError(
-                f'{first_of[path.stem]} and {path} would be one frame name; keep one of them'
-            )
-    sizes = (_size_in_header(path) for path in images)
-    first = next(sizes)
-    for path, size in zip(images[1:], sizes, strict=True):
-        if size != first:
-            raise ValueError(_mixed(str(path), size, first))
+def _open_image(path: Path) -> VideoSource:
+    """The pictures of one image file."""
+    header = images.read_header(path)
+    if len(header.pages) == 1:
+        return _open_images(path.stem, [path])
     return VideoSource(
-        name,
-        None,
-        len(images),
-        lambda: (SourceFrame(path.stem, _read_image(path)) for path in images),
+        path.stem,
+        images.frame_rate_of_pages(path),
+        len(header.pages),
+        lambda: _read_stack(path),
+        time_base=_MILLISECOND,
+        longest_side=max(header.height, header.width),
     )
 
 
-def _size_in_header(path: Path) -> tuple[int, int]:
-    """(height, width) of the upright picture, without decoding it."""
-    try:
-        with Image.open(path) as image:
-            # Pillow would decode a whole PNG to look for this mark.
-            mark = (
-                image.getexif().get(ExifTags.Base.Orientation, 1)
-                if image.format in ('JPEG', 'MPO')
-                else 1
+def _read_stack(path: Path) -> Iterator[SourceFrame]:
+    milliseconds: int | None = 0
+    for index, (picture, duration) in enumerate(images.read_pages(path)):
+        shown_at = milliseconds * _MILLISECOND if milliseconds is not None else None
+        yield SourceFrame(f'{index:05d}', picture, shown_at)
+        milliseconds = None
+        if shown_at is not None and duration is not None:
+            milliseconds = round(shown_at / _MILLISECOND) + duration
+
+
+def _open_images(name: str, paths: Sequence[Path]) -> VideoSource:
+    """The frames of a video in the order of the paths, one image each."""
+    first_of: dict[str, Path] = {}
+    for path in paths:
+        if first_of.setdefault(path.stem, path) is not path:
+            raise DataError(
+                f'{first_of[path.stem]} and {path} would be one frame name; keep one of them'
             )
-            width, height = image.size
-    except (OSError, UnidentifiedImageError) as error:
-        raise ValueError(
-            f'{path} is not an image, or it is damaged; replace or remove it'
-        ) from error
-    return (width, height) if mark >= 5 else (height, width)
-
-
-def _read_image(path: Path) -> Picture:
-    data = path.read_bytes()
-    # OpenCV fills a truncated picture with gray and goes on; Pillow, which does not, is asked where
-    # the end of a JPEG is missing, and for all other formats.
-    if path.suffix.lower() in ('.jpg', '.jpeg') and b'\xff\xd9' in data[-1024:]:
-        truncated = False
-    else:
-        truncated = not _is_whole(data)
-    picture = None if truncated else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f'{path} is damaged and cannot be decoded; replace or remove it')
-    return np.asarray(picture, dtype=np.uint8)
-
-
-def _is_whole(data: bytes) -> bool:
-    try:
-        with Image.open(BytesIO(data)) as image:
-            image.load()
-    except (OSError, SyntaxError, ValueError):
-        return False
-    return True
+    first = None
+    deep = []
+    for path in paths:
+        header = images.read_header(path)
+        if len(header.pages) > 1:
+            raise DataError(
+                f'{path} holds {len(header.pages)} pictures, but an image among others is one '
+                f'frame; give this file alone as the video, or split it'
+            )
+        if first is None:
+            first = header
+        size, first_size = (header.height, header.width), (first.height, first.width)
+        if size != first_size:
+            raise DataError(_mixed(str(path), size, first_size))
+        if header.is_deep:
+            deep.append(path)
+    assert first is not None
+    bits = 16
+    if deep:
+        bits = images.measure_bits(deep)
+        images.note_depth(bits, deep[0].parent)
+    return VideoSource(
+        name,
+        None,
+        len(paths),
+        lambda: (SourceFrame(path.stem, images.read_image(path, bits)) for path in paths),
+        longest_side=max(first.height, first.width),
+    )
 
 
 # ---- arrays
@@ -235,12 +277,12 @@ def check_picture(index: int, picture: object) -> Picture:
     """The picture, if it is a uint8 array (H, W, 3).
 
     Raises:
-        ValueError: it is not.
+        DataError: it is not.
     """
     if not isinstance(picture, np.ndarray):
-        raise ValueError(f'frame {index} is a {type(picture).__name__}, not a numpy array')
+        raise DataError(f'frame {index} is a {type(picture).__name__}, not a numpy array')
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(
+        raise DataError(
             f'frame {index} must be a uint8 array of shape (height, width, 3) in BGR order, '
             f'it is {picture.dtype} {picture.shape}'
         )
@@ -272,7 +314,7 @@ def _open_camera(number: int) -> VideoSource:
 def _camera(number: int) -> cv2.VideoCapture:
     camera = cv2.VideoCapture(number)
     if not camera.isOpened():
-        raise ValueError(
+        raise DataError(
             f'camera {number} cannot be opened; is it connected, free, and may you read it?'
         )
     camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, where the driver can
@@ -284,7 +326,7 @@ def _read_camera(number: int, camera: cv2.VideoCapture) -> Iterator[SourceFrame]
         for index in itertools.count():
             there, picture = camera.read()
             if not there:
-                raise ValueError(
+                raise DataError(
                     f'camera {number} gave no more pictures after {index}; was it unplugged?'
                 )
             # Drivers give no time stamp that can be trusted, so the moment of reading is taken.
@@ -303,95 +345,52 @@ def _open_url(url: str) -> VideoSource:
     if parts.scheme == 'file':
         return open_source(Path(url2pathname(parts.path)))
     if parts.scheme not in _WEB + _STREAMS:
-        raise ValueError(
+        raise DataError(
             f'{shown} is a URL of a kind that is not read; known are '
             f'{", ".join((*_WEB, *_STREAMS, "file"))}'
         )
-    opened = [_container(url, shown)]  # read once; some streams are served a single time
+    opened = [video.open_video(url, shown)]  # read once; some streams are served a single time
+    header = video.read_header(opened[0])
     # a finished file knows its length
-    timed = parts.scheme in _STREAMS or opened[0].duration is None
-    name = Path(parts.path).stem or parts.hostname or 'video'
-    source = _describe(
-        opened[0],
-        name,
-        shown,
-        lambda: _read_video(opened.pop() if opened else _container(url, shown), shown),
+    timed = parts.scheme in _STREAMS or not header.has_duration
+
+    def read() -> Iterator[SourceFrame]:
+        container = opened.pop() if opened else video.open_video(url, shown)
+        return _numbered(video.read_frames(container, shown, None))
+
+    return VideoSource(
+        Path(parts.path).stem or parts.hostname or 'video',
+        header.fps,
+        header.length,
+        read,
+        live=timed,
+        timed=timed,
+        time_base=header.time_base,
+        longest_side=header.longest_side,
     )
-    return replace(source, live=timed, timed=timed)
 
 
 def _open_video(path: Path) -> VideoSource:
     shown = str(path)
-    with _container(shown, shown) as container:
-        return _describe(
-            container, path.stem, shown, lambda: _read_video(_container(shown, shown), shown)
-        )
+    # An absolute path begins with no protocol, whatever colons a file's name has.
+    place = path.absolute()
+    with video.open_video(str(place), shown) as container:
+        header = video.read_header(container)
+
+    def read() -> Iterator[SourceFrame]:
+        container = video.open_video(str(place), shown)
+        return _numbered(video.read_frames(container, shown, place))
+
+    return VideoSource(
+        path.stem,
+        header.fps or video.measure_rate(place, shown),
+        header.length,
+        read,
+        time_base=header.time_base,
+        longest_side=header.longest_side,
+    )
 
 
-def _describe(
-    container: av.container.InputContainer,
-    name: str,
-    shown: str,
-    read: Callable[[], Iterator[SourceFrame]],
-) -> VideoSource:
-    if not container.streams.video:
-        raise ValueError(f'{shown} holds no video stream')
-    stream = container.streams.video[0]
-    rate = stream.average_rate or stream.guessed_rate
-    fps = Fraction(rate.numerator, rate.denominator) if rate else None
-    return VideoSource(name, fps, stream.frames or None, read, time_base=stream.time_base)
-
-
-def _container(place: str, shown: str) -> av.container.InputContainer:
-    options = dict(_OPEN_OPTIONS)
-    if '://' in place:
-        options.update(
-            timeout=_TIMEOUT, options={'rtsp_transport': 'tcp'} if place.startswith('rtsp') else {}
-        )
-    try:
-        return av.open(place, **options)
-    except av.FFmpegError as error:
-        what = (
-            'cannot be opened as a video'
-            if '://' in place
-            else 'is not a video file, or it is damaged'
-        )
-        raise ValueError(f'{shown} {what} ({error.strerror})') from error
-
-
-def _read_video(opened: av.container.InputContainer, shown: str) -> Iterator[SourceFrame]:
-    count = 0
-    with opened as container:
-        stream = container.streams.video[0]
-        try:
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    warnings.warn(
-                        f'{shown}: frame {count} is damaged, the decoder repaired it', stacklevel=2
-                    )
-                stamp = frame.pts * frame.time_base if frame.pts is not None else None
-                yield SourceFrame(f'{count:05d}', _upright(frame), stamp)
-                count += 1
-        except av.FFmpegError as error:
-            if '://' in shown:
-                raise ValueError(
-                    f'{shown}: no frame came after {count} of them ({error.strerror})'
-                ) from error
-            raise ValueError(
-                f'{shown}: the file is damaged, frame {count} cannot be decoded '
-                f'({error.strerror}); repair it or cut it there'
-            ) from error
-        if count < stream.frames:
-            warnings.warn(
-                f'{shown} announces {stream.frames} frames, but only {count} could be read; it may '
-                f'be cut off',
-                stacklevel=2,
-            )
-
-
-def _upright(frame: av.VideoFrame) -> Picture:
-    """(H, W, 3) BGR, turned as the file's rotation mark says (phones write one for portrait
-    videos).
-    """
-    picture = frame.to_ndarray(format='bgr24')
-    return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90)))
+def _numbered(frames: Iterable[tuple[Picture, Fraction | None]]) -> Iterator[SourceFrame]:
+    for index, (picture, shown_at) in enumerate(frames):
+        yield SourceFrame(f'{index:05d}', picture, shown_at)

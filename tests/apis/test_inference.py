@@ -145,7 +145,7 @@ def test_bad_frames_stop_with_the_file_and_keep_the_earlier_ones(tmp_path, model
     for index in range(3):
         Image.fromarray(picture(index)[..., ::-1]).save(tmp_path / f'{index}.png')
     (tmp_path / '2.png').write_bytes((tmp_path / '2.png').read_bytes()[:-60])
-    with pytest.raises(ValueError, match=r'2\.png is damaged and cannot be decoded'):
+    with pytest.raises(ValueError, match=r'2\.png is not an image that can be decoded'):
         list(VideoInferencer(model).infer(tmp_path, out_dir=tmp_path / 'out'))
     assert len(json.loads((tmp_path / 'out/results.json').read_text())[0]['segmentations']) == 2
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mmvos.apis import VideoInferencer, open_source
+from mmvos.io.errors import DataError
 
 from .bright_spots import NTSC, picture, write_mp4
 
@@ -169,7 +170,7 @@ def test_a_stream_that_breaks_off_is_said(monkeypatch, server):
         """A container whose third frame does not come."""
 
         def __init__(self, real: av.container.InputContainer) -> None:
-            self.real, self.streams = real, real.streams
+            self.real, self.streams, self.format = real, real.streams, real.format
 
         def __enter__(self):
             return self
@@ -177,17 +178,17 @@ def test_a_stream_that_breaks_off_is_said(monkeypatch, server):
         def __exit__(self, *_: object) -> None:
             self.real.close()
 
-        def decode(self, stream):
-            frames = self.real.decode(stream)
-            yield next(frames)
-            yield next(frames)
+        def demux(self, stream):
+            packets = self.real.demux(stream)
+            yield next(packets)
+            yield next(packets)
             raise av.error.TimeoutError(110, 'Connection timed out')
 
     source = open_source(f'{server}/live')
     opened = av.open(f'{server}/live')
-    monkeypatch.setattr('mmvos.apis.sources._container', lambda *_: Broken(opened))
+    monkeypatch.setattr('mmvos.io.video.open_video', lambda *_: Broken(opened))
     list(zip(source, range(1)))  # the first reading takes the container that is open
     with pytest.raises(
-        ValueError, match=r'/live: no frame came after 2 of them \(Connection timed out\)'
+        DataError, match=r'/live: no frame came after 2 of them \(Connection timed out\)'
     ):
         list(source)
