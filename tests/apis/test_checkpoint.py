@@ -134,7 +134,7 @@ def test_a_damaged_file_is_named(tmp_path, content):
     path = tmp_path / 'a.pth'
     _save(path, _model())
     path.write_bytes(path.read_bytes()[:500] if content == 'half' else content)
-    with pytest.raises(ValueError, match=r'a\.pth is not a checkpoint, or it is damaged'):
+    with pytest.raises(ValueError, match=r'a\.pth is (not )?a checkpoint (but|that is cut off)'):
         read_checkpoint(path)
 
 
@@ -195,9 +195,7 @@ def test_a_safetensors_file_of_half_floats(tmp_path):
 def test_what_is_no_safetensors_file_is_said(tmp_path):
     path = tmp_path / 'a.safetensors'
     path.write_bytes(b'version https://git-lfs.github.com/spec/v1')
-    with pytest.raises(ValueError, match=r'a.safetensors is not a checkpoint, or it is damaged'):
-        read_checkpoint(path)
     with pytest.raises(
-        ValueError, match=r'https://x.y/a.safetensors is a safetensors file, .* download it'
+        ValueError, match=r'a.safetensors is not a checkpoint but a Git LFS pointer'
     ):
-        read_checkpoint('https://x.y/a.safetensors')
+        read_checkpoint(path)
