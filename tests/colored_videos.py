@@ -20,7 +20,7 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 from mmvos.models import VideoModel
 from mmvos.models.tracker import PromptedObjects, TrackedState, Tracker
 from mmvos.registry import MODELS

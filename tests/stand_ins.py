@@ -19,7 +19,7 @@ from tiny_videos import CLASSES, tiny_training, write_tiny_videos
 
 from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.overlay_video import OverlayVideo
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 from mmvos.structures import FrameResult
 
 HEIGHT, WIDTH, FRAMES = 240, 320, 3

@@ -19,7 +19,8 @@ from mmengine.dataset import pseudo_collate
 
 from mmvos.apis import init_model
 from mmvos.apis.inference import array_pipeline
-from mmvos.datasets.mask_folders import find_mask_videos, object_ids, read_label_map
+from mmvos.datasets.mask_folders import find_mask_videos
+from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.models.tracker import PromptedObjects
 
 WEIGHTS, CONFIG = (
@@ -77,7 +78,7 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos):
             model.make_frame(pseudo_collate([prepare(t, cv2.imread(str(path)))]))
             for t, path in enumerate(video.frames[:3:2])
         ]
-        first, second = (read_label_map(path) for path in video.masks[:3:2])
+        first, second = (read_label_png(path) for path in video.masks[:3:2])
         ids = [i for i in object_ids(first, 200) if (second == i).sum() > 200]
         height, width = frames[0].meta.network_shape
         size = (width, height)

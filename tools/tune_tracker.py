@@ -53,6 +53,7 @@ from mmvos.evaluation.vot import (
     summarize,
     trajectory,
 )
+from mmvos.io.label_png import as_labels
 from mmvos.models import VideoModel
 from mmvos.ops.precision import choose_dtype
 from mmvos.registry import DATASETS
@@ -262,19 +263,13 @@ def score_davis(model: VideoModel, trial: Trial) -> Metrics:
             pipeline=get_test_pipeline_cfg(model.cfg),
         )
     )
-    labels_in_480p = (root / 'Annotations' / '480p').is_dir()
-    metric = DAVISMetric(
-        str(root if labels_in_480p else root / 'Annotations'),
-        year=trial.year,
-        split=split or trial.split,
-    )
+    metric = DAVISMetric(str(root), year=trial.year, split=split or trial.split)
     for index, video in enumerate(dataset.videos):
         frames = (
             model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index)
         )
         labels = [
-            result.label_map().astype(np.uint8)
-            for result in model.run(frames, dataset.prompts(video))
+            as_labels(result.label_map()) for result in model.run(frames, dataset.prompts(video))
         ]
         metric.process(None, [dict(sequence=video.name, labels=labels)])
     return metric.compute_metrics(metric.results)

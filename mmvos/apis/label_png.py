@@ -10,22 +10,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from mmvos.datasets.youtube_vis_writer import write_label_png
-from mmvos.io.atomic import make_folder, remove_leftovers, write_image
+from mmvos.io.atomic import make_folder, remove_leftovers
+from mmvos.io.label_png import LabelImageError, as_labels, write_label_png
 from mmvos.structures import FrameResult
-
-_PALETTE_IDS = 255
-_LARGEST_ID = 65535
 
 
 class LabelPngs:
     """Writes ``FOLDER/<frame name>.png``; a context manager.
 
     Pixel value = object id, 0 = background, where masks overlap the higher score wins. A frame
-    whose largest id is at most 255 is a palette PNG (DAVIS colors); a frame with a larger id is a
-    16-bit gray PNG, which Pillow and ``cv2.imread(..., cv2.IMREAD_UNCHANGED)`` read as ids too.
+    whose largest id is at most 254 is a palette PNG (DAVIS colors, whose 255 means void); a frame
+    with a larger id is a 16-bit gray PNG, which all readers of this project, Pillow and
+    ``cv2.imread(..., cv2.IMREAD_UNCHANGED)`` read as ids too.
 
     Args:
         folder: made where missing; files of equal names are overwritten.
@@ -67,15 +64,11 @@ class LabelPngs:
             ValueError: an id does not fit into 16 bits.
         """
         path = self.folder / f'{name}.png'
-        labels = result.label_map()
-        largest = int(labels.max(initial=0))
-        if largest > _LARGEST_ID:
-            raise ValueError(
-                f'{path}: object id {largest} does not fit into a label image, which ends at '
-                f'{_LARGEST_ID}; leave the images out, results.json holds all objects'
-            )
-        if largest > _PALETTE_IDS:
-            write_image(path, Image.fromarray(labels.astype(np.uint16)))
-        else:
-            write_label_png(path, labels.astype(np.uint8))
+        try:
+            labels = as_labels(result.label_map())
+        except LabelImageError as error:
+            raise LabelImageError(
+                f'{path}: {error}; leave the images out, results.json holds all objects'
+            ) from None
+        write_label_png(path, labels)
         self._earlier.discard(path.name)

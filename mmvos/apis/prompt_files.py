@@ -14,17 +14,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from mmvos.datasets.mask_folders import object_ids, read_label_map
 from mmvos.io.json_file import read_json
+from mmvos.io.label_png import LARGEST_ID, Labels, labels_of_array, object_ids, read_label_png
 from mmvos.structures import Prompts
 
 Box = tuple[float, float, float, float]
 Said = NDArray[np.bool_] | Box  # about one object
 Told: TypeAlias = Prompts | Mapping[int, Any] | str | Path | NDArray[Any] | Sequence[Any] | None
-_LARGEST_ID = 255  # what a palette image holds
-_MOST_GRAY_IDS = 20  # a gray image with more values is a soft mask, not ids
 _KEYS = {'frame', 'id', 'box', 'mask'}
 
 
@@ -33,9 +30,9 @@ def read_told(told: Told, first_id: int = 1) -> dict[int, Prompts]:
 
     Args:
         told: ``Prompts`` of the first frame; boxes (x1, y1, x2, y2) in it; an (H, W) array of ids,
-            0 = background, or of bool; the path of a label image, or of a prompts.json; or {frame
+            0 = background, of bool, or of 0 and 255; the path of a label image, or of a prompts.json; or {frame
             index: any of these}. None says nothing.
-        first_id: of objects that have no id, boxes and bool masks, counted up from it.
+        first_id: of objects that have no id, boxes and black and white masks, counted up from it.
 
     Raises:
         ValueError: it is none of these, or a file cannot be read.
@@ -66,9 +63,11 @@ def _of_one_frame(told: Any, first_id: int) -> Prompts:
     if isinstance(told, (str, Path)):
         return read_mask_prompts(told)
     if isinstance(told, np.ndarray) and told.ndim == 2 and told.shape[1] != 4:
-        labels = told.astype(np.int64) * first_id if told.dtype == np.bool_ else told
-        if not np.issubdtype(labels.dtype, np.integer):
+        if told.dtype != np.bool_ and not np.issubdtype(told.dtype, np.integer):
             raise ValueError(f'an array of object ids must have integers or bool, not {told.dtype}')
+        labels: NDArray[Any] = told * np.int64(first_id)
+        if told.dtype != np.bool_:
+            labels = labels_of_array(told, 'the array of object ids', first_id)
         ids = [int(object_id) for object_id in np.unique(labels) if object_id != 0]
         if not ids:
             raise ValueError(
@@ -94,7 +93,7 @@ def read_mask_prompts(path: str | Path) -> Prompts:
     """The objects of a label image: its ids, or object 1 where it is black and white.
 
     Raises:
-        ValueError: the file is no label image, see ``read_label_map``, or shows no object.
+        ValueError: the file is no label image, see ``read_label_png``, or shows no object.
     """
     labels, ids = _read_labels(Path(path))
     return Prompts(tuple(ids), tuple(labels == object_id for object_id in ids), (None,) * len(ids))
@@ -157,7 +156,7 @@ def _frame_and_id(entry: Any, place: str) -> tuple[int, int]:
         )
     if ('box' in entry) == ('mask' in entry):
         raise ValueError(f'{place} must have either a box or a mask')
-    for key, least, most in (('frame', 0, None), ('id', 1, _LARGEST_ID)):
+    for key, least, most in (('frame', 0, None), ('id', 1, LARGEST_ID)):
         value = entry.get(key)
         if type(value) is not int or value < least or (most is not None and value > most):
             bounds = f'from {least} to {most}' if most is not None else f'from {least} on'
@@ -193,24 +192,12 @@ def _mask(path: Path, object_id: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _read_labels(path: Path) -> tuple[NDArray[np.uint8], list[int]]:
+def _read_labels(path: Path) -> tuple[Labels, list[int]]:
     """A label image and its ids, at least one."""
-    labels = read_label_map(path)
+    labels = read_label_png(path)
     ids = object_ids(labels)
     if not ids:
         raise ValueError(f'{path} shows no object: all its pixels are background')
-    with Image.open(path) as image:
-        soft = image.mode == 'L' and (
-            image.format == 'JPEG'
-            or len(ids) > _MOST_GRAY_IDS
-            or bool((labels == _LARGEST_ID).any())
-        )
-    if soft:
-        raise ValueError(
-            f'{path} is a gray image with values between 0 and 255, so it seems to be a soft mask; '
-            f'write a PNG of 0 '
-            f'and 255, or of object ids'
-        )
     return labels, ids
 
 

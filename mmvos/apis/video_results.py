@@ -21,19 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import numpy as np
 from mmengine.dist import barrier, get_rank
 
 from mmvos.datasets import PromptedVideo
-from mmvos.datasets.youtube_vis_writer import write_label_png
 from mmvos.evaluation.vot import SupervisedVideo, write_trajectory
 from mmvos.evaluation.youtube_vis import write_results
+from mmvos.io.label_png import LabelImageError, as_labels, write_label_png
 from mmvos.structures import FrameResult
 
 # a track: video_id, category_id, score, segmentations; or the name of a file of results
 Entry = Any
 Own = TypeVar('Own', bound='FinishedVideos')
-_LARGEST_ID = 255  # of a palette image
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
 
 
@@ -194,7 +192,7 @@ class LabelFolders(FinishedFiles):
         """Writes the label image of each result as it comes, and keeps the video as finished.
 
         Raises:
-            ValueError: the folder is that of the ground truth, or an id does not fit into a palette
+            ValueError: the folder is that of the ground truth, or an id does not fit into a label
                 image.
         """
         folder = self.out / video.name
@@ -206,15 +204,12 @@ class LabelFolders(FinishedFiles):
             )
         names = []
         for result in results:
-            labels = result.label_map()
-            if labels.max(initial=0) > _LARGEST_ID:
-                raise ValueError(
-                    f'video {video.name}: object id {labels.max()} does not fit into a palette '
-                    f'image, '
-                    f'ids are 1 to {_LARGEST_ID}'
-                )
+            try:
+                labels = as_labels(result.label_map())
+            except LabelImageError as error:
+                raise LabelImageError(f'video {video.name}: {error}.') from None
             names.append(f'{video.name}/{video.frame_names[result.frame_index]}.png')
-            write_label_png(self.out / names[-1], labels.astype(np.uint8))
+            write_label_png(self.out / names[-1], labels)
         surplus = {path.name for path in folder.glob('*.png')} - {Path(name).name for name in names}
         if surplus:
             warnings.warn(

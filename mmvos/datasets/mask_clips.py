@@ -12,9 +12,10 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.registry import DATASETS
 
-from .mask_folders import find_mask_videos, object_ids, read_label_map
+from .mask_folders import find_mask_videos
 
 _LEAST_AREA = 64  # pixels; smaller objects are not chosen
 _DRAWS = 10
@@ -106,7 +107,7 @@ class MaskClipDataset(BaseDataset):
         video = self.get_data_info(int(rng.integers(videos)) if self.samples_per_epoch else idx)
         for _ in range(_DRAWS):
             chosen = self._draw_frames(rng, len(video['frames']))
-            labels = read_label_map(video['masks'][chosen[0]])
+            labels = read_label_png(video['masks'][chosen[0]])
             ids = object_ids(labels, _LEAST_AREA)
             if ids:
                 return self.pipeline(_item(video, chosen, labels, ids[rng.integers(len(ids))]))
@@ -126,7 +127,7 @@ def _item(
     video: dict[str, Any], chosen: Sequence[int], first: np.ndarray, object_id: int
 ) -> dict[str, list[Any]]:
     """The pipeline's input; ``first`` is the label map of the clip's first frame."""
-    maps = [first, *(read_label_map(video['masks'][t]) for t in chosen[1:])]
+    maps = [first, *(read_label_png(video['masks'][t]) for t in chosen[1:])]
     positions = [video['positions'][t] for t in chosen]
     return dict(
         img_path=[video['frames'][t] for t in chosen],

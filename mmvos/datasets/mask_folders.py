@@ -5,24 +5,24 @@ YouTube-VOS.
     ROOT/Annotations/SEQ/FRAME.png         likewise; a frame without a file is not annotated (YouTube-VOS: every 5th is)
     ROOT/ImageSets/2016/train.txt          splits, one SEQ per line (DAVIS)
 
-Plain functions, used by the data sets that read such folders. Only ``read_label_map`` opens an
-image. Letters: H, W height and width in pixels.
+Plain functions, used by the data sets that read such folders. Only the headers of images are read,
+and those only where sizes are asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from mmvos.io.davis_folder import find_split_file, find_videos_folder, read_video_names
+from mmvos.io.errors import DataError
+from mmvos.io.frame_names import list_files, list_folders
+from mmvos.io.label_png import read_label_size
 
-from mmvos.io.text import read_list
+from .frame_files import image_fault
 
-_IMAGES = ('.jpg', '.jpeg', '.png')
-_RESOLUTION = '480p'
+_FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class MaskVideo:
 
     Attributes:
         name: of its folder.
-        frames: paths of the frames, in the order of their names; at least one.
+        frames: paths of the frames, in the natural order of their names; at least one.
         masks: the frames' label images, None where a frame is not annotated.
     """
 
@@ -49,7 +49,7 @@ def find_mask_videos(root: str | Path, split: str | Path | None = None) -> list[
             file, relative to ``root`` or not, with one video name per line; None for all folders.
 
     Raises:
-        ValueError: a folder or the split file is missing, a video has no frames or no annotated
+        DataError: a folder or the split file is missing, a video has no frames or no annotated
             one, or the label image of a frame has no frame; the message names it.
     """
     return [find_mask_video(root, name) for name in mask_video_names(root, split)]
@@ -60,105 +60,79 @@ def mask_video_names(root: str | Path, split: str | Path | None = None) -> list[
     into.
 
     Raises:
-        ValueError: a folder or the split file is missing, or there is no video.
+        DataError: a folder or the split file is missing, or there is no video.
     """
-    root = Path(root)
-    images, _ = _folder(root, 'JPEGImages'), _folder(root, 'Annotations')
-    names = (
-        sorted(entry.name for entry in images.iterdir() if entry.is_dir())
-        if split is None
-        else _read_split(root, split)
-    )
-    if not names:
-        raise ValueError(f'{images if split is None else split} names no video')
-    return names
+    images = find_videos_folder(root, 'JPEGImages')
+    find_videos_folder(root, 'Annotations')
+    if split is None:
+        names = [folder.name for folder in list_folders(images)]
+        if not names:
+            raise DataError(f'{images} names no video')
+        return names
+    path = find_split_file(root, split)
+    if path is None:
+        raise DataError(
+            f'split {str(split)!r} is neither {Path(root, "ImageSets", f"{split}.txt")} nor a file'
+        )
+    return read_video_names(path)
 
 
 def find_mask_video(root: str | Path, name: str) -> MaskVideo:
     """One video below ``root``.
 
     Raises:
-        ValueError: it has no frames or no annotated one, or a label image has no frame.
+        DataError: it has no frames or no annotated one, or a label image has no frame.
     """
-    root = Path(root)
-    return _video(name, _folder(root, 'JPEGImages') / name, _folder(root, 'Annotations') / name)
-
-
-def read_label_map(path: str | Path) -> NDArray[np.uint8]:
-    """(H, W) uint8 object ids of a label image.
-
-    The values of a palette image are the ids. A gray image with no other values than 0 and 255
-    shows a single object and is read as 0 and 1; other gray images hold ids too.
-
-    Raises:
-        ValueError: the file is missing, damaged, or an image in color; the message names it.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ('P', 'L', '1'):
-                raise ValueError(
-                    f'{path} is a {image.mode} image; a label image is a palette or gray PNG whose '
-                    f'values are ids'
-                )
-            gray = image.mode != 'P'
-            # (H, W)
-            labels = np.array(image.convert('L') if image.mode == '1' else image, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise ValueError(f'{path} is missing') from error
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
-        raise ValueError(f'{path} is not an image that can be decoded: {error}') from error
-    if gray and labels.max(initial=0) == 255 and not ((labels > 0) & (labels < 255)).any():
-        labels //= 255
-    return labels
-
-
-def object_ids(labels: NDArray[np.uint8], min_area: int = 1) -> list[int]:
-    """Ids in a label map that cover at least ``min_area`` pixels, rising; neither 0 (background)
-    nor 255 (void).
-    """
-    # a tenth of np.bincount's time
-    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()[1:255]
-    return [int(i) + 1 for i in np.flatnonzero(counts >= max(min_area, 1))]
-
-
-def _folder(root: Path, kind: str) -> Path:
-    """ROOT/kind, or its 480p folder where there is one."""
-    folder = root / kind
-    if not folder.is_dir():
-        raise ValueError(f'{folder} is no folder; data_root must hold JPEGImages and Annotations')
-    return folder / _RESOLUTION if (folder / _RESOLUTION).is_dir() else folder
-
-
-def _read_split(root: Path, split: str | Path) -> list[str]:
-    places = (root / 'ImageSets' / f'{split}.txt', root / split, Path(split))
-    for place in places:
-        if place.is_file():
-            return read_list(place)
-    raise ValueError(f'split {str(split)!r} is neither {places[0]} nor a file')
-
-
-def _video(name: str, images: Path, annotations: Path) -> MaskVideo:
-    frames = {path.stem: path for path in _files(images) if path.suffix.lower() in _IMAGES}
+    images = find_videos_folder(root, 'JPEGImages') / name
+    annotations = find_videos_folder(root, 'Annotations') / name
+    frames = _by_stem(images, _FRAME_SUFFIXES, name)
     if not frames:
-        raise ValueError(
-            f'video {name}: {images} ' + ('holds no image' if images.is_dir() else 'does not exist')
-        )
-    masks = {path.stem: path for path in _files(annotations) if path.suffix.lower() == '.png'}
+        fault = 'holds no image' if images.is_dir() else 'does not exist'
+        raise DataError(f'video {name}: {images} {fault}')
+    masks = _by_stem(annotations, ('.png',), name)
     if not masks:
-        raise ValueError(
-            f'video {name}: {annotations} '
-            + ('holds no PNG' if annotations.is_dir() else 'does not exist')
-        )
-    lost = sorted(masks.keys() - frames.keys())
+        fault = 'holds no PNG' if annotations.is_dir() else 'does not exist'
+        raise DataError(f'video {name}: {annotations} {fault}')
+    lost = [path for stem, path in masks.items() if stem not in frames]
     if lost:
-        raise ValueError(f'video {name}: {masks[lost[0]]} has no frame in {images}')
+        raise DataError(f'video {name}: {lost[0]} has no frame in {images}')
     return MaskVideo(name, tuple(frames.values()), tuple(masks.get(stem) for stem in frames))
 
 
-def _files(folder: Path) -> list[Path]:
-    """The folder's files by name, without hidden ones; none where there is no folder."""
-    return (
-        sorted(path for path in folder.iterdir() if not path.name.startswith('.'))
-        if folder.is_dir()
-        else []
-    )
+def check_sizes(video: MaskVideo) -> None:
+    """Refuse a video whose frames and label images are not all of one size, by their headers.
+
+    Raises:
+        DataError: at the first file that is damaged or of another size than the first label image.
+    """
+    annotated = [path for path in video.masks if path is not None]
+    height, width = read_label_size(annotated[0])
+    for path in annotated[1:]:
+        size = read_label_size(path)
+        if size != (height, width):
+            raise DataError(
+                f'video {video.name}: {path} is {size[1]}x{size[0]} but {annotated[0].name} is '
+                f'{width}x{height}; all label images and frames of a video have one size.'
+            )
+    for path in video.frames:
+        fault = image_fault(path, height, width)
+        if fault is not None:
+            fault = fault.replace('the annotation file says', f'{annotated[0]} is')
+            raise DataError(f'video {video.name}: {path} {fault}.')
+
+
+def _by_stem(folder: Path, suffixes: Sequence[str], video: str) -> dict[str, Path]:
+    """The files of a folder by their names without suffix, in natural order.
+
+    Raises:
+        DataError: two files differ in their suffix only.
+    """
+    found: dict[str, Path] = {}
+    for path in list_files(folder, suffixes):
+        if path.stem in found:
+            raise DataError(
+                f'video {video}: {found[path.stem]} and {path.name} are one frame twice; remove '
+                'one of them.'
+            )
+        found[path.stem] = path
+    return found

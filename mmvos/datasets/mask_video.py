@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
+from mmvos.io.label_png import Labels, merge_objects, object_ids, read_label_png
 from mmvos.registry import DATASETS
 from mmvos.structures import Prompts
 
 from .frame_files import image_fault
-from .mask_folders import MaskVideo, find_mask_videos, object_ids, read_label_map
+from .mask_folders import MaskVideo, check_sizes, find_mask_videos
 
 LAYOUTS = ('davis', 'youtube-vos')
 PROMPTS = ('mask', 'box')
@@ -182,12 +183,14 @@ class MaskVideoDataset(BaseDataset):
         """Lists the folders; one record per frame, grouped by video.
 
         Raises:
-            ValueError: a folder or a file of the split is missing, see ``find_mask_videos``, or
-                meta.json cannot be read.
+            DataError: a folder or a file of the split is missing, see ``find_mask_videos``, an
+                image has another size than the others of its video, or meta.json cannot be read.
         """
         records: list[dict[str, Any]] = []
         starts = [0]
         for files in find_mask_videos(self.data_root, self.split):
+            # Before a run begins, not when its results are scored.
+            check_sizes(files)
             names = tuple(path.stem for path in files.frames)
             video = PromptedVideo(len(self._videos) + 1, files.name, len(names), names, files)
             self._videos.append(video)
@@ -217,11 +220,11 @@ class MaskVideoDataset(BaseDataset):
         record = self.get_data_info(idx)
         return self.pipeline({key: [value] for key, value in record.items() if key != 'sample_idx'})
 
-    def _read(self, path: Path) -> NDArray[np.uint8]:
-        labels = read_label_map(path)
-        return ((labels > 0) & (labels < 255)).astype(np.uint8) if self.merge_objects else labels
+    def _read(self, path: Path) -> Labels:
+        labels = read_label_png(path)
+        return merge_objects(labels) if self.merge_objects else labels
 
-    def _prompts(self, labels: NDArray[np.uint8], ids: Sequence[int]) -> Prompts:
+    def _prompts(self, labels: Labels, ids: Sequence[int]) -> Prompts:
         masks = [labels == object_id for object_id in ids]
         if self.prompt == 'mask':
             return Prompts(tuple(ids), tuple(masks), (None,) * len(ids))

@@ -25,9 +25,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from pycocotools.coco import COCO
 
+from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.registry import DATASETS
 
-from .mask_folders import find_mask_videos, object_ids, read_label_map
+from .mask_folders import find_mask_videos
 
 View = dict[str, Any]
 # frames that are tried before the search frame is the template's, or the video is given up
@@ -89,7 +90,7 @@ class FolderPairs(BaseDataset):
         video = self.get_data_info(index)
         for _ in range(_DRAWS):
             first = int(rng.integers(len(video['frames'])))
-            labels = read_label_map(video['frames'][first][2])
+            labels = read_label_png(video['frames'][first][2])
             ids = object_ids(labels, self.min_area)
             if ids:
                 break
@@ -98,7 +99,7 @@ class FolderPairs(BaseDataset):
         object_id = int(rng.choice(ids))
         if count > 1 and self.from_start and rng.random() < self.from_start:
             first = self._begin(video, object_id)
-            labels = read_label_map(video['frames'][first][2])
+            labels = read_label_png(video['frames'][first][2])
         views = [_folder_view(video, first, labels == object_id, object_id)]
         return (
             views
@@ -111,11 +112,11 @@ class FolderPairs(BaseDataset):
     ) -> View | None:
         for _ in range(_DRAWS):
             position = _near(rng, first, self.frame_range, len(video['frames']))
-            mask = read_label_map(video['frames'][position][2]) == object_id
+            mask = read_label_png(video['frames'][position][2]) == object_id
             if np.count_nonzero(mask) >= self.min_area:
                 view = _folder_view(video, position, mask, object_id)
                 if self.previous and position:
-                    last = read_label_map(video['frames'][position - 1][2]) == object_id
+                    last = read_label_png(video['frames'][position - 1][2]) == object_id
                     if np.count_nonzero(last) >= self.min_area:
                         view['last_bbox'] = _folder_view(video, position - 1, last, object_id)[
                             'gt_bboxes'
@@ -132,7 +133,7 @@ class FolderPairs(BaseDataset):
             self._begins[key] = next(
                 t
                 for t, (_, _, path) in enumerate(video['frames'])
-                if np.count_nonzero(read_label_map(path) == object_id) >= self.min_area
+                if np.count_nonzero(read_label_png(path) == object_id) >= self.min_area
             )
         return self._begins[key]
 

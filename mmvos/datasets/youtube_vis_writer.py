@@ -11,19 +11,18 @@ and width, L frames.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmvos.io.atomic import write_bytes, write_image, write_json
+from mmvos.io.atomic import write_bytes, write_json
 from mmvos.io.errors import DataError
+from mmvos.io.label_png import write_label_png
 
-MAX_OBJECTS = 255  # pixel values of a palette PNG, 0 is the background
+MAX_OBJECTS = 254  # pixel values of a palette PNG; 0 is the background, 255 is void
 
 
 @dataclass(frozen=True)
@@ -48,28 +47,6 @@ class VideoRecord:
     width: int
     file_names: tuple[str, ...]
     objects: tuple[ObjectRecord, ...]
-
-
-@cache
-def davis_palette() -> tuple[int, ...]:
-    """Return the 768 numbers of the DAVIS (= PASCAL VOC) palette: bit k of the index, three bits at
-    a time, from the top."""
-    palette = []
-    for index in range(256):
-        color = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                color[channel] |= ((index >> (3 * bit + channel)) & 1) << (7 - bit)
-        palette.extend(color)
-    return tuple(palette)
-
-
-def write_label_png(path: Path, label_map: np.ndarray) -> None:
-    """Write an (H, W) uint8 label map as a palette PNG whose pixel values are the labels."""
-    assert label_map.ndim == 2 and label_map.dtype == np.uint8, (label_map.shape, label_map.dtype)
-    image = Image.fromarray(label_map, mode='P')
-    image.putpalette(davis_palette())
-    write_image(path, image)
 
 
 def uncompressed_rle(mask: np.ndarray) -> dict[str, Any]:
@@ -106,7 +83,7 @@ class VideoWriter:
     Args:
         split_dir: folder of the split, e.g. OUT/train; made where missing.
         name: folder name of the video.
-        categories: object number (1..255) -> category id, all objects of the video.
+        categories: object number (1..254) -> category id, all objects of the video.
         quality: JPEG quality, 1..100.
     """
 

@@ -15,20 +15,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
-from numpy.typing import NDArray
 
 from mmvos.evaluation.vot import SupervisedVideo, run_supervised
 from mmvos.evaluation.youtube_vis import result_entries
+from mmvos.io.label_png import Labels, as_labels
 from mmvos.registry import LOOPS, TASK_UTILS
 from mmvos.structures import Frame, FrameResult, VideoTracks
 
 # {'video_id': int, 'length': int, 'entries': list in the YouTube-VIS results schema}, or
-# {'sequence': str, 'frames': list of names, 'labels': sequence of (H, W) uint8}, or
+# {'sequence': str, 'frames': list of names, 'labels': sequence of (H, W) ids, see label_png}, or
 # {'sequence': str, 'lines': list of codes and regions}
 VideoSample = dict[str, Any]
 _REPORT_SECONDS = 10
@@ -162,7 +161,7 @@ class _Videos:
             before = time.perf_counter()
 
 
-class _LabelMaps(Sequence[NDArray[np.uint8]]):
+class _LabelMaps(Sequence[Labels]):
     """The label maps of results, made when they are asked for: a video's maps are large, its run
     lengths are not.
     """
@@ -173,8 +172,8 @@ class _LabelMaps(Sequence[NDArray[np.uint8]]):
     def __len__(self) -> int:
         return len(self._results)
 
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:  # type: ignore[override]
-        return self._results[index].label_map().astype(np.uint8)
+    def __getitem__(self, index: int) -> Labels:  # type: ignore[override]
+        return as_labels(self._results[index].label_map())
 
 
 def _is_told(dataset: Any) -> bool:

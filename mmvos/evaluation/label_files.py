@@ -1,27 +1,66 @@
-"""Label images on disk: one PNG per frame whose pixel values are object ids (DAVIS, YouTube-VOS),
-in a folder per sequence.
+"""Label images in folders: what is scored against what, frame by frame.
+
+    SEQUENCE/FRAME.png            the values are object ids (DAVIS, YouTube-VOS)
+    SEQUENCE/OBJECT/FRAME.png     results only: a mask of one object each, as SAM 2 and DEVA write
+                                  them; there a pixel may belong to several objects
+
+What the values of an image mean stands in `mmvos.io.label_png`.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from mmvos.io.frame_names import has_file, list_files, list_folders, sort_frames
+from mmvos.io.label_png import (
+    Labels,
+    merge_objects,
+    object_ids,
+    read_label_png,
+    read_label_size,
+    values_in,
+    void_pixels,
+)
 
 from .input_error import EvaluationInputError
 
-Labels = NDArray[np.uint8]
-VOID = 255
-_MOST_PIXELS = 1 << 26
-_MOST_GRAY_IDS = 20  # a gray image with other values than these and 255 is a soft mask, not ids
+_PNG = ('.png',)
+_MOST_DIGITS = 5  # of a folder named after an object
 
 
-def list_sequences(root: Path) -> dict[str, Path]:
+@dataclass(frozen=True)
+class ObjectFiles:
+    """The masks of one frame in one file per object; `files` by object id."""
+
+    files: Mapping[int, Path]
+
+    def __str__(self) -> str:
+        one = next(iter(self.files.values()))
+        return str(one.parents[1] / '*' / one.name)
+
+
+@dataclass(frozen=True)
+class ObjectMasks:
+    """The result of one frame as a mask (H, W) bool per object; masks may overlap."""
+
+    masks: Mapping[int, NDArray[np.bool_]]
+
+
+ResultFile: TypeAlias = Path | ObjectFiles
+FrameLabels: TypeAlias = Labels | ObjectMasks
+
+
+def list_sequences(root: Path, results: bool = False) -> dict[str, Path]:
     """Folders in `root` that hold at least one PNG, by name in sorted order.
+
+    Args:
+        results: folders per object inside of a sequence count, too.
 
     Raises:
         EvaluationInputError: no such folder, or none in it.
@@ -32,8 +71,8 @@ def list_sequences(root: Path) -> dict[str, Path]:
         )
     found = {
         folder.name: folder
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and next(folder.glob('*.png'), None) is not None
+        for folder in list_folders(root)
+        if has_file(folder, _PNG) or (results and _object_folders(folder))
     }
     if not found:
         raise EvaluationInputError(
@@ -43,8 +82,22 @@ def list_sequences(root: Path) -> dict[str, Path]:
 
 
 def list_frames(folder: Path) -> dict[str, Path]:
-    """PNG files of a sequence by stem, in sorted order."""
-    return {path.stem: path for path in sorted(folder.glob('*.png'))}
+    """PNG files of a sequence by stem, in natural order."""
+    return {path.stem: path for path in list_files(folder, _PNG)}
+
+
+def list_results(folder: Path) -> dict[str, ResultFile]:
+    """The results of a sequence by the stem of the frame: label images, or the masks of the folders
+    per object where there is no label image.
+    """
+    frames = list_frames(folder)
+    if frames:
+        return dict(frames)
+    by_frame: dict[str, dict[int, Path]] = {}
+    for object_id, inside in _object_folders(folder).items():
+        for stem, path in list_frames(inside).items():
+            by_frame.setdefault(stem, {})[object_id] = path
+    return {stem: ObjectFiles(by_frame[stem]) for stem in sort_frames(by_frame, folder)}
 
 
 def check_sequences(truth: dict[str, Path], results: dict[str, Path], root: Path) -> None:
@@ -65,18 +118,21 @@ def check_sequences(truth: dict[str, Path], results: dict[str, Path], root: Path
 
 
 def check_frames(
-    wanted: dict[str, Path], given: dict[str, Path], folder: Path, optional: set[str]
+    wanted: Mapping[str, Path],
+    given: Mapping[str, ResultFile],
+    folder: Path,
+    optional: set[str],
 ) -> None:
     """Refuse a sequence of results without one of the frames, or with one that the ground truth
     does not have.
     """
-    missing = sorted(wanted.keys() - given.keys() - optional)
+    missing = [name for name in wanted if name not in given and name not in optional]
     if missing:
         raise EvaluationInputError(
             f'{folder} lacks frame {missing[0]}.png and {len(missing) - 1} more; write one PNG '
             'per frame of the ground truth, under the same names.'
         )
-    extra = sorted(given.keys() - wanted.keys())
+    extra = [name for name in given if name not in wanted]
     if extra:
         raise EvaluationInputError(
             f'{folder} has frame {extra[0]}.png and {len(extra) - 1} more that the ground truth '
@@ -84,104 +140,142 @@ def check_frames(
         )
 
 
-def read_labels(path: Path, shape: tuple[int, int] | None = None, binary: bool = False) -> Labels:
-    """Read one label image.
-
-    Args:
-        shape: (H, W) that it must have. binary: a gray image of 0 and 255 is read as 0 and 1
-            (DAVIS-2016).
-    Returns:
-        (H, W) uint8 ids.
-    Raises:
-        EvaluationInputError: no PNG, colors instead of ids, another size, or a soft mask.
+def check_truth(paths: Sequence[Path]) -> None:
+    """Refuse a sequence of the ground truth whose label images are not all of one size, or of which
+    one is none; only headers are read.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of large images, which are refused below
-            image = Image.open(path)
-        _check_image(image, path, shape)
-        labels = np.array(image.convert('L') if image.mode == '1' else image, np.uint8)
-    except EvaluationInputError:
-        raise
-    except Exception as error:  # Pillow raises a dozen unrelated kinds for damaged files
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise EvaluationInputError(
-            f'{path} cannot be read as an image ({reason}); write it again.'
-        ) from None
-    if image.mode == 'P':
-        return labels
-    return _ids_of_gray(labels, path, binary)
+    shape = read_label_size(paths[0])
+    for path in paths[1:]:
+        _check_shape(path, read_label_size(path), shape)
 
 
-def read_shape(path: Path) -> tuple[int, int]:
-    """(H, W) of a label image; raises as `read_labels`."""
-    height, width = read_labels(path, binary=True).shape
-    return height, width
+def read_labels(path: Path, shape: tuple[int, int] | None = None) -> Labels:
+    """Read one label image that must have the size (H, W) `shape`.
+
+    Raises:
+        EvaluationInputError: another size, or see `read_label_png`.
+    """
+    labels = read_label_png(path)
+    if shape is not None:
+        _check_shape(path, labels.shape, shape)
+    return labels
 
 
-def values_in(labels: Labels) -> list[int]:
-    """The values that occur in (H, W) uint8 labels, in rising order; quick where they are few."""
-    values = [int(labels.max())]
-    while values[-1] > 0:
-        # wraps: the next lower value comes out on top
-        below = int((labels - np.uint8(values[-1])).max())
-        if below < 256 - values[-1]:
-            break
-        values.append(below + values[-1] - 256)
-    return values[::-1]
+def read_result(file: ResultFile, shape: tuple[int, int]) -> FrameLabels:
+    """Read the result of one frame: a label image, or the masks of its objects.
+
+    Raises:
+        EvaluationInputError: see `read_labels`; also a mask of one object that shows several.
+    """
+    if isinstance(file, Path):
+        return read_labels(file, shape)
+    masks: dict[int, NDArray[np.bool_]] = {}
+    for object_id, path in file.files.items():
+        labels = read_labels(path, shape)
+        values = [value for value in values_in(labels) if value > 0]
+        if len(values) > 1:
+            raise EvaluationInputError(
+                f'{path} lies in the folder of object {object_id} but shows several objects '
+                f'({", ".join(map(str, values[:5]))}); write one mask per file, or label images '
+                'without folders of objects.'
+            )
+        masks[object_id] = np.asarray(labels > 0)
+    return ObjectMasks(masks)
 
 
-def ids_in(labels: Labels) -> list[int]:
-    """Object ids that occur in labels: neither background (0) nor void (255)."""
-    return [i for i in values_in(labels) if 0 < i < VOID]
+def ids_in(labels: FrameLabels) -> list[int]:
+    """Object ids that occur, rising; neither background nor void."""
+    if isinstance(labels, ObjectMasks):
+        return sorted(object_id for object_id, mask in labels.masks.items() if mask.any())
+    return object_ids(labels)
+
+
+def has_void(labels: FrameLabels) -> bool:
+    """Whether a frame has void pixels."""
+    return not isinstance(labels, ObjectMasks) and bool(void_pixels(labels).any())
+
+
+def mask_of(labels: FrameLabels, object_id: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The (H, W) mask of one object, empty where it does not occur."""
+    if not isinstance(labels, ObjectMasks):
+        return np.asarray(labels == object_id)
+    mask = labels.masks.get(object_id)
+    return np.zeros(shape, dtype=np.bool_) if mask is None else mask
+
+
+def merged_truth(labels: Labels) -> NDArray[np.uint8]:
+    """All objects as object 1 (DAVIS-2016); void is background."""
+    return merge_objects(labels)
+
+
+def merged_result(labels: FrameLabels, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """All objects as object 1 (DAVIS-2016); whatever is not background is an object."""
+    if not isinstance(labels, ObjectMasks):
+        return np.asarray(labels > 0).astype(np.uint8)
+    union = np.zeros(shape, dtype=np.bool_)
+    for mask in labels.masks.values():
+        union |= mask
+    return union.astype(np.uint8)
 
 
 class LabelImages(Sequence[Labels]):
-    """Label images that are read when they are asked for, so that one frame is in memory at a
-    time.
+    """Label images of a ground truth that are read when they are asked for, so that one frame is in
+    memory at a time.
     """
 
-    def __init__(self, paths: Sequence[Path], shape: tuple[int, int], binary: bool = False) -> None:
-        self.paths, self.shape, self.binary = paths, shape, binary
+    def __init__(self, paths: Sequence[Path], shape: tuple[int, int]) -> None:
+        self.paths, self.shape = paths, shape
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, frame: int) -> Labels:  # type: ignore[override]
-        return read_labels(self.paths[frame], self.shape, self.binary)
+        return read_labels(self.paths[frame], self.shape)
 
 
-def _check_image(image: Image.Image, path: Path, shape: tuple[int, int] | None) -> None:
-    if image.format != 'PNG':
+class ResultImages(Sequence[FrameLabels]):
+    """Results that are read when they are asked for, as `LabelImages`."""
+
+    def __init__(self, files: Sequence[ResultFile], shape: tuple[int, int]) -> None:
+        self.files, self.shape = files, shape
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, frame: int) -> FrameLabels:  # type: ignore[override]
+        return read_result(self.files[frame], self.shape)
+
+
+def _object_folders(folder: Path) -> dict[int, Path]:
+    """The folders of a sequence that are named after an object id and hold PNGs, by id.
+
+    Raises:
+        EvaluationInputError: two of them are of one object, or one is called 0.
+    """
+    found: dict[int, Path] = {}
+    for inside in list_folders(folder):
+        name = inside.name
+        is_id = name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS
+        if not is_id or not has_file(inside, _PNG):
+            continue
+        object_id = int(name)
+        if object_id == 0:
+            raise EvaluationInputError(
+                f'{inside} is a folder of object 0, which is the background; name the folders '
+                'after the ids of the ground truth, from 1 on.'
+            )
+        if object_id in found:
+            raise EvaluationInputError(
+                f'{found[object_id]} and {inside.name} are both folders of object {object_id}; '
+                'remove one.'
+            )
+        found[object_id] = inside
+    return found
+
+
+def _check_shape(path: Path, size: tuple[int, ...], shape: tuple[int, int]) -> None:
+    if size != shape:
         raise EvaluationInputError(
-            f'{path} is a {image.format} image; label images are PNG, which loses nothing.'
-        )
-    if image.mode not in ('P', 'L', '1'):
-        raise EvaluationInputError(
-            f'{path} is a {image.mode} image (colors, or more than 8 bits) and so no label image; '
-            f'write '
-            'an indexed (palette) or gray PNG whose pixel values are the object ids.'
-        )
-    if shape is not None and (image.height, image.width) != shape:
-        raise EvaluationInputError(
-            f'{path} is {image.height} x {image.width} but the ground truth is {shape[0]} x '
-            f'{shape[1]} '
+            f'{path} is {size[0]} x {size[1]} but the ground truth is {shape[0]} x {shape[1]} '
             '(height x width); write label images at the size of the ground truth.'
         )
-    if image.height * image.width > _MOST_PIXELS:
-        raise EvaluationInputError(
-            f'{path} is {image.height} x {image.width}, larger than any video; write it again.'
-        )
-
-
-def _ids_of_gray(labels: Labels, path: Path, binary: bool) -> Labels:
-    values = np.array(values_in(labels))
-    if binary and values[-1] == VOID and set(values) <= {0, VOID}:
-        return (labels > 0).astype(np.uint8)
-    if values[values < VOID].max(initial=0) > _MOST_GRAY_IDS:
-        raise EvaluationInputError(
-            f'{path} is a gray image with the value {values[values < VOID][-1]}, so it seems to be '
-            f'a '
-            'soft mask; write object ids (for DAVIS-2016: 0 and 255).'
-        )
-    return labels

@@ -104,6 +104,15 @@ def list_files(folder: str | Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> 
     return sort_frames(found, folder, lambda path: path.name)
 
 
+def has_file(folder: str | Path, suffixes: Sequence[str] = IMAGE_SUFFIXES) -> bool:
+    """Return whether a folder holds a file that `list_files` would list."""
+    for entry in _entries(Path(folder)):
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if suffix in suffixes and not entry.is_dir():
+            return True
+    return False
+
+
 def list_folders(folder: str | Path) -> list[Path]:
     """List the folders in a folder (videos, classes) in the order of their text.
 

@@ -32,6 +32,7 @@ from PIL import Image
 
 from .atomic import write_image
 from .errors import DataError
+from .image_checks import open_image
 from .notes import note_once
 
 Labels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -40,7 +41,6 @@ VOID = 255
 LARGEST_ID = 65535
 _LARGEST_8_BIT_ID = 254
 _LARGEST_GRAY_ID = 50
-_MOST_PIXELS = 1 << 26
 # Formats that give back the values that were stored. GIF and BMP hold palettes, too.
 _LOSSLESS = ('PNG', 'BMP', 'GIF', 'TIFF')
 _BLACK, _WHITE = 0, 0xFFFFFF
@@ -60,8 +60,9 @@ def read_label_png(path: str | Path) -> Labels:
         (H, W) ids: uint8, where 255 is void, or uint16 without void.
 
     Raises:
-        LabelImageError: no such file, no image, a damaged one, colors instead of ids, a soft
-            mask, or a palette that does not begin with black.
+        ImageError: no such file, no image, or a damaged one.
+        LabelImageError: colors instead of ids, a soft mask, or a palette that does not begin with
+            black.
     """
     with _opened(path) as image:
         return _read_values(image, path)
@@ -73,16 +74,19 @@ def read_label_size(path: str | Path) -> tuple[int, int]:
         return image.height, image.width
 
 
-def labels_of_array(array: NDArray[np.integer], where: str) -> NDArray[np.integer]:
+def labels_of_array(
+    array: NDArray[np.integer], where: str, first_id: int = 1
+) -> NDArray[np.integer]:
     """Return the ids in an array that a caller gives, by the rule of label images.
 
     Args:
         array: (H, W) ids of any integer type, or a mask of 0 and 255.
         where: names the array in messages.
+        first_id: of the object of a mask.
 
     Returns:
-        (H, W) ids; 0 and 1 where the array holds nothing but 0 and 255. Of uint8 arrays 255 is
-        void where there are other ids.
+        (H, W) ids; 0 and `first_id` where the array holds nothing but 0 and 255. Of uint8 arrays
+        255 is void, so 0, where there are other ids.
 
     Raises:
         LabelImageError: a uint8 array is a soft mask.
@@ -92,7 +96,7 @@ def labels_of_array(array: NDArray[np.integer], where: str) -> NDArray[np.intege
     others = values[(values != 0) & (values != VOID)]
     if largest == VOID and not len(others):
         is_white = np.asarray(array == VOID)
-        return is_white.astype(np.uint8)
+        return is_white * np.int64(first_id)
     if array.dtype == np.uint8 and largest == VOID:
         if int(others.max()) > _LARGEST_GRAY_ID:
             raise LabelImageError(
@@ -193,19 +197,9 @@ def davis_palette() -> tuple[int, ...]:
 @contextmanager
 def _opened(path: str | Path) -> Iterator[Image.Image]:
     """An image whose header has been checked; what Pillow raises inside becomes a sentence."""
-    try:
-        with Image.open(path) as image:
-            _check_header(image, path)
-            yield image
-    except LabelImageError:
-        raise
-    except FileNotFoundError as error:
-        raise LabelImageError(f'{path} is missing.') from error
-    except Exception as error:  # Pillow raises a dozen unrelated kinds for damaged files
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise LabelImageError(
-            f'{path} is not an image that can be decoded ({reason}); write it again.'
-        ) from error
+    with open_image(path) as image:
+        _check_header(image, path)
+        yield image
 
 
 def _check_header(image: Image.Image, path: str | Path) -> None:
@@ -219,10 +213,6 @@ def _check_header(image: Image.Image, path: str | Path) -> None:
         raise LabelImageError(
             f'{path} is a {image.mode} image, so it holds colors and no object ids; write an '
             'indexed (palette) or gray PNG whose pixel values are the object ids.'
-        )
-    if image.height * image.width > _MOST_PIXELS:
-        raise LabelImageError(
-            f'{path} is {image.height} x {image.width}, larger than any video; write it again.'
         )
     pages = getattr(image, 'n_frames', 1)
     if pages > 1:

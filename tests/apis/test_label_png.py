@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mmvos.apis.label_png import LabelPngs
+from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.structures import FrameResult, TrackedObject, rle
 
 
@@ -31,9 +32,9 @@ def _write(folder, name, result) -> Image.Image:
 
 
 def test_pixels_are_ids_in_davis_colors(tmp_path):
-    image = _write(tmp_path / 'masks', 'frame_7', _result(1, 2, 255))
+    image = _write(tmp_path / 'masks', 'frame_7', _result(1, 2, 254))
     assert image.mode == 'P'
-    assert np.asarray(image)[0].tolist() == [1, 2, 255, 0, 0, 0, 0, 0]
+    assert np.asarray(image)[0].tolist() == [1, 2, 254, 0, 0, 0, 0, 0]
     # The first colors of the DAVIS palette, and its last.
     palette = np.asarray(image.getpalette()).reshape(-1, 3)
     assert palette[[0, 1, 2, 3]].tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
@@ -42,6 +43,11 @@ def test_pixels_are_ids_in_davis_colors(tmp_path):
 
 def test_an_empty_frame_is_background(tmp_path):
     assert not np.asarray(_write(tmp_path, '0', _result())).any()
+
+
+def test_id_255_is_no_void(tmp_path):
+    _write(tmp_path, '0', _result(1, 255))
+    assert object_ids(read_label_png(tmp_path / '0.png')) == [1, 255]
 
 
 def test_ids_above_255_need_16_bits(tmp_path):

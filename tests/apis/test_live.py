@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mmvos.apis import VideoInferencer, init_model
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 from mmvos.structures import FrameResult, Prompts
 
 LABELS = tiny.label_map(0, {1: 0, 3: 0}, 1)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 
 LABELS = np.zeros((20, 30), np.uint8)
 LABELS[2:8, 3:9] = 1
@@ -53,7 +53,7 @@ def test_a_black_and_white_image_is_object_1(tmp_path, mode):
             r'm\.png is a gray image .* soft mask',
         ),
         (np.array([[0, 128, 255]], np.uint8), 'png', r'm\.png is a gray image .* soft mask'),
-        (255 * (LABELS > 0).astype(np.uint8), 'jpg', r'm\.jpg is a gray image .* soft mask'),
+        (255 * (LABELS > 0).astype(np.uint8), 'jpg', r'm\.jpg is a JPEG image'),
         (np.zeros((4, 4, 3), np.uint8), 'png', r'm\.png is a RGB image'),
     ],
 )
@@ -130,14 +130,17 @@ BOX = [0, 0, 5, 5]
         ),
         ([{'frame': -1, 'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is -1'),
         ([{'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is None'),
-        ([{'frame': 0, 'id': 0, 'box': BOX}], r'id must be a whole number from 1 to 255, it is 0'),
         (
-            [{'frame': 0, 'id': 256, 'box': BOX}],
-            r'id must be a whole number from 1 to 255, it is 256',
+            [{'frame': 0, 'id': 0, 'box': BOX}],
+            r'id must be a whole number from 1 to 65535, it is 0',
+        ),
+        (
+            [{'frame': 0, 'id': 65536, 'box': BOX}],
+            r'id must be a whole number from 1 to 65535, it is 65536',
         ),
         (
             [{'frame': 0, 'id': True, 'box': BOX}],
-            r'id must be a whole number from 1 to 255, it is True',
+            r'id must be a whole number from 1 to 65535, it is True',
         ),
         ([{'frame': 0, 'id': 1, 'box': [1, 2]}], r'entry 0: the box must be four numbers'),
         ([{'frame': 0, 'id': 1, 'box': [3, 0, 1, 9]}], r'entry 0: the box has no area'),

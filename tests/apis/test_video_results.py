@@ -189,12 +189,12 @@ def test_a_video_whose_images_are_gone_is_not_finished(tmp_path):
     assert LabelFolders(tmp_path / 'out', 'b').finished == frozenset()
 
 
-def test_an_id_that_no_palette_image_holds_is_refused(tmp_path):
+def test_an_id_that_no_label_image_holds_is_refused(tmp_path):
     with (
         LabelFolders(tmp_path / 'out', 'a') as labels,
-        pytest.raises(ValueError, match='video v1: object id 256 does not fit'),
+        pytest.raises(ValueError, match='video v1: object id 65536 does not fit'),
     ):
-        labels.keep(video(1), [result(0, 255), result(1, 256)])
+        labels.keep(video(1), [result(0, 65535), result(1, 65536)])
     assert LabelFolders(tmp_path / 'out', 'a').finished == frozenset()
 
 

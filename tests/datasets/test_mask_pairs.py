@@ -15,7 +15,7 @@ import youtube_vis_files as vis
 from mmengine.registry import init_default_scope
 
 from mmvos.datasets import MaskPairDataset, SeededIndex
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 from mmvos.ops.siamese_geometry import context_side
 from mmvos.registry import DATASETS
 

@@ -124,6 +124,7 @@ def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
     cv2.imwrite(str(path), np.zeros((48, 64, 3), np.uint8))
     with pytest.raises(ValueError, match=r'Annotations/b/00000.png is a RGB image'):
         data.prompts(b)
+    tiny.write_label_png(path, np.ones((48, 64), np.uint8))
     (root / 'meta.json').write_text('{"videos": []}')
     with pytest.raises(ValueError, match=r'meta.json is not the meta.json of YouTube-VOS'):
         MaskVideoDataset(str(root), layout='youtube-vos')

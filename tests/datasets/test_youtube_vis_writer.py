@@ -11,7 +11,6 @@ from pycocotools import mask as coco_mask
 
 from mmvos.datasets.youtube_vis_writer import (
     VideoWriter,
-    davis_palette,
     keep_visible,
     uncompressed_rle,
     write_instances,
@@ -54,21 +53,6 @@ def test_run_lengths_are_what_pycocotools_reads() -> None:
         mask = rng.random((37, 23)) < density
         rle = coco_mask.frPyObjects(uncompressed_rle(mask), 37, 23)
         assert (coco_mask.decode(rle) == mask).all()
-
-
-def test_palette_is_the_one_of_davis() -> None:
-    colors = np.array(davis_palette()).reshape(256, 3)
-    expected = {
-        0: (0, 0, 0),
-        1: (128, 0, 0),
-        2: (0, 128, 0),
-        3: (128, 128, 0),
-        4: (0, 0, 128),
-        8: (64, 0, 0),
-        20: (0, 64, 128),
-        255: (224, 224, 192),
-    }
-    assert {index: tuple(colors[index].tolist()) for index in expected} == expected
 
 
 def test_json_by_hand(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import (
     LabelImageError,
     as_labels,
+    davis_palette,
     labels_of_array,
     merge_objects,
     object_ids,
@@ -136,7 +138,7 @@ def test_what_is_no_label_image(tmp_path):
     for name, (image, fault) in cases.items():
         with pytest.raises(LabelImageError, match=f'{name} is a {fault}'):
             read_label_png(save(tmp_path / name, image))
-    with pytest.raises(LabelImageError, match=r'none\.png is missing'):
+    with pytest.raises(DataError, match=r'none\.png is missing'):
         read_label_png(tmp_path / 'none.png')
     WHITE_SQUARE.save(tmp_path / 'two.png', save_all=True, append_images=[Image.new('L', (8, 6))])
     with pytest.raises(LabelImageError, match=r'two\.png holds 2 pictures'):
@@ -145,7 +147,7 @@ def test_what_is_no_label_image(tmp_path):
     (tmp_path / 'cut.png').write_bytes(whole[:900])
     (tmp_path / 'text.png').write_text('no image')
     for name in ('cut.png', 'text.png'):
-        with pytest.raises(LabelImageError, match=rf'{name} is not an image that can be decoded'):
+        with pytest.raises(DataError, match=rf'{name} is not an image that can be decoded'):
             read_label_png(tmp_path / name)
 
 
@@ -165,3 +167,28 @@ def test_arrays_of_ids():
     assert labels_of_array(np.array([[0, 7, 255]], np.uint16), 'm').tolist() == [[0, 7, 255]]
     with pytest.raises(LabelImageError, match=r'the mask .*soft mask'):
         labels_of_array(np.array([[0, 128, 255]], np.uint8), 'the mask')
+
+
+def test_palette_is_the_one_of_davis() -> None:
+    colors = np.array(davis_palette()).reshape(256, 3)
+    expected = {
+        0: (0, 0, 0),
+        1: (128, 0, 0),
+        2: (0, 128, 0),
+        3: (128, 128, 0),
+        4: (0, 0, 128),
+        8: (64, 0, 0),
+        20: (0, 64, 128),
+        255: (224, 224, 192),
+    }
+    assert {index: tuple(colors[index].tolist()) for index in expected} == expected
+
+
+def test_object_ids_by_area() -> None:
+    labels = np.array([[0, 2, 2], [255, 255, 0]], np.uint8)
+    for kind, largest in ((np.uint8, []), (np.uint16, [255])):
+        wide = labels.astype(kind)
+        assert object_ids(wide) == object_ids(wide, 2) == [2, *largest]
+        assert object_ids(wide, 3) == []
+    many = np.repeat(np.arange(256, dtype=np.uint8), 4).reshape(32, 32)
+    assert object_ids(many, 4) == list(range(1, 255))

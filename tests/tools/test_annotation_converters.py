@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 HELD_OUT = runpy.run_path(str(FOLDER / 'split_youtube_vis.py'))['choose_held_out']

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, overlap_of, pixels
 
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 from mmvos.io.youtube_vis import annotation_problems, video_problems
 
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'

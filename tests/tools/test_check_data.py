@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from youtube_vis_files import annotation, content, rectangle_runs, video, write
 
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'check_data.py'
 Check = Callable[..., tuple[int, str]]

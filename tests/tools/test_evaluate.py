@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 
 ROOT = Path(__file__).resolve().parents[2]
 RLE = {'size': [2, 2], 'counts': '04'}

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from mmvos.apis import SYSTEMS
 from mmvos.apis.model_index import ShippedModel, find_model, project_root, shipped_models
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 
 LENGTH, FIRST = 6, {1: 0, 3: 2}
 

@@ -34,7 +34,7 @@ from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 
 from mmvos.apis import init_model
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import write_label_png
 from mmvos.models import CropFeatures, PromptedSegmenter
 from mmvos.structures import Prompts
 

@@ -32,7 +32,7 @@ from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 
 from mmvos.apis import init_model
-from mmvos.datasets.youtube_vis_writer import write_label_png
+from mmvos.io.label_png import as_labels, write_label_png
 from mmvos.models import VideoModel
 from mmvos.structures import Frame, FrameResult, Prompts
 
@@ -205,7 +205,7 @@ def contender(name: str, model: VideoModel, prompts: dict[int, Prompts], out: Pa
 
 def _write(out: Path, result: FrameResult) -> int:
     """Writes the label map; returns how many objects are seen."""
-    write_label_png(out / 'labels.png', result.label_map().astype(np.uint8))
+    write_label_png(out / 'labels.png', as_labels(result.label_map()))
     return sum(item.score > 0 for item in result.objects)
 
 

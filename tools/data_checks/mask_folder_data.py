@@ -18,9 +18,8 @@ from mmvos.datasets.mask_folders import (
     MaskVideo,
     find_mask_video,
     mask_video_names,
-    object_ids,
-    read_label_map,
 )
+from mmvos.io.label_png import object_ids, read_label_png
 
 from .findings import Findings
 
@@ -73,7 +72,7 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
     shape = None
     for t, path in annotated if images else annotated[:1]:
         try:
-            labels = read_label_map(path)
+            labels = read_label_png(path)
         except ValueError as error:
             findings.error('a label image cannot be read', str(error))
             continue

@@ -24,9 +24,10 @@ from mmvos.cli.guard import run_command
 from mmvos.datasets.youtube_vis_writer import uncompressed_rle
 from mmvos.evaluation import EvaluationInputError
 from mmvos.evaluation.davis import Protocol, find_ground_truth
-from mmvos.evaluation.label_files import VOID, LabelImages, list_frames, read_shape, values_in
+from mmvos.evaluation.label_files import LabelImages, list_frames
 from mmvos.evaluation.youtube_vis import read_json
 from mmvos.io.atomic import write_json
+from mmvos.io.label_png import VOID, object_ids, read_label_size, void_pixels
 
 _NO_CLASS = 'object'
 
@@ -73,33 +74,36 @@ def convert_sequence(
         objects_of_255: the value 255 is an object (DAVIS-2016) and not void.
     """
     frames = list_frames(folder)
-    height, width = read_shape(next(iter(frames.values())))
+    height, width = read_label_size(next(iter(frames.values())))
     size = {'height': height, 'width': width, 'length': len(frames)}
     empty = [None] * len(frames)
     objects: dict[int, dict[str, Any]] = {}
     void: list[dict[str, Any] | None] = list(empty)
     for frame, labels in enumerate(LabelImages(list(frames.values()), (height, width))):
-        for value in values_in(labels):
+        unknown = void_pixels(labels)
+        if unknown.any() and not objects_of_255:
+            void[frame] = uncompressed_rle(unknown)
+        ids = object_ids(labels)
+        if unknown.any() and objects_of_255:
+            ids.append(VOID)
+        for value in ids:
             mask = labels == value
-            if value == VOID and not objects_of_255:
-                void[frame] = uncompressed_rle(mask)
-            elif value:
-                entry = objects.setdefault(
-                    value,
-                    {
-                        'iscrowd': 0,
-                        **size,
-                        'object_id': value,
-                        'segmentations': list(empty),
-                        'bboxes': list(empty),
-                        'areas': list(empty),
-                    },
-                )
-                rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-                box = columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1
-                entry['segmentations'][frame] = uncompressed_rle(mask)
-                entry['bboxes'][frame] = [float(side) for side in box]
-                entry['areas'][frame] = int(mask.sum())
+            entry = objects.setdefault(
+                value,
+                {
+                    'iscrowd': 0,
+                    **size,
+                    'object_id': value,
+                    'segmentations': list(empty),
+                    'bboxes': list(empty),
+                    'areas': list(empty),
+                },
+            )
+            rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+            box = columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1
+            entry['segmentations'][frame] = uncompressed_rle(mask)
+            entry['bboxes'][frame] = [float(side) for side in box]
+            entry['areas'][frame] = int(mask.sum())
     video = {**size, 'file_names': [f'{name}/{stem}.jpg' for stem in frames]}
     return (video | {'void': void} if any(void) else video), dict(sorted(objects.items()))
 

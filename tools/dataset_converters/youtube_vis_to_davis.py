@@ -24,9 +24,8 @@ from tracked_videos import ConversionError, Notes, TrackedObject, TrackedVideo, 
 from youtube_vis_file import AnnotationFile, add_source_arguments, read_source, visible
 
 from mmvos.cli.guard import run_command
-from mmvos.datasets.youtube_vis_writer import write_label_png
-from mmvos.evaluation.label_files import VOID
 from mmvos.io.atomic import write_text
+from mmvos.io.label_png import VOID, write_label_png
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -34,9 +34,9 @@ from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
 from mmvos.datasets.frame_files import image_fault
-from mmvos.datasets.mask_folders import MaskVideo, find_mask_videos, read_label_map
-from mmvos.evaluation.label_files import VOID, values_in
+from mmvos.datasets.mask_folders import MaskVideo, find_mask_videos
 from mmvos.evaluation.youtube_vis import read_json
+from mmvos.io.label_png import object_ids, read_label_png, void_pixels
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -83,9 +83,10 @@ def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> Tracked
             f'{annotated[0][1].parent}; the published validation set has first masks only.'
         )
     masks: dict[int, dict[int, Any]] = defaultdict(dict)
+    void: dict[int, Any] = {}
     shape = None
     for t, (frame, path) in enumerate(annotated):
-        labels = read_label_map(path)
+        labels = read_label_png(path)
         shape = shape or labels.shape
         if labels.shape != shape:
             raise ConversionError(
@@ -96,10 +97,11 @@ def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> Tracked
         fault = image_fault(frame, *shape)
         if fault is not None:
             raise ConversionError(f'{frame} {fault} (the label image {path}).')
-        for value in values_in(labels):
-            if value:
-                masks[value][t] = encoded(labels == value)
-    void = masks.pop(VOID, {})
+        for value in object_ids(labels):
+            masks[value][t] = encoded(labels == value)
+        unknown = void_pixels(labels)
+        if unknown.any():
+            void[t] = encoded(unknown)
     tracked = []
     for number in sorted(masks):
         entry = objects.get(str(number))

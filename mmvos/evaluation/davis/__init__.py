@@ -7,13 +7,20 @@ from ..report import Report
 from ..workers import map_in_processes
 from .metric import DAVISMetric
 from .scores import SequenceScores, score_files, score_objects, score_proposals, summarize
-from .sequences import Protocol, SequenceFiles, find_ground_truth, find_sequences
+from .sequences import (
+    Protocol,
+    SequenceFiles,
+    check_ground_truth,
+    find_ground_truth,
+    find_sequences,
+)
 
 __all__ = [
     'DAVISMetric',
     'Protocol',
     'SequenceFiles',
     'SequenceScores',
+    'check_ground_truth',
     'evaluate_davis',
     'find_ground_truth',
     'find_sequences',

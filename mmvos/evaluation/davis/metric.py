@@ -8,12 +8,13 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 
+from mmvos.io.label_png import read_label_size
 from mmvos.registry import METRICS
 
 from ..input_error import EvaluationInputError
-from ..label_files import LabelImages, list_frames, read_shape
+from ..label_files import LabelImages, list_frames
 from .scores import score_objects, score_proposals, summarize
-from .sequences import Protocol, find_ground_truth
+from .sequences import Protocol, check_ground_truth, find_ground_truth
 
 
 @METRICS.register_module()
@@ -41,6 +42,7 @@ class DAVISMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.protocol = Protocol(year, task)
         self.folders = find_ground_truth(Path(ground_truth), self.protocol, split, resolution)
+        check_ground_truth(self.folders, self.protocol)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Score finished videos: {'sequence': str, 'labels': (L, H, W) uint8 ids of all frames, or
@@ -58,8 +60,12 @@ class DAVISMetric(BaseMetric):
                     f'{name}: {len(labels)} label maps but {len(paths)} frames in '
                     f'{self.folders[name]}.'
                 )
-            binary = self.protocol.year == 2016
-            truth = LabelImages(paths, read_shape(paths[0]), binary)
+            truth = LabelImages(paths, read_label_size(paths[0]))
+            if tuple(labels[0].shape) != truth.shape:
+                raise EvaluationInputError(
+                    f'{name}: the results are {labels[0].shape[0]} x {labels[0].shape[1]} but '
+                    f'{paths[0]} is {truth.shape[0]} x {truth.shape[1]} (height x width).'
+                )
             unsupervised = self.protocol.unsupervised
             scored = range(len(paths)) if unsupervised else range(1, len(paths) - 1)
             score = score_proposals if unsupervised else score_objects

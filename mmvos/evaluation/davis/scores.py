@@ -14,11 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from mmvos.io.label_png import VOID, Labels, read_label_size, void_pixels
+
 from ..input_error import EvaluationInputError
 from ..j_and_f import Region, contour_accuracy, contour_radius, jaccard, region, statistics
-from ..label_files import VOID, LabelImages, Labels, ids_in, read_shape, values_in
+from ..label_files import (
+    FrameLabels,
+    LabelImages,
+    ResultImages,
+    has_void,
+    ids_in,
+    mask_of,
+    merged_result,
+    merged_truth,
+)
 from ..report import Report
-from .sequences import Protocol, SequenceFiles
+from .sequences import Protocol, SequenceFiles, no_object_message
 
 MOST_PROPOSALS = 20
 
@@ -38,9 +49,9 @@ class SequenceScores:
 
 def score_files(files: SequenceFiles, protocol: Protocol) -> SequenceScores:
     """Score one sequence from its files, one frame in memory at a time."""
-    binary = protocol.year == 2016
-    shape = read_shape(files.truth[0])
-    truth, results = (LabelImages(paths, shape, binary) for paths in (files.truth, files.results))
+    shape = read_label_size(files.truth[0])
+    truth = LabelImages(files.truth, shape)
+    results = ResultImages(files.results, shape)
     score = score_proposals if protocol.unsupervised else score_objects
     return score(
         files.name, truth, results, files.scored, [str(path) for path in files.results], protocol
@@ -50,7 +61,7 @@ def score_files(files: SequenceFiles, protocol: Protocol) -> SequenceScores:
 def score_objects(
     name: str,
     truth: Sequence[Labels],
-    results: Sequence[Labels],
+    results: Sequence[FrameLabels],
     scored: Sequence[int],
     places: Sequence[str],
     protocol: Protocol,
@@ -63,30 +74,31 @@ def score_objects(
         places: names of the results, for messages.
     """
     merge = protocol.year == 2016
-    first = _merged(truth[0]) if merge else truth[0]
+    first = merged_truth(truth[0]) if merge else truth[0]
     given = ids_in(first)
     if not given:
-        raise EvaluationInputError(
-            f'{name}: no object in the first ground-truth frame; DAVIS-2016 annotations (0 and '
-            f'255) '
-            'need the year 2016, objects that start later the youtube-vos protocol.'
-        )
+        raise EvaluationInputError(no_object_message(name))
     objects = list(range(1, max(given) + 1)) if protocol.official else given
     known, scores = set(objects), []
     strangers: dict[int, str] = {}
-    radius = contour_radius(*first.shape)
+    height, width = first.shape
+    shape = height, width
+    radius = contour_radius(height, width)
     for frame, labels, place in zip(scored, results, places, strict=True):
         wanted = truth[frame]
         if merge:
-            wanted, labels = _merged(wanted), _merged(labels)
+            wanted, labels = merged_truth(wanted), merged_result(labels, shape)
         if not protocol.official:
             known |= set(ids_in(wanted))
-        strangers |= {
-            i: place for i in values_in(labels) if i and i not in known | strangers.keys()
-        }
-        scores.append(
-            [_compare(region(labels == i, radius), region(wanted == i, radius)) for i in objects]
-        )
+        given_ids = ids_in(labels)
+        if has_void(labels):
+            given_ids.append(VOID)
+        strangers |= {i: place for i in given_ids if i not in known | strangers.keys()}
+        values = []
+        for i in objects:
+            prediction = region(mask_of(labels, i, shape), radius)
+            values.append(_compare(prediction, region(wanted == i, radius)))
+        scores.append(values)
     unknown = sorted(strangers.keys() - known)
     if unknown:
         raise EvaluationInputError(
@@ -111,7 +123,7 @@ def score_objects(
 def score_proposals(
     name: str,
     truth: Sequence[Labels],
-    results: Sequence[Labels],
+    results: Sequence[FrameLabels],
     scored: Sequence[int],
     places: Sequence[str],
     protocol: Protocol,
@@ -125,7 +137,7 @@ def score_proposals(
     proposals: set[int] = set()
     for labels, place in zip(results, places, strict=True):
         proposals |= set(ids_in(labels))
-        if not merge and (labels == VOID).any():
+        if not merge and has_void(labels):
             raise EvaluationInputError(
                 f'{place} has the id {VOID}, which marks void pixels; proposals have the ids 1 to '
                 f'254.'
@@ -195,18 +207,22 @@ def _compare(prediction: Region, truth: Region) -> tuple[float, float]:
 
 
 def _compare_all(
-    wanted: Labels, labels: Labels, objects: Sequence[int], columns: Sequence[int], merge: bool
+    wanted: Labels,
+    labels: FrameLabels,
+    objects: Sequence[int],
+    columns: Sequence[int],
+    merge: bool,
 ) -> list[list[tuple[float, float]]]:
     """J and F (K, P, 2) of one frame, without the void pixels; column 0 is an empty mask."""
-    void, radius = wanted == VOID, contour_radius(*wanted.shape)
+    height, width = wanted.shape
+    shape = height, width
+    radius = contour_radius(height, width)
+    void = void_pixels(wanted)
     if merge:
-        wanted, labels = _merged(wanted), _merged(labels)
+        wanted, labels = merged_truth(wanted), merged_result(labels, shape)
     truths = [region((wanted == i) & ~void, radius) for i in objects]
     proposals = [
-        region((labels == i) & ~void if i else np.zeros_like(void), radius) for i in columns
+        region(mask_of(labels, i, shape) & ~void if i else np.zeros_like(void), radius)
+        for i in columns
     ]
     return [[_compare(proposal, truth) for proposal in proposals] for truth in truths]
-
-
-def _merged(labels: Labels) -> Labels:
-    return ((labels > 0) & (labels < VOID)).astype(np.uint8)

@@ -4,13 +4,23 @@ that they fit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmvos.io.text import read_list
+from mmvos.io.davis_folder import find_split_file, find_videos_folder, read_video_names
+from mmvos.io.label_png import object_ids, read_label_png
 
 from ..input_error import EvaluationInputError
-from ..label_files import check_frames, check_sequences, list_frames, list_sequences
+from ..label_files import (
+    ResultFile,
+    check_frames,
+    check_sequences,
+    check_truth,
+    list_frames,
+    list_results,
+    list_sequences,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class SequenceFiles:
 
     name: str
     truth: tuple[Path, ...]
-    results: tuple[Path, ...]
+    results: tuple[ResultFile, ...]
     scored: tuple[int, ...]
 
 
@@ -66,7 +76,7 @@ def find_sequences(
             have.
     """
     truth = find_ground_truth(ground_truth, protocol, split, resolution)
-    given = list_sequences(results)
+    given = list_sequences(results, results=True)
     check_sequences(truth, given, results)
     return [_pair(name, folder, given[name], protocol) for name, folder in truth.items()]
 
@@ -76,23 +86,20 @@ def find_ground_truth(
 ) -> dict[str, Path]:
     """Ground-truth folders of a split by sequence name."""
     kind = 'Annotations_unsupervised' if protocol.unsupervised else 'Annotations'
-    if not (root / kind).is_dir() and any(
-        (root / other).is_dir() for other in ('Annotations', 'ImageSets')
-    ):
+    if (root / kind).is_dir():
+        folder = find_videos_folder(root, kind, resolution)
+    elif (root / 'Annotations').is_dir() or (root / 'ImageSets').is_dir():
         raise EvaluationInputError(
             f'{root} has no folder {kind}, which the {protocol.task} task needs; get that part of '
-            f'DAVIS.'
+            'DAVIS.'
         )
-    folder = root / kind / resolution
-    if (root / kind).is_dir() and not folder.is_dir():
-        raise EvaluationInputError(
-            f'{root / kind} has no folder {resolution}; choose the resolution that is there.'
-        )
-    everything = list_sequences(folder if folder.is_dir() else root)
+    else:
+        folder = root
+    everything = list_sequences(folder)
     listed = _split_file(root, protocol, split)
     if listed is None:
         return everything
-    names = _names(listed)
+    names = read_video_names(listed)
     missing = [name for name in names if name not in everything]
     if missing:
         raise EvaluationInputError(
@@ -101,37 +108,60 @@ def find_ground_truth(
     return {name: everything[name] for name in sorted(names)}
 
 
-def _split_file(root: Path, protocol: Protocol, split: str) -> Path | None:
-    if Path(split).is_file():
-        return Path(split)
-    listed = root / 'ImageSets' / str(protocol.year) / f'{split}.txt'
-    if listed.is_file():
-        return listed
-    if (root / 'ImageSets').is_dir() or split not in ('train', 'val'):
+def check_ground_truth(folders: Mapping[str, Path], protocol: Protocol) -> None:
+    """Refuse a ground truth that no result can be scored with; of most images only headers are read.
+
+    Args:
+        folders: of the sequences, see `find_ground_truth`.
+        protocol: of the evaluation.
+
+    Raises:
+        EvaluationInputError: a sequence is too short, an image is no label image or of another size
+            than the first one, or the first one shows no object.
+    """
+    for name, folder in folders.items():
+        paths = list(list_frames(folder).values())
+        _scored_frames(folder, len(paths), protocol)
+        check_truth(paths)
+        first = read_label_png(paths[0])
+        if not protocol.unsupervised and not object_ids(first):
+            raise EvaluationInputError(no_object_message(name))
+
+
+def no_object_message(name: str) -> str:
+    """What is said of a sequence whose first frame shows no object."""
+    return (
+        f'{name}: no object in the first ground-truth frame (the value 255 of a palette image is '
+        'void); objects that start later need the youtube-vos protocol.'
+    )
+
+
+def _scored_frames(folder: Path, count: int, protocol: Protocol) -> range:
+    """The frames that are scored; at least one."""
+    scored = range(count) if protocol.unsupervised else range(1, count - 1)
+    if not scored:
         raise EvaluationInputError(
-            f'The split {split} is neither a text file nor listed as {listed}; write a file with '
-            f'one '
+            f'{folder} has {count} frames; the first and the last are not scored, so three are '
+            'needed.'
+        )
+    return scored
+
+
+def _split_file(root: Path, protocol: Protocol, split: str) -> Path | None:
+    listed = find_split_file(root, split, protocol.year)
+    if listed is None and ((root / 'ImageSets').is_dir() or split not in ('train', 'val')):
+        raise EvaluationInputError(
+            f'The split {split} is neither a text file nor listed as '
+            f'{root / "ImageSets" / str(protocol.year) / f"{split}.txt"}; write a file with one '
             'sequence per line.'
         )
-    return None
-
-
-def _names(path: Path) -> list[str]:
-    names = read_list(path)
-    if not names:
-        raise EvaluationInputError(f'{path} lists no sequence; write one sequence per line.')
-    return names
+    return listed
 
 
 def _pair(name: str, truth: Path, results: Path, protocol: Protocol) -> SequenceFiles:
-    frames, given = list_frames(truth), list_frames(results)
+    frames, given = list_frames(truth), list_results(results)
     names = list(frames)
-    scored = range(len(names)) if protocol.unsupervised else range(1, len(names) - 1)
-    if not scored:
-        raise EvaluationInputError(
-            f'{truth} has {len(names)} frames; the first and the last are not scored, so three are '
-            f'needed.'
-        )
+    scored = _scored_frames(truth, len(names), protocol)
     check_frames(frames, given, results, optional=set(names) - {names[i] for i in scored})
     return SequenceFiles(
         name, tuple(frames.values()), tuple(given[names[i]] for i in scored), tuple(scored)

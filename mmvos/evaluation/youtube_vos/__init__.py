@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmvos.io.label_png import read_label_size
+
 from ..label_files import (
     LabelImages,
     check_frames,
     check_sequences,
     list_frames,
+    list_results,
     list_sequences,
-    read_labels,
-    read_shape,
+    read_result,
 )
 from ..report import Report
 from ..workers import map_in_processes
 from .classes import read_classes, read_seen
 from .metric import YouTubeVOSMetric
 from .scores import ObjectScores, score_video, summarize
+from .sequences import check_ground_truth, find_ground_truth
 
 __all__ = [
     'ObjectScores',
     'YouTubeVOSMetric',
+    'check_ground_truth',
     'evaluate_youtube_vos',
+    'find_ground_truth',
     'read_classes',
     'read_seen',
     'score_files',
@@ -51,8 +56,8 @@ def evaluate_youtube_vos(
         EvaluationInputError: input that cannot be scored.
     """
     root, results = Path(ground_truth), Path(results)
-    truth = list_sequences(root / 'Annotations' if (root / 'Annotations').is_dir() else root)
-    given = list_sequences(results)
+    truth = find_ground_truth(root)
+    given = list_sequences(results, results=True)
     check_sequences(truth, given, results)
     classes = {} if seen is None else read_classes(root / 'meta.json')
     known = None if seen is None else read_seen(Path(seen))
@@ -66,9 +71,9 @@ def score_files(video: tuple[str, Path, Path, dict[int, str]]) -> list[ObjectSco
     id.
     """
     name, truth, results, classes = video
-    frames, given = list_frames(truth), list_frames(results)
+    frames, given = list_frames(truth), list_results(results)
     check_frames(frames, given, results, optional=set(frames))
-    shape = read_shape(next(iter(frames.values())))
-    labels = (read_labels(given[stem], shape) if stem in given else None for stem in frames)
+    shape = read_label_size(next(iter(frames.values())))
+    labels = (read_result(given[stem], shape) if stem in given else None for stem in frames)
     places = [str(results / f'{stem}.png') for stem in frames]
     return score_video(name, LabelImages(list(frames.values()), shape), labels, places, classes)

@@ -10,12 +10,14 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 
+from mmvos.io.label_png import read_label_size
 from mmvos.registry import METRICS
 
 from ..input_error import EvaluationInputError
-from ..label_files import LabelImages, list_frames, list_sequences, read_shape
+from ..label_files import LabelImages, list_frames
 from .classes import read_classes, read_seen
 from .scores import score_video, summarize
+from .sequences import check_ground_truth, find_ground_truth
 
 
 @METRICS.register_module()
@@ -38,7 +40,8 @@ class YouTubeVOSMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.folders = list_sequences(Path(ground_truth) / 'Annotations')
+        self.folders = find_ground_truth(Path(ground_truth))
+        check_ground_truth(self.folders)
         self.seen = None if seen is None else read_seen(Path(seen))
         self.classes = {} if seen is None else read_classes(Path(ground_truth) / 'meta.json')
 
@@ -55,7 +58,7 @@ class YouTubeVOSMetric(BaseMetric):
             frames = list_frames(self.folders[name])
             given = dict(zip(sample['frames'], sample['labels'], strict=True))
             paths = list(frames.values())
-            truth = LabelImages(paths, read_shape(paths[0]))
+            truth = LabelImages(paths, read_label_size(paths[0]))
             places = [f'the result of {path}' for path in paths]
             results = [given.get(stem) for stem in frames]
             self.results.append(

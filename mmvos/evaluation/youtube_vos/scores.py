@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mmvos.io.label_png import VOID, Labels
+
 from ..input_error import EvaluationInputError
 from ..j_and_f import contour_accuracy, contour_radius, jaccard, region
-from ..label_files import Labels, ids_in, values_in
+from ..label_files import FrameLabels, has_void, ids_in, mask_of
 from ..report import Report
 
 
@@ -34,7 +36,7 @@ class ObjectScores:
 def score_video(
     name: str,
     truth: Sequence[Labels],
-    results: Iterable[Labels | None],
+    results: Iterable[FrameLabels | None],
     places: Sequence[str],
     classes: dict[int, str],
 ) -> list[ObjectScores]:
@@ -53,15 +55,17 @@ def score_video(
                 f'{place} is missing; write one PNG per annotated frame after the first.'
             )
         if labels is not None:
-            strangers |= {
-                i: place
-                for i in values_in(labels)
-                if i and i not in values.keys() | strangers.keys()
-            }
-            radius = contour_radius(*wanted.shape)
+            given = ids_in(labels)
+            if has_void(labels):
+                given.append(VOID)
+            strangers |= {i: place for i in given if i not in values.keys() | strangers.keys()}
+            height, width = wanted.shape
+            radius = contour_radius(height, width)
             for i, pairs in values.items():
-                pair = region(labels == i, radius), region(wanted == i, radius)
-                pairs.append((jaccard(*pair), contour_accuracy(*pair)))
+                prediction = region(mask_of(labels, i, (height, width)), radius)
+                truth_region = region(wanted == i, radius)
+                accuracy = contour_accuracy(prediction, truth_region)
+                pairs.append((jaccard(prediction, truth_region), accuracy))
         for i in ids_in(wanted):
             values.setdefault(i, [])
     for i, place in strangers.items():

@@ -17,6 +17,7 @@ from PIL import Image
 
 from mmvos.evaluation import EvaluationInputError, evaluate_davis
 from mmvos.evaluation.davis import Protocol
+from mmvos.io.label_png import write_label_png
 from mmvos.registry import METRICS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -77,8 +78,16 @@ def test_year_2016_merges_ids_and_reads_gray_masks(tmp_path: Path) -> None:
     truth = write(tmp_path / 'gt', {'a': merged}, mode='L')
     report = evaluate_davis(truth, write(tmp_path / 'r', {'a': GOOD}), Protocol(2016))
     assert (report.metrics['J&F_mean'], len(report.tables['per_object'])) == (1, 1)
-    with pytest.raises(EvaluationInputError, match='no object in the first ground-truth frame'):
-        evaluate_davis(truth, tmp_path / 'r')
+    # Black and white is object 1 in any year, also in palette images.
+    for mode in 'LP':
+        same = write(tmp_path / f'same{mode}', {'a': merged}, mode=mode)
+        for year in (2016, 2017):
+            assert evaluate_davis(truth, same, Protocol(year)).metrics['J&F_mean'] == 1
+    void = write(tmp_path / 'void', {'a': [np.full(SIZE, 255, np.uint8)] * len(GOOD)})
+    for path in void.glob('a/*'):  # in DAVIS's colors, where 255 is not white
+        write_label_png(path, np.full(SIZE, 255, np.uint8))
+    with pytest.raises(EvaluationInputError, match='a: no object in the first ground-truth frame'):
+        evaluate_davis(void, tmp_path / 'r')
 
 
 def test_semi_supervised_void_is_background(tmp_path: Path) -> None:
@@ -208,12 +217,12 @@ def test_split_lists_and_layout(tmp_path: Path) -> None:
             r'00001\.png has the id 5, .* \(it has 1, 2\)',
         ),
         (
-            lambda r: write(r, {'a': [GOOD[0], labels(o255=(0, 0, 9, 9))]}),
+            lambda r: write(r, {'a': [GOOD[0], labels(o1=(9, 9, 9, 9), o255=(0, 0, 9, 9))]}),
             r'00001\.png has the id 255',
         ),
         (
             lambda r: (r / 'a' / '00001.png').write_bytes(b'no image'),
-            r'00001\.png cannot be read as an image',
+            r'00001\.png is not an image',
         ),
         (
             lambda r: Image.new('L', SIZE[::-1]).save(r / 'a' / '00001.png', 'JPEG'),
