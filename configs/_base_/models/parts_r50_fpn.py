@@ -29,7 +29,7 @@ model = dict(
         ),
         parts=32,
         attention=0.5,
-        least_score=0.5,
+        min_score_ratio=0.5,
         window_influence=0.2,
         context=2.0,
         resample=5,

@@ -1,158 +1,240 @@
-"""Sampling of an object's parts, small squares that lie on its mask (Cheng et al., FAVOS, CVPR
-2018, section 3.1).
+"""Sampling of an object's parts: small squares that lie on its mask.
 
-The object's box is covered with blocks, in each of which squares are drawn at random around pixels
-of the object; of squares that lie in each other few are kept. Boxes are int64 rows x1, y1, x2, y2
-in pixels, the right and lower ends not included. P parts.
+Cheng et al., Fast and Accurate Online Video Object Segmentation via Tracking Parts (FAVOS), CVPR
+2018, section 3.1. The object's box is covered with blocks, in each of which squares of random side
+are drawn around random pixels of the object. Of squares that lie in each other few are kept.
+
+Letters for shapes: H x W pixels of the frame, P parts. Boxes are int64 rows (x1, y1, x2, y2) in
+pixels, the right and lower ends not included.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Boxes = NDArray[np.int64]
-LEAST_COVERAGE = 0.35  # of a part, by the object
-# from so many boxes on a block is thinned, where one box lies in another by more than this share
-CROWDED, NESTED = 10, 0.95
-# share from which all boxes are thinned, and how it goes down until there are few enough
-LOOSEST, STEP = 0.97, 0.02
-FEW = 2000  # boxes whose overlaps are all kept in memory
-# Shorter side of the object from which a rule holds, side of its blocks, shortest and longest side
-# of a part, in pixels.
-RULES = ((300, 64, 32, 152), (200, 32, 28, 128), (100, 24, 24, 112), (0, 16, 24, 96))
 
 
-def block_rule(shorter: int) -> tuple[int, int, int]:
-    """Side of a block, shortest and longest side of a part, for an object whose box has this
-    shorter side.
+class BlockRule(NamedTuple):
+    """How an object of some size is sampled; all in pixels.
+
+    Attributes:
+        block: side of a block.
+        min_side, max_side: between which the sides of its squares are drawn.
     """
-    return next((block, low, high) for least, block, low, high in RULES if shorter >= least)
+
+    block: int
+    min_side: int
+    max_side: int
 
 
-def sample_parts(mask: NDArray[np.bool_], most: int, rng: np.random.Generator) -> Boxes:
-    """Boxes of an object's parts.
+# The shorter side of the object's box from which on a rule holds.
+BLOCK_RULES = {
+    300: BlockRule(64, 32, 152),
+    200: BlockRule(32, 28, 128),
+    100: BlockRule(24, 24, 112),
+    0: BlockRule(16, 24, 96),
+}
+MIN_BLOCK_PIXELS = 3  # of the object, for a block to have squares
+MIN_COVERAGE = 0.35  # share of a part that is the object's
+# A block with so many boxes is thinned: boxes go that lie in another one by more than this share.
+CROWDED_BLOCK, MAX_NESTED = 10, 0.95
+# All boxes are thinned by a share that begins here and falls by this step, until they are few
+# enough.
+FIRST_SHARE, SHARE_STEP = 0.97, 0.02
+# So many boxes are compared each with each at once.
+MAX_COMPARED = 2000
+
+
+def block_rule(shorter_side: int) -> BlockRule:
+    """Return how an object whose box has this shorter side is sampled."""
+    return next(rule for side, rule in BLOCK_RULES.items() if shorter_side >= side)
+
+
+def sample_parts(mask: NDArray[np.bool_], max_parts: int, rng: np.random.Generator) -> Boxes:
+    """Sample the parts of an object.
 
     Args:
         mask: (H, W), the object.
-        most: how many parts there may be, at least 1.
+        max_parts: how many parts there may be, at least 1.
         rng: the source of all chance.
 
     Returns:
-        (P, 4), 1 <= P <= ``most``: the object's own box where no square fits; none only where there
-        is no object.
+        (P, 4), 1 <= P <= ``max_parts``: the object's own box where no square fits; none only where
+        there is no object.
     """
-    if most < 1:
-        raise ValueError(f'an object has at least one part, not {most}')
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if max_parts < 1:
+        raise ValueError(f'an object has at least one part, not {max_parts}')
+    rows = np.flatnonzero(mask.any(axis=1))
+    columns = np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return np.zeros((0, 4), dtype=np.int64)
-    whole = np.array([[columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]], dtype=np.int64)
-    left, top, right, bottom = whole[0]
-    block, low, high = block_rule(int(min(right - left, bottom - top)))
-    table = _sums(mask)
+
+    # The object's box and the rule for its size.
+    left, right = columns[0], columns[-1] + 1
+    top, bottom = rows[0], rows[-1] + 1
+    rule = block_rule(int(min(right - left, bottom - top)))
+
+    # Squares of each block; the last block of a row or column may be narrower.
+    integral = integral_image(mask)
     found = []
-    for y in range(top, bottom, block):  # the last block of a row or column may be narrower
-        for x in range(left, right, block):
-            pixels = np.argwhere(mask[y : min(y + block, bottom), x : min(x + block, right)])
-            if len(pixels) <= 2:
-                continue
-            centers = pixels[rng.integers(len(pixels), size=block**2 // 4)] + (y, x)
-            boxes = squares(centers, rng.integers(low, high + 1, size=len(centers)))
-            boxes = boxes[valid(boxes, table)]
-            found.append(thin(boxes, NESTED) if len(boxes) >= CROWDED else boxes)
-    parts = at_most(np.concatenate([whole[:0], *found]), most)
+    for y in range(top, bottom, rule.block):
+        for x in range(left, right, rule.block):
+            y_end = min(y + rule.block, bottom)
+            x_end = min(x + rule.block, right)
+            pixels = np.argwhere(mask[y:y_end, x:x_end]) + (y, x)
+            found.append(_sample_block(pixels, rule, integral, rng))
+
+    whole = np.array([[left, top, right, bottom]], dtype=np.int64)
+    parts = limit_count(np.concatenate(found), max_parts)
     return parts if len(parts) else whole
 
 
-def squares(centers: NDArray[np.int64], sides: NDArray[np.int64]) -> Boxes:
-    """Squares of odd side, that of an even one being one larger, around pixels (P, 2), row and
-    column: (P, 4).
+def _sample_block(
+    pixels: NDArray[np.int64],
+    rule: BlockRule,
+    integral: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> Boxes:
+    """Squares around the object's pixels (n, 2), row and column, of one block: (P, 4)."""
+    if len(pixels) < MIN_BLOCK_PIXELS:
+        return np.zeros((0, 4), dtype=np.int64)
+    # a square for every fourth pixel of the block
+    centers = pixels[rng.integers(len(pixels), size=rule.block**2 // 4)]
+    sides = rng.integers(rule.min_side, rule.max_side + 1, size=len(centers))
+    boxes = part_squares(centers, sides)
+    boxes = boxes[is_part(boxes, integral)]
+    if len(boxes) >= CROWDED_BLOCK:
+        boxes = suppress_nested(boxes, MAX_NESTED)
+    return boxes
+
+
+def part_squares(centers: NDArray[np.int64], sides: NDArray[np.int64]) -> Boxes:
+    """Return squares of odd side around pixels; an even side is one larger.
+
+    Args:
+        centers: (P, 2) row and column.
+        sides: (P,).
+
+    Returns:
+        (P, 4).
     """
     half = (sides // 2)[:, None]
-    return np.concatenate([centers[:, ::-1] - half, centers[:, ::-1] + half + 1], axis=1)
+    points = centers[:, ::-1]
+    return np.concatenate([points - half, points + half + 1], axis=1)
 
 
-def valid(boxes: Boxes, table: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which boxes lie in the frame and on the object by ``LEAST_COVERAGE``: (P,). The table is that
-    of ``coverage``.
+def is_part(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Find out which boxes lie in the frame and on the object by ``MIN_COVERAGE``.
+
+    Args:
+        boxes: (P, 4).
+        integral: of the object's mask.
+
+    Returns:
+        (P,).
     """
-    height, width = table.shape[0] - 1, table.shape[1] - 1
-    inside = np.asarray(
-        (boxes[:, :2] >= 0).all(axis=1) & (boxes[:, 2:] <= (width, height)).all(axis=1),
-        dtype=np.bool_,
-    )
-    inside[inside] = _shares(boxes[inside], table) >= LEAST_COVERAGE
-    return inside
+    height, width = integral.shape[0] - 1, integral.shape[1] - 1
+    starts_inside = (boxes[:, :2] >= 0).all(axis=1)
+    ends_inside = (boxes[:, 2:] <= (width, height)).all(axis=1)
+    accepted = np.asarray(starts_inside & ends_inside, dtype=np.bool_)
+    accepted[accepted] = coverage(boxes[accepted], integral) >= MIN_COVERAGE
+    return accepted
 
 
-def coverage(mask: NDArray[np.bool_], boxes: Boxes) -> NDArray[np.float64]:
-    """Share of each box's pixels that are the object's, what is outside the frame being nobody's:
-    (P,).
+def integral_image(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (H + 1, W + 1): how many of the object's pixels are above and to the left."""
+    integral = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
+    integral[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
+    return integral
+
+
+def coverage(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of each box's pixels that are the object's.
+
+    Args:
+        boxes: (P, 4); what is outside the frame is nobody's.
+        integral: of the object's mask.
+
+    Returns:
+        (P,) in [0, 1].
     """
-    return _shares(boxes, _sums(mask))
+    height, width = integral.shape[0] - 1, integral.shape[1] - 1
+    x1, x2 = boxes[:, [0, 2]].clip(0, width).T
+    y1, y2 = boxes[:, [1, 3]].clip(0, height).T
+    pixels = integral[y2, x2] - integral[y1, x2] - integral[y2, x1] + integral[y1, x1]
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return np.asarray(pixels / areas)
 
 
-def thin(boxes: Boxes, share: float) -> Boxes:
-    """Keeps boxes from below upwards, each of which removes those that lie in it by more than a
-    share of their own area.
+def suppress_nested(boxes: Boxes, share: float) -> Boxes:
+    """Keep boxes from below upwards, each of which removes those that lie in it.
+
+    Args:
+        boxes: (P, 4).
+        share: of its own area by which a box must lie in another to be removed.
+
+    Returns:
+        Those kept.
     """
-    order = _from_below(boxes)
+    remaining = _from_below(boxes)
     kept = []
-    while len(order):
-        first, order = order[0], order[1:]
+    while len(remaining):
+        first, others = remaining[0], remaining[1:]
         kept.append(first)
-        order = order[_nested(first, order) <= share]
+        remaining = others[nested_share(first, others) <= share]
     return np.array(kept, dtype=np.int64).reshape(-1, 4)
 
 
-def at_most(boxes: Boxes, most: int) -> Boxes:
-    """Thins boxes with smaller and smaller shares, until there are at most so many; what never
-    overlaps is thinned evenly.
+def limit_count(boxes: Boxes, max_count: int) -> Boxes:
+    """Thin boxes until there are at most so many.
+
+    Args:
+        boxes: (P, 4).
+        max_count: how many there may be.
+
+    Returns:
+        Those kept.
     """
-    share = LOOSEST
-    while len(boxes) > max(most, FEW) and share > 0:
-        boxes = thin(boxes, share)
-        share -= STEP
-    if len(boxes) <= most:
+    # Very many are first brought down to a number that can be compared at once.
+    share = FIRST_SHARE
+    while len(boxes) > max(max_count, MAX_COMPARED) and share > 0:
+        boxes = suppress_nested(boxes, share)
+        share -= SHARE_STEP
+    if len(boxes) <= max_count:
         return boxes
+
+    # The same with smaller and smaller shares, the overlaps (P, P) being computed once.
     boxes = _from_below(boxes)
-    nested = np.array([_nested(box, boxes) for box in boxes])  # once for all rounds
+    nested = np.array([nested_share(box, boxes) for box in boxes])
     kept = np.ones(len(boxes), dtype=np.bool_)
-    while kept.sum() > most and share > 0:
+    while kept.sum() > max_count and share > 0:
         for i in range(len(boxes)):
             if kept[i]:
                 kept[i + 1 :] &= nested[i, i + 1 :] <= share
-        share -= STEP
+        share -= SHARE_STEP
     boxes = boxes[kept]
-    return (
-        boxes
-        if len(boxes) <= most
-        else boxes[np.linspace(0, len(boxes) - 1, most).round().astype(np.int64)]
-    )
+    if len(boxes) <= max_count:
+        return boxes
+
+    # What never overlaps is thinned evenly.
+    index = np.linspace(0, len(boxes) - 1, max_count).round().astype(np.int64)
+    return boxes[index]
 
 
 def _from_below(boxes: Boxes) -> Boxes:
-    return np.asarray(boxes[np.argsort(boxes[:, 3], kind='stable')[::-1]])
+    """The boxes ordered by their lower ends, the lowest first."""
+    order = np.argsort(boxes[:, 3], kind='stable')
+    return np.asarray(boxes[order[::-1]])
 
 
-def _nested(box: Boxes, others: Boxes) -> NDArray[np.float64]:
-    """Share of each of the others (P, 4) that lies in a box (4,): (P,)."""
+def nested_share(box: NDArray[np.int64], others: Boxes) -> NDArray[np.float64]:
+    """Return the share of each of the others (P, 4) that lies in a box (4,): (P,)."""
     x1, y1, x2, y2 = others.T
     width = np.minimum(box[2], x2) - np.maximum(box[0], x1)
     height = np.minimum(box[3], y2) - np.maximum(box[1], y1)
-    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0) / ((x2 - x1) * (y2 - y1)))
-
-
-def _sums(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(H + 1, W + 1): how many of the object's pixels are above and to the left."""
-    table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
-    table[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
-    return table
-
-
-def _shares(boxes: Boxes, table: NDArray[np.int64]) -> NDArray[np.float64]:
-    x1, x2 = boxes[:, [0, 2]].clip(0, table.shape[1] - 1).T
-    y1, y2 = boxes[:, [1, 3]].clip(0, table.shape[0] - 1).T
-    pixels = table[y2, x2] - table[y1, x2] - table[y2, x1] + table[y1, x1]
-    return np.asarray(pixels / (boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
+    intersection = np.maximum(width, 0) * np.maximum(height, 0)
+    return np.asarray(intersection / ((x2 - x1) * (y2 - y1)))

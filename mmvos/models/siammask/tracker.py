@@ -147,7 +147,7 @@ class SiameseTracker(Tracker[SiameseState]):
         A given mask is the answer. A box is segmented on its own frame.
         """
         # The template shows each object's box with its context.
-        color = self.features.border_color(frame)
+        color = self.border_color(frame)
         centers = [box_center(box) for box in objects.boxes]
         sizes = [(x2 - x1, y2 - y1) for x1, y1, x2, y2 in objects.boxes]
         windows = []
@@ -224,6 +224,11 @@ class SiameseTracker(Tracker[SiameseState]):
         """
         assert len(states) == len(merged)
         return states
+
+    def border_color(self, frame: Frame) -> Color:
+        """Return what is seen outside a frame by objects that start in it."""
+        color: Color = self.features.border_color(frame)
+        return color
 
     def encode_templates(self, frame: Frame, windows: Sequence[Window], color: Color) -> Tensor:
         """Make the kernels with which search windows are compared.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmvos.models.parts import sampling as parts
+from mmvos.models.parts import sampling
 from mmvos.models.parts.sampling import (
-    at_most,
     block_rule,
     coverage,
+    is_part,
+    limit_count,
+    part_squares,
     sample_parts,
-    squares,
-    thin,
-    valid,
+    suppress_nested,
 )
 
 
@@ -58,10 +58,10 @@ def test_blocks_and_sides_follow_the_shorter_side(shorter, rule):
     ],
 )
 def test_coverage_of_a_square(center, side, pixels, covered, kept):
-    box = squares(np.array([center]), np.array([side]))
+    box = part_squares(np.array([center]), np.array([side]))
     assert (box[0, 2:] - box[0, :2]).tolist() == [pixels, pixels]
-    assert coverage(square_mask(), box)[0] == pytest.approx(covered, abs=5e-5)
-    assert valid(box, sums(square_mask())).tolist() == [kept]
+    assert coverage(box, sums(square_mask()))[0] == pytest.approx(covered, abs=5e-5)
+    assert is_part(box, sums(square_mask())).tolist() == [kept]
 
 
 def test_what_reaches_out_of_the_frame_is_no_part():
@@ -69,32 +69,34 @@ def test_what_reaches_out_of_the_frame_is_no_part():
     boxes = np.array(
         [[0, 0, 80, 60], [-1, 0, 30, 31], [0, -1, 31, 30], [50, 30, 81, 60], [50, 30, 80, 61]]
     )
-    assert valid(boxes, sums(full)).tolist() == [True, False, False, False, False]
-    assert coverage(full, np.array([[-10, 0, 10, 20], [90, 70, 95, 75]])).tolist() == [0.5, 0]
+    assert is_part(boxes, sums(full)).tolist() == [True, False, False, False, False]
+    assert coverage(np.array([[-10, 0, 10, 20], [90, 70, 95, 75]]), sums(full)).tolist() == [0.5, 0]
 
 
 def test_a_box_that_lies_in_one_reaching_lower_is_dropped():
     # a quarter of the last is in the first
     outer, inner, beside = [0, 0, 100, 100], [10, 10, 50, 50], [90, 50, 130, 90]
     boxes = np.array([inner, outer, beside])
-    assert thin(boxes, 0.95).tolist() == [outer, beside]
-    assert thin(boxes, 0.24).tolist() == [outer]
+    assert suppress_nested(boxes, 0.95).tolist() == [outer, beside]
+    assert suppress_nested(boxes, 0.24).tolist() == [outer]
     # now the smaller one comes first, and holds 36 % of the larger
     lower = np.array([[10, 10, 50, 101], outer])
-    assert len(thin(lower, 0.95)) == 2 and thin(lower, 0.3).tolist() == [lower[0].tolist()]
+    assert len(suppress_nested(lower, 0.95)) == 2 and suppress_nested(lower, 0.3).tolist() == [
+        lower[0].tolist()
+    ]
 
 
 def test_the_first_share_is_97_percent_and_falls_by_two():
     outer = [0, 0, 100, 100]
     # 96 % of the second lies in the first
     boxes = np.array([outer, [0, -4, 100, 96], [200, 0, 220, 90]])
-    assert len(at_most(boxes, 3)) == 3  # few enough: nothing is thinned
-    assert at_most(boxes, 2).tolist() == [outer, boxes[2].tolist()]
+    assert len(limit_count(boxes, 3)) == 3  # few enough: nothing is thinned
+    assert limit_count(boxes, 2).tolist() == [outer, boxes[2].tolist()]
 
 
 def test_what_does_not_overlap_is_thinned_evenly():
     boxes = np.array([[0, 20 * i, 10, 20 * i + 10] for i in range(9)])
-    assert at_most(boxes, 3)[:, 1].tolist() == [160, 80, 0]
+    assert limit_count(boxes, 3)[:, 1].tolist() == [160, 80, 0]
 
 
 @pytest.mark.parametrize('most', [1, 16, 32, 300])
@@ -102,7 +104,7 @@ def test_parts_lie_on_the_object_and_are_at_most_so_many(most):
     mask = square_mask()
     parts = sample_parts(mask, most, rng())
     assert 1 <= len(parts) <= most and parts.dtype == np.int64
-    assert valid(parts, sums(mask)).all()
+    assert is_part(parts, sums(mask)).all()
     sides = parts[:, 2:] - parts[:, :2]
     assert (
         (sides % 2 == 1).all()
@@ -153,7 +155,9 @@ def test_chance_comes_from_the_generator_alone():
 def test_a_block_is_thinned_from_ten_boxes_on_at_95_percent(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        parts, 'thin', lambda boxes, share: calls.append((len(boxes), share)) or thin(boxes, share)
+        sampling,
+        'suppress_nested',
+        lambda boxes, share: calls.append((len(boxes), share)) or suppress_nested(boxes, share),
     )
     mask = np.zeros((400, 400), dtype=bool)
     mask[90:230, 150:260] = True
