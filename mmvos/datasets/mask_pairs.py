@@ -26,6 +26,7 @@ _LISTED = (
     'width',
     'gt_bboxes',
     'last_bbox',
+    'published_crop',
 )
 
 
@@ -41,9 +42,9 @@ class MaskPairDataset(BaseDataset):
     An item given to the pipeline is a dict of lists of two, template and search: ``img_path``,
     ``img_id``, ``frame_id``, ``video_id``, ``height``, ``width``, ``gt_bboxes`` ((1, 4) float32
     xyxy, continuous pixels), ``last_bbox`` ((4,), the box in the frame before, or None),
-    ``gt_masks`` (BitmapMasks of one mask, empty where only the box is known), ``negative`` (bool,
-    the pair shows different objects) and ``has_mask`` (bool, the masks are known and are the same
-    object's); the last two are said twice.
+    ``published_crop`` (bool, see ``CropPair``), ``gt_masks`` (BitmapMasks of one mask, empty where
+    only the box is known), ``negative`` (bool, the pair shows different objects) and ``has_mask``
+    (bool, the masks are known and are the same object's); the last two are said twice.
 
     Args:
         sources: configs of ``FolderPairs``, ``YouTubeVISPairs`` or ``StillPairs``.
@@ -105,7 +106,12 @@ class MaskPairDataset(BaseDataset):
         if views is None:
             return None
         views = [
-            dict(view, gt_bboxes=view['gt_bboxes'][None], last_bbox=view.get('last_bbox'))
+            dict(
+                view,
+                gt_bboxes=view['gt_bboxes'][None],
+                last_bbox=view.get('last_bbox'),
+                published_crop=view.get('published_crop', False),
+            )
             for view in views
         ]
         known = all(view['gt_masks'] is not None for view in views)

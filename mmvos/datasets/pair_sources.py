@@ -2,12 +2,14 @@
 files, image sets with COCO's JSON.
 
 A source has a length (its videos or images) and ``draw(index, rng, count)``, which gives ``count``
-(1 or 2) views of one object of a video, or None where the video shows no object. A view is a dict:
-``img_path``, ``img_id``, ``frame_id``, ``video_id``, ``height``, ``width``, ``object_id``,
-``gt_bboxes`` ((4,) float32 xyxy in continuous pixels, with an area) and ``gt_masks`` (BitmapMasks
-of one mask), which is None where only the box is known. The second view is at most ``frame_range``
-positions away from the first, in the list of the video's annotated frames; it may be the first
-again.
+(1 or 2) views of one object of a video, or None where the video shows no object. As in the
+published code the object is drawn first, all alike, and then a frame among those that show it. The
+second view is at most ``frame_range`` positions away from the first, in the list of those frames;
+it may be the first again.
+
+A view is a dict: ``img_path``, ``img_id``, ``frame_id``, ``video_id``, ``height``, ``width``,
+``object_id``, ``gt_bboxes`` ((4,) float32 xyxy in continuous pixels, with an area) and ``gt_masks``
+(BitmapMasks of one mask), which is None where only the box is known.
 """
 
 from __future__ import annotations
@@ -31,8 +33,7 @@ from mmvos.registry import DATASETS
 from .mask_folders import find_mask_videos
 
 View = dict[str, Any]
-# frames that are tried before the search frame is the template's, or the video is given up
-_DRAWS = 8
+Tracks = dict[int, list[int]]  # of each object the positions of the frames that show it
 
 
 @DATASETS.register_module()
@@ -48,6 +49,7 @@ class FolderPairs(BaseDataset):
             at a prompt.
         previous: the second view also has ``last_bbox``, the object's box in the annotated frame
             before, if it is seen there.
+        published_crops: the views are cut as the published crops of YouTube-VOS; see ``CropPair``.
         lazy_init: look for the files at first use.
 
     Raises:
@@ -62,11 +64,16 @@ class FolderPairs(BaseDataset):
         min_area: int = 1000,
         from_start: float = 0.0,
         previous: bool = False,
+        published_crops: bool = False,
         lazy_init: bool = False,
     ) -> None:
-        self.split, self.frame_range, self.min_area = split, frame_range, min_area
-        self.from_start, self.previous = from_start, previous
-        self._begins: dict[tuple[str, int], int] = {}
+        self.split = split
+        self.frame_range = frame_range
+        self.min_area = min_area
+        self.from_start = from_start
+        self.previous = previous
+        self.published_crops = published_crops
+        self._tracks: dict[str, Tracks] = {}
         super().__init__(data_root=data_root, lazy_init=lazy_init)
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -88,54 +95,47 @@ class FolderPairs(BaseDataset):
     def draw(self, index: int, rng: np.random.Generator, count: int) -> list[View] | None:
         """``count`` views of one object; see the header."""
         video = self.get_data_info(index)
-        for _ in range(_DRAWS):
-            first = int(rng.integers(len(video['frames'])))
-            labels = read_label_png(video['frames'][first][2])
-            ids = object_ids(labels, self.min_area)
-            if ids:
-                break
-        else:
+        tracks = self._tracks_of(video)
+        if not tracks:
             return None
-        object_id = int(rng.choice(ids))
+        object_id, positions = _draw_track(tracks, rng)
+        first = int(rng.integers(len(positions)))
         if count > 1 and self.from_start and rng.random() < self.from_start:
-            first = self._begin(video, object_id)
-            labels = read_label_png(video['frames'][first][2])
-        views = [_folder_view(video, first, labels == object_id, object_id)]
-        return (
-            views
-            if count == 1
-            else [*views, self._second(video, first, object_id, rng) or views[0]]
+            first = 0
+        views = [self._view(video, positions[first], object_id)]
+        if count > 1:
+            second = _near(rng, first, self.frame_range, len(positions))
+            view = self._view(video, positions[second], object_id)
+            before = positions[second] - 1
+            if self.previous and before in positions:
+                view['last_bbox'] = self._view(video, before, object_id)['gt_bboxes']
+            views.append(view)
+        return views
+
+    def _tracks_of(self, video: dict[str, Any]) -> Tracks:
+        """The objects of a video; its label images are read when it is drawn for the first time."""
+        name = video['name']
+        if name not in self._tracks:
+            tracks: Tracks = {}
+            for position, (_, _, path) in enumerate(video['frames']):
+                for object_id in object_ids(read_label_png(path), self.min_area):
+                    tracks.setdefault(object_id, []).append(position)
+            self._tracks[name] = tracks
+        return self._tracks[name]
+
+    def _view(self, video: dict[str, Any], position: int, object_id: int) -> View:
+        index, path, label_path = video['frames'][position]
+        mask = read_label_png(label_path) == object_id
+        frame = dict(
+            img_path=path,
+            img_id=index,
+            frame_id=index,
+            video_id=video['name'],
+            height=mask.shape[0],
+            width=mask.shape[1],
         )
-
-    def _second(
-        self, video: dict[str, Any], first: int, object_id: int, rng: np.random.Generator
-    ) -> View | None:
-        for _ in range(_DRAWS):
-            position = _near(rng, first, self.frame_range, len(video['frames']))
-            mask = read_label_png(video['frames'][position][2]) == object_id
-            if np.count_nonzero(mask) >= self.min_area:
-                view = _folder_view(video, position, mask, object_id)
-                if self.previous and position:
-                    last = read_label_png(video['frames'][position - 1][2]) == object_id
-                    if np.count_nonzero(last) >= self.min_area:
-                        view['last_bbox'] = _folder_view(video, position - 1, last, object_id)[
-                            'gt_bboxes'
-                        ]
-                return view
-        return None
-
-    def _begin(self, video: dict[str, Any], object_id: int) -> int:
-        """The first of the annotated frames in which an object, which has enough pixels in one of
-        them, has enough pixels.
-        """
-        key = video['name'], object_id
-        if key not in self._begins:
-            self._begins[key] = next(
-                t
-                for t, (_, _, path) in enumerate(video['frames'])
-                if np.count_nonzero(read_label_png(path) == object_id) >= self.min_area
-            )
-        return self._begins[key]
+        view = _view(frame, mask.view(np.uint8), object_id)
+        return dict(view, published_crop=self.published_crops)
 
 
 @DATASETS.register_module()
@@ -152,41 +152,41 @@ class YouTubeVISPairs:
         self, dataset: dict[str, Any], frame_range: int = 20, min_area: int = 1000
     ) -> None:
         self.dataset = DATASETS.build(dict(type='mmvos.YouTubeVISDataset', **dataset))
-        self.frame_range, self.min_area = frame_range, min_area
+        self.frame_range = frame_range
+        self.min_area = min_area
+        self._tracks: dict[int, Tracks] = {}
 
     def __len__(self) -> int:
         return len(self.dataset.videos)
 
     def draw(self, index: int, rng: np.random.Generator, count: int) -> list[View] | None:
         """``count`` views of one object; see the header."""
-        items = self.dataset.frame_range(index)
-        for _ in range(_DRAWS):
-            first = int(rng.integers(len(items)))
-            frame = self.dataset.get_data_info(items[first])
-            objects = [item for item in frame['instances'] if self._is_large(item)]
-            if objects:
-                break
-        else:
+        tracks = self._tracks_of(index)
+        if not tracks:
             return None
-        chosen = objects[rng.integers(len(objects))]
-        views = [_json_view(frame, chosen)]
-        return (
-            views
-            if count == 1
-            else [*views, self._second(items, first, chosen['instance_id'], rng) or views[0]]
-        )
+        object_id, items = _draw_track(tracks, rng)
+        first = int(rng.integers(len(items)))
+        views = [self._view(items[first], object_id)]
+        if count > 1:
+            second = _near(rng, first, self.frame_range, len(items))
+            views.append(self._view(items[second], object_id))
+        return views
 
-    def _second(
-        self, items: range, first: int, object_id: int, rng: np.random.Generator
-    ) -> View | None:
-        for _ in range(_DRAWS):
-            frame = self.dataset.get_data_info(
-                items[_near(rng, first, self.frame_range, len(items))]
-            )
-            for item in frame['instances']:
-                if item['instance_id'] == object_id and self._is_large(item):
-                    return _json_view(frame, item)
-        return None
+    def _tracks_of(self, index: int) -> Tracks:
+        """The objects of a video, with the items of the frames in which they are large enough."""
+        if index not in self._tracks:
+            tracks: Tracks = {}
+            for item in self.dataset.frame_range(index):
+                for instance in self.dataset.get_data_info(item)['instances']:
+                    if self._is_large(instance):
+                        tracks.setdefault(instance['instance_id'], []).append(item)
+            self._tracks[index] = tracks
+        return self._tracks[index]
+
+    def _view(self, item: int, object_id: int) -> View:
+        frame = self.dataset.get_data_info(item)
+        instance = next(one for one in frame['instances'] if one['instance_id'] == object_id)
+        return _json_view(frame, instance)
 
     def _is_large(self, item: dict[str, Any]) -> bool:
         x1, y1, x2, y2 = item['bbox']
@@ -294,17 +294,10 @@ def _near(rng: np.random.Generator, first: int, reach: int, count: int) -> int:
     return int(rng.integers(max(first - reach, 0), min(first + reach, count - 1) + 1))
 
 
-def _folder_view(video: dict[str, Any], position: int, mask: np.ndarray, object_id: int) -> View:
-    index, path, _ = video['frames'][position]
-    frame = dict(
-        img_path=path,
-        img_id=index,
-        frame_id=index,
-        video_id=video['name'],
-        height=mask.shape[0],
-        width=mask.shape[1],
-    )
-    return _view(frame, mask.view(np.uint8), object_id)
+def _draw_track(tracks: Tracks, rng: np.random.Generator) -> tuple[int, list[int]]:
+    """An object, all alike, and its frames."""
+    object_id = int(rng.choice(list(tracks)))
+    return object_id, tracks[object_id]
 
 
 def _json_view(frame: dict[str, Any], item: dict[str, Any]) -> View:

@@ -15,6 +15,7 @@ import youtube_vis_files as vis
 from mmengine.registry import init_default_scope
 
 from mmvos.datasets import MaskPairDataset, SeededIndex
+from mmvos.datasets.transforms.color_pair import ColorPair, _cross_kernel
 from mmvos.io.label_png import write_label_png
 from mmvos.ops.siamese_geometry import context_side
 from mmvos.registry import DATASETS
@@ -367,28 +368,129 @@ def test_gray_tint_and_blur(tmp_path):
         pairs = MaskPairDataset([source], negative=0.0, samples=[40], pipeline=pipeline)
         return [pairs[i]['inputs'].float() for i in range(40)]
 
-    plain = inputs(gray=0, tint=0, blur=0)
-    gray = inputs(gray=1, tint=0, blur=0)[0]
+    plain = inputs(gray=0, color_offset=0, blur=0)
+    gray = inputs(gray=1, color_offset=0, blur=0)[0]
     assert (
         (gray[:, 0] == gray[:, 1]).all()
         and (gray[:, 0] == gray[:, 2]).all()
         and not (gray[1] == plain[0][1]).all()
     )
-    tinted = inputs(gray=0, tint=0.3, blur=0)
+    tinted = inputs(gray=0, color_offset=3, blur=0)
     # (40, 3, pixels)
     moved = np.array([(image[1] - plain[0][1]).flatten(1).tolist() for image in tinted])
     # all pixels by the same: none is rounded
     assert moved.std(axis=2).max() < 1e-4 and (moved != moved.round()).any()
     assert min(image[1].min() for image in tinted) < 0  # nor cut at 0
-    offsets = moved[:, :, 0]
-    assert offsets.std(axis=0) == pytest.approx([10] * 3, rel=0.5)
     blurred = [
         (image - old).abs().flatten(1).sum(dim=1)
-        for image, old in zip(inputs(gray=0, tint=0, blur=1.0), plain)
+        for image, old in zip(inputs(gray=0, color_offset=0, blur=1.0), plain)
     ]
     changed = [bool(search > 0) for _, search in blurred]
     # half of P(n >= .5) = .31
     assert all(template == 0 for template, _ in blurred) and 1 <= sum(changed) <= 15
+
+
+def test_color_offsets_are_those_of_the_published_code():
+    """Its matrix has the rows (-.5592, .9806, -.4194), (1.7209, .1988, -1.8297) and (4.6447, 4.7371,
+    4.8832) for R, G and B: sqrt(.313 + .962 + .176) = 1.204, sqrt(2.962 + .040 + 3.348) = 2.520,
+    sqrt(21.573 + 22.440 + 23.846) = 8.238. Two rows times each other are 0: no channel says anything
+    about another.
+    """
+    gray = np.full((4, 4, 3), 128, np.uint8)
+    color = ColorPair(gray=0, blur=0)
+    offsets = np.array(
+        [image[0, 0] - 128 for _ in range(1000) for image in color(dict(img=[gray, gray]))['img']]
+    )  # (2000, 3), blue first; the deviation's own deviation is 1.6 %, the correlation's .022
+    assert offsets.std(axis=0) == pytest.approx([8.238, 2.520, 1.204], rel=0.06)
+    correlations = np.corrcoef(offsets.T)[np.triu_indices(3, 1)]
+    assert np.abs(correlations).max() < 0.09
+    assert np.abs(offsets.mean(axis=0)).max() < 0.8
+
+
+def test_the_weights_of_the_blur():
+    """Of 5 pixels, with .3 for the column: each of the column's has .3 / 5, of the row's .7 / 5, the
+    middle one both.
+    """
+    kernel = _cross_kernel(5, 0.3)
+    assert kernel[:, 2] == pytest.approx([0.06, 0.06, 0.2, 0.06, 0.06])
+    assert kernel[2] == pytest.approx([0.14, 0.14, 0.2, 0.14, 0.14])
+    assert kernel[0, 0] == 0
+    assert kernel.sum() == pytest.approx(1)
+
+
+def test_the_tint_of_before_is_ignored_with_a_warning():
+    with pytest.warns(FutureWarning, match='tint'):
+        assert ColorPair(tint=0.1).color_offset == 1
+
+
+def draw_often(source: dict) -> list[dict]:
+    """400 views from the only video of a source."""
+    pairs = MaskPairDataset([source], negative=0.0, samples=[1])
+    pairs.full_init()
+    rng = np.random.default_rng(0)
+    return [pairs.sources[0].draw(0, rng, 1)[0] for _ in range(400)]
+
+
+def test_an_object_is_drawn_as_often_as_another_however_seldom_it_is_seen(tmp_path):
+    """In 13 of 60 frames: half of 400 draws, give or take 4 times sqrt(400 / 4) = 10. A frame first,
+    and then one of its objects, would be 13 / 120 of them: 43.
+    """
+    absent = tuple(t for t in range(60) if not 20 <= t <= 32)
+    views = draw_often(write_folder(tmp_path, {'a': 60}, absent=absent))
+    frames = [view['frame_id'] for view in views if view['object_id'] == 1]
+    assert 160 <= len(frames) <= 240
+    assert set(frames) == set(range(20, 33))
+
+
+def test_an_object_of_youtube_vis_is_drawn_as_often_as_another(tmp_path):
+    """In 2 of 10 frames: half of 400 draws; a frame first would be 2 / 20 of them: 40."""
+    entries = [vis.video(1, 10)]
+    annotations = [
+        vis.annotation(1, entries[0], frames=(4, 5)),
+        vis.annotation(2, entries[0], box=(14, 2, 10, 8)),
+    ]
+    root = vis.write(tmp_path, vis.content(entries, annotations))
+    data = dict(data_root=str(root), ann_file='instances.json')
+    dataset = dict(data, data_prefix=dict(img_path='JPEGImages'))
+    views = draw_often(dict(type='mmvos.YouTubeVISPairs', min_area=50, dataset=dataset))
+    frames = [view['frame_id'] for view in views if view['object_id'] == 1]
+    assert 160 <= len(frames) <= 240
+    assert set(frames) == {4, 5}
+
+
+def test_frames_are_counted_among_those_that_show_the_object(tmp_path):
+    """It is seen in the frames 0, 5 and 10 alone: within one position are 0 and 5, or 5 and 10."""
+    source = write_folder(tmp_path, {'a': 11}, absent=(1, 2, 3, 4, 6, 7, 8, 9))
+    # object 2 is too small
+    pairs = MaskPairDataset([dict(source, min_area=500, frame_range=1)], negative=0.0, samples=[40])
+    drawn = {tuple(pairs[i]['frame_id']) for i in range(40)}
+    assert drawn == {(0, 0), (0, 5), (5, 0), (5, 5), (5, 10), (10, 5), (10, 10)}
+
+
+def test_crops_of_youtube_vos_as_published(tmp_path):
+    """Columns 30 to 69 have their middle at pixel 49.5, which the published code takes to be 50. One
+    pixel of the frame is 127 / sqrt(75 * 65) = 1.8189 of the crop, whose middle is at 127.
+
+    Between the columns 29 and 30 the mask's share rises from 0 to 1. It is above .2 right of 29.2:
+    127 - (50 - 29.2) * 1.8189 = 89.17, so the mask begins at 90. Around 49.5 and above .5 it is 127 -
+    (49.5 - 29.5) * 1.8189 = 90.62: 91.
+    """
+    source = dict(write_folder(tmp_path, {'a': 1}), min_area=500)
+    boxes, columns = [], []
+    for published in (True, False):
+        pairs = MaskPairDataset(
+            [dict(source, published_crops=published)],
+            negative=0.0,
+            samples=[1],
+            pipeline=[LOAD, STILL],
+        )
+        item = pairs[0]
+        boxes.append(item['gt_bboxes'][1][0].tolist())
+        columns.append(np.flatnonzero(item['gt_masks'][1].masks[0].any(axis=0))[[0, -1]].tolist())
+    half = 20 * 127 / 4875**0.5
+    for box in boxes:  # the box is in the middle of the crop with both
+        assert [box[0], box[2]] == pytest.approx([127 - half, 127 + half], abs=1e-3)
+    assert [first for first, _ in columns] == [90, 91]
 
 
 def test_a_pair_costs_less_than_40_ms(tmp_path):

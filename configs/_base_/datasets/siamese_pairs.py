@@ -26,6 +26,7 @@ train_dataloader = dict(
                 data_root='data/youtube_vos/train',
                 frame_range=20,
                 min_area=1001,
+                published_crops=True,
             ),
             dict(
                 type='mmvos.StillPairs',

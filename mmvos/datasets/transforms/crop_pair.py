@@ -14,6 +14,10 @@ from mmdet.structures.mask import BitmapMasks
 from mmvos.ops.siamese_geometry import TEMPLATE_SIZE, context_side
 from mmvos.registry import TRANSFORMS
 
+_MIN_MASK_SHARE = 0.5  # of a pixel of the crop, above which it belongs to the object
+_PUBLISHED_MIN_MASK_SHARE = 0.2
+_PUBLISHED_BOX_SHIFT = 0.5  # pixels of the frame, in x and in y
+
 
 @TRANSFORMS.register_module()
 class CropPair(BaseTransform):
@@ -22,8 +26,12 @@ class CropPair(BaseTransform):
     A box of w x h pixels has the context c = (w + h) / 2; a square of side sqrt((w + c)(h + c))
     around it becomes 127 pixels wide, and both images of a pair show their object in this size;
     where the box of the frame before is known (``last_bbox``), the search image is cut around that
-    one, as a tracker does. Outside of the frame is the frame's mean color. Draws from numpy's
-    global generator.
+    one, as a tracker does. Outside of the frame is the frame's mean color. A pixel of the crop is the
+    object's where its mask has more than half of it. Draws from numpy's global generator.
+
+    Where ``published_crop`` is true, boxes and masks are those of the published crops of
+    YouTube-VOS: the box is taken half a pixel of the frame to the right and below, .08 pixels of the
+    crop on average, and a fifth of a pixel is enough for a mask.
 
     After it, ``gt_bboxes`` are in pixels of the crop with the origin in the center of its first
     pixel, as anchors are.
@@ -62,6 +70,11 @@ class CropPair(BaseTransform):
             image, box = results['img'][t], results['gt_bboxes'][t]
             shift, stretch = rng.uniform(-1, 1, (2, 2))
             last = results.get('last_bbox', (None, None))[t]
+            min_share = _MIN_MASK_SHARE
+            if results.get('published_crop', (False, False))[t]:
+                box = box + _PUBLISHED_BOX_SHIFT
+                last = None if last is None else last + _PUBLISHED_BOX_SHIFT
+                min_share = _PUBLISHED_MIN_MASK_SHARE
             matrix = self._matrix(
                 box[0] if last is None else last,
                 size,
@@ -72,12 +85,10 @@ class CropPair(BaseTransform):
                 matrix = np.array([[-1, 0, size - 1], [0, 1, 0]]) @ np.vstack([matrix, (0, 0, 1)])
             images.append(cv2.warpAffine(image, matrix, (size, size), borderValue=cv2.mean(image)))
             boxes.append(_moved(box, matrix))
-            mask = (
-                cv2.warpAffine(
-                    results['gt_masks'][t].masks[0] * np.uint8(255), matrix, (size, size)
-                )
-                >= 128
+            shares = cv2.warpAffine(
+                results['gt_masks'][t].masks[0] * np.uint8(255), matrix, (size, size)
             )
+            mask = shares > 255 * min_share
             masks.append(BitmapMasks(mask.view(np.uint8)[None], size, size))
         return dict(
             results,
