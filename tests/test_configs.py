@@ -297,3 +297,24 @@ def test_parts_of_siamese_tracking_agree(name):
             if step.type == 'Resize'
         )
         assert resize.scale_factor == 1.0
+
+
+def test_the_base_model_has_its_published_settings():
+    """Penalty .09, window .39, rate .38 and threshold .30; the refined one for DAVIS .04, .40, 1 and
+    .35.
+    """
+    names = ('penalty', 'window_influence', 'size_rate', 'mask_threshold')
+    for config, expected in (
+        ('siammask/siammask-base_r50_4xb16-20e.py', [0.09, 0.39, 0.38, 0.30]),
+        ('siammask/siammask-sharp_r50_4xb16-20e_davis.py', [0.04, 0.40, 1.0, 0.35]),
+    ):
+        tracker = load(config).model.tracker
+        assert [tracker[name] for name in names] == expected
+
+
+def test_the_published_data_is_cut_as_published():
+    """YouTube-VOS alone: half a pixel off and masks from a fifth of a pixel on; own data is exact."""
+    sources = load('siammask/siammask-base_r50_4xb16-20e.py').train_dataloader.dataset.sources
+    assert [source.get('published_crops', False) for source in sources] == [True, False]
+    sources = load('siammask/siammask-base_r50_mixed.py').train_dataloader.dataset.sources
+    assert not any(source.get('published_crops', False) for source in sources)
