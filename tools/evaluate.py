@@ -163,7 +163,9 @@ def print_report(report: Report) -> None:
         print(note)
     width = max(map(len, report.metrics))
     for name, value in report.metrics.items():
-        print(f'{name:<{width}}  {"undefined" if value == -1 else format(value, "9.4f")}')
+        # -1 is a value that a decay may have
+        text = 'undefined' if name in report.undefined else format(value, '9.4f')
+        print(f'{name:<{width}}  {text}')
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,17 @@ from mmvos.apis.video_results import LabelFolders, Trajectories, VideoResults, f
 from mmvos.datasets import MaskVideoDataset, PromptedVideo
 from mmvos.evaluation import (
     EvaluationInputError,
+    davis,
     evaluate_davis,
     evaluate_vot,
     evaluate_youtube_vis_files,
     evaluate_youtube_vos,
+    youtube_vos,
 )
 from mmvos.evaluation.davis import Protocol
 from mmvos.evaluation.vot import VOTDataset
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
+from mmvos.io.errors import DataError
 from mmvos.ops.precision import choose_dtype
 
 # The test_evaluator that --eval needs in the config.
@@ -124,8 +127,58 @@ def read_config(arguments: argparse.Namespace) -> Config:
     return config
 
 
-def test(config: Config, arguments: argparse.Namespace) -> None:
-    """Runs the model over the data set and writes the results."""
+def find_truth(name: str, evaluator: Any) -> dict[str, Path]:
+    """The label images that results will be scored against, by sequence: looked at before the run.
+
+    Args:
+        name: of ``--eval``.
+        evaluator: the config's ``test_evaluator``.
+
+    Raises:
+        DataError: the ground truth is not there, or nothing can be scored against it.
+    """
+    root = Path(evaluator.ground_truth)
+    if name == 'youtube-vos':
+        folders = youtube_vos.find_ground_truth(root)
+        youtube_vos.check_ground_truth(folders)
+        return folders
+    protocol = Protocol(evaluator.get('year', 2017), evaluator.get('task', 'semi-supervised'))
+    split, resolution = evaluator.get('split', 'val'), evaluator.get('resolution', '480p')
+    folders = davis.find_ground_truth(root, protocol, split, resolution)
+    davis.check_ground_truth(folders, protocol)
+    return folders
+
+
+def compare_with_truth(dataset: MaskVideoDataset, folders: Mapping[str, Path]) -> None:
+    """Refuses to test on other videos than those that are scored afterwards.
+
+    Args:
+        dataset: what is tested on.
+        folders: of the ground truth, by sequence.
+
+    Raises:
+        DataError: a video is in one of them only.
+    """
+    names = {video.name for video in dataset.videos}
+    for others, place in (
+        (folders.keys() - names, 'in the ground truth but not in the data that is tested'),
+        (names - folders.keys(), 'in the data that is tested but not in the ground truth'),
+    ):
+        if others:
+            raise DataError(
+                f'{min(others)} is {place} ({len(others)} such videos), so --eval could not score '
+                'the results; give both the same split.'
+            )
+
+
+def test(
+    config: Config, arguments: argparse.Namespace, truth: Mapping[str, Path] | None = None
+) -> None:
+    """Runs the model over the data set and writes the results.
+
+    Args:
+        truth: label images that the results will be scored against, by sequence.
+    """
     checkpoint = read_checkpoint(arguments.checkpoint)
     join_processes(config)
     # results are scored from the files
@@ -148,6 +201,8 @@ def test(config: Config, arguments: argparse.Namespace) -> None:
     files = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
     dataset = runner.test_loop.dataloader.dataset
     if isinstance(dataset, MaskVideoDataset):
+        if truth is not None:
+            compare_with_truth(dataset, truth)
         settings['label_images'] = _label_images(dataset.videos)
         test_labels(runner, LabelFolders(arguments.out, fingerprint(settings, *files)))
     elif isinstance(dataset, VOTDataset):
@@ -270,7 +325,9 @@ def main() -> None:
         config = read_config(arguments)
         evaluator = config.test_evaluator
         if not arguments.load_result:
-            test(config, arguments)
+            scored = [name for name in arguments.eval if name in _FOLDER_IN_ZIP]
+            truth = find_truth(scored[0], evaluator) if scored else None
+            test(config, arguments, truth)
         if is_main_process():
             for name in arguments.eval:
                 score(name, evaluator, arguments.out)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -68,10 +69,25 @@ def read_label_png(path: str | Path) -> Labels:
         return _read_values(image, path)
 
 
+@dataclass(frozen=True)
+class LabelHeader:
+    """What the header of a label image says: its size, and whether it has an alpha channel."""
+
+    height: int
+    width: int
+    has_alpha: bool
+
+
+def read_label_header(path: str | Path) -> LabelHeader:
+    """Read the header of a label image; no pixel is decoded. Raises as `read_label_png`."""
+    with _opened(path) as image:
+        return LabelHeader(image.height, image.width, image.mode == 'LA')
+
+
 def read_label_size(path: str | Path) -> tuple[int, int]:
     """Return (H, W) of a label image from its header; raises as `read_label_png`."""
-    with _opened(path) as image:
-        return image.height, image.width
+    header = read_label_header(path)
+    return header.height, header.width
 
 
 def labels_of_array(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
+from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts, read_told
 from mmvos.io.label_png import write_label_png
 
 LABELS = np.zeros((20, 30), np.uint8)
@@ -167,3 +167,20 @@ def test_a_file_that_cannot_be_read(tmp_path):
     (tmp_path / 'a.json').write_text('[{')
     with pytest.raises(ValueError, match=r'a\.json is not valid JSON'):
         read_prompts(tmp_path / 'a.json')
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.int64])
+def test_an_array_of_0_and_255_is_one_object(kind):
+    mask = (LABELS > 0).astype(kind) * 255
+    prompts = read_told(mask)[0]
+    assert prompts.ids == (1,)
+    np.testing.assert_array_equal(prompts.masks[0], LABELS > 0)
+    assert read_told({2: mask}, first_id=5)[2].ids == (5,)
+
+
+def test_more_than_255_objects_come_back_from_their_label_image(tmp_path):
+    labels = np.arange(400, dtype=np.uint16).reshape(20, 20)
+    write_label_png(tmp_path / 'many.png', labels)
+    prompts = read_mask_prompts(tmp_path / 'many.png')
+    assert prompts.ids == tuple(range(1, 400))
+    assert prompts.masks[299][15, 0] and prompts.masks[299].sum() == 1

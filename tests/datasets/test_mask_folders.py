@@ -61,3 +61,20 @@ def test_bad_folders(tmp_path: Path) -> None:
     shutil.rmtree(root / 'Annotations/a')
     with pytest.raises(ValueError, match=r'video a: .*Annotations/a does not exist'):
         find_mask_videos(root)
+
+
+def test_frames_are_in_natural_order_and_foreign_files_are_none(tmp_path: Path) -> None:
+    root = tiny.write_videos(tmp_path, {'b': (11, {1: 0})}, every=1)
+    for kind in ('JPEGImages', 'Annotations'):
+        for t in range(11):
+            path = root / kind / 'b' / f'{t:05d}.png'
+            path.rename(path.with_name(f'{t}.png'))
+        (root / kind / 'b/._3.png').write_bytes(b'')
+        (root / kind / '@eaDir').mkdir()
+        (root / kind / '.ipynb_checkpoints').mkdir()
+    (video,) = find_mask_videos(root)
+    assert [path.stem for path in video.frames] == [str(t) for t in range(11)]
+    assert [mask.stem for mask in video.masks if mask] == [str(t) for t in range(11)]
+    shutil.copy(root / 'JPEGImages/b/3.png', root / 'JPEGImages/b/3.jpg')
+    with pytest.raises(ValueError, match=r'video b: .*3\.jpg and 3\.png are one frame twice'):
+        find_mask_videos(root)

@@ -164,3 +164,17 @@ def test_the_shipped_data_sets(
         METRICS.get(config.test_evaluator.type) is not None
         and config.val_evaluator.type == config.test_evaluator.type
     )
+
+
+def test_a_frame_or_label_image_of_another_size_is_found_before_the_run(tmp_path: Path) -> None:
+    root = tiny.write_videos(tmp_path, {'b': (4, {1: 0})}, 1)
+    MaskVideoDataset(str(root))
+    path = root / 'JPEGImages/b/00002.png'
+    whole = path.read_bytes()
+    cv2.imwrite(str(path), np.zeros((24, 32, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'JPEGImages/b/00002\.png is 32x24, but .* 64x48'):
+        MaskVideoDataset(str(root))
+    path.write_bytes(whole)
+    tiny.write_label_png(root / 'Annotations/b/00003.png', np.zeros((24, 32), np.uint8))
+    with pytest.raises(ValueError, match=r'Annotations/b/00003\.png is 32x24 but .* 64x48'):
+        MaskVideoDataset(str(root))

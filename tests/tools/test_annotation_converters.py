@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmvos.io.label_png import write_label_png
+from mmvos.io.label_png import read_label_png, write_label_png
 
 FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 HELD_OUT = runpy.run_path(str(FOLDER / 'split_youtube_vis.py'))['choose_held_out']
@@ -205,3 +205,35 @@ def test_split_files_hold_every_video_once(tmp_path: Path, monkeypatch: pytest.M
         assert train['info'] == valid['info'] == {'a': 1}
         chosen.append({entry['id'] for entry in valid['videos']})
     assert chosen[0] != chosen[1]
+
+
+def test_frames_are_listed_under_the_names_that_they_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PNG frames without leading zeros, and no level 480p."""
+    labels = np.zeros((6, 8), np.uint8)
+    labels[2:4, 2:4] = 1
+    for kind in ('JPEGImages', 'Annotations'):
+        (tmp_path / kind / 'dog').mkdir(parents=True)
+        for name in ('1', '2', '10'):
+            write_label_png(tmp_path / kind / 'dog' / f'{name}.png', labels)
+    for source in (tmp_path, tmp_path / 'Annotations'):
+        convert(monkeypatch, 'davis_to_youtube_vis', source, tmp_path / 'a.json')
+        (video,) = json.loads((tmp_path / 'a.json').read_text())['videos']
+        assert video['file_names'] == ['dog/1.png', 'dog/2.png', 'dog/10.png']
+    (tmp_path / 'JPEGImages/dog/10.png').unlink()
+    with pytest.raises(SystemExit, match=r'dog/10\.png has no frame'):
+        convert(monkeypatch, 'davis_to_youtube_vis', tmp_path, tmp_path / 'a.json')
+
+
+def test_ids_above_255_become_16_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros((6, 8), np.uint16)
+    labels[2:4, 2:4] = 255
+    labels[4:, 2:4] = 300
+    (tmp_path / 'in/dog').mkdir(parents=True)
+    write_label_png(tmp_path / 'in/dog/0.png', labels)
+    convert(monkeypatch, 'davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json')
+    convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
+    read = read_label_png(tmp_path / 'out/Annotations/480p/dog/0.png')
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read, labels)

@@ -487,3 +487,15 @@ def test_faults_of_image_sets(
     (folder / 'coco.json').write_text(json.dumps(data))
     code, printed = check(path)
     assert finding in printed and code == finding.startswith('error')
+
+
+def test_headers_of_all_label_images_are_read(check: Check, tmp_path: Path) -> None:
+    root = mask_folder(tmp_path)
+    gray = Image.new('L', (20, 12), 255)
+    Image.merge('LA', (gray, gray)).save(root / 'Annotations/a/f2.png')
+    code, printed = check(root)
+    assert code == 0 and 'alpha channel' in printed and 'video a: f2.png' in printed
+    labels(root, 'b/f2.png', np.zeros((6, 10), np.uint8))
+    assert 'error label images of one video have several sizes 1 video b: f2.png' in check(root)[1]
+    gray.convert('RGB').save(root / 'Annotations/b/f2.png')
+    assert 'error a label image cannot be read 1' in check(root)[1]

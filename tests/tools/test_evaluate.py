@@ -147,3 +147,20 @@ def test_youtube_vos_and_vot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     assert json.loads((tmp_path / 'o.json').read_text())['metrics']['EAO'] == 1
     assert (tmp_path / 'ws' / 'results' / 'mine' / 'baseline' / 's' / 's_001.txt').is_file()
+
+
+def test_a_decay_of_minus_1_is_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is right in the first quarter, everything in the last."""
+    results = label_folder(tmp_path / 'r', 10)
+    truth = label_folder(tmp_path / 'gt', 10)
+    whole = (truth / 'a/00000.png').read_bytes()
+    for t in range(14):
+        (truth / f'a/{t:05}.png').write_bytes(whole)
+        write_label_png(results / f'a/{t:05}.png', np.zeros((20, 30), np.uint8))
+        if t > 8:
+            (results / f'a/{t:05}.png').write_bytes(whole)
+    evaluate(monkeypatch, 'davis', '--gt', truth, '--results', results, '--processes', 1)
+    printed = capsys.readouterr().out
+    assert 'J_decay       -1.0000' in printed and 'undefined' not in printed

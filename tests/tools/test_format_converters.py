@@ -508,9 +508,10 @@ def test_results_to_all_formats(run: Run, tmp_path: Path) -> None:
 
 def test_ids_that_label_images_cannot_hold(run: Run, tmp_path: Path) -> None:
     data = noise_videos(6)
-    data['annotations'][4]['object_id'] = 1001
+    data['annotations'][4]['object_id'] = 70000
     with pytest.raises(
-        SystemExit, match=r'object 1001 has the object id 1001; ids in label images .* --ids number'
+        SystemExit,
+        match=r'object 70000 has the object id 70000; ids in label images .* --ids number',
     ):
         run('youtube_vis_to_davis', data, 'out')
     run('youtube_vis_to_davis', data, 'out', '--ids', 'number')

@@ -1,13 +1,14 @@
 """Checks a folder in the layout of DAVIS or YouTube-VOS: frames, label images, and what meta.json
 says of them.
 
-Of the images only the first label image of each video is opened, unless all are asked for.
+Of the label images all headers are read, but only the pixels of the first of each video (and of
+those with an alpha channel), unless all are asked for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from mmvos.datasets.mask_folders import (
     find_mask_video,
     mask_video_names,
 )
-from mmvos.io.label_png import object_ids, read_label_png
+from mmvos.io.errors import DataError
+from mmvos.io.label_png import object_ids, read_label_header, read_label_png
 
 from .findings import Findings
 
@@ -70,10 +72,16 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
             'the first frame has no label image', f'video {video.name}: {video.frames[0].name}'
         )
     shape = None
-    for t, path in annotated if images else annotated[:1]:
+    with_alpha, unreadable = _check_headers(video, [path for _, path in annotated], findings)
+    for t, path in annotated:
+        is_first = t == annotated[0][0]
+        if not (images or is_first or path in with_alpha):
+            continue
+        if path in unreadable:
+            continue
         try:
             labels = read_label_png(path)
-        except ValueError as error:
+        except DataError as error:
             findings.error('a label image cannot be read', str(error))
             continue
         shape = shape or labels.shape
@@ -84,12 +92,8 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
                 'a frame is damaged or of another size',
                 f'video {video.name}: {video.frames[t].name} {fault}',
             )
-        elif labels.shape != shape:
-            findings.error(
-                'label images of one video have several sizes', f'video {video.name}: {path.name}'
-            )
         ids = object_ids(labels)
-        if t == annotated[0][0] and not ids:
+        if is_first and not ids:
             findings.error(
                 'the first label image shows no object', f'video {video.name}: {path.name}'
             )
@@ -107,6 +111,37 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
                 'object ids have gaps', f'video {video.name}: {", ".join(map(str, sorted(seen)))}'
             )
     return seen
+
+
+def _check_headers(
+    video: MaskVideo, paths: Sequence[Path], findings: Findings
+) -> tuple[set[Path], set[Path]]:
+    """Checks the headers of all label images of a video; returns those with an alpha channel, and
+    those that cannot be read.
+    """
+    with_alpha: set[Path] = set()
+    unreadable: set[Path] = set()
+    sizes: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        try:
+            header = read_label_header(path)
+        except DataError as error:
+            findings.error('a label image cannot be read', str(error))
+            unreadable.add(path)
+            continue
+        sizes.setdefault((header.height, header.width), path)
+        if header.has_alpha:
+            with_alpha.add(path)
+            findings.note(
+                'a gray label image has an alpha channel, which other programs may refuse',
+                f'video {video.name}: {path.name}',
+            )
+    if len(sizes) > 1:
+        other = list(sizes.values())[1]
+        findings.error(
+            'label images of one video have several sizes', f'video {video.name}: {other.name}'
+        )
+    return with_alpha, unreadable
 
 
 def _check_other_frames(

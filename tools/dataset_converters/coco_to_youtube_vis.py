@@ -31,7 +31,6 @@ from tracked_videos import (
     check_frames,
     check_mask,
     check_size,
-    natural_order,
     told,
     value_of,
 )
@@ -39,6 +38,7 @@ from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
 from mmvos.evaluation.youtube_vis import read_json
+from mmvos.io.frame_names import natural_key
 from mmvos.io.youtube_vis import category_names
 
 _TRACK = ('track_id', 'instance_id')
@@ -138,7 +138,7 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
     for video, frames in grouped.items():
         where = f'{source}: video {video}'
         if key is None:
-            frames.sort(key=lambda image: natural_order(image['file_name']))
+            frames.sort(key=lambda image: natural_key(image['file_name']))
             continue
         frames.sort(key=lambda image: value_of(image, key, int, f'{source}: image {image["id"]}'))
         for one, two in pairwise(frames):

@@ -1,8 +1,8 @@
 """Sequences of a DAVIS-layout folder, each with the name of the class its object belongs to.
 
 Layout: `JPEGImages/480p/SEQ/*.jpg`, `Annotations/480p/SEQ/*.png` with the same stems (any pixel > 0
-is the object), `ImageSets/2016/{train,val}.txt` with one sequence per line (or one frame path per
-line, as in the original lists).
+is the object), both also without the level 480p, `ImageSets/2016/{train,val}.txt` with one
+sequence per line (or one frame path per line, as in the original lists).
 """
 
 import json
@@ -13,6 +13,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+# a checkout works without being installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmvos.io.davis_folder import find_videos_folder, read_video_names
+from mmvos.io.frame_names import list_files
+from mmvos.io.label_png import read_label_png
 
 # Coarse on purpose: each class of the val list must occur in the train list, which has no dog,
 # camel, goat or soapbox. In val are animal (camel, dog, goat, libby), bird (blackswan), vehicle
@@ -56,10 +63,7 @@ class DavisSequence:
     def mask(self, index: int) -> np.ndarray:
         """Return the object of frame `index` as (H, W) bool; the size is checked against the
         picture by `frame`."""
-        labels = cv2.imread(str(self.masks[index]), cv2.IMREAD_UNCHANGED)
-        if labels is None:
-            raise ValueError(f'sequence {self.name}: {self.masks[index]} is no readable mask')
-        return labels > 0 if labels.ndim == 2 else (labels[..., :3] > 0).any(axis=-1)
+        return np.asarray(read_label_png(self.masks[index]) > 0)
 
     def frame(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return picture (H, W, 3) uint8 BGR and mask (H, W) bool.
@@ -87,12 +91,7 @@ def read_list(root: Path, split: str) -> list[str]:
     path = root / 'ImageSets' / '2016' / f'{split}.txt'
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing; {root} must be a DAVIS-layout folder')
-    entries = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
-    if not entries:
-        raise ValueError(f'{path} names no sequence')
-    return list(
-        dict.fromkeys(Path(entry).parent.name if '/' in entry else entry for entry in entries)
-    )
+    return read_video_names(path)
 
 
 def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSequence:
@@ -112,11 +111,12 @@ def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSeq
             f'sequence {name} has no class; give one with --classes FILE.json, which holds '
             f'{{"{name}": "..."}}'
         )
-    image_dir, mask_dir = (root / kind / '480p' / name for kind in ('JPEGImages', 'Annotations'))
+    image_dir = find_videos_folder(root, 'JPEGImages') / name
+    mask_dir = find_videos_folder(root, 'Annotations') / name
     for folder in (image_dir, mask_dir):
         if not folder.is_dir():
             raise FileNotFoundError(f'sequence {name}: folder {folder} is missing')
-    images = tuple(sorted(image_dir.glob('*.jpg')))
+    images = tuple(list_files(image_dir, ('.jpg',)))
     masks = tuple(mask_dir / f'{image.stem}.png' for image in images)
     if not images:
         raise ValueError(f'sequence {name}: no .jpg frame in {image_dir}')

@@ -3,7 +3,7 @@ tools/dataset_converters/davis_to_youtube_vis.py DAVIS OUT.json
 
 Nothing is lost: `youtube_vis_to_davis.py` writes the same pixel values again. The id of an object
 is kept as `object_id` in its annotation, void pixels (255) as `void` in the video. Pictures stay
-where they are: their root is DAVIS/JPEGImages/480p.
+where they are: their root is DAVIS/JPEGImages/480p, or DAVIS/JPEGImages without such a level.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from mmvos.evaluation.davis import Protocol, find_ground_truth
 from mmvos.evaluation.label_files import LabelImages, list_frames
 from mmvos.evaluation.youtube_vis import read_json
 from mmvos.io.atomic import write_json
+from mmvos.io.davis_folder import find_videos_folder
+from mmvos.io.errors import DataError
+from mmvos.io.frame_names import list_files
 from mmvos.io.label_png import VOID, object_ids, read_label_size, void_pixels
 
 _NO_CLASS = 'object'
@@ -64,13 +67,49 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def find_frames_folder(davis: Path, resolution: str) -> Path | None:
+    """The folder of the frames, one folder per sequence: inside of the root, or beside the folder of
+    label images that was given; None where there are label images only.
+    """
+    if (davis / 'JPEGImages').is_dir():
+        return find_videos_folder(davis, 'JPEGImages', resolution)
+    if davis.name == 'Annotations' and (davis.parent / 'JPEGImages').is_dir():
+        return find_videos_folder(davis.parent, 'JPEGImages', resolution)
+    beside = davis.parents[1] / 'JPEGImages' / davis.name if len(davis.parents) > 1 else davis
+    if davis.parent.name == 'Annotations' and beside.is_dir():
+        return beside
+    return None
+
+
+def frame_names(name: str, labels: Mapping[str, Path], frames: Path | None) -> list[str]:
+    """The file names of a sequence's frames: those that exist, .jpg where there are label images
+    only.
+
+    Args:
+        name: of the sequence.
+        labels: label images by stem.
+        frames: see `find_frames_folder`.
+
+    Raises:
+        DataError: a label image has no frame.
+    """
+    if frames is None:
+        return [f'{name}/{stem}.jpg' for stem in labels]
+    files = {path.stem: path.name for path in list_files(frames / name)}
+    lost = [path for stem, path in labels.items() if stem not in files]
+    if lost:
+        raise DataError(f'{lost[0]} has no frame in {frames / name}; get the complete data.')
+    return [f'{name}/{files[stem]}' for stem in labels]
+
+
 def convert_sequence(
-    name: str, folder: Path, objects_of_255: bool
+    name: str, folder: Path, frames_folder: Path | None, objects_of_255: bool
 ) -> tuple[dict[str, Any], dict[int, dict[str, Any]]]:
     """One sequence: its video entry without id, and per object id an annotation without ids and
     class.
 
     Args:
+        frames_folder: see `find_frames_folder`.
         objects_of_255: the value 255 is an object (DAVIS-2016) and not void.
     """
     frames = list_frames(folder)
@@ -104,7 +143,7 @@ def convert_sequence(
             entry['segmentations'][frame] = uncompressed_rle(mask)
             entry['bboxes'][frame] = [float(side) for side in box]
             entry['areas'][frame] = int(mask.sum())
-    video = {**size, 'file_names': [f'{name}/{stem}.jpg' for stem in frames]}
+    video = {**size, 'file_names': frame_names(name, frames, frames_folder)}
     return (video | {'void': void} if any(void) else video), dict(sorted(objects.items()))
 
 
@@ -119,7 +158,9 @@ def class_of(classes: Any, sequence: str, number: int) -> str:
     return name
 
 
-def convert(folders: Mapping[str, Path], classes: Any, objects_of_255: bool) -> dict[str, Any]:
+def convert(
+    folders: Mapping[str, Path], frames_folder: Path | None, classes: Any, objects_of_255: bool
+) -> dict[str, Any]:
     """The annotation file of all sequences; `classes` None: one class for all."""
     videos: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -127,7 +168,7 @@ def convert(folders: Mapping[str, Path], classes: Any, objects_of_255: bool) -> 
     for video_id, (name, folder) in enumerate(
         tqdm(folders.items(), 'converting', delay=2, leave=False), 1
     ):
-        video, objects = convert_sequence(name, folder, objects_of_255)
+        video, objects = convert_sequence(name, folder, frames_folder, objects_of_255)
         videos.append({'id': video_id, **video})
         for number, entry in objects.items():
             names.append(_NO_CLASS if classes is None else class_of(classes, name, number))
@@ -152,7 +193,8 @@ def main() -> None:
     try:
         folders = find_ground_truth(args.davis, Protocol(args.year), args.split, args.resolution)
         classes = read_json(args.classes) if args.classes else None
-        data = convert(folders, classes, args.year == 2016)
+        frames_folder = find_frames_folder(args.davis.resolve(), args.resolution)
+        data = convert(folders, frames_folder, classes, args.year == 2016)
     except EvaluationInputError as error:
         sys.exit(f'davis_to_youtube_vis: {error}')
     write_json(args.out, data)

@@ -39,7 +39,6 @@ from tracked_videos import (
     choose_classes,
     encoded,
     joined,
-    natural_order,
     number_categories,
     told,
     value_of,
@@ -48,6 +47,7 @@ from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
 from mmvos.evaluation.youtube_vis import read_json
+from mmvos.io.frame_names import has_file, list_files, list_folders, natural_key
 
 _NO_AREA = ('line', 'linestrip', 'point', 'points')
 Size = tuple[int, int]
@@ -93,13 +93,11 @@ def read_folder(
     """
     if not folder.is_dir():
         raise ConversionError(f'{folder} is no folder.')
-    single = any(folder.glob('*.json'))
+    single = has_file(folder, ('.json',))
     folders = (
         [folder]
         if single
-        else sorted(
-            entry for entry in folder.iterdir() if entry.is_dir() and any(entry.glob('*.json'))
-        )
+        else [entry for entry in list_folders(folder) if has_file(entry, ('.json',))]
     )
     if not folders:
         raise ConversionError(f'{folder} holds no JSON, and no folder with one.')
@@ -112,7 +110,7 @@ def read_folder(
 
 def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes) -> TrackedVideo:
     labeled: dict[str, Path] = {}
-    for path in sorted(folder.glob('*.json')):
+    for path in list_files(folder, ('.json',)):
         name = value_of(read_json(path), 'imagePath', str, str(path)).replace('\\', '/')
         name = os.path.relpath(os.path.normpath(folder / name), root).replace(os.sep, '/')
         if name.startswith('../'):
@@ -122,14 +120,11 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
                 f'{path} and {labeled[name].name} are both about the image {name}.'
             )
         labeled[name] = path
-    others = {
-        path.relative_to(root).as_posix()
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGES
-    } - labeled.keys()
+    others = {path.relative_to(root).as_posix() for path in list_files(folder, IMAGES)}
+    others -= labeled.keys()
     for name in sorted(others) if unlabeled == 'skip' else ():
         notes.add('frames without a JSON are left out (--unlabeled empty takes them)', name)
-    names = sorted(labeled.keys() | (others if unlabeled == 'empty' else set()), key=natural_order)
+    names = sorted(labeled.keys() | (others if unlabeled == 'empty' else set()), key=natural_key)
     size: Size | None = None
     parts: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
     label_of: dict[int, str] = {}

@@ -10,7 +10,6 @@ height and width in pixels, L frames of a video.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,9 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
 from mmvos.io.errors import DataError
+from mmvos.io.frame_names import IMAGE_SUFFIXES, list_files
 from mmvos.io.rle import mask_fault
 
-IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+IMAGES = IMAGE_SUFFIXES
 _WORDS = {
     int: 'a whole number',
     float: 'a number',
@@ -161,24 +161,17 @@ def value_of(entry: Any, key: str, kind: type | tuple[type, ...], where: str) ->
     return value
 
 
-def natural_order(name: str) -> list[tuple[int, int | str]]:
-    """Sort key by which frame2 comes before frame10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r'(\d+)', name)]
-
-
 def list_images(folder: Path) -> list[Path]:
     """The images of a folder in natural order.
 
     Raises:
         ConversionError: no such folder, or none in it.
     """
-    files = list(folder.iterdir()) if folder.is_dir() else []
-    found = [path for path in files if path.suffix.lower() in IMAGES and path.name[0] != '.']
+    found = list_files(folder, IMAGES)
     if not found:
-        raise ConversionError(
-            f'{folder} ' + ('holds no image.' if folder.is_dir() else 'is no folder.')
-        )
-    return sorted(found, key=lambda path: natural_order(path.name))
+        fault = 'holds no image.' if folder.is_dir() else 'is no folder.'
+        raise ConversionError(f'{folder} {fault}')
+    return found
 
 
 def check_frames(videos: Sequence[TrackedVideo], root: Path) -> None:

@@ -7,8 +7,9 @@
 Writes OUT/Annotations/480p/VIDEO/FRAME.png (pixel value = object id) and
 OUT/ImageSets/2017/SPLIT.txt. The id of an object is its ``object_id`` (as the converters into
 YouTube-VIS write it), or its place among the video's annotations. Groups (iscrowd) and ``void``
-become 255. What label images cannot hold: classes, more than 255 ids or larger ones (refused,
-unless ``--ids number`` numbers the objects of each video from 1), and a pixel of two objects
+become 255. Videos with ids above 255 become 16-bit gray PNGs. What label images cannot hold:
+classes, ids above 65535 (refused, unless ``--ids number`` numbers the objects of each video from
+1), and a pixel of two objects
 (refused, unless ``--overlaps`` says who gets it).
 """
 
@@ -25,7 +26,7 @@ from youtube_vis_file import AnnotationFile, add_source_arguments, read_source, 
 
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import write_text
-from mmvos.io.label_png import VOID, write_label_png
+from mmvos.io.label_png import LARGEST_ID, VOID, write_label_png
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -61,17 +62,17 @@ def pixel_values(video: TrackedVideo, ids: str, where: str) -> Iterator[tuple[in
     """Yields (pixel value, object) of every object of one video.
 
     Raises:
-        ConversionError: an id beyond 1..255, or two objects of one id.
+        ConversionError: an id beyond 1..65535, or two objects of one id.
     """
     used: set[int] = set()
     for place, item in enumerate(video.objects, 1):
         value = VOID if item.crowd else place if ids == 'number' or item.numbered else item.id
-        if not 0 < value <= VOID or (value in used and not item.crowd):
+        if not 0 < value <= LARGEST_ID or (value in used and not item.crowd):
             raise ConversionError(
                 f'{where}, object {item.id} has the object id {value}; ids in label images are '
                 f'different '
                 f'numbers from '
-                '1 to 255: choose --ids number, or leave out results with --min-score.'
+                f'1 to {LARGEST_ID}: choose --ids number, or leave out results with --min-score.'
             )
         used.add(value)
         yield value, item
@@ -101,7 +102,14 @@ def write_label_images(
     for video in tqdm(source.videos, 'converting', delay=2, leave=False):
         where = f'{source.source}: video {video.id}'
         layers: dict[int, list[Layer]] = {}
-        for value, item in pixel_values(video, ids, where):
+        values = list(pixel_values(video, ids, where))
+        wide = any(value > VOID for value, _ in values)
+        if wide and (video.void or any(item.crowd for _, item in values)):
+            raise ConversionError(
+                f'{where} has more than {VOID} ids and also groups or void pixels, which label '
+                'images of 16 bits cannot hold; leave one of them out.'
+            )
+        for value, item in values:
             for t, rle in visible(item, video, notes).items():
                 layers.setdefault(t, []).append(
                     Layer(value, rle, 1.0 if item.score is None else item.score)
@@ -118,7 +126,7 @@ def write_label_images(
             labels = paint(
                 layers.get(t, []), video.height, video.width, overlaps, f'{where}, frame {t}'
             )
-            write_label_png(out / path, labels.astype('uint8'))
+            write_label_png(out / path, labels.astype('uint16' if wide else 'uint8'))
     return names
 
 

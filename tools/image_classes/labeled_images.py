@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mmvos.io.frame_names import list_files, list_folders
 from mmvos.io.text import read_list
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
@@ -79,11 +80,7 @@ def class_folders(folder: Path, classes: Path | None = None) -> tuple[list[tuple
     Raises:
         ValueError: there is no class folder, or one that ``classes`` does not list.
     """
-    present = (
-        sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
-        if folder.is_dir()
-        else []
-    )
+    present = [entry.name for entry in list_folders(folder)]
     if not present:
         raise ValueError(
             f'{folder} holds no folder per class; for a flat folder give the labels with --labels'
@@ -133,8 +130,4 @@ def flat_folder(folder: Path, labels: Path) -> list[tuple[Path, int]]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGES and not path.name.startswith('.')
-    )
+    return list_files(folder, IMAGES)

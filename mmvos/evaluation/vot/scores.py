@@ -202,7 +202,8 @@ def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
         f'{toolkit_high}; '
         f'the longest sequence has {max(frames.values())} frames.'
     )
-    return Report(metrics, {'per_object': rows}, (note,))
+    without_value = frozenset(name for name, value in metrics.items() if value == UNDEFINED)
+    return Report(metrics, {'per_object': rows}, (note,), without_value)
 
 
 def _accuracy(runs: Sequence[Run], toolkit: bool = False) -> float:

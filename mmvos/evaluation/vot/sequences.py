@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmvos.io.frame_names import is_foreign, list_files, list_folders
 from mmvos.io.text import read_list
 
 from ..input_error import EvaluationInputError
 from .trajectories import Trajectory, read_regions, read_trajectory
 
-_FRAMES = ('*.jpg', '*.jpeg', '*.png')
+_FRAMES = ('.jpg', '.jpeg', '.png')
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ def read_sequences(root: Path) -> list[VOTSequence]:
     if listed.is_file():
         names = read_list(listed)
     else:
-        names = sorted(path.parent.name for path in root.glob('*/groundtruth.txt'))
+        names = [
+            folder.name for folder in list_folders(root) if (folder / 'groundtruth.txt').is_file()
+        ]
     if not names:
         raise EvaluationInputError(
             f'{root} has no sequence; give the folder that holds one folder with groundtruth.txt '
@@ -76,7 +79,7 @@ def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Tra
     found = {
         path.parent.name
         for path in folder.glob('*/*_[0-9][0-9][0-9].txt')
-        if path.stem[:-4] == path.parent.name
+        if path.stem[:-4] == path.parent.name and not is_foreign(path.parent.name)
     }
     for missing, problem, remedy in (
         (names - found, 'lacks', 'run the tracker on every sequence'),
@@ -111,9 +114,8 @@ def _read_sequence(folder: Path) -> VOTSequence:
 
 def _find_frames(folder: Path) -> tuple[Path, ...]:
     """Frames in color/ (VOT 2018 on), in the folder itself (before), or in another folder in it."""
-    others = sorted(path for path in folder.iterdir() if path.is_dir())
-    for place in (folder / 'color', folder, *others):
-        frames = sorted(path for pattern in _FRAMES for path in place.glob(pattern))
+    for place in (folder / 'color', folder, *list_folders(folder)):
+        frames = list_files(place, _FRAMES)
         if frames:
             return tuple(frames)
     return ()

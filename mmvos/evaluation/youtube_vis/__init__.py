@@ -66,4 +66,6 @@ def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) ->
             f'{", ".join(undefined)}.'
         )
     rows = [{'class': name, 'AP': value} for name, value in scores.per_class.items()]
-    return Report(scores.metrics(), {'per_class': rows}, tuple(notes))
+    metrics = scores.metrics()
+    without_value = frozenset(name for name, value in metrics.items() if value == -1)
+    return Report(metrics, {'per_class': rows}, tuple(notes), without_value)

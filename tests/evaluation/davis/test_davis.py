@@ -293,3 +293,86 @@ def test_official_numbers_of_shifted_ground_truth(
     listed.write_text(sequence)
     report = evaluate_davis(SHARED, tmp_path, Protocol(2016), split=str(listed))
     assert (report.metrics['J_mean'], report.metrics['F_mean']) == pytest.approx((j, f), abs=1e-6)
+
+
+def test_a_folder_without_480p_is_a_ground_truth(tmp_path: Path) -> None:
+    write(tmp_path / 'own/Annotations', {'a': GOOD})
+    write(tmp_path / 'r', {'a': BAD})
+    expected = evaluate_davis(tmp_path / 'own/Annotations', tmp_path / 'r').metrics
+    assert evaluate_davis(tmp_path / 'own', tmp_path / 'r').metrics == expected
+    with pytest.raises(EvaluationInputError, match=r'Annotations has no folder 480p, only 1080p'):
+        write(tmp_path / 'other/Annotations/1080p', {'a': GOOD})
+        evaluate_davis(tmp_path / 'other', tmp_path / 'r')
+
+
+def test_frames_without_leading_zeros_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    truth = [labels(o1=(5, t, 20, 20)) for t in range(12)]
+    # The result of the last frame, which is not scored, is empty.
+    result = [*truth[:11], labels()]
+    write(tmp_path / 'gt', {'a': truth})
+    write(tmp_path / 'r', {'a': result})
+    for folder in ('gt', 'r'):
+        for t in range(12):
+            path = tmp_path / folder / 'a' / f'{t:05}.png'
+            path.rename(path.with_name(f'{t + 1}.png'))
+    (tmp_path / 'r/a/._1.png').write_bytes(b'what a Mac leaves')
+    (tmp_path / 'r/.ipynb_checkpoints').mkdir()
+    shutil.copy(tmp_path / 'r/a/1.png', tmp_path / 'r/.ipynb_checkpoints')
+    assert evaluate_davis(tmp_path / 'gt', tmp_path / 'r').metrics['J_mean'] == 1
+
+
+def test_results_in_a_folder_per_object(tmp_path: Path) -> None:
+    """Two masks overlap: object 1 has 400 of 500 pixels right, object 2 all of its own."""
+    truth = labels(o1=(0, 0, 20, 20), o2=(0, 20, 20, 5))
+    write(tmp_path / 'gt', {'a': [truth] * 4})
+    for number, mask, mode in (
+        ('001', labels(o1=(0, 0, 20, 25)), 'P'),
+        ('002', labels(o255=(0, 20, 20, 5)), 'L'),
+    ):
+        # Before an object comes, its folder may have no file.
+        frames = [mask] * 4
+        write(tmp_path / 'r' / 'a', {number: frames}, mode=mode)
+    (tmp_path / 'r/a/002/00000.png').unlink()
+    report = evaluate_davis(tmp_path / 'gt', tmp_path / 'r')
+    assert [row['J_mean'] for row in report.tables['per_object']] == [0.8, 1]
+    (tmp_path / 'r/a/002/00001.png').unlink()
+    report = evaluate_davis(tmp_path / 'gt', tmp_path / 'r')
+    assert [row['J_mean'] for row in report.tables['per_object']] == [0.8, 0.5]
+    merged = evaluate_davis(tmp_path / 'gt', tmp_path / 'r', Protocol(2016))
+    assert merged.metrics['J_mean'] == 1
+    write_label_png(tmp_path / 'r/a/002/00001.png', truth)
+    with pytest.raises(EvaluationInputError, match=r'002/00001\.png .*object 2 .*several objects'):
+        evaluate_davis(tmp_path / 'gt', tmp_path / 'r')
+    shutil.rmtree(tmp_path / 'r/a/002')
+    write(tmp_path / 'r/a', {'005': [np.minimum(truth, 1)] * 4})
+    with pytest.raises(EvaluationInputError, match=r'has the id 5'):
+        evaluate_davis(tmp_path / 'gt', tmp_path / 'r')
+
+
+def test_ids_above_255_are_scored(tmp_path: Path) -> None:
+    truth = labels(o1=(0, 0, 10, 10)).astype(np.uint16)
+    truth[20:30, :20] = 255
+    truth[30:40, :20] = 300
+    result = truth.copy()
+    result[35:40, :20] = 0
+    for folder, image in (('gt', truth), ('r', result)):
+        (tmp_path / folder / 'a').mkdir(parents=True)
+        for t in range(3):
+            write_label_png(tmp_path / folder / 'a' / f'{t}.png', image)
+    rows = evaluate_davis(tmp_path / 'gt', tmp_path / 'r').tables['per_object']
+    assert [(row['object'], row['J_mean']) for row in rows] == [(1, 1), (255, 1), (300, 0.5)]
+
+
+def test_the_ground_truth_is_looked_at_before_a_run(tmp_path: Path) -> None:
+    metric = {'type': 'mmvos.DAVISMetric', 'ground_truth': str(tmp_path / 'gt')}
+    write(tmp_path / 'gt', {'a': GOOD})
+    METRICS.build(metric)
+    Image.new('P', (9, 9)).save(tmp_path / 'gt/a/00002.png')
+    with pytest.raises(EvaluationInputError, match=r'00002\.png is 9 x 9'):
+        METRICS.build(metric)
+    Image.new('RGB', SIZE[::-1]).save(tmp_path / 'gt/a/00002.png')
+    with pytest.raises(EvaluationInputError, match=r'00002\.png is a RGB image'):
+        METRICS.build(metric)
+    write(tmp_path / 'gt', {'a': [labels(), *GOOD[1:]]})
+    with pytest.raises(EvaluationInputError, match='a: no object'):
+        METRICS.build(metric)
