@@ -14,9 +14,6 @@ A view is a dict: ``img_path``, ``img_id``, ``frame_id``, ``video_id``, ``height
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +22,11 @@ import numpy as np
 from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from pycocotools.coco import COCO
 
+from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_coco
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import object_ids, read_label_png
+from mmvos.io.rle import decode_mask
 from mmvos.registry import DATASETS
 
 from .mask_folders import find_mask_videos
@@ -230,30 +229,29 @@ class StillPairs(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record for each image with a usable object."""
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                content = COCO(self.ann_file)
-            images = content.dataset['images']
-            records = [
-                dict(
-                    img_path=str(Path(self.data_prefix['img_path'], image['file_name'])),
-                    img_id=image['id'],
-                    height=image['height'],
-                    width=image['width'],
-                    objects=self._objects(content.imgToAnns.get(image['id'], ())),
-                )
-                for image in images
-            ]
-        except OSError as error:
-            raise ValueError(f'{self.ann_file} cannot be read: {error.strerror}') from error
-        except (ValueError, KeyError, TypeError, AssertionError) as error:
-            raise ValueError(
-                f'{self.ann_file} is no COCO JSON file with images and annotations: {error}'
-            ) from error
+        content = read_coco(self.ann_file)
+        images = check_images(content['images'], self.ann_file)
+        objects: dict[Any, list[dict[str, Any]]] = {number: [] for number in images}
+        for place, annotation in enumerate(content['annotations']):
+            check_annotation(annotation, images, place, self.ann_file)
+            if self._is_used(annotation):
+                objects[annotation['image_id']].append(_object(annotation, place))
+        records = [
+            dict(
+                img_path=str(Path(self.data_prefix['img_path'], image['file_name'])),
+                img_id=number,
+                height=image['height'],
+                width=image['width'],
+                objects=objects[number],
+            )
+            for number, image in images.items()
+        ]
         records = [record for record in records if record['objects']]
         if not records:
-            raise ValueError(
+            crowds = '' if self.crowds else crowds_in_words(content['annotations'])
+            raise DataError(
                 f'{self.ann_file} has no object whose box has at least {self.min_area} pixels'
+                f'{crowds}.'
             )
         print_log(
             f'{self.ann_file}: pairs from {len(records)} of {len(images)} images', logger='current'
@@ -274,19 +272,23 @@ class StillPairs(BaseDataset):
         )
         return [_json_view(frame, chosen)] * count
 
-    def _objects(self, annotations: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        found = []
-        for item in annotations:
-            x, y, w, h = item['bbox']
-            if (self.crowds or not item.get('iscrowd')) and w * h >= self.min_area:
-                found.append(
-                    dict(
-                        bbox=[x, y, x + w, y + h],
-                        mask=item.get('segmentation'),
-                        instance_id=item['id'],
-                    )
-                )
-        return found
+    def _is_used(self, annotation: dict[str, Any]) -> bool:
+        if annotation.get('iscrowd') and not self.crowds:
+            return False
+        if not annotation.get('bbox'):
+            return False
+        _, _, w, h = annotation['bbox']
+        return bool(w * h >= self.min_area)
+
+
+def _object(annotation: dict[str, Any], place: int) -> dict[str, Any]:
+    """A COCO annotation as a view needs it."""
+    x, y, w, h = annotation['bbox']
+    return dict(
+        bbox=[x, y, x + w, y + h],
+        mask=annotation.get('segmentation'),
+        instance_id=annotation.get('id', place),
+    )
 
 
 def _near(rng: np.random.Generator, first: int, reach: int, count: int) -> int:
@@ -305,7 +307,8 @@ def _json_view(frame: dict[str, Any], item: dict[str, Any]) -> View:
     empty.
     """
     if item['mask']:
-        mask = _decoded(item['mask'], frame['height'], frame['width'])
+        where = f'{frame["img_path"]}: object {item["instance_id"]}'
+        mask = decode_mask(item['mask'], frame['height'], frame['width'], where)
         if mask.any():
             return _view(frame, mask, item['instance_id'])
     keys = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width')
@@ -326,10 +329,3 @@ def _view(frame: dict[str, Any], mask: np.ndarray, object_id: int) -> View:
         gt_masks=BitmapMasks(mask[None], *mask.shape),
         gt_bboxes=np.array([x, y, x + w, y + h], dtype=np.float32),
     )
-
-
-def _decoded(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """(H, W) uint8 mask of polygons or of run lengths."""
-    coco = COCO()
-    coco.imgs = {0: dict(height=height, width=width)}
-    return np.ascontiguousarray(coco.annToMask(dict(image_id=0, segmentation=segmentation)))

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ import numpy as np
 from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from pycocotools import mask as coco_mask
 
+from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_coco
+from mmvos.io.errors import DataError
+from mmvos.io.rle import decode_mask
 from mmvos.registry import DATASETS
 
 
@@ -67,22 +68,17 @@ class StaticClipDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One record for each usable object."""
-        images, annotations = _read(self.ann_file)
+        content = read_coco(self.ann_file)
+        annotations = content['annotations']
+        images = check_images(content['images'], self.ann_file)
         folder = Path(self.data_prefix['img_path'])
         records = []
-        for annotation in annotations:
-            if (
-                annotation.get('iscrowd')
-                or annotation.get('area', 0) < self.min_area
-                or not annotation.get('segmentation')
-            ):
+        for place, annotation in enumerate(annotations):
+            check_annotation(annotation, images, place, self.ann_file)
+            is_small = (annotation.get('area') or 0) < self.min_area
+            if annotation.get('iscrowd') or is_small or not annotation.get('segmentation'):
                 continue
-            image = images.get(annotation['image_id'])
-            if image is None:
-                raise ValueError(
-                    f'{self.ann_file}: annotation {annotation["id"]} has no image '
-                    f'{annotation["image_id"]}'
-                )
+            image = images[annotation['image_id']]
             records.append(
                 dict(
                     img_path=str(folder / image['file_name']),
@@ -91,10 +87,14 @@ class StaticClipDataset(BaseDataset):
                     width=image['width'],
                     segmentation=annotation['segmentation'],
                     source=image.get('source', ''),
+                    annotation=annotation.get('id', place),
                 )
             )
         if not records:
-            raise ValueError(f'{self.ann_file} has no object of at least {self.min_area} pixels')
+            crowds = crowds_in_words(annotations)
+            raise DataError(
+                f'{self.ann_file} has no object of at least {self.min_area} pixels{crowds}.'
+            )
         print_log(
             f'{self.ann_file}: {len(records)} of {len(annotations)} objects are used',
             logger='current',
@@ -110,7 +110,8 @@ class StaticClipDataset(BaseDataset):
             idx = self._draw_object()
         record = self.get_data_info(idx)
         height, width = record['height'], record['width']
-        mask = decode_mask(record['segmentation'], height, width)
+        where = f'{self.ann_file}: annotation {record["annotation"]}'
+        mask = decode_mask(record['segmentation'], height, width, where)
         if not mask.any():
             return None
         return self.pipeline(
@@ -138,25 +139,3 @@ class StaticClipDataset(BaseDataset):
         weights = np.array([self.source_weights[name] for name in names])
         source = names[np.random.choice(len(names), p=weights / weights.sum())]
         return int(np.random.choice(self._by_source[source]))
-
-
-def _read(path: str) -> tuple[dict[int, dict[str, Any]], list[dict[str, Any]]]:
-    """The images by id, and the annotations."""
-    try:
-        content = json.loads(Path(path).read_bytes())
-        return {image['id']: image for image in content['images']}, content['annotations']
-    except OSError as error:
-        raise ValueError(f'{path} cannot be read: {error.strerror}') from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'{path} is no COCO JSON file with images and annotations: {error}'
-        ) from error
-
-
-def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """(H, W) uint8 mask of polygons or of run lengths."""
-    if isinstance(segmentation, list) or isinstance(segmentation['counts'], list):
-        segmentation = coco_mask.frPyObjects(segmentation, height, width)
-    if isinstance(segmentation, list):
-        segmentation = coco_mask.merge(segmentation)
-    return np.ascontiguousarray(coco_mask.decode(segmentation))

@@ -25,6 +25,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from pycocotools import mask as coco_mask
 
+from mmvos.io.coco import crowds_in_words
 from mmvos.io.errors import DataError
 from mmvos.io.youtube_vis import (
     annotation_problems,
@@ -182,6 +183,7 @@ class YouTubeVISDataset(BaseDataset):
             raise DataError(
                 f'{self.ann_file} has no frame'
                 + (' with a usable object' if not self.test_mode else '')
+                + (crowds_in_words(content['annotations']) if not self.test_mode else '')
             )
         use = 'frames' if self.test_mode else 'key frames'
         print_log(

@@ -14,8 +14,6 @@ Letters: H, W height and width in pixels, L frames of a video.
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,15 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
-from .json_file import parse_json
+from .json_arrays import read_json_with_arrays
 from .paths import name_fault
 from .rle import RunLengthError, compress_mask, mask_fault, measure_run_lengths, size_fault
-from .text import read_bytes
 
 PARTS = ('videos', 'categories', 'annotations')
-_COUNTS = re.compile(rb'("counts"\s*:\s*)\[([0-9,\s]*)\]')
-_TWO_NUMBERS = re.compile(rb'[0-9]\s+[0-9]')
-_LARGEST_INT32 = 2**31 - 1
 _MAX_COORDINATE = 1e300  # beyond it sums of two coordinates may be infinite
 
 Row = Mapping[str, Any]
@@ -52,9 +46,6 @@ class Video:
 def read_youtube_vis(path: str | Path) -> dict[str, Any]:
     """Read an annotation file.
 
-    Uncompressed run lengths, nearly all of a published file, go from text to int32 arrays without
-    becoming Python numbers, which would take several times as long and ten times the memory.
-
     Args:
         path: the file.
 
@@ -65,9 +56,7 @@ def read_youtube_vis(path: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the file cannot be read, is no JSON, or a part is no list of objects.
     """
-    text = read_bytes(path)
-    data = _parse_with_arrays(text, path)
-    return check_parts(data, path)
+    return check_parts(read_json_with_arrays(path), path)
 
 
 def check_parts(data: Any, source: object) -> dict[str, Any]:
@@ -319,52 +308,6 @@ def _compressed_string(mask: Any, video: Video, where: str) -> bytes:
             return counts
     rle = compress_mask(mask, video.height, video.width, where)
     return bytes(rle['counts'])
-
-
-def _parse_with_arrays(text: bytes, source: str | Path) -> Any:
-    """Parse JSON whose uncompressed run lengths become arrays.
-
-    Each list of run lengths is replaced by a short text before the parser sees it, and put back
-    when the parser hands over the object that holds it.
-    """
-    runs: list[bytes] = []
-    # A text that no file contains, so that nothing in a file can be taken for a mark of ours.
-    mark = secrets.token_hex(12)
-
-    def take_out(found: re.Match[bytes]) -> bytes:
-        runs.append(found[2])
-        return b'%s"%s%d"' % (found[1], mark.encode(), len(runs) - 1)
-
-    def put_back(item: dict[str, Any]) -> dict[str, Any]:
-        counts = item.get('counts')
-        if isinstance(counts, str) and counts.startswith(mark):
-            place = int(counts[len(mark) :])
-            item['counts'] = _parse_run_lengths(runs[place])
-            runs[place] = b''
-        return item
-
-    shortened = _COUNTS.sub(take_out, text)
-    try:
-        return parse_json(shortened, source, put_back)
-    except DataError:
-        # Lines and columns of the message must be those of the file.
-        parse_json(text, source)
-        raise
-
-
-def _parse_run_lengths(text: bytes) -> NDArray[Any]:
-    """Numbers parted by commas as int32, or int64 where one needs it.
-
-    Raises:
-        DataError: it is no list of numbers as JSON has it.
-    """
-    if not text.strip():
-        return np.zeros(0, np.int32)
-    runs = np.fromstring(text, dtype=np.int64, sep=',')
-    # fromstring stops without an error where a number or a comma is missing.
-    if len(runs) != text.count(b',') + 1 or _TWO_NUMBERS.search(text):
-        raise DataError('the run lengths are no list of numbers')
-    return runs if runs.max() > _LARGEST_INT32 else runs.astype(np.int32)
 
 
 def _training_fault(annotation: Row, video: Row | None) -> str | None:

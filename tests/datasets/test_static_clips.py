@@ -12,6 +12,7 @@ import pytest
 from youtube_vis_files import rectangle_runs
 
 from mmvos.datasets import StaticClipDataset
+from mmvos.io.errors import DataError
 from mmvos.registry import DATASETS
 
 pytestmark = pytest.mark.usefixtures('mmdet_scope')
@@ -128,17 +129,65 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'a\.json cannot be read: No such file'):
         opened(str(tmp_path / 'nowhere'))
     root = write(tmp_path, [square(1, 40, image_id=9)])
-    with pytest.raises(ValueError, match=r'a\.json: annotation 1 has no image 9'):
+    with pytest.raises(ValueError, match=r'a\.json: annotation 1: there is no image 9'):
         opened(root)
     with pytest.raises(ValueError, match=r'a\.json has no object of at least 1024 pixels'):
         opened(write(tmp_path, [square(1, 20)]))
     (tmp_path / 'a.json').write_text('[]')
-    with pytest.raises(ValueError, match=r'a\.json is no COCO JSON file'):
+    with pytest.raises(ValueError, match=r'a\.json has no list'):
         opened(root)
     data = opened(write(tmp_path, [square(1, 40)]), pipeline=SAMPLE)
     (tmp_path / 'images/x.jpg').unlink()
     with pytest.raises(ValueError, match=r'images/x\.jpg .* cannot be read'):
         data[0]
+
+
+def test_crowds_are_named_where_nothing_else_is_left(tmp_path: Path) -> None:
+    root = write(tmp_path, [square(1, 40, iscrowd=1), square(2, 20)])
+    with pytest.raises(DataError, match=r'no object .*; 1 of its 2 annotations are crowds'):
+        opened(root)
+
+
+def test_file_names_of_windows_are_paths(tmp_path: Path) -> None:
+    root = write(tmp_path, [square(1, 40)])
+    data = json.loads((tmp_path / 'a.json').read_text())
+    data['images'][0]['file_name'] = 'vid1\\00000.jpg'
+    (tmp_path / 'a.json').write_text(json.dumps(data))
+    assert opened(root).get_data_info(0)['img_path'].endswith('vid1/00000.jpg')
+
+
+@pytest.mark.parametrize(
+    ('part', 'key', 'value', 'fault'),
+    [
+        ('images', 'height', None, 'image 7: its height and width'),
+        ('images', 'width', 6_000_000_000, 'image 7: its height and width'),
+        ('images', 'file_name', ['x'], 'image 7: its file name'),
+        ('images', 'file_name', '../../etc/x.jpg', 'image 7: its file name'),
+        ('images', 'id', [3], 'its id is .3.'),
+        ('annotations', 'image_id', None, 'annotation 1: its image_id is missing'),
+        ('annotations', 'image_id', [3], 'annotation 1: its image_id'),
+        ('annotations', 'area', 'x', 'annotation 1: its area'),
+        ('annotations', 'bbox', [0, 0, 'x', 3], 'annotation 1: its bbox'),
+        ('annotations', 'iscrowd', 'x', 'annotation 1: its iscrowd'),
+        ('annotations', 'segmentation', 'x', 'annotation 1: the mask'),
+        ('annotations', 'segmentation', 7, 'annotation 1: the mask'),
+        ('annotations', 'segmentation', [[1, 2, {}, 4, 5, 6]], 'annotation 1: a polygon'),
+        ('annotations', 'segmentation', {'counts': 'x'}, 'annotation 1: the mask'),
+        ('annotations', 'segmentation', {'counts': 3, 'size': [60, 80]}, 'annotation 1: the run'),
+        ('annotations', 'segmentation', {'counts': [9], 'size': [0, 0]}, 'annotation 1: the mask'),
+        ('annotations', 'segmentation', {'counts': [9], 'size': 4}, 'annotation 1: the size'),
+        ('annotations', 'segmentation', {'counts': 'ooo', 'size': [60, 80]}, 'annotation 1: the'),
+    ],
+)
+def test_damaged_files_end_in_a_sentence(
+    tmp_path: Path, part: str, key: str, value: Any, fault: str
+) -> None:
+    root = write(tmp_path, [square(1, 40)])
+    data = json.loads((tmp_path / 'a.json').read_text())
+    data[part][0][key] = value
+    (tmp_path / 'a.json').write_text(json.dumps(data))
+    with pytest.raises(DataError, match=rf'a\.json: .*({fault})'):
+        opened(root).prepare_data(0)
 
 
 @pytest.mark.skipif(not COCO.is_dir(), reason='needs ../shared/data/coco128')

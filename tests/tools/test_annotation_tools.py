@@ -206,7 +206,7 @@ def test_labelme_of_one_video_by_label(convert: Convert, tmp_path: Path) -> None
             r'shape 0: a polygon of the mask has 2 numbers',
         ),
         ([shape('dog', [[0, 0]], 'cone')], {}, r"shape 0 is a 'cone' of 1 points"),
-        ([shape('dog', [[0, 0]], 'mask', 1, 'AAAA')], {}, r'shape 0: its mask is no PNG'),
+        ([shape('dog', [[0, 0]], 'mask', 1, 'AAAA')], {}, r'shape 0: its mask is not an image'),
         (
             [shape('dog', [[85, 0]], 'mask', 1, png(np.ones((9, 9), bool)))],
             {},
@@ -295,6 +295,51 @@ def drawn_mask(frame: int, left: int, top: int, part: np.ndarray) -> str:
 
 def track(number: int, label: str, *shapes: str) -> str:
     return f'<track id="{number}" label="{label}" source="manual">{"".join(shapes)}</track>'
+
+
+@pytest.mark.parametrize(('start', 'end'), [(350, 10), (-10, 10), (10, -10), (10, 350), (710, 370)])
+def test_cvat_boxes_turn_the_shorter_way(
+    convert: Convert, tmp_path: Path, start: float, end: float
+) -> None:
+    """Half-way from 350 to 10 degrees a box stands upright; the long way it would lie at 180, and
+    at a quarter of the way at 265.
+    """
+    shapes = [
+        box(frame, 20, 10, 40, 20, more=f'rotation="{angle}"')
+        for frame, angle in ((0, start), (4, end))
+    ]
+    (tmp_path / 'a.xml').write_text(cvat(track(0, 'cat', *shapes), 5))
+    data = convert('cvat_to_youtube_vis', tmp_path / 'a.xml')
+    (turned_by_10, turned_by_5, upright, *_) = data['annotations'][0]['segmentations']
+    assert np.allclose(upright[0], [20, 10, 60, 10, 60, 30, 20, 30])
+    for polygon, degrees in ((turned_by_10, 10), (turned_by_5, 5)):
+        # The width of a 40 x 20 box that is turned by an angle.
+        width = max(polygon[0][::2]) - min(polygon[0][::2])
+        angle = np.radians(degrees)
+        assert np.isclose(width, 40 * np.cos(angle) + 20 * np.sin(angle))
+
+
+def test_cvat_frames_that_were_deleted_are_left_out(
+    convert: Convert, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Frame 2 of 5 was deleted: CVAT counts it and writes no shape there."""
+    points = [(1.0, 1.0), (9.0, 1.0), (9.0, 9.0)]
+    shown = [0, 1, 3, 4]
+    tracks = track(0, 'cat', *(polygon(t, points) for t in shown))
+    tracks += track(1, 'dog', *(box(t, 10 * t + 1, 10, 5, 5) for t in shown))
+    (tmp_path / 'a.xml').write_text(cvat(tracks, 5))
+    data = convert('cvat_to_youtube_vis', tmp_path / 'a.xml')
+    assert 'note: 1 frames have no shape' in capsys.readouterr().out
+    assert data['videos'][0]['file_names'] == [f'a/frame_{t:06d}.PNG' for t in shown]
+    dog = tracks_by_id(data)[1, 1]
+    assert [frame[0] for frame in dog['bboxes']] == [1, 11, 31, 41]
+    for images in ([0, 1, 2, 3, 4], shown):
+        folder = tmp_path / f'frames{len(images)}/a'
+        folder.mkdir(parents=True)
+        for t in images:
+            Image.new('RGB', (WIDTH, HEIGHT)).save(folder / f'{t}.png')
+        data = convert('cvat_to_youtube_vis', tmp_path / 'a.xml', '--frames', folder.parent)
+        assert data['videos'][0]['file_names'] == [f'a/{t}.png' for t in shown]
 
 
 def test_cvat_boxes_are_interpolated_between_keyframes(convert: Convert, tmp_path: Path) -> None:

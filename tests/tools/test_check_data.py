@@ -461,7 +461,7 @@ def test_disagreements_in_a_config(check: Check, folder: Path, tmp_path: Path) -
         ),
         (
             lambda data: data['annotations'][0].update(image_id=4),
-            'error an annotation has no image 1 annotation 1: image 4',
+            'error an annotation is not usable 1 annotation 1: there is no image 4',
         ),
         (
             lambda data: data['annotations'][0].update(segmentation=[[1, 2]]),
@@ -474,6 +474,10 @@ def test_disagreements_in_a_config(check: Check, folder: Path, tmp_path: Path) -
         (
             lambda data: data['annotations'].append(data['annotations'][0]),
             'error annotations have the same id 1 annotation 1, 2 times',
+        ),
+        (
+            lambda data: data['annotations'][0].update(iscrowd=1),
+            'error crowds are not trained on 1 1 of its',
         ),
         (lambda data: data.pop('images'), 'error the file is not usable 1'),
     ],

@@ -114,7 +114,7 @@ def test_coco_there_and_back(run: Run, seed: int, capsys: pytest.CaptureFixture)
     assert [video['id'] for video in back['videos']] == [5, 2] and back['categories'] == CATEGORIES
     assert back['annotations'][1]['bboxes'] == data['annotations'][1]['bboxes']
     assert back['annotations'][1]['areas'] == data['annotations'][1]['areas']
-    assert 'note' not in capsys.readouterr().out
+    assert 'note: 4 of 46 annotations are crowds' in capsys.readouterr().out
 
 
 def test_coco_of_other_writers(run: Run) -> None:
@@ -161,6 +161,62 @@ def test_coco_of_other_writers(run: Run) -> None:
     ] == 0
 
 
+def tracked_coco(separator: str, crowds: list[int]) -> dict[str, Any]:
+    """Two videos of two frames each, with object 1 in all of them."""
+    square = [[1, 1, 5, 1, 5, 4, 1, 4]]
+    images = []
+    for number in range(4):
+        name = f'vid{number // 2 + 1}{separator}{number % 2:05d}.jpg'
+        images.append({'id': number + 1, 'file_name': name, 'height': 8, 'width': 10})
+    rows = [
+        dict(id=image['id'], image_id=image['id'], category_id=1, track_id=1, iscrowd=crowd)
+        for image, crowd in zip(images, crowds, strict=True)
+    ]
+    annotations = [row | {'segmentation': square} for row in rows]
+    return {
+        'images': images,
+        'annotations': annotations,
+        'categories': [{'id': 1, 'name': 'car'}],
+    }
+
+
+def test_coco_written_on_windows_has_as_many_videos_as_folders(run: Run) -> None:
+    out = run('coco_to_youtube_vis', tracked_coco('\\', [0] * 4), 'out/windows.json')
+    run('coco_to_youtube_vis', tracked_coco('/', [0] * 4), 'out/linux.json')
+    data = load(out / 'out/windows.json')
+    assert data == load(out / 'out/linux.json')
+    assert [video['file_names'][0] for video in data['videos']] == [
+        'vid1/00000.jpg',
+        'vid2/00000.jpg',
+    ]
+    assert len(data['annotations']) == 2
+
+
+@pytest.mark.parametrize('name', ['../../evil.jpg', '/data/v/0.jpg', 'C:\\v\\0.jpg', 'v/a\0.jpg'])
+def test_file_names_that_lead_out_are_refused(run: Run, tmp_path: Path, name: str) -> None:
+    data = tracked_coco('/', [0] * 4)
+    data['images'][2]['file_name'] = name
+    with pytest.raises(SystemExit, match=r'given0\.json: image 3: the name'):
+        run('coco_to_youtube_vis', data, 'out/x.json')
+    assert not (tmp_path / 'out/x.json').exists()
+
+
+def test_crowds_of_cvat_are_counted_and_can_be_taken_for_objects(
+    run: Run, capsys: pytest.CaptureFixture
+) -> None:
+    out = run('coco_to_youtube_vis', tracked_coco('/', [1, 1, 0, 0]), 'out/a.json')
+    assert [row['iscrowd'] for row in load(out / 'out/a.json')['annotations']] == [1, 0]
+    assert 'note: 2 of 4 annotations are crowds' in capsys.readouterr().out
+    mixed = tracked_coco('/', [1, 0, 0, 0])
+    with pytest.raises(SystemExit, match=r'annotation 2 has the iscrowd 0.*--ignore-iscrowd'):
+        run('coco_to_youtube_vis', mixed, 'out/b.json')
+    run('coco_to_youtube_vis', mixed, 'out/b.json', '--ignore-iscrowd')
+    data = load(out / 'out/b.json')
+    assert [row['iscrowd'] for row in data['annotations']] == [0, 0]
+    assert data['annotations'][0]['areas'] == [12, 12]
+    assert 'are crowds' not in capsys.readouterr().out
+
+
 def change(key: str, place: int, **values: Any) -> Callable[[dict[str, Any]], None]:
     return lambda data: data[key][place].update(values)
 
@@ -172,7 +228,7 @@ def drop(key: str, place: int, name: str) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ('spoil', 'sentence'),
     [
-        (lambda data: data.pop('images'), r'given0.json: "images" is missing'),
+        (lambda data: data.pop('images'), r'given0.json has no list "images"'),
         (change('images', 3, id=1), 'image 1 stands twice'),
         (
             change('images', 3, height=7),

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from mmvos.datasets.frame_files import image_fault, missing_frames
+from mmvos.io import coco
+from mmvos.io.errors import DataError
 from mmvos.io.rle import mask_fault
 
 from .findings import Findings
@@ -25,23 +26,19 @@ def check_coco(
             every image.
     """
     try:
-        data = json.loads(Path(path).read_bytes())
-        rows, annotations = data['images'], data['annotations']
-        by_id = {
-            row['id']: (row['file_name'], int(row['height']), int(row['width'])) for row in rows
-        }
-    except OSError as error:
-        findings.error('the file is not usable', f'{path} cannot be read: {error.strerror}')
+        data = coco.read_coco(path)
+    except DataError as error:
+        findings.error('the file is not usable', str(error))
         return
-    except (ValueError, KeyError, TypeError) as error:
-        findings.error(
-            'the file is not usable',
-            f'{path} is no COCO JSON with images and annotations ({type(error).__name__}: {error})',
-        )
-        return
+    rows, annotations = data['images'], data['annotations']
+    by_id: dict[Any, tuple[str, int, int]] = {}
+    for row in rows:
+        fault = coco.image_fault(row, by_id)
+        if fault is None:
+            by_id[row['id']] = (row['file_name'], row['height'], row['width'])
+        else:
+            findings.error('an image entry is not usable', f'image {row.get("id")}: {fault}')
     findings.summary = f'{len(by_id)} images, {len(annotations)} objects'
-    if len(by_id) < len(rows):
-        findings.error('images have the same id', f'{len(rows) - len(by_id)} of {len(rows)}')
     entries = [dict(id=number, file_names=[name]) for number, (name, _, _) in by_id.items()]
     missing = dict(missing_frames(entries, folder))
     for sentence in missing.values():
@@ -52,30 +49,31 @@ def check_coco(
         fault = image_fault(Path(folder, name), height, width) if place not in missing else None
         if fault is not None:
             findings.error('an image is damaged or of another size', f'{name} {fault}')
-    for number, count in Counter(
-        row.get('id') for row in annotations if isinstance(row, dict)
-    ).items():
+    counts = Counter(str(row['id']) for row in annotations if 'id' in row)
+    for number, count in counts.items():
         if count > 1:
             findings.error('annotations have the same id', f'annotation {number}, {count} times')
     for row in annotations:
         _check_annotation(row, by_id, findings)
+    crowds = coco.crowds_in_words(annotations)
+    if crowds:
+        is_all = all(row.get('iscrowd') for row in annotations)
+        add = findings.error if is_all else findings.note
+        add('crowds are not trained on', crowds.removeprefix('; '))
 
 
 def _check_annotation(
     row: Any, images: dict[Any, tuple[str, int, int]], findings: Findings
 ) -> None:
-    if not isinstance(row, dict) or not isinstance(row.get('image_id'), int):
-        findings.error('an annotation is not usable', f'{str(row)[:60]} has no image_id')
-        return
     where = f'annotation {row.get("id")}'
-    if row['image_id'] not in images:
-        findings.error('an annotation has no image', f'{where}: image {row["image_id"]}')
-    elif not row.get('segmentation'):
+    fault = coco.annotation_fault(row, images)
+    if fault is not None:
+        findings.error('an annotation is not usable', f'{where}: {fault}')
+        return
+    if not row.get('segmentation'):
         findings.note('an annotation has no mask', where)
-    else:
-        try:
-            fault = mask_fault(row['segmentation'], *images[row['image_id']][1:])
-        except TypeError:
-            fault = 'the mask is malformed'
-        if fault is not None:
-            findings.error('a mask is not usable', f'{where}: {fault}')
+        return
+    _, height, width = images[row['image_id']]
+    fault = mask_fault(row['segmentation'], height, width)
+    if fault is not None:
+        findings.error('a mask is not usable', f'{where}: {fault}')

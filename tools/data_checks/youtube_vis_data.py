@@ -252,6 +252,15 @@ def _check_use(
     """Notes on classes and videos that no annotation is about."""
     if not annotated:
         return
+    crowds = [annotation for annotation in annotations if annotation.get('iscrowd')]
+    if crowds:
+        # Where nothing else is left, a training would find no object and a score be undefined.
+        add = findings.error if len(crowds) == len(annotations) else findings.note
+        add(
+            'crowds (iscrowd 1) are neither trained on nor scored',
+            f'{len(crowds)} of {len(annotations)} annotations; CVAT marks every brush mask so '
+            f'(coco_to_youtube_vis.py --ignore-iscrowd)',
+        )
     per_class = Counter(annotation['category_id'] for annotation in annotations)
     for category in categories:
         if not per_class[category['id']]:

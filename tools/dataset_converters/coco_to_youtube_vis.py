@@ -37,8 +37,9 @@ from tracked_videos import (
 from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
-from mmvos.evaluation.youtube_vis import read_json
-from mmvos.io.frame_names import natural_key
+from mmvos.io.coco import read_coco
+from mmvos.io.frame_names import sort_frames
+from mmvos.io.paths import check_name
 from mmvos.io.youtube_vis import category_names
 
 _TRACK = ('track_id', 'instance_id')
@@ -61,19 +62,42 @@ def parse_arguments() -> argparse.Namespace:
         action='store_true',
         help='annotations without a mask get their filled box as mask',
     )
+    parser.add_argument(
+        '--ignore-iscrowd',
+        action='store_true',
+        help='take crowds for objects; CVAT marks every mask that was drawn with the brush as one',
+    )
     return parser.parse_args()
 
 
-def read_coco(path: Path, fill_boxes: bool = False) -> tuple[list[TrackedVideo], list[Row]]:
+def read_videos(
+    path: Path, notes: Notes, fill_boxes: bool = False, ignore_crowds: bool = False
+) -> tuple[list[TrackedVideo], list[Row]]:
     """The videos and the categories of a COCO file.
+
+    Args:
+        path: the file.
+        notes: takes what is changed or worth a look.
+        fill_boxes: annotations without a mask get their filled box.
+        ignore_crowds: ``iscrowd`` is taken for 0.
 
     Raises:
         ConversionError, EvaluationInputError: at the first fault, with file, image and annotation.
     """
-    data = read_json(path)
+    data = read_coco(path)
     rows: dict[str, list[Row]] = {}
     for key in ('images', 'annotations', 'categories'):
         rows[key] = value_of(data, key, list, str(path))
+    if ignore_crowds:
+        rows['annotations'] = [{**entry, 'iscrowd': 0} for entry in rows['annotations']]
+    crowds = [entry for entry in rows['annotations'] if entry.get('iscrowd')]
+    for entry in crowds:
+        notes.add(
+            f'of {len(rows["annotations"])} annotations are crowds (iscrowd 1), which are neither '
+            f'trained on nor scored; CVAT marks every brush mask so: --ignore-iscrowd takes them '
+            f'for objects',
+            f'{path}: annotation {entry.get("id")}',
+        )
     names = category_names(
         [category if isinstance(category, dict) else {} for category in rows['categories']], path
     )
@@ -126,7 +150,7 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
         if image['id'] in seen:
             raise ConversionError(f'{where} stands twice; give every image its own id.')
         seen.add(image['id'])
-        name = value_of(image, 'file_name', str, where)
+        name = check_name(value_of(image, 'file_name', str, where), where)
         check_size(
             value_of(image, 'height', int, where), value_of(image, 'width', int, where), where
         )
@@ -138,7 +162,7 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
     for video, frames in grouped.items():
         where = f'{source}: video {video}'
         if key is None:
-            frames.sort(key=lambda image: natural_key(image['file_name']))
+            grouped[video] = sort_frames(frames, where, lambda image: str(image['file_name']))
             continue
         frames.sort(key=lambda image: value_of(image, key, int, f'{source}: image {image["id"]}'))
         for one, two in pairwise(frames):
@@ -224,11 +248,13 @@ def _object(
             )
         for key in ('category_id', 'iscrowd'):
             if entry.get(key, 0) != first.get(key, 0):
+                remedy = ''
+                if key == 'iscrowd':
+                    remedy = ' (CVAT marks every brush mask as a crowd: --ignore-iscrowd)'
                 raise ConversionError(
                     f'{place} has the {key} {entry.get(key, 0)}, but annotation {first["id"]} of '
-                    f'the same '
-                    f'object '
-                    f'has {first.get(key, 0)}; an object has one in all frames.'
+                    f'the same object has {first.get(key, 0)}; an object has one in all '
+                    f'frames{remedy}.'
                 )
         if entry.get('bbox') is not None:
             boxes[t] = check_box(entry['bbox'], place)
@@ -259,7 +285,9 @@ def main() -> None:
     arguments = parse_arguments()
     notes = Notes()
     with told('coco_to_youtube_vis'):
-        videos, categories = read_coco(arguments.coco, arguments.fill_boxes)
+        videos, categories = read_videos(
+            arguments.coco, notes, arguments.fill_boxes, arguments.ignore_iscrowd
+        )
         if arguments.frames:
             check_frames(videos, arguments.frames)
         write_videos(arguments.out, videos, categories, 'converted from COCO with track ids', notes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -83,25 +84,42 @@ def masks_of_track(
             if shape.numbers:
                 other = after if after is not None and after.kind == shape.kind else shape
                 masks[t] = [_outline(_between(shape, other, (t - start) / (end - start)))]
-            elif shape.kind == 'polygon' and t > start and after is not None and not after.outside:
+            elif _is_gap(shape, after, start, t):
                 raise ConversionError(
-                    f'{where}: its polygon is missing in frame {t} of the task, between two '
-                    f'others; export it '
-                    f'from '
-                    'CVAT again, which writes every frame.'
+                    f'{where}: its polygon is missing in frame {t}, between two others; CVAT '
+                    f'writes a polygon in every frame, so draw it there or hide it (outside).'
                 )
             else:
                 masks[t] = shape.mask
     return masks
 
 
+def polygon_gaps(shapes: Mapping[int, CvatShape]) -> set[int]:
+    """Frames between two polygons of a track in which it has none.
+
+    CVAT writes a polygon in every frame, but for frames that were deleted in the task.
+    """
+    frames = sorted(shapes)
+    gaps: set[int] = set()
+    for start, end in pairwise(frames):
+        if _is_gap(shapes[start], shapes[end], start, start + 1):
+            gaps.update(range(start + 1, end))
+    return gaps
+
+
+def _is_gap(shape: CvatShape, after: CvatShape | None, start: int, t: int) -> bool:
+    """Whether a polygon should be drawn in frame t behind that of frame start, and is not."""
+    is_hidden = shape.outside or after is None or after.outside
+    return shape.kind == 'polygon' and t > start and not is_hidden
+
+
 def _between(one: CvatShape, two: CvatShape, part: float) -> CvatShape:
-    """A box or ellipse on the straight way from one to two."""
-    return CvatShape(
-        one.kind,
-        False,
-        tuple(a + (b - a) * part for a, b in zip(one.numbers, two.numbers, strict=True)),
-    )
+    """A box or ellipse on the straight way from one to two; it turns the shorter way round."""
+    *sides, start_angle = one.numbers
+    *other_sides, end_angle = two.numbers
+    turn = (end_angle - start_angle + 180) % 360 - 180  # from 350 to 10 degrees: 20, not -340
+    numbers = [a + (b - a) * part for a, b in zip(sides, other_sides, strict=True)]
+    return CvatShape(one.kind, False, (*numbers, start_angle + turn * part))
 
 
 def _outline(shape: CvatShape) -> list[float]:

@@ -7,7 +7,8 @@ One XML file is one video, named after it (``annotations.xml``: after its folder
 its tracks; boxes, turned boxes, polygons and ellipses become polygons, masks run lengths, bit by
 bit. As CVAT shows it: a box is interpolated between its keyframes, a mask stays until the next one,
 and ``outside`` hides an object until its next shape. (CVAT writes every frame of a polygon; one
-with gaps is refused.) ``occluded``, attributes and the order of layers have no place in
+with gaps is refused, unless no track has a shape in the gap: such frames were deleted in CVAT and
+are left out.) ``occluded``, attributes and the order of layers have no place in
 YouTube-VIS; masks may overlap there. Polylines, points, cuboids and skeletons have no area and are
 left out with a note. The frames are the images in FOLDER/VIDEO, or else are taken to be called
 VIDEO/frame_000000.PNG and so on, as CVAT exports them.
@@ -17,13 +18,16 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from cvat_shapes import AREAS, CvatShape, masks_of_track, read_shape
+from cvat_shapes import AREAS, CvatShape, masks_of_track, polygon_gaps, read_shape
 from tqdm import tqdm
 from tracked_videos import (
+    MAX_FRAMES,
     ConversionError,
     Notes,
     TrackedObject,
@@ -38,6 +42,16 @@ from tracked_videos import (
 from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
+from mmvos.io.text import read_bytes
+
+
+@dataclass(frozen=True)
+class _Track:
+    """A track of the XML file: its shapes by position of the frame in the task."""
+
+    id: int
+    label: str
+    shapes: dict[int, CvatShape]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -66,7 +80,7 @@ def parse_xml(path: Path) -> Element:
     Raises:
         ConversionError: that, or the file is no complete XML.
     """
-    text = path.read_bytes()
+    text = read_bytes(path)
     if b'<!DOCTYPE' in text or b'<!ENTITY' in text or text[:2] in (b'\xff\xfe', b'\xfe\xff'):
         raise ConversionError(
             f'{path} declares a DOCTYPE or is no UTF-8, which CVAT does not write; it is not read.'
@@ -112,22 +126,31 @@ def read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedVi
         for element in task.iter('label')
         if element.findtext('parent') is None
     ]
-    objects = [
-        item
-        for track in root.findall('track')
-        if (item := _object(track, labels, numbers, (height, width), path, notes))
+    tracks = [
+        track
+        for element in root.findall('track')
+        if (track := _read_track(element, labels, numbers, (height, width), path, notes))
     ]
-    for number, count in Counter(item.id for item in objects).items():
+    for number, count in Counter(track.id for track in tracks).items():
         if count > 1:
             raise ConversionError(f'{path}: track {number} stands {count} times.')
-    if frames is None:
-        files = [f'{name}/frame_{number:06d}.PNG' for number in numbers]
-    else:
-        files = [f'{name}/{image.name}' for image in list_images(frames / name)]
-        if len(files) != len(numbers):
-            raise ConversionError(
-                f'{path} has {len(numbers)} frames, but {frames / name} holds {len(files)} images.'
-            )
+    deleted = _deleted_frames(tracks)
+    for t in sorted(deleted):
+        notes.add(
+            'frames have no shape of any track, between polygons: they were deleted in CVAT, and '
+            'are left out',
+            f'{path}: frame {numbers[t]}',
+        )
+    files = _frame_files(name, numbers, deleted, frames, path)
+    kept = [t for t in range(len(numbers)) if t not in deleted]
+    # position among the kept frames by position in the task
+    position = {t: place for place, t in enumerate(kept)}
+    objects = []
+    for track in tracks:
+        shapes = {position[t]: shape for t, shape in track.shapes.items()}
+        where = f'{path}: track {track.id}'
+        masks = masks_of_track(shapes, len(kept), (height, width), where)
+        objects.append(TrackedObject(track.id, track.label, masks))
     return TrackedVideo(files, height, width, objects), labels
 
 
@@ -139,21 +162,66 @@ def _frame_numbers(task: Element, path: Path) -> list[int]:
         if part.startswith('step='):
             step = _number(part[5:], 'frame_filter', path)
     start = _number(task.findtext('start_frame') or '0', 'start_frame', path)
-    if not 0 < size <= 10_000_000 or step < 1:
+    if not 0 < size <= MAX_FRAMES or not 0 < step <= MAX_FRAMES or not 0 <= start < 10**9:
         raise ConversionError(
-            f'{path}: its size is {size} and its frame step {step}; both must be above 0.'
+            f'{path}: its size is {size}, its frame step {step} and its start {start}; size and '
+            f'step must be 1 to {MAX_FRAMES}.'
         )
     return list(range(start, start + size * step, step))
 
 
-def _object(
+def _deleted_frames(tracks: Sequence[_Track]) -> set[int]:
+    """Positions of frames that were deleted in CVAT.
+
+    The export counts them, but has no shape in them: a polygon is missing there between two
+    others, and no other track has a shape either.
+    """
+    gaps: set[int] = set()
+    for track in tracks:
+        gaps |= polygon_gaps(track.shapes)
+    shown: set[int] = set()
+    for track in tracks:
+        shown |= track.shapes.keys()
+    deleted = gaps - shown
+    # A file with polygons in few frames only is no complete export.
+    return deleted if len(deleted) < len(shown) else set()
+
+
+def _frame_files(
+    name: str, numbers: Sequence[int], deleted: set[int], frames: Path | None, path: Path
+) -> list[str]:
+    """File names of the frames that were not deleted.
+
+    Args:
+        name: of the video.
+        numbers: of the task's frames.
+        deleted: positions of deleted frames.
+        frames: folder with a folder of images per video; they are all frames of the task, or all
+            but the deleted ones.
+        path: the XML file, for messages.
+    """
+    if frames is None:
+        return [
+            f'{name}/frame_{number:06d}.PNG' for t, number in enumerate(numbers) if t not in deleted
+        ]
+    files = [f'{name}/{image.name}' for image in list_images(frames / name)]
+    if len(files) == len(numbers):
+        return [file for t, file in enumerate(files) if t not in deleted]
+    if len(files) != len(numbers) - len(deleted):
+        raise ConversionError(
+            f'{path} has {len(numbers)} frames, but {frames / name} holds {len(files)} images.'
+        )
+    return files
+
+
+def _read_track(
     track: Element,
     labels: list[str],
     numbers: list[int],
     size: tuple[int, int],
     path: Path,
     notes: Notes,
-) -> TrackedObject | None:
+) -> _Track | None:
     number = _number(track.get('id'), 'id of a track', path)
     where = f'{path}: track {number}'
     label = track.get('label')
@@ -183,7 +251,7 @@ def _object(
         if position[frame] in shapes:
             raise ConversionError(f'{where} has two shapes in frame {frame}.')
         shapes[position[frame]] = read_shape(element, size, f'{where}, frame {frame}')
-    return TrackedObject(number, label, masks_of_track(shapes, len(numbers), size, where))
+    return _Track(number, label, shapes)
 
 
 def _number(text: str | None, key: str, path: Path) -> int:

@@ -5,7 +5,6 @@ is the object), both also without the level 480p, `ImageSets/2016/{train,val}.tx
 sequence per line (or one frame path per line, as in the original lists).
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.io.davis_folder import find_videos_folder, read_video_names
 from mmvos.io.frame_names import list_files
+from mmvos.io.json_file import read_json
 from mmvos.io.label_png import read_label_png
 
 # Coarse on purpose: each class of the val list must occur in the train list, which has no dog,
@@ -170,10 +170,7 @@ def read_sequences(root: Path, classes_file: Path | None) -> dict[str, list[Davi
 
 
 def _read_classes(path: Path) -> dict[str, str]:
-    try:
-        classes = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is no JSON: {error}') from None
+    classes = read_json(path)
     if not isinstance(classes, dict) or not all(isinstance(name, str) for name in classes.values()):
         raise ValueError(f'{path} must hold one object {{"sequence": "class", ...}}')
     return classes

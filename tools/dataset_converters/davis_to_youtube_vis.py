@@ -25,11 +25,11 @@ from mmvos.datasets.youtube_vis_writer import uncompressed_rle
 from mmvos.evaluation import EvaluationInputError
 from mmvos.evaluation.davis import Protocol, find_ground_truth
 from mmvos.evaluation.label_files import LabelImages, list_frames
-from mmvos.evaluation.youtube_vis import read_json
 from mmvos.io.atomic import write_json
 from mmvos.io.davis_folder import find_videos_folder
 from mmvos.io.errors import DataError
 from mmvos.io.frame_names import list_files
+from mmvos.io.json_file import read_json
 from mmvos.io.label_png import VOID, object_ids, read_label_size, void_pixels
 
 _NO_CLASS = 'object'

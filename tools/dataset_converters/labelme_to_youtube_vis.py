@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import io
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,10 +24,8 @@ from typing import Any
 
 import numpy as np
 from outlines import ellipse, rectangle
-from PIL import Image
 from tqdm import tqdm
 from tracked_videos import (
-    IMAGES,
     ConversionError,
     Notes,
     TrackedObject,
@@ -46,8 +43,10 @@ from tracked_videos import (
 from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
-from mmvos.evaluation.youtube_vis import read_json
-from mmvos.io.frame_names import has_file, list_files, list_folders, natural_key
+from mmvos.io.frame_names import has_file, list_files, list_folders, sort_frames
+from mmvos.io.image_checks import open_image
+from mmvos.io.json_file import read_json
+from mmvos.io.paths import check_name
 
 _NO_AREA = ('line', 'linestrip', 'point', 'points')
 Size = tuple[int, int]
@@ -94,11 +93,10 @@ def read_folder(
     if not folder.is_dir():
         raise ConversionError(f'{folder} is no folder.')
     single = has_file(folder, ('.json',))
-    folders = (
-        [folder]
-        if single
-        else [entry for entry in list_folders(folder) if has_file(entry, ('.json',))]
-    )
+    if single:
+        folders = [folder]
+    else:
+        folders = [entry for entry in list_folders(folder) if has_file(entry, ('.json',))]
     if not folders:
         raise ConversionError(f'{folder} holds no JSON, and no folder with one.')
     root = folder.resolve().parent if single else folder.resolve()
@@ -115,16 +113,18 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
         name = os.path.relpath(os.path.normpath(folder / name), root).replace(os.sep, '/')
         if name.startswith('../'):
             raise ConversionError(f'{path}: its imagePath leads outside of {root}.')
+        name = check_name(name, str(path))
         if name in labeled:
             raise ConversionError(
                 f'{path} and {labeled[name].name} are both about the image {name}.'
             )
         labeled[name] = path
-    others = {path.relative_to(root).as_posix() for path in list_files(folder, IMAGES)}
-    others -= labeled.keys()
+    images = {path.relative_to(root).as_posix() for path in list_files(folder)}
+    others = images - labeled.keys()
     for name in sorted(others) if unlabeled == 'skip' else ():
         notes.add('frames without a JSON are left out (--unlabeled empty takes them)', name)
-    names = sorted(labeled.keys() | (others if unlabeled == 'empty' else set()), key=natural_key)
+    shown = labeled.keys() | (others if unlabeled == 'empty' else set())
+    names = sort_frames(shown, folder)
     size: Size | None = None
     parts: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
     label_of: dict[int, str] = {}
@@ -224,10 +224,11 @@ def _points(shape: Mapping[str, Any], where: str) -> list[Sequence[float]]:
 def _drawn(text: str, corner: Sequence[float], size: Size, where: str) -> dict[str, Any]:
     """Run lengths of a mask that labelme keeps as a PNG of its bounding box."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
-            part = np.asarray(image.convert('L')) > 0  # (h, w)
-    except (ValueError, OSError, SyntaxError):
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
         raise ConversionError(f'{where}: its mask is no PNG in base64.') from None
+    with open_image(where, data, f'{where}: its mask') as image:
+        part = np.asarray(image.convert('L')) > 0  # (h, w)
     left, top = (round(value) for value in corner)
     bottom, right = top + part.shape[0], left + part.shape[1]
     if top < 0 or left < 0 or bottom > size[0] or right > size[1]:

@@ -27,6 +27,7 @@ from typing import Any
 
 from tqdm import tqdm
 from tracked_videos import (
+    MAX_FRAMES,
     ConversionError,
     Notes,
     TrackedObject,
@@ -40,10 +41,10 @@ from tracked_videos import (
 from youtube_vis_file import write_videos
 
 from mmvos.cli.guard import run_command
+from mmvos.io.text import read_text
 
 IGNORED = 10000
 _NUMBERED = 'img1/{:06d}.jpg'
-_LAST_FRAME = 10_000_000
 
 
 @dataclass
@@ -87,12 +88,17 @@ def parse_classes(text: str) -> dict[int, str]:
         ConversionError: it has another form, or an id or a name twice.
     """
     pairs = [part.partition('=') for part in text.split(',')]
-    if not all(number.strip().isdigit() and name.strip() for number, _, name in pairs):
+    if not all(_is_number(number.strip()) and name.strip() for number, _, name in pairs):
         raise ConversionError(f'--classes {text!r} is not of the form 1=car,2=pedestrian.')
     classes = {int(number): name.strip() for number, _, name in pairs}
     if len(set(classes.values())) < len(pairs):
         raise ConversionError(f'--classes {text!r} has an id or a name twice.')
     return classes
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a whole number of at most nine digits; '²' is none."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def read_mots(path: Path, classes: Mapping[int, str]) -> MotsFile:
@@ -102,16 +108,13 @@ def read_mots(path: Path, classes: Mapping[int, str]) -> MotsFile:
         ConversionError: at the first fault, with the line.
     """
     content = MotsFile()
-    try:
-        lines = path.read_text(encoding='ascii').splitlines()
-    except UnicodeDecodeError:
-        raise ConversionError(f'{path} is no text file of MOTS.') from None
+    lines = read_text(path).split('\n')
     for number, line in enumerate(tqdm(lines, 'reading', delay=2, leave=False), 1):
         parts = line.split()
         if not parts:
             continue
         where = f'{path}, line {number}'
-        if len(parts) != 6 or not all(part.isdigit() and len(part) < 10 for part in parts[:5]):
+        if len(parts) != 6 or not all(map(_is_number, parts[:5])):
             raise ConversionError(
                 f'{where} is not of the form "frame id class height width run-lengths".'
             )
@@ -187,7 +190,7 @@ def _frames(
 ) -> tuple[list[str], Sequence[int]]:
     """File names and frame numbers of a video."""
     if root is None:
-        if last > _LAST_FRAME:
+        if last > MAX_FRAMES:
             raise ConversionError(f'{path}: frame {last} is beyond any video.')
         first = 0 if by_name else 1
         length = _stated_length(path) or last + 1 - first
@@ -195,7 +198,7 @@ def _frames(
         return [f'{name}/{_NUMBERED.format(number)}' for number in numbers], numbers
     folder = root / name / 'img1'
     images = list_images(folder if folder.is_dir() else root / name)
-    if by_name and not all(image.stem.isdigit() for image in images):
+    if by_name and not all(_is_number(image.stem) for image in images):
         raise ConversionError(
             f'{images[0].parent}: not all images are called by a number; use --frame-numbers '
             f'position.'
@@ -211,12 +214,14 @@ def _stated_length(path: Path) -> int | None:
         return None
     parser = configparser.ConfigParser()
     try:
-        parser.read_string(info.read_text(encoding='utf-8'))
+        parser.read_string(read_text(info))
         length = parser.getint('Sequence', 'seqLength')
     except (configparser.Error, ValueError):
         length = 0
-    if not 0 < length <= _LAST_FRAME:
-        raise ConversionError(f'{info} has no seqLength above 0 in its section Sequence.')
+    if not 0 < length <= MAX_FRAMES:
+        raise ConversionError(
+            f'{info} has no seqLength from 1 to {MAX_FRAMES} in its section Sequence.'
+        )
     return length
 
 

@@ -26,10 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
 from mmvos.io.errors import DataError
-from mmvos.io.frame_names import IMAGE_SUFFIXES, list_files
+from mmvos.io.frame_names import list_files
 from mmvos.io.rle import mask_fault
 
-IMAGES = IMAGE_SUFFIXES
 _WORDS = {
     int: 'a whole number',
     float: 'a number',
@@ -39,6 +38,7 @@ _WORDS = {
 }
 # as in the evaluation: pycocotools writes past its buffer for runs of 2**29 pixels
 LARGEST_SIDE = 1 << 14
+MAX_FRAMES = 200_000  # of a video without its images: two hours; a larger number is a mistake
 
 
 class ConversionError(DataError):
@@ -167,7 +167,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         ConversionError: no such folder, or none in it.
     """
-    found = list_files(folder, IMAGES)
+    found = list_files(folder)
     if not found:
         fault = 'holds no image.' if folder.is_dir() else 'is no folder.'
         raise ConversionError(f'{folder} {fault}')

@@ -27,6 +27,7 @@ from youtube_vis_file import AnnotationFile, add_source_arguments, read_source, 
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import write_text
 from mmvos.io.label_png import LARGEST_ID, VOID, write_label_png
+from mmvos.io.paths import output_inside
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -126,7 +127,8 @@ def write_label_images(
             labels = paint(
                 layers.get(t, []), video.height, video.width, overlaps, f'{where}, frame {t}'
             )
-            write_label_png(out / path, labels.astype('uint16' if wide else 'uint8'))
+            target = output_inside(out, str(path), where)
+            write_label_png(target, labels.astype('uint16' if wide else 'uint8'))
     return names
 
 

@@ -28,6 +28,7 @@ from youtube_vis_file import add_source_arguments, read_source, visible
 
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import write_text
+from mmvos.io.paths import output_inside
 
 _IGNORED_CLASS = 10
 
@@ -167,7 +168,7 @@ def main() -> None:
             lines = list(
                 lines_of_video(video, category_id, arguments.ids, arguments.overlaps, where, notes)
             )
-            folder = arguments.out / video.folder
+            folder = output_inside(arguments.out, video.folder, where)
             write_text(folder / 'gt' / 'gt.txt', ''.join(lines), encoding='ascii')
             info = {
                 'name': video.folder,

@@ -35,7 +35,7 @@ from youtube_vis_file import write_videos
 from mmvos.cli.guard import run_command
 from mmvos.datasets.frame_files import image_fault
 from mmvos.datasets.mask_folders import MaskVideo, find_mask_videos
-from mmvos.evaluation.youtube_vis import read_json
+from mmvos.io.json_file import read_json
 from mmvos.io.label_png import object_ids, read_label_png, void_pixels
 
 

@@ -18,7 +18,8 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 from numpy.typing import NDArray
 
-from mmvos.datasets.static_clips import StaticClipDataset, decode_mask
+from mmvos.datasets.static_clips import StaticClipDataset
+from mmvos.io.rle import decode_mask
 from mmvos.registry import TRANSFORMS
 
 Image = NDArray[np.uint8]
@@ -89,7 +90,12 @@ class PasteObjects(BaseTransform):
         else:
             record = self.objects.get_data_info(int(rng.integers(len(self.objects))))
             image = cv2.imread(record['img_path'])
-            shape = decode_mask(record['segmentation'], record['height'], record['width'])
+            shape = decode_mask(
+                record['segmentation'],
+                record['height'],
+                record['width'],
+                f'{record["img_path"]}: annotation {record["annotation"]}',
+            )
         x, y, w, h = cv2.boundingRect(np.ascontiguousarray(shape))
         area, target = int(shape.sum()), int(mask.sum())
         if image is None or area < 64 or target < 64:

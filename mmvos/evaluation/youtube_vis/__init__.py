@@ -60,6 +60,12 @@ def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) ->
             f'video '
             f'{min(silent)}; their objects count as missed.'
         )
+    crowds = sum(track.crowd for track in truth.tracks)
+    if crowds:
+        notes.append(
+            f'{crowds} of {len(truth.tracks)} objects in the ground truth are crowds (iscrowd 1), '
+            f'which are not scored; CVAT marks every brush mask so.'
+        )
     if undefined:
         notes.append(
             f'{len(undefined)} classes have no object in the ground truth and do not count: '
