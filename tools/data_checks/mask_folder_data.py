@@ -7,7 +7,6 @@ those with an alpha channel), unless all are asked for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from mmvos.datasets.mask_folders import (
     mask_video_names,
 )
 from mmvos.io.errors import DataError
+from mmvos.io.json_file import read_json
 from mmvos.io.label_png import object_ids, read_label_header, read_label_png
 
 from .findings import Findings
@@ -159,13 +159,13 @@ def _check_other_frames(
 
 def _read_meta(path: Path, findings: Findings) -> Mapping[str, Any] | None:
     try:
-        videos = json.loads(path.read_text(encoding='utf-8'))['videos']
+        videos = read_json(path)['videos']
         assert isinstance(videos, dict)
         return videos
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         findings.error(
             'meta.json is not usable',
-            f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__})',
+            f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__}: {error})',
         )
         return None
 
