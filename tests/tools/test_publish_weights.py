@@ -53,11 +53,7 @@ def test_weights_come_back_as_they_were_up_to_half_precision(tmp_path):
 def test_what_half_precision_does_not_hold_is_refused(tmp_path, value, fault):
     torch.save({'state_dict': {'weight': torch.tensor([value])}}, tmp_path / 'a.pth')
     done = publish(tmp_path, 'a.pth', 'a.safetensors', '--license', 'MIT')
-    assert (
-        done.status != 0
-        and f'weight has values {"that are not finite" if fault == "not finite" else "beyond"}'
-        in done.output
-    )
+    assert done.status == 1 and 'weight' in done.output
     assert fault in done.output and not (tmp_path / 'a.safetensors').exists()
 
 
