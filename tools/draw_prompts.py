@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import html
 import json
 import shlex
 import sys
@@ -28,23 +27,28 @@ from mmvos.apis.sources import Picture, open_source
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import write_text
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>__TITLE__</title>
+# The page around its data. Nothing is filled into these texts: names of files stand in the data.
+PAGE_BEFORE_DATA = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Objects to follow</title>
 <style>
 body { font: 16px sans-serif; margin: 1em; max-width: 1400px }
 canvas { max-width: 100%; cursor: crosshair; display: block; touch-action: none }
 pre { background: #eee; padding: 1em; white-space: pre-wrap; overflow-wrap: anywhere }
 </style>
-<h1>__TITLE__</h1>
+<h1 id="title"></h1>
 <p>Drag a box around each object to follow; the first is object 1. In a later frame: an object that comes only then.</p>
 <div id="frames"></div>
 <p><button id="undo">Remove the last box</button> <button id="copy">Copy the command</button>
 <button id="save">Save prompts.json</button></p>
 <pre id="command"></pre>
+<script type="application/json" id="data">"""
+PAGE_AFTER_DATA = """</script>
 <script>
-const VIDEO = __VIDEO__;    // as in the command, quoted for a shell
-const FRAMES = __FRAMES__;  // [{index, width, height, jpeg}]: size in pixels of the video
-const boxes = [];           // [{frame, box: [x1, y1, x2, y2]}]: pixels of the video, left, top, right, bottom
+const DATA = JSON.parse(document.getElementById('data').textContent);
+const VIDEO = DATA.video;    // as in the command, quoted for a shell
+const FRAMES = DATA.frames;  // [{index, width, height, jpeg}]: size in pixels of the video
+document.title = document.getElementById('title').textContent = DATA.title;
+const boxes = [];            // [{frame, box: [x1, y1, x2, y2]}]: pixels of the video, left, top, right, bottom
 
 // --- coordinates
 // A place in the browser's window -> pixels of the video: shown is where the frame is shown, {left, top, width, height}.
@@ -181,13 +185,11 @@ def page(video: str, frames: dict[int, Picture]) -> str:
         entries.append(
             dict(index=index, width=width, height=height, jpeg=base64.b64encode(jpeg).decode())
         )
-    quoted = json.dumps(shlex.quote(video)).replace('<', '\\u003c')  # no name ends the script
-    title = html.escape(f'Objects to follow in {Path(video).name}')
-    return (
-        PAGE.replace('__TITLE__', title)
-        .replace('__VIDEO__', quoted)
-        .replace('__FRAMES__', json.dumps(entries))
+    data = dict(
+        title=f'Objects to follow in {Path(video).name}', video=shlex.quote(video), frames=entries
     )
+    # In ASCII and without '<' no name can end the element that the data stands in.
+    return PAGE_BEFORE_DATA + json.dumps(data).replace('<', '\\u003c') + PAGE_AFTER_DATA
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from mmvos.io.davis_folder import find_split_file, find_videos_folder, read_vide
 from mmvos.io.errors import DataError
 from mmvos.io.frame_names import list_files, list_folders
 from mmvos.io.label_png import read_label_size
+from mmvos.io.paths import path_inside
 
 from .frame_files import image_fault
 
@@ -83,8 +84,9 @@ def find_mask_video(root: str | Path, name: str) -> MaskVideo:
     Raises:
         DataError: it has no frames or no annotated one, or a label image has no frame.
     """
-    images = find_videos_folder(root, 'JPEGImages') / name
-    annotations = find_videos_folder(root, 'Annotations') / name
+    where = str(root)
+    images = path_inside(find_videos_folder(root, 'JPEGImages'), name, where)
+    annotations = path_inside(find_videos_folder(root, 'Annotations'), name, where)
     frames = _by_stem(images, _FRAME_SUFFIXES, name)
     if not frames:
         fault = 'holds no image' if images.is_dir() else 'does not exist'

@@ -8,9 +8,11 @@ import base64
 import importlib.util
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
 
@@ -55,13 +57,33 @@ def run(tool, tmp_path, monkeypatch):
     return call
 
 
-def constant(page: str, name: str):
-    return json.loads(re.search(rf'^const {name} = (.*?);  ', page, re.MULTILINE)[1])
+class Scripts(HTMLParser):
+    """The texts of the scripts of a page by their type, as a browser finds them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == 'script':
+            self.found.append((dict(attributes).get('type', ''), ''))
+
+    def handle_data(self, data):
+        if self.cdata_elem == 'script':
+            kind, text = self.found[-1]
+            self.found[-1] = kind, text + data
+
+
+def data_of(page: str):
+    (kind, data), (_, _) = Scripts(page).found
+    assert kind == 'application/json'
+    return json.loads(data)
 
 
 def test_the_page_holds_the_frames_and_needs_nothing_else(run):
     page = run("it's", '--frames', '2', '0')
-    frames = constant(page, 'FRAMES')
+    frames = data_of(page)['frames']
     assert [(item['index'], item['width'], item['height']) for item in frames] == [
         (0, WIDTH, HEIGHT),
         (2, WIDTH, HEIGHT),
@@ -72,8 +94,33 @@ def test_the_page_holds_the_frames_and_needs_nothing_else(run):
         )
         assert np.abs(picture[5, 5].astype(int) - 60 * item['index']).max() < 6
         assert np.abs(picture[30, 30].astype(int) - (40, 200, 220)).max() < 12
-    assert constant(page, 'VIDEO') == "'it'\"'\"'s'"
+    assert data_of(page)['video'] == "'it'\"'\"'s'"
+    assert data_of(page)['title'] == "Objects to follow in it's"
     assert not re.search(r'(src|href)="|https?:|fetch\(|import ', page)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'x__FRAMES__;X();const z=[//.mp4',
+        '__VIDEO__ __TITLE__',
+        '</script><script>X()</script>',
+        '<!--<script>',
+        '"};X();//',
+        "');X();//",
+        '${X()}`',
+        'a\u2028b\nc',
+        'Jürgen \udcff.mp4',
+    ],
+)
+def test_no_name_of_a_file_becomes_code(tool, name):
+    frames = {0: np.zeros((HEIGHT, WIDTH, 3), np.uint8)}
+    page = tool.page(name, frames)
+    assert Scripts(page).found[1] == Scripts(tool.page('clip.mp4', frames)).found[1]
+    data = data_of(page)
+    assert data['video'] == shlex.quote(name)
+    assert data['title'] == f'Objects to follow in {Path(name).name}'
+    assert len(data['frames']) == 1
 
 
 def test_mistakes_are_one_sentence(run):

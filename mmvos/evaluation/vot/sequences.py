@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmvos.io.frame_names import is_foreign, list_files, list_folders
+from mmvos.io.paths import check_name
 from mmvos.io.text import read_list
 
 from ..input_error import EvaluationInputError
@@ -53,7 +54,7 @@ def read_sequences(root: Path) -> list[VOTSequence]:
     """
     listed = root / 'list.txt'
     if listed.is_file():
-        names = read_list(listed)
+        names = [check_name(name, str(listed)) for name in read_list(listed)]
     else:
         names = [
             folder.name for folder in list_folders(root) if (folder / 'groundtruth.txt').is_file()
