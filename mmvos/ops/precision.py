@@ -32,7 +32,7 @@ def has_fast_bfloat16(device: torch.device | str) -> bool:
         return _cpu_has_bfloat16()
     if device.type == 'cuda':
         if torch.version.hip:
-            return torch.cuda.is_bf16_supported(including_emulation=False)
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
         return torch.cuda.get_device_capability(device) >= _AMPERE
     return device.type != 'mps'
 
