@@ -473,7 +473,8 @@ def test_crops_of_youtube_vos_as_published(tmp_path):
 
     Between the columns 29 and 30 the mask's share rises from 0 to 1. It is above .2 right of 29.2:
     127 - (50 - 29.2) * 1.8189 = 89.17, so the mask begins at 90. Around 49.5 and above .5 it is 127 -
-    (49.5 - 29.5) * 1.8189 = 90.62: 91.
+    (49.5 - 29.5) * 1.8189 = 90.62: 91. It ends above .2 left of 69.8, 127 + 19.8 * 1.8189 = 163.01, at
+    163 (above .5 at 162); around 49.5 at 127 + 20 * 1.8189 = 163.38: 163.
     """
     source = dict(write_folder(tmp_path, {'a': 1}), min_area=500)
     boxes, columns = [], []
@@ -490,7 +491,7 @@ def test_crops_of_youtube_vos_as_published(tmp_path):
     half = 20 * 127 / 4875**0.5
     for box in boxes:  # the box is in the middle of the crop with both
         assert [box[0], box[2]] == pytest.approx([127 - half, 127 + half], abs=1e-3)
-    assert [first for first, _ in columns] == [90, 91]
+    assert columns == [[90, 163], [91, 163]]
 
 
 def test_a_pair_costs_less_than_40_ms(tmp_path):

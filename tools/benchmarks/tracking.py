@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from mmvos.apis import init_model
 from mmvos.io.label_png import write_label_png
 from mmvos.models import CropFeatures, PromptedSegmenter
+from mmvos.ops.precision import has_fast_bfloat16
 from mmvos.structures import Prompts
 
 from .masktrack.inference import Contender, Record, records_of, take_turns
@@ -124,10 +125,10 @@ def run(args: argparse.Namespace) -> None:
             f'--checkpoints needs one file per config: {len(args.configs)}, not '
             f'{len(args.checkpoints)}'
         )
-    amx = 'with' if torch.cpu._is_amx_tile_supported() else 'without'
+    instructions = 'with' if has_fast_bfloat16('cpu') else 'without'
     print(
         f'{torch.get_num_threads()} threads, {args.clock} time, torch {torch.__version__}, '
-        f'{torch.backends.cpu.get_cpu_capability()} {amx} AMX'
+        f'{torch.backends.cpu.get_cpu_capability()} {instructions} instructions for bfloat16'
     )
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder))

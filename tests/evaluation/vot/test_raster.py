@@ -103,9 +103,14 @@ def test_boxes_that_only_touch():
     assert toolkit_overlap(left, right) == pytest.approx(11 / 231)
 
 
-def test_two_regions_without_a_pixel():
-    assert math.isnan(overlap(POINT, POINT))
-    assert toolkit_overlap(POINT, POINT) == 1
+@pytest.mark.parametrize('region', [POINT, np.array([3, 3, 8, 3, 8, 3, 3, 3], float)])
+def test_two_regions_without_a_pixel(region):
+    """A point, and a level line: sides that lie in a row give no node."""
+    assert math.isnan(overlap(region, region))
+    assert toolkit_overlap(region, region) == 1
+
+
+def test_a_region_without_a_pixel_and_one_with_some():
     assert overlap(POINT, DIAMOND + 20) == toolkit_overlap(POINT, DIAMOND + 20) == 0
 
 
