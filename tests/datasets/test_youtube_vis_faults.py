@@ -80,6 +80,12 @@ BROKEN = {
         2,
         2,
     ),
+    'annotation id of 33 bits': (
+        change('annotations', 1, id=2**32),
+        'video 4 (v4), annotation 4294967296: its id 4294967296 does not fit into 32 bits',
+        2,
+        2,
+    ),
     'video id twice': (
         change('videos', 1, id=4),
         'video 4 (v9): another video has the same id',
