@@ -107,10 +107,9 @@ class PasteObjects(BaseTransform):
         part = np.ascontiguousarray(image[y : y + h, x : x + w])
         alpha = np.ascontiguousarray(shape[y : y + h, x : x + w]).astype(np.float32)
         shrinks = cv2.INTER_AREA if factor < 0.7 else cv2.INTER_LINEAR
-        return _Patch(
-            cv2.resize(part, size, interpolation=shrinks),
-            cv2.resize(alpha, size, interpolation=shrinks),
-        )
+        small = cv2.resize(part, size, interpolation=shrinks)
+        small_alpha = cv2.resize(alpha, size, interpolation=shrinks)
+        return _Patch(np.asarray(small, np.uint8), np.asarray(small_alpha, np.float32))
 
     def _paste(
         self,
@@ -151,11 +150,11 @@ def _place(
     """The patch turned and put into an empty frame of H x W."""
     height, width = shape
     h, w = patch.alpha.shape
-    matrix = cv2.getRotationMatrix2D((w / 2, h / 2), degrees, 1.0)
-    matrix[:, 2] += center - (w / 2, h / 2)
+    matrix = np.asarray(cv2.getRotationMatrix2D((w / 2, h / 2), degrees, 1.0), np.float64)
+    matrix[:, 2] = matrix[:, 2] + center - (w / 2, h / 2)
     image = cv2.warpAffine(patch.image, matrix, (width, height), flags=cv2.INTER_LINEAR)
     alpha = cv2.warpAffine(patch.alpha, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    return _Patch(image, alpha)
+    return _Patch(np.asarray(image, np.uint8), np.asarray(alpha, np.float32))
 
 
 def _blend(
@@ -165,7 +164,8 @@ def _blend(
     alpha = placed.alpha
     if not before:
         # The target's own edge stays soft against what lies behind it.
-        alpha = alpha * (1 - cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0))
+        target = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0), np.float32)
+        alpha = alpha * (1 - target)
     mixed = frame + (placed.image.astype(np.float32) - frame) * alpha[..., None]
     visible = mask * (placed.alpha < 0.5).astype(np.uint8) if before else mask
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8), visible
