@@ -15,7 +15,6 @@ import base64
 import json
 import shlex
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 # a checkout works without being installed
@@ -23,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 
-from mmvos.apis.sources import Picture, open_source
+from mmvos.apis.sources import Picture, VideoSource, open_source
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import write_text
+from mmvos.io.errors import DataError
 
 # The page around its data. Nothing is filled into these texts: names of files stand in the data.
 PAGE_BEFORE_DATA = """<!doctype html>
@@ -152,12 +152,14 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def pick_frames(video: Iterable[tuple[str, Picture]], wanted: set[int]) -> dict[int, Picture]:
+def pick_frames(video: VideoSource, wanted: set[int]) -> dict[int, Picture]:
     """The pictures of the wanted frames by index; reading ends with the last of them.
 
     Raises:
-        ValueError: the video ends before.
+        DataError: the video ends before.
     """
+    if video.length is not None and max(wanted) >= video.length:
+        raise DataError(_no_frame(video.length, max(wanted)))
     found: dict[int, Picture] = {}
     index = -1
     for index, (_, picture) in enumerate(video):
@@ -165,10 +167,11 @@ def pick_frames(video: Iterable[tuple[str, Picture]], wanted: set[int]) -> dict[
             found[index] = picture
         if len(found) == len(wanted):
             return found
-    raise ValueError(
-        f'the video has {index + 1} frames, so there is no frame {min(wanted - set(found))}; '
-        f'frames count from 0'
-    )
+    raise DataError(_no_frame(index + 1, min(wanted - set(found))))
+
+
+def _no_frame(length: int, frame: int) -> str:
+    return f'the video has {length} frames, so there is no frame {frame}; frames count from 0'
 
 
 def page(video: str, frames: dict[int, Picture]) -> str:

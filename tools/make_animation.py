@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mmvos.apis.sources import open_source
+from mmvos.cli.arguments import frame_rate
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import atomic_path
 
@@ -34,7 +35,9 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument('--every', type=int, default=1, help='take every n-th frame (default 1)')
     parser.add_argument(
-        '--fps', type=float, help='pictures per second (default: as the first video, by --every)'
+        '--fps',
+        type=frame_rate,
+        help='pictures per second (default: as the first video, by --every)',
     )
     parser.add_argument('--quality', type=int, default=60, help='of a WebP, 0 to 100 (default 60)')
     arguments = parser.parse_args()
@@ -60,7 +63,7 @@ def main() -> None:
     images = [
         Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS) for picture in pictures
     ]
-    fps = arguments.fps or float(videos[0].fps or _FPS) / arguments.every
+    fps = arguments.fps or (videos[0].fps or _FPS) / arguments.every
     with atomic_path(arguments.out) as partial:
         images[0].save(
             partial,

@@ -19,7 +19,6 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mmengine.config import Config, DictAction
 
 from mmvos.apis import SYSTEMS, VideoInferencer, VideoSource, init_model, open_source
-from mmvos.apis.inference import MASKS, OVERLAY, RESULTS_JSON, load_config, shipped_weights
+from mmvos.apis.inference import (
+    MASKS,
+    OVERLAY,
+    RESULTS_JSON,
+    check_prompted_frames,
+    load_config,
+    shipped_weights,
+)
 from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
+from mmvos.cli.arguments import frame_rate, join_negative_values
 from mmvos.models import VideoModel
 from mmvos.structures import Prompts
 
@@ -134,7 +141,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--fps',
-        type=Fraction,
+        type=frame_rate,
         metavar='F',
         help="frame rate of the overlay, e.g. 30000/1001; default: the video's, or 25",
     )
@@ -152,7 +159,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='override the config: key=value'
     )
-    args = parser.parse_args()
+    args = parser.parse_args(join_negative_values(sys.argv[1:], '--box'))
     if len(args.places) not in (1, 3):
         parser.error(
             f'give INPUT, or CONFIG CHECKPOINT INPUT; these are {len(args.places)} places: '
@@ -174,6 +181,7 @@ def main() -> None:
     try:
         prompts = read_all_prompts(args)
         source = open_source(args.input)
+        check_prompted_frames(prompts, source)
         model = build_model(args, prompts)
         count = segment(VideoInferencer(model), source, prompts, args)
     except (FileNotFoundError, ValueError) as error:

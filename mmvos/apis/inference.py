@@ -22,6 +22,8 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
+from mmvos.io.errors import DataError
+from mmvos.io.paths import user_path
 from mmvos.models import VideoModel
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts
@@ -32,7 +34,7 @@ from .checkpoint import load_weights, read_checkpoint
 from .label_png import LabelPngs
 from .live import LiveVideo
 from .model_index import find_model, model_of_config, project_root, shipped_models
-from .overlay_video import OverlayVideo, draw_overlay
+from .overlay_video import OverlayVideo, check_side, draw_overlay, parse_frame_rate
 from .prompt_files import Told, read_told
 from .results_json import ResultsJson
 from .sources import Picture, Source, SourceFrame, VideoSource, check_picture, open_source
@@ -52,7 +54,7 @@ def load_config(model: str | Path) -> Config:
         FileNotFoundError: there is no such file.
         ValueError: there is no such name; the message lists close ones.
     """
-    path, name = Path(model).expanduser(), str(model)
+    path, name = user_path(model), str(model)
     if path.suffix == '.py' or path.is_file():
         if not path.is_file():
             raise FileNotFoundError(f'the config {model} does not exist')
@@ -269,7 +271,8 @@ class VideoInferencer:
         Raises:
             FileNotFoundError, ValueError: the source or the prompts cannot be read; see
                 ``open_source``, also while iterating; a model that takes no prompts has some, or
-                one that needs them none; there is no way to show a window.
+                one that needs them none; a prompt is for a frame after the end; the frame rate is
+                none, or the frames are too large for an overlay; there is no way to show a window.
         """
         told = self._read(prompts, 1)
         if self.model.takes_prompts and not told:
@@ -278,6 +281,7 @@ class VideoInferencer:
                 'a label image'
             )
         opened = source if isinstance(source, VideoSource) else open_source(source)
+        check_prompted_frames(told, opened)
         least = score_thr if score_thr is not None else 0.0 if told else 0.3
         writers: list[tuple[Writer, float]] = []  # with the least score of what they write
         if out_dir is not None:
@@ -286,9 +290,12 @@ class VideoInferencer:
             if png:
                 writers.append((LabelPngs(out / MASKS), least))
             if video:
-                rate = Fraction(fps or opened.fps or FPS_OF_IMAGES).limit_denominator(100_000)
-                # A rate that is asked for replaces the frames' own times.
-                time_base = opened.time_base if fps is None else None
+                check_side(out / OVERLAY, opened.longest_side or 0)
+                rate = opened.fps or Fraction(FPS_OF_IMAGES)
+                time_base = opened.time_base
+                if fps is not None:
+                    # A rate that is asked for replaces the frames' own times.
+                    rate, time_base = parse_frame_rate(fps), None
                 overlay = OverlayVideo(out / OVERLAY, rate, meta['classes'], time_base)
                 writers.append((overlay, least))
         window = (Window(opened.name), least) if show else None
@@ -350,6 +357,20 @@ class VideoInferencer:
         for frame, batch in packed:
             waiting.append(frame)
             yield self.model.make_frame(batch)
+
+
+def check_prompted_frames(prompts: Mapping[int, Prompts], source: VideoSource) -> None:
+    """Refuse prompts for frames after the end, where the length is known before the work.
+
+    Raises:
+        DataError: there is no such frame.
+    """
+    last = max(prompts, default=0)
+    if source.length is not None and last >= source.length:
+        raise DataError(
+            f'{source.name} has {source.length} frames, so there is no frame {last}, for which '
+            f'there is a prompt; frames count from 0'
+        )
 
 
 def _confident(result: FrameResult, score_thr: float) -> FrameResult:

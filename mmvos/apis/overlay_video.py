@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.io.errors import DataError
 from mmvos.structures import FrameResult, TrackedObject, rle
 
 _CODECS: tuple[tuple[str, dict[str, str]], ...] = (  # the first that PyAV has, with its settings
@@ -25,6 +26,8 @@ _CODECS: tuple[tuple[str, dict[str, str]], ...] = (  # the first that PyAV has, 
     ('libopenh264', {}),
     ('mpeg4', {'qscale': '4'}),
 )
+LARGEST_SIDE = 16384  # pixels of an H.264 picture
+_HIGHEST_RATE = 1000
 # left, top, width, height of what stands behind a name, in pixels
 Plate = tuple[int, int, int, int]
 _OPACITY = 0.45
@@ -128,6 +131,42 @@ def _overlap(one: Plate, other: Plate) -> bool:
     )
 
 
+def parse_frame_rate(given: str | float | Fraction) -> Fraction:
+    """Return a frame rate that a user gives, e.g. '30000/1001' or 12.5, as a fraction.
+
+    Raises:
+        DataError: it is no number above 0 and up to 1000.
+    """
+    try:
+        rate = Fraction(given)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        rate = Fraction(0)
+    if not 0 < rate <= _HIGHEST_RATE:
+        raise DataError(
+            f'the frame rate must be above 0 and at most {_HIGHEST_RATE} frames per second, e.g. '
+            f'25 or 30000/1001; it is {str(given)[:40]}'
+        )
+    return rate.limit_denominator(100_000)
+
+
+def check_side(path: Path, side: int) -> None:
+    """Refuse frames that are too large for an overlay video.
+
+    Args:
+        path: of the overlay.
+        side: the larger of the frames' height and width.
+
+    Raises:
+        DataError: it is larger than `LARGEST_SIDE`.
+    """
+    if side > LARGEST_SIDE:
+        raise DataError(
+            f'{path} cannot be written: the frames have up to {side} pixels on a side, a video at '
+            f'most {LARGEST_SIDE}; leave the overlay out (--no-video, video=False) or scale the '
+            f'frames'
+        )
+
+
 class Timeline:
     """Places the frames of a video on a time axis that begins at 0 and never goes back.
 
@@ -191,7 +230,8 @@ class OverlayVideo:
         self.fps = Fraction(fps)
         self.classes = tuple(classes)
         self.has_times = time_base is not None
-        self.time_base = time_base or 1 / self.fps
+        # A clock coarser than the frames would put several of them at one tick.
+        self.time_base = min(time_base or 1 / self.fps, 1 / self.fps)
         self._timeline = Timeline(1 / self.fps)
         self._last_pts = -1
         self._container: av.container.OutputContainer | None = None
@@ -226,6 +266,7 @@ class OverlayVideo:
         height, width = drawn.shape[:2]
         drawn = np.pad(drawn, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
         if self._container is None:
+            check_side(self.path, max(height, width))
             self._container, self._stream = self._open(drawn.shape[0], drawn.shape[1])
         assert self._stream is not None
         frame = av.VideoFrame.from_ndarray(drawn, format='bgr24')

@@ -8,6 +8,7 @@ continuous pixels of the frames; masks are label images, with paths relative to 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
 from mmvos.io.label_png import LARGEST_ID, Labels, labels_of_array, object_ids, read_label_png
 from mmvos.structures import Prompts
@@ -35,7 +37,7 @@ def read_told(told: Told, first_id: int = 1) -> dict[int, Prompts]:
         first_id: of objects that have no id, boxes and black and white masks, counted up from it.
 
     Raises:
-        ValueError: it is none of these, or a file cannot be read.
+        DataError: it is none of these, or a file cannot be read.
     """
     if told is None:
         return {}
@@ -46,7 +48,7 @@ def read_told(told: Told, first_id: int = 1) -> dict[int, Prompts]:
             if not isinstance(frame, int) or isinstance(frame, bool) or frame < 0
         ]
         if wrong:
-            raise ValueError(
+            raise DataError(
                 f'prompts by frame must have frame numbers from 0 on as keys, not {wrong[0]!r}'
             )
         return {frame: _of_one_frame(said, first_id) for frame, said in sorted(told.items())}
@@ -59,25 +61,27 @@ def read_told(told: Told, first_id: int = 1) -> dict[int, Prompts]:
 
 def _of_one_frame(told: Any, first_id: int) -> Prompts:
     if isinstance(told, Prompts):
-        return told
+        # The caller may draw the next prompt into the same array.
+        masks = tuple(None if mask is None else mask.copy() for mask in told.masks)
+        return Prompts(told.ids, masks, told.boxes)
     if isinstance(told, (str, Path)):
         return read_mask_prompts(told)
     if isinstance(told, np.ndarray) and told.ndim == 2 and told.shape[1] != 4:
         if told.dtype != np.bool_ and not np.issubdtype(told.dtype, np.integer):
-            raise ValueError(f'an array of object ids must have integers or bool, not {told.dtype}')
+            raise DataError(f'an array of object ids must have integers or bool, not {told.dtype}')
         labels: NDArray[Any] = told * np.int64(first_id)
         if told.dtype != np.bool_:
             labels = labels_of_array(told, 'the array of object ids', first_id)
         ids = [int(object_id) for object_id in np.unique(labels) if object_id != 0]
         if not ids:
-            raise ValueError(
+            raise DataError(
                 'the array of object ids shows no object: all its pixels are background'
             )
         return Prompts(
             tuple(ids), tuple(labels == object_id for object_id in ids), (None,) * len(ids)
         )
     if not isinstance(told, (Sequence, np.ndarray)):
-        raise ValueError(
+        raise DataError(
             f'prompts cannot be a {type(told).__name__}; give Prompts, boxes, an array of ids, the '
             f'path of a label '
             f'image or of a prompts.json, or {{frame: one of these}}'
@@ -93,7 +97,7 @@ def read_mask_prompts(path: str | Path) -> Prompts:
     """The objects of a label image: its ids, or object 1 where it is black and white.
 
     Raises:
-        ValueError: the file is no label image, see ``read_label_png``, or shows no object.
+        DataError: the file is no label image, see ``read_label_png``, or shows no object.
     """
     labels, ids = _read_labels(Path(path))
     return Prompts(tuple(ids), tuple(labels == object_id for object_id in ids), (None,) * len(ids))
@@ -106,9 +110,9 @@ def box_prompts(texts: Sequence[str]) -> Prompts:
         texts: of the form 'x1,y1,x2,y2', continuous pixels.
 
     Raises:
-        ValueError: a text is not of this form, or a box has no area.
+        DataError: a text is not of this form, or a box has no area.
     """
-    boxes = [_box(text.split(','), f'the box {text!r}') for text in texts]
+    boxes = [_box(text.split(','), f'the box {text[:80]!r}') for text in texts]
     return Prompts(tuple(range(1, len(boxes) + 1)), (None,) * len(boxes), tuple(boxes))
 
 
@@ -116,13 +120,13 @@ def read_prompts(path: str | Path) -> dict[int, Prompts]:
     """The prompts of a JSON file by frame index; see the head of this file.
 
     Raises:
-        ValueError: the file or one of its masks cannot be read, or an entry is not as described;
+        DataError: the file or one of its masks cannot be read, or an entry is not as described;
             the message names the entry.
     """
     path = Path(path)
     entries = read_json(path)
     if not isinstance(entries, list) or not entries:
-        raise ValueError(
+        raise DataError(
             f'{path} must hold a list of prompts, e.g. [{{"frame": 0, "id": 1, "box": [10, 20, '
             f'110, 220]}}]'
         )
@@ -132,7 +136,7 @@ def read_prompts(path: str | Path) -> dict[int, Prompts]:
         frame, object_id = _frame_and_id(entry, place)
         said = by_frame.setdefault(frame, {})
         if object_id in said:
-            raise ValueError(
+            raise DataError(
                 f'{place}: a second prompt for object {object_id} in frame {frame}; give one'
             )
         if 'mask' in entry:
@@ -145,34 +149,41 @@ def read_prompts(path: str | Path) -> dict[int, Prompts]:
 def _frame_and_id(entry: Any, place: str) -> tuple[int, int]:
     """The frame and the object of an entry that is complete."""
     if not isinstance(entry, Mapping):
-        raise ValueError(f'{place} is no object with frame, id, and box or mask')
+        raise DataError(f'{place} is no object with frame, id, and box or mask')
     if 'point' in entry or 'points' in entry:
-        raise ValueError(f'{place}: points are not supported; give a box or a mask')
+        raise DataError(f'{place}: points are not supported; give a box or a mask')
     unknown = sorted(entry.keys() - _KEYS)
     if unknown:
-        raise ValueError(
+        raise DataError(
             f'{place} has {unknown[0]!r}, which says nothing here; an entry has frame, id, and box '
             f'or mask'
         )
     if ('box' in entry) == ('mask' in entry):
-        raise ValueError(f'{place} must have either a box or a mask')
+        raise DataError(f'{place} must have either a box or a mask')
     for key, least, most in (('frame', 0, None), ('id', 1, LARGEST_ID)):
         value = entry.get(key)
         if type(value) is not int or value < least or (most is not None and value > most):
             bounds = f'from {least} to {most}' if most is not None else f'from {least} on'
-            raise ValueError(f'{place}: {key} must be a whole number {bounds}, it is {value!r}')
+            raise DataError(f'{place}: {key} must be a whole number {bounds}, it is {value!r}')
     return entry['frame'], entry['id']
 
 
 def _box(numbers: Any, name: str) -> Box:
     try:
+        if isinstance(numbers, (str, bytes)):
+            raise TypeError('a text is no list of numbers')
         x1, y1, x2, y2 = (float(number) for number in numbers)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f'{name} must be four numbers x1, y1, x2, y2, it is {numbers!r}'
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f'{name} must be four numbers x1, y1, x2, y2, it is {str(numbers)[:80]}'
         ) from error
+    if not all(math.isfinite(number) for number in (x1, y1, x2, y2)):
+        raise DataError(
+            f'{name} must have finite numbers, it is {x1:g}, {y1:g}, {x2:g}, {y2:g}; an object that '
+            f'reaches beyond the frame ends at the edge of the frame'
+        )
     if not (x2 > x1 and y2 > y1):
-        raise ValueError(
+        raise DataError(
             f'{name} has no area: {x1:g}, {y1:g}, {x2:g}, {y2:g}; the numbers are left, top, '
             f'right, bottom'
         )
@@ -185,7 +196,7 @@ def _mask(path: Path, object_id: int) -> NDArray[np.bool_]:
     """
     labels, ids = _read_labels(path)
     if object_id not in ids and len(ids) > 1:
-        raise ValueError(
+        raise DataError(
             f'{path} shows the objects {", ".join(map(str, ids))}, not object {object_id}'
         )
     mask: NDArray[np.bool_] = labels == (object_id if object_id in ids else ids[0])
@@ -197,7 +208,7 @@ def _read_labels(path: Path) -> tuple[Labels, list[int]]:
     labels = read_label_png(path)
     ids = object_ids(labels)
     if not ids:
-        raise ValueError(f'{path} shows no object: all its pixels are background')
+        raise DataError(f'{path} shows no object: all its pixels are background')
     return labels, ids
 
 

@@ -26,6 +26,7 @@ from mmvos.io import images, video
 from mmvos.io.errors import DataError
 from mmvos.io.frame_names import IMAGE_SUFFIXES, is_foreign, list_files, sort_frames
 from mmvos.io.images import Picture
+from mmvos.io.paths import user_path
 
 Source: TypeAlias = str | Path | int | Iterable[Picture]
 _WEB = ('http', 'https')
@@ -122,7 +123,7 @@ def open_source(source: Source) -> VideoSource:
     if not isinstance(source, (str, Path)):
         length = len(source) if isinstance(source, Sized) else None
         return VideoSource('video', None, length, lambda: _read_arrays(source), live=True)
-    path = _expand_user(str(source))
+    path = user_path(source)
     if os.path.isdir(path):
         return _open_folder(path, str(source))
     if os.path.isfile(path):
@@ -147,13 +148,6 @@ def _mixed(place: str, size: tuple[int, ...], first: tuple[int, ...]) -> str:
 
 
 # ---- files
-
-
-def _expand_user(text: str) -> Path:
-    """The path that a user means: a name that begins with ~ is a home folder, if there is one."""
-    if os.path.exists(text):
-        return Path(text)
-    return Path(os.path.expanduser(text))
 
 
 def _check_readable(path: Path) -> None:

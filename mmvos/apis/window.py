@@ -26,7 +26,8 @@ class Window:
     def __init__(self, title: str) -> None:
         if (reason := _why_not()) is not None:
             raise ValueError(f'no window can be shown here: {reason}')
-        self.title = title
+        # Bytes of a file's name that are no text cannot stand above a window.
+        self.title = title.encode('utf-8', 'replace').decode('utf-8')
 
     def __enter__(self) -> Window:
         cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)

@@ -26,7 +26,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import DataError
-from .paths import check_name
+from .paths import check_name, user_path
 
 _URL_SCHEMES = ('http://', 'https://')
 _SHOWN = 3  # names of weights in a message
@@ -67,7 +67,7 @@ def load_checkpoint_file(
     """
     name = str(source)
     if not name.startswith(_URL_SCHEMES):
-        return _read_file(Path(name).expanduser(), name, map_location, trust)
+        return _read_file(user_path(name), name, map_location, trust)
     path = _download(name)
     try:
         return _read_file(path, name, map_location, trust)

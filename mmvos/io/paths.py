@@ -114,6 +114,16 @@ def output_inside(root: str | Path, name: object, where: str) -> Path:
     return path
 
 
+def user_path(text: str | Path) -> Path:
+    """Return the path that a user means: a leading ~ is a home folder, unless a file is called so.
+
+    A home of nobody ('~.mp4') is a name like any other.
+    """
+    if os.path.exists(text):
+        return Path(text)
+    return Path(os.path.expanduser(text))
+
+
 def _shown(name: object) -> str:
     """The name as it stands in a message: short, and without a character that moves the cursor."""
     text = ascii(name) if not isinstance(name, str) or not name.isprintable() else f"'{name}'"

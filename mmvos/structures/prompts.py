@@ -5,6 +5,7 @@ K objects; H, W are the frame's size in original pixels.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ class Prompts:
 
     Raises:
         ValueError: ids repeat or are not positive, a list is of another length, an object has
-            neither mask nor box, a mask is not bool or is empty, or a box has no area.
+            neither mask nor box, a mask is not bool or is empty, or a box has no area or is not finite.
     """
 
     ids: tuple[int, ...]
@@ -52,6 +53,8 @@ class Prompts:
                 )
             if mask is not None and not mask.any():
                 raise ValueError(f'the mask prompt of object {object_id} is empty')
+            if box is not None and not all(math.isfinite(number) for number in box):
+                raise ValueError(f'the box prompt of object {object_id} is not finite: {box}')
             if box is not None and not (box[2] > box[0] and box[3] > box[1]):
                 raise ValueError(f'the box prompt of object {object_id} has no area: {box}')
 

@@ -17,7 +17,10 @@ import torch
 from mmcv.transforms import Compose
 from PIL import Image
 
-from mmvos.apis import VideoInferencer, init_model, open_source
+from mmvos.apis import VideoInferencer, VideoSource, init_model, open_source
+from mmvos.apis.inference import check_prompted_frames
+from mmvos.apis.prompt_files import box_prompts
+from mmvos.io.errors import DataError
 from mmvos.structures import VideoTracks, rle
 
 from .bright_spots import NTSC, bright_spots_config, picture, write_mp4
@@ -153,10 +156,27 @@ def test_bad_frames_stop_with_the_file_and_keep_the_earlier_ones(tmp_path, model
 def test_a_writer_that_fails_stops_the_run(tmp_path, model):
     (tmp_path / 'masks').mkdir()
     (tmp_path / 'masks/00001.png').mkdir()
-    with pytest.raises(IsADirectoryError, match=r'00001\.png'):
+    with pytest.raises(DataError, match=r'00001\.png'):
         list(
             VideoInferencer(model).infer([picture(index) for index in range(20)], out_dir=tmp_path)
         )
+
+
+def test_what_cannot_be_written_is_said_before_the_work(tmp_path, model):
+    source = VideoSource('pano', None, 1, lambda: iter(()), longest_side=20_800)
+    with pytest.raises(DataError, match=r'overlay\.mp4 .* 20800 pixels'):
+        VideoInferencer(model).infer(source, out_dir=tmp_path)
+    with pytest.raises(DataError, match='frame rate must be above 0'):
+        VideoInferencer(model).infer([picture(0)], out_dir=tmp_path, fps=-5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_prompt_after_the_end_is_said_before_the_work():
+    prompts = {0: box_prompts(['1,2,30,40']), 5: box_prompts(['1,2,30,40'])}
+    check_prompted_frames(prompts, open_source([picture(0)] * 6))
+    check_prompted_frames(prompts, open_source(iter([picture(0)])))  # of unknown length
+    with pytest.raises(DataError, match='has 5 frames, so there is no frame 5'):
+        check_prompted_frames(prompts, open_source([picture(0)] * 5))
 
 
 def test_a_missing_source_is_said_at_once(model):

@@ -10,8 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvos.apis.overlay_video import OverlayVideo, Timeline, color_of, draw_overlay
+from mmvos.apis.overlay_video import (
+    OverlayVideo,
+    Timeline,
+    color_of,
+    draw_overlay,
+    parse_frame_rate,
+)
 from mmvos.apis.sources import open_source
+from mmvos.io.errors import DataError
 from mmvos.structures import FrameResult, TrackedObject, rle
 
 from .bright_spots import NTSC
@@ -77,6 +84,34 @@ def test_two_frames_at_one_tick_are_both_written(tmp_path):
             result = FrameResult(index, (120, 160), ())
             writer.write('', _gray(), result, Fraction(stamp, 1000))
     assert len(list(open_source(tmp_path / 'o.mp4'))) == 4
+
+
+@pytest.mark.parametrize(
+    'given, rate',
+    [('25', 25), ('30000/1001', NTSC), (12.5, Fraction(25, 2)), ('1e3', 1000), (Fraction(6), 6)],
+)
+def test_frame_rates_of_users(given, rate):
+    assert parse_frame_rate(given) == rate
+
+
+@pytest.mark.parametrize('given', ['1/0', '-5', '0', 'nan', float('inf'), '1e400', '1001', 'fast'])
+def test_what_is_no_frame_rate(given):
+    with pytest.raises(DataError, match=r'frame rate must be above 0 .* it is'):
+        parse_frame_rate(given)
+
+
+def test_frames_too_large_for_a_video_are_refused(tmp_path):
+    image = np.zeros((2, 16_386, 3), np.uint8)
+    writer = OverlayVideo(tmp_path / 'o.mp4', NTSC)
+    with pytest.raises(DataError, match=r'o\.mp4 .* 16386 pixels'), writer:
+        writer.write('', image, FrameResult(0, (2, 16_386), ()))
+    assert not (tmp_path / 'o.mp4').exists()
+
+
+def test_the_largest_frames_are_written(tmp_path):
+    with OverlayVideo(tmp_path / 'o.mp4', NTSC) as writer:
+        writer.write('', np.zeros((2, 16_383, 3), np.uint8), FrameResult(0, (2, 16_383), ()))
+    assert open_source(tmp_path / 'o.mp4').longest_side == 16_384
 
 
 def test_h264_that_players_show(tmp_path):

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts, read_told
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import write_label_png
+from mmvos.structures import Prompts
 
 LABELS = np.zeros((20, 30), np.uint8)
 LABELS[2:8, 3:9] = 1
@@ -76,7 +78,7 @@ def test_boxes_are_objects_1_2_and_so_on():
         ('a,b,c,d', "the box 'a,b,c,d' must be four numbers"),
         ('10,10,10,20', "the box '10,10,10,20' has no area"),
         ('10,10,5,20', 'left, top, right, bottom'),
-        ('nan,0,1,1', 'has no area'),
+        ('nan,0,1,1', 'finite'),
     ],
 )
 def test_what_is_no_box(text, message):
@@ -184,3 +186,42 @@ def test_more_than_255_objects_come_back_from_their_label_image(tmp_path):
     prompts = read_mask_prompts(tmp_path / 'many.png')
     assert prompts.ids == tuple(range(1, 400))
     assert prompts.masks[299][15, 0] and prompts.masks[299].sum() == 1
+
+
+@pytest.mark.parametrize(
+    'box, fault',
+    [
+        ([float('-inf'), 2, 30, 40], 'finite'),
+        ([1, 2, float('inf'), 40], 'finite'),
+        ([1, float('nan'), 30, 40], 'finite'),
+        ([30, 2, 1, 40], 'no area'),  # reversed
+        ([5, 5, 5, 9], 'no area'),
+        ([10**400, 2, 30, 40], 'four numbers'),
+        ('1234', 'four numbers'),
+    ],
+)
+def test_boxes_that_are_none(box, fault):
+    with pytest.raises(DataError, match=rf'box 1 .*{fault}'):
+        read_told([box])
+    if isinstance(box, list) and fault != 'four numbers':
+        with pytest.raises(DataError, match=fault):
+            box_prompts([','.join(map(str, box))])
+    if fault != 'four numbers':
+        with pytest.raises(ValueError, match='box prompt of object 7'):
+            Prompts((7,), (None,), (tuple(box),))
+
+
+def test_numbers_beyond_all_bounds_in_a_file(tmp_path):
+    path = tmp_path / 'prompts.json'
+    for number in ('1e999', '-Infinity', '1' + '0' * 400):
+        path.write_text(f'[{{"frame": 0, "id": 1, "box": [{number}, 2, 30, 40]}}]')
+        with pytest.raises(DataError, match=r'prompts\.json'):
+            read_prompts(path)
+
+
+def test_a_mask_that_its_caller_changes_later_stays_as_it_was():
+    mask = LABELS > 0
+    told = read_told({0: Prompts((1,), (mask,), (None,)), 3: mask})
+    mask[:] = False
+    for frame in (0, 3):
+        np.testing.assert_array_equal(told[frame].masks[0], LABELS > 0)

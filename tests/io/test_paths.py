@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmvos.io.errors import DataError
-from mmvos.io.paths import check_name, name_fault, output_inside, path_inside
+from mmvos.io.paths import check_name, name_fault, output_inside, path_inside, user_path
 
 LEADING_OUT = {
     'parent': '../victim',
@@ -73,3 +73,12 @@ def test_a_link_is_followed_for_reading_and_not_for_writing(tmp_path: Path) -> N
     # A root that is a link itself is the user's choice.
     (tmp_path / 'link').symlink_to(root)
     assert output_inside(tmp_path / 'link', 'v2/a.png', 'x') == tmp_path / 'link/v2/a.png'
+
+
+def test_a_tilde_is_a_home_folder_unless_a_file_is_called_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('HOME', '/home/of/me')
+    assert user_path('~/a.mp4') == Path('/home/of/me/a.mp4')
+    assert user_path('~.mp4') == Path('~.mp4')  # no user has this name
+    (tmp_path / '~').touch()
+    assert user_path('~') == Path('~')

@@ -53,7 +53,7 @@ def test_a_mask_of_another_size_is_refused():
             'mask prompt of object 1 is uint8; give bool',
         ),
         ((3,), (None,), ((2, 0, 2, 1),), 'box prompt of object 3 has no area'),
-        ((3,), (None,), ((float('nan'), 0, 2, 1),), 'box prompt of object 3 has no area'),
+        ((3,), (None,), ((float('nan'), 0, 2, 1),), 'box prompt of object 3 is not finite'),
         ((3,), (None,), (None,), 'object 3 has neither a mask nor a box'),
     ],
 )

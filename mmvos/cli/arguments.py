@@ -1,0 +1,41 @@
+"""Values on command lines that argparse does not read by itself."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+_NEGATIVE_NUMBERS = re.compile(r'-[0-9.]')
+
+
+def frame_rate(text: str) -> Fraction:
+    """Return a frame rate, e.g. '25' or '30000/1001'; the type of an option.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none; argparse prints the sentence.
+    """
+    from mmvos.apis.overlay_video import parse_frame_rate
+    from mmvos.io.errors import DataError
+
+    try:
+        return parse_frame_rate(text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def join_negative_values(arguments: Sequence[str], option: str) -> list[str]:
+    """Write '--box -5,0,40,30' as '--box=-5,0,40,30', which argparse takes for a value.
+
+    Args:
+        arguments: of the command line.
+        option: whose values may begin with a minus.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == option and _NEGATIVE_NUMBERS.match(argument):
+            joined[-1] = f'{option}={argument}'
+        else:
+            joined.append(argument)
+    return joined
