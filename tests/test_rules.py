@@ -179,6 +179,7 @@ def test_forbidden_libraries_fails_on_mmdet_in_structures() -> None:
 def test_command_line_fails_outside_apis_and_tools(text: str) -> None:
     assert len(rules.command_line(Source('mmvos/engine/a.py', text))) == 1
     assert rules.command_line(Source('mmvos/apis/a.py', text)) == []
+    assert rules.command_line(Source('mmvos/cli/a.py', text)) == []
 
 
 def test_sizes_fails_one_line_above_the_limit() -> None:
