@@ -200,9 +200,6 @@ class ColorOracle(VideoModel):
     def loss(self, inputs: Tensor, data_samples: Any) -> dict[str, Tensor]:
         return dict(loss=self.weight.sum())
 
-    def accelerate(self, *_: Any) -> VideoModel:
-        return self
-
 
 @MODELS.register_module(force=True)
 class ColorTracker(Tracker[TrackedState]):

@@ -7,7 +7,8 @@ from tiny_masktrack import frame, tiny_model
 from tiny_segmenter import HEIGHT, WIDTH, clip_sample, square_mask, tiny_segmenter
 from tiny_segmenter import frame as prompted_frame
 
-from mmvos.models.heads.roi_extractor import PyramidRoIExtractor
+from mmvos.models import PyramidRoIExtractor
+from mmvos.optimize import optimize
 from mmvos.structures import Frame, Prompts
 
 pytestmark = [
@@ -50,7 +51,7 @@ def test_a_video_gives_the_same_objects_on_both_devices():
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_accelerated_half_precision_is_finite(dtype):
-    model = tiny_model().cuda().accelerate(dtype)
+    model = optimize(tiny_model().cuda(), dtype)
     for result in model.run(_on_gpu(t) for t in range(2)):
         assert all(
             np.isfinite(item.score) and np.isfinite(item.box).all() for item in result.objects
@@ -90,7 +91,7 @@ def test_prompted_objects_in_half_precision(dtype):
     for mode in ('crop', 'roi'):
         model = tiny_segmenter(mode=mode)
         expected = list(model.run((prompted_frame(t) for t in range(3)), prompts))
-        model = model.cuda().accelerate(dtype)
+        model = optimize(model.cuda(), dtype)
         found = list(
             model.run(
                 (Frame((item := prompted_frame(t)).image.cuda(), item.meta) for t in range(3)),

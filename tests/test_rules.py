@@ -146,7 +146,7 @@ def test_import_directions_fails_on(path: str, text: str) -> None:
             'mmvos/models/__init__.py',
             'from .masktrack_rcnn import MaskTrackRCNN\nfrom .heads import TrackHead',
         ),
-        ('mmvos/models/trackers/a.py', 'from ..heads.track_head import TrackHead'),
+        ('mmvos/models/masktrack/a.py', 'from ..tracker import Tracker'),
         ('mmvos/evaluation/youtube_vis/a.py', 'from .tracks import x'),
         ('mmvos/apis/a.py', 'from mmvos.datasets import x\nfrom mmvos.engine import y'),
         ('mmvos/apis/inference.py', 'from .writers import x'),

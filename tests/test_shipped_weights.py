@@ -22,6 +22,7 @@ from mmvos.apis.inference import array_pipeline
 from mmvos.datasets.mask_folders import find_mask_videos
 from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.models.tracker import PromptedObjects
+from mmvos.optimize import optimize
 
 WEIGHTS, CONFIG = (
     ROOT / 'weights/masktrack_compact.safetensors',
@@ -70,7 +71,7 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos):
     """A net that copies its guide, which is what training without deformations ends in, would give
     the shifted mask back.
     """
-    model = init_model(CONFIG, WEIGHTS, device='cpu').accelerate()
+    model = optimize(init_model(CONFIG, WEIGHTS, device='cpu'))
     prepare = array_pipeline(model.cfg)
     before, after = [], []
     for video in find_mask_videos(videos):

@@ -39,6 +39,7 @@ from mmvos.apis.inference import (
 from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
 from mmvos.cli.arguments import frame_rate, join_negative_values
 from mmvos.models import VideoModel
+from mmvos.optimize import optimize
 from mmvos.structures import Prompts
 
 _DEFAULT_SYSTEM = 'masktrack'
@@ -214,9 +215,9 @@ def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> Vid
         # before the weights are looked for
         check_told(bool(SYSTEMS[args.system or _DEFAULT_SYSTEM].told), prompts)
     config = load_config(args.config or args.system or _DEFAULT_SYSTEM)
-    model = init_model(
-        config, choose_weights(args, config), args.device, args.cfg_options
-    ).accelerate()
+    model = optimize(
+        init_model(config, choose_weights(args, config), args.device, args.cfg_options)
+    )
     check_told(model.takes_prompts, prompts)
     return model
 

@@ -46,6 +46,7 @@ from mmvos.evaluation.vot import VOTDataset
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
 from mmvos.io.errors import DataError
 from mmvos.ops.precision import choose_dtype
+from mmvos.optimize import optimize
 
 # The test_evaluator that --eval needs in the config.
 _METRICS = {
@@ -188,8 +189,8 @@ def test(
     load_weights(model, checkpoint)
     precision = choose_dtype(arguments.precision, next(model.parameters()).device)
     if runner.test_loop.tuner is None:
-        model.accelerate(precision)
-    else:  # it needs a model that can be trained, and accelerates the adapted ones
+        optimize(model, precision)
+    else:  # it needs a model that can be trained, and makes the adapted ones fast
         runner.test_loop.tuner.precision = precision
     settings = dict(
         model=config.model.to_dict(),

@@ -56,6 +56,7 @@ from mmvos.evaluation.vot import (
 from mmvos.io.label_png import as_labels
 from mmvos.models import VideoModel
 from mmvos.ops.precision import choose_dtype
+from mmvos.optimize import optimize
 from mmvos.registry import DATASETS
 
 OBJECTIVES = {'davis': 'J&F_mean', 'vot': 'EAO'}
@@ -243,7 +244,7 @@ def evaluate(trial: Trial, options: Options, device: str | None) -> dict[str, An
     """One row of the table: options, scores, seconds."""
     started = time.perf_counter()
     model = init_model(trial.config, trial.checkpoint, device, {**trial.overrides, **options})
-    model.accelerate(choose_dtype(trial.precision, next(model.parameters()).device))
+    optimize(model, choose_dtype(trial.precision, next(model.parameters()).device))
     metrics = score_davis(model, trial) if trial.davis else score_vot(model, trial)
     return dict(options=options, metrics=metrics, seconds=round(time.perf_counter() - started, 2))
 

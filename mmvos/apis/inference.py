@@ -25,6 +25,7 @@ from mmengine.utils import import_modules_from_strings
 from mmvos.io.errors import DataError
 from mmvos.io.paths import user_path
 from mmvos.models import VideoModel
+from mmvos.optimize import optimize
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts
 
@@ -152,7 +153,7 @@ class VideoInferencer:
         model: name of a shipped model ('masktrack-rcnn_r50_fpn_youtubevis2019') or system
             ('siammask'), path of a config, a config, or a model from ``init_model``.
         weights: checkpoint, file or URL; by default the one that comes with the name or config.
-        device: see ``init_model``. A model built here is made faster for good (``accelerate``).
+        device: see ``init_model``. A model built here is made faster for good (``optimize``).
 
     Raises:
         FileNotFoundError, ValueError: see ``init_model``; no weights are given and none come with
@@ -167,9 +168,9 @@ class VideoInferencer:
     ) -> None:
         if isinstance(model, (str, Path, Config)):
             cfg = model if isinstance(model, Config) else load_config(model)
-            model = init_model(
-                cfg, weights if weights is not None else shipped_weights(cfg), device
-            ).accelerate()
+            if weights is None:
+                weights = shipped_weights(cfg)
+            model = optimize(init_model(cfg, weights, device))
         self.model = model
         self._prepare = array_pipeline(self.model.cfg)
         self._live = LiveVideo(self.model, self._prepare, {})

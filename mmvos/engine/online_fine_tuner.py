@@ -26,8 +26,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from numpy.typing import NDArray
 
+from mmvos.datasets.transforms.mask_deformations import online_set
 from mmvos.models import VideoModel
-from mmvos.ops.deform import online_set
+from mmvos.optimize import optimize
 from mmvos.registry import TASK_UTILS
 from mmvos.structures import Frame, FrameResult, Prompts
 from mmvos.structures.rle import decode
@@ -85,7 +86,7 @@ class OnlineFineTuner:
         self, model: VideoModel, frames: Iterable[Frame], prompts: Mapping[int, Prompts]
     ) -> Iterator[FrameResult]:
         """``VideoModel.run`` with a copy of the model adapted to the first prompt; the model must
-        not have been accelerated.
+        not have been optimized.
         """
         frames = iter(frames)
         for frame in frames:
@@ -101,7 +102,7 @@ class OnlineFineTuner:
 
     def adapted(self, model: VideoModel, frame: Frame, prompts: Prompts) -> VideoModel:
         """A copy of the model, trained on a frame with its prompts, in evaluation mode and
-        accelerated.
+        optimized.
         """
         started = time.perf_counter()
         with torch.no_grad():  # a box becomes a mask
@@ -119,7 +120,7 @@ class OnlineFineTuner:
                 self._train(tuned.train(), self._items(image, masks))
             np.random.set_state(state)
         self.seconds += time.perf_counter() - started
-        return tuned.eval().accelerate(self.precision)
+        return optimize(tuned.eval(), self.precision)
 
     def _train(self, model: VideoModel, items: Iterator[dict[str, Any]]) -> None:
         wrapper = build_optim_wrapper(model, copy.deepcopy(self.optim_wrapper))

@@ -216,7 +216,7 @@ class VideoTestLoop(TestLoop):
 
     Args:
         online: config of an ``OnlineFineTuner``, which adapts the model to each video (the model
-            must not be accelerated then).
+            must not be optimized then).
         kwargs: see mmengine's ``TestLoop``.
 
     Raises:

@@ -1,13 +1,17 @@
 """Video models and their parts."""
 
-from .backbones.guided_efficientnet import GuidedEfficientNetLite
-from .backbones.guided_resnet import GuidedResNet
-from .heads.legacy_numerics import LegacyBBoxHead, LegacyBoxCoder, LegacyRoIExtractor
-from .heads.propagation_head import PropagationHead
-from .heads.roi_extractor import PyramidRoIExtractor
-from .heads.rpn_head import RPNHead
-from .heads.track_head import TrackHead
-from .masktrack_rcnn import MaskTrackRCNN
+from .masktrack import GuidedEfficientNetLite, GuidedResNet, MaskPropagator, PropagationHead
+from .masktrack_rcnn import (
+    InstanceMemory,
+    LegacyBBoxHead,
+    LegacyBoxCoder,
+    LegacyRoIExtractor,
+    LegacyRPNHead,
+    MaskTrackRCNN,
+    PyramidRoIExtractor,
+    RPNHead,
+    TrackHead,
+)
 from .parts import PartTracker
 from .prompted_segmenter import PromptedSegmenter
 from .siammask import (
@@ -21,8 +25,6 @@ from .siammask import (
     SiameseTracker,
     VotingMaskHead,
 )
-from .trackers.instance_memory import InstanceMemory
-from .trackers.mask_propagator import MaskPropagator
 from .video_model import VideoModel
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     'InstanceMemory',
     'LegacyBBoxHead',
     'LegacyBoxCoder',
+    'LegacyRPNHead',
     'LegacyRoIExtractor',
     'MaskPropagator',
     'MaskRefiner',

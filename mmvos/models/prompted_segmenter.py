@@ -17,15 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvos.ops.merge import hard_merge, soft_aggregate
-from mmvos.ops.packed_layers import pack_convolutions, use_winograd
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import encode_crop
 from mmvos.structures.tracks import UNKNOWN_LABEL
 
-from .backbones.fused_resnet import fuse_resnet
-from .backbones.guided_resnet import GuidedResNet
-from .siammask import SiameseTracker
 from .tracker import PromptedObjects, TrackedState, Tracker
 from .video_model import VideoModel
 
@@ -116,23 +112,6 @@ class PromptedSegmenter(VideoModel):
         """
         losses: dict[str, Tensor] = self.tracker.loss(inputs, data_samples)
         return losses
-
-    def accelerate(self, dtype: torch.dtype = torch.float32) -> PromptedSegmenter:
-        """See ``VideoModel``; on a CPU also convolutions with packed weights."""
-        backbones = [module for module in self.modules() if isinstance(module, GuidedResNet)]
-        for backbone in backbones:
-            backbone.fold_guide()
-        super().accelerate(dtype)
-        for backbone in backbones:
-            # the guide comes between the stem's convolution and its rectifier
-            fuse_resnet(backbone, stem=False)
-        for module in self.modules():
-            if module not in backbones:
-                fuse_resnet(module)
-        pack_convolutions(self.tracker)
-        if isinstance(self.tracker, SiameseTracker):
-            use_winograd(self.tracker)
-        return self
 
     def _merged(self, probabilities: Tensor) -> Tensor:
         """What is left of each object beside the others: (K, H, W)."""

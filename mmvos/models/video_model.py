@@ -12,12 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from mmcv.cnn import fuse_conv_bn
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmvos.ops.precision import warn_of_slow_bfloat16
 from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts
 
 
@@ -140,25 +138,6 @@ class VideoModel(BaseModel):
             )
         assert data_samples is not None
         return self.loss(inputs, data_samples)
-
-    def accelerate(self, dtype: torch.dtype = torch.float32) -> VideoModel:
-        """Makes the model faster for evaluation, for good: batch norms folded, channels-last
-        weights, ``dtype`` arithmetic.
-
-        Args:
-            dtype: float32, bfloat16 or float16, for convolutions and linear layers. A warning says
-                where bfloat16 is slower than float32.
-        """
-        parameter = next(self.parameters(), None)
-        if parameter is not None:
-            warn_of_slow_bfloat16(dtype, parameter.device)
-        fuse_conv_bn(self.eval())
-        self.to(memory_format=torch.channels_last)
-        self.compute_dtype = dtype
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-                module.to(dtype)
-        return self
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context in which ``step`` computes: ``compute_dtype``, or what surrounds the model

@@ -54,9 +54,6 @@ class BrightSpots(VideoModel):
     def loss(self, inputs, data_samples):
         raise NotImplementedError
 
-    def accelerate(self, *_):
-        return self
-
 
 def bright_spots_config() -> Config:
     pipeline = [

@@ -8,6 +8,7 @@ import torch
 from tiny_segmenter import HEIGHT, WIDTH, clip_sample, frame, square_mask, tiny_segmenter
 
 from mmvos.models.tracker import PromptedObjects
+from mmvos.optimize import optimize
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
 
@@ -189,7 +190,7 @@ def test_acceleration_keeps_the_masks():
     model = tiny_segmenter()
     prompts = {0: told(_1=square_mask(10, 10), _2=square_mask(50, 30))}
     plain = [result.label_map() for result in run(model, prompts)]
-    model.accelerate()
+    optimize(model)
     for a, b in zip(plain, run(model, prompts), strict=True):
         assert (a != b.label_map()).mean() < 0.002
 

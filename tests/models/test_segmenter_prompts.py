@@ -6,6 +6,7 @@ import torch
 from tiny_segmenter import HEIGHT, WIDTH, frame, square_mask, tiny_segmenter
 
 from mmvos.ops.merge import soft_aggregate
+from mmvos.optimize import optimize
 from mmvos.structures import Frame, FrameMeta, Prompts
 from mmvos.structures.rle import decode
 
@@ -167,7 +168,7 @@ def test_prompts_of_all_kinds_in_several_frames(parts, mode, merge):
         sum(decode(item.mask).astype(int) for item in result.objects).max() == 1 for result in plain
     )
     assert all(0 <= item.score <= 1 for result in plain for item in result.objects)
-    model.accelerate(torch.bfloat16)
+    optimize(model, torch.bfloat16)
     reduced = list(model.run([frame(index) for index in range(4)], prompts))
     assert (
         np.mean(

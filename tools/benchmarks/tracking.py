@@ -37,6 +37,7 @@ from mmvos.apis import init_model
 from mmvos.io.label_png import write_label_png
 from mmvos.models import CropFeatures, PromptedSegmenter
 from mmvos.ops.precision import has_fast_bfloat16
+from mmvos.optimize import optimize
 from mmvos.structures import Prompts
 
 from .masktrack.inference import Contender, Record, records_of, take_turns
@@ -241,7 +242,7 @@ def _build(
     if precision is None:
         return model
     if not compiling:
-        return model.accelerate(getattr(torch, precision))
+        return optimize(model, getattr(torch, precision))
     try:
         return compiled(model, getattr(torch, precision))
     except RuntimeError as error:

@@ -28,6 +28,7 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 
 from mmvos.models import VideoModel
+from mmvos.optimize import optimize
 
 from .masktrack import data, memory
 from .masktrack.inference import (
@@ -168,13 +169,13 @@ def _contender(
             name, build_rival(config, model), config, autocast=precision == 'amp'
         )
     dtype = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'amp': torch.float16}[precision]
-    return our_contender(name, model.accelerate(dtype), config)  # type: ignore[arg-type]
+    return our_contender(name, optimize(model, dtype), config)
 
 
 def _our_model(
     args: argparse.Namespace, config: Config, records: list[Record], device: str
 ) -> VideoModel:
-    """Our model, not yet accelerated; without a checkpoint its classifier is made to find about ten
+    """Our model, not yet optimized; without a checkpoint its classifier is made to find about ten
     objects per frame.
     """
     model = build_ours(config, args.checkpoint, args.backbone, device)
@@ -327,7 +328,7 @@ def _memory(args: argparse.Namespace, config: Config, source: Path) -> None:
     model = _our_model(args, config, records, args.device)
     load = our_contender('', model, config).load
     frames = [load(record) for record in records]
-    model.accelerate(torch.bfloat16)
+    optimize(model, torch.bfloat16)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         growth = memory.measure(

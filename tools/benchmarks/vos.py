@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from mmvos.apis import init_model
 from mmvos.io.label_png import as_labels, write_label_png
 from mmvos.models import VideoModel
+from mmvos.optimize import optimize
 from mmvos.structures import Frame, FrameResult, Prompts
 
 from .masktrack.inference import Contender, Record, records_of, take_turns
@@ -176,9 +177,8 @@ def build(args: argparse.Namespace, mode: str | None, precision: str, device: st
     """The model in a mode and precision, for evaluation."""
     torch.manual_seed(0)
     options = {**args.cfg_options, **({'model.tracker.mode': mode} if mode else {})}
-    return init_model(Config.fromfile(args.config), args.checkpoint, device, options).accelerate(
-        getattr(torch, precision)
-    )
+    model = init_model(Config.fromfile(args.config), args.checkpoint, device, options)
+    return optimize(model, getattr(torch, precision))
 
 
 def contender(name: str, model: VideoModel, prompts: dict[int, Prompts], out: Path) -> Contender:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmvos.ops.deform import (
+from mmvos.registry import TRANSFORMS
+
+from .mask_deformations import (
     Box,
     Mask,
     affine_deform,
@@ -19,7 +21,6 @@ from mmvos.ops.deform import (
     move_away,
     tps_deform,
 )
-from mmvos.registry import TRANSFORMS
 
 EXACT, DEFORMED, BOX, AWAY, POINTS = range(5)
 _RADIUS = 5 / 480  # of the dilation, over the side of the picture

@@ -26,8 +26,8 @@ from mmvos.ops.siamese_geometry import STRIDE, Color, search_side, window_around
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
+from ..masktrack.tracker import PropagationState
 from ..tracker import PromptedObjects, TrackedState, Tracker
-from ..trackers.mask_propagator import PropagationState
 from .sampling import coverage, integral_image, sample_parts
 from .votes import blend_prior, find_peaks, motion_outliers, warp_parts
 

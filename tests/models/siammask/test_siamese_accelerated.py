@@ -12,7 +12,7 @@ import torch
 from tiny_siamese import VARIANTS, frame_for, tiny_variant
 
 from mmvos.models import PromptedSegmenter
-from mmvos.ops import packed_layers
+from mmvos.optimize import optimize, packed_layers, winograd
 from mmvos.structures import Prompts
 
 PROMPTS = Prompts((1, 4), (None, None), ((20.0, 12.5, 52.0, 40.0), (60.25, 30.0, 90.0, 60.0)))
@@ -30,13 +30,13 @@ def states_of(model: PromptedSegmenter) -> list[Sequence[Any]]:
 @pytest.mark.parametrize('name', VARIANTS)
 def test_states_are_the_same(name, monkeypatch):
     expected = states_of(tiny_variant(name))
-    monkeypatch.setattr(packed_layers, '_WIDE', 4)
-    model = tiny_variant(name).accelerate()
+    monkeypatch.setattr(winograd, 'MIN_CHANNELS', 4)
+    model = optimize(tiny_variant(name))
     if packed_layers.can_pack(torch.nn.Conv2d(1, 1, 1)):
         kinds = {type(module) for module in model.modules()}
         assert {
             packed_layers.PackedConv2d,
-            packed_layers.WinogradConv2d,
+            winograd.WinogradConv2d,
         } <= kinds and torch.nn.Conv2d not in kinds
     for before, after in zip(expected, states_of(model), strict=True):
         for one, other in zip(before, after, strict=True):

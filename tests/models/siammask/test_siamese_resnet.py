@@ -7,7 +7,7 @@ import torch
 from mmcv.cnn import fuse_conv_bn
 
 from mmvos.models import SiameseResNet
-from mmvos.models.backbones.fused_resnet import FusedBlock, fuse_resnet
+from mmvos.optimize.fused_resnet import FusedBlock, fuse_resnet
 
 SIZES = {127: (61, 31, 15, 15), 143: (69, 35, 17, 17), 255: (125, 63, 31, 31)}
 
@@ -99,7 +99,7 @@ def test_fused_blocks_give_the_same():
     image = torch.rand(1, 3, 63, 63) * 255
     with torch.no_grad():
         expected = net(image)
-        fuse_resnet(fuse_conv_bn(net))
+        fuse_resnet(fuse_conv_bn(net), stem=True)
         found = net(image)
     assert any(isinstance(module, FusedBlock) for module in net.modules())
     for before, after in zip(expected, found):

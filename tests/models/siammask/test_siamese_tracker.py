@@ -14,6 +14,7 @@ from tiny_siamese import HEIGHT, WIDTH, frame, picture, tiny_siamese
 
 from mmvos.models import PromptedSegmenter
 from mmvos.models.siammask.tracker import center_probabilities
+from mmvos.optimize import optimize
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
 
@@ -272,7 +273,7 @@ def test_a_frame_of_no_object_and_a_video_of_one_frame(model):
 
 def test_accelerated_numbers_are_the_same():
     plain = states_of(tiny_siamese(), boxed(1, 4), 3)
-    fast = states_of(tiny_siamese().accelerate(), boxed(1, 4), 3)
+    fast = states_of(optimize(tiny_siamese()), boxed(1, 4), 3)
     for one, other in zip(plain, fast):
         for k in range(2):
             assert_same(one[k], other[k], 1e-3)

@@ -82,7 +82,7 @@ def _take(target: dict[str, Any], source: dict[str, Any]) -> None:
 
 
 def build_rival(config: Config, ours: VideoModel) -> nn.Module:
-    """mmdet's model with the weights of ours, which must not yet be accelerated; in the same mode,
+    """mmdet's model with the weights of ours, which must not yet be optimized; in the same mode,
     on the same device.
     """
     init_default_scope('mmdet')

@@ -12,11 +12,12 @@ import shutil
 import torch
 import torch._inductor.config
 
-from mmvos.models import PromptedSegmenter, VideoModel
+from mmvos.models import PromptedSegmenter
+from mmvos.optimize import fold_batch_norms
 
 
 def compiled(model: PromptedSegmenter, dtype: torch.dtype) -> PromptedSegmenter:
-    """The model, not yet accelerated, brought into ``dtype`` with its network compiled; the first
+    """The model, not yet optimized, brought into ``dtype`` with its network compiled; the first
     frames compile.
 
     Raises:
@@ -30,7 +31,7 @@ def compiled(model: PromptedSegmenter, dtype: torch.dtype) -> PromptedSegmenter:
             f'in CXX'
         )
     torch._inductor.config.freezing = True  # weights are constants, so they can be packed
-    VideoModel.accelerate(model, dtype)
+    fold_batch_norms(model, dtype)
     tracker = model.tracker
     for module in (
         tracker.features.backbone,

@@ -49,7 +49,7 @@ class PlainSiamese:
     """Follows objects, frame by frame.
 
     Args:
-        model: a SiamMask on windows (``CropFeatures``), not accelerated; it is brought into
+        model: a SiamMask on windows (``CropFeatures``), not optimized; it is brought into
             channels-first order for good.
     """
 
