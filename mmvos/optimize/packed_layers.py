@@ -19,10 +19,11 @@ from torch import Tensor, nn
 def can_pack(layer: object) -> TypeGuard[nn.Conv2d]:
     """Say whether ``PackedConv2d`` can replace a layer.
 
-    It can replace an ordinary convolution on a CPU with oneDNN, in float32 or bfloat16.
+    It can replace an ordinary convolution on a CPU with oneDNN, in float32 or bfloat16. A child
+    class may pad in a way of its own.
     """
     return (
-        isinstance(layer, nn.Conv2d)
+        type(layer) is nn.Conv2d
         and layer.padding_mode == 'zeros'
         and not isinstance(layer.padding, str)
         and layer.weight.device.type == 'cpu'
