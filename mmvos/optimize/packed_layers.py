@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeGuard
 
 import torch
+from mmcv.cnn.bricks import wrappers as mmcv_wrappers
 from torch import Tensor, nn
 
 
@@ -23,7 +24,7 @@ def can_pack(layer: object) -> TypeGuard[nn.Conv2d]:
     class may pad in a way of its own.
     """
     return (
-        type(layer) is nn.Conv2d
+        type(layer) in (nn.Conv2d, mmcv_wrappers.Conv2d)
         and layer.padding_mode == 'zeros'
         and not isinstance(layer.padding, str)
         and layer.weight.device.type == 'cpu'
