@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 
 def squares_around(boxes: Tensor, context: Tensor | float, smallest: int, largest: int) -> Tensor:
-    """Squares around the centres of boxes.
+    """Return squares around the centers of boxes.
 
     Args:
         boxes: (K, 4) float xyxy.
@@ -28,14 +28,19 @@ def squares_around(boxes: Tensor, context: Tensor | float, smallest: int, larges
     Returns:
         (K, 3) int64.
     """
-    size = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1) * context
-    side = size.clamp(smallest, largest).round()
-    corner = ((boxes[:, :2] + boxes[:, 2:] - side[:, None]) / 2).round()
-    return torch.cat([corner, side[:, None]], dim=1).long()
+    low = boxes[:, :2]
+    high = boxes[:, 2:]
+    # (K, 1): context times the longer side
+    longer_side = (high - low).amax(dim=1)
+    side = (longer_side * context).clamp(smallest, largest)
+    side = side.round()[:, None]
+    # (K, 2): left and top
+    corner = (low + high - side) / 2
+    return torch.cat([corner.round(), side], dim=1).long()
 
 
 def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: int) -> Tensor:
-    """Cuts squares out of frames; what lies outside a frame is 0.
+    """Cut squares out of frames; what lies outside a frame is 0.
 
     Args:
         images: (B, C, H, W) float.
@@ -54,17 +59,18 @@ def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: in
             crops.append(images.new_zeros(1, images.shape[1], size, size, dtype=torch.float32))
             continue
         part = images[frame, None, :, y0:y1, x0:x1].float()
-        part = F.pad(part, (x0 - x, x + side - x1, y0 - y, y + side - y1))  # (1, C, side, side)
+        # (1, C, side, side): zeros outside the frame
+        horizontal = (x0 - x, x + side - x1)
+        vertical = (y0 - y, y + side - y1)
+        part = F.pad(part, (*horizontal, *vertical))
         crops.append(_resize(part, size, size))
-    return (
-        torch.cat(crops)
-        if crops
-        else images.new_zeros(0, images.shape[1], size, size, dtype=torch.float32)
-    )
+    if not crops:
+        return images.new_zeros(0, images.shape[1], size, size, dtype=torch.float32)
+    return torch.cat(crops)
 
 
 def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Tensor:
-    """Puts one-channel crops back into frames; the frame is 0 outside the square.
+    """Put one-channel crops back into frames; the frame is 0 outside the square.
 
     Args:
         crops: (K, S, S) float.
@@ -79,14 +85,22 @@ def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Te
         x0, y0, x1, y1 = visible_part(x, y, side, height, width)
         if x0 == x1 or y0 == y1:
             continue
-        frame[y0:y1, x0:x1] = _resize(crop[None, None].float(), side, side)[
-            0, 0, y0 - y : y1 - y, x0 - x : x1 - x
-        ]
+        # what of the square lies in the frame
+        square = _resize(crop[None, None].float(), side, side)[0, 0]
+        frame[y0:y1, x0:x1] = square[y0 - y : y1 - y, x0 - x : x1 - x]
     return frames
 
 
 def square_rois(squares: Tensor, index: Sequence[int]) -> Tensor:
-    """Squares (K, 3) of frames as the regions that RoIAlign takes: (K, 5) float, index and xyxy."""
+    """Return squares of frames as the regions that RoIAlign takes.
+
+    Args:
+        squares: (K, 3).
+        index: K numbers of frames.
+
+    Returns:
+        (K, 5) float, index and xyxy.
+    """
     x, y, side = squares.unbind(dim=1)
     frame = torch.as_tensor(index, device=squares.device)
     return torch.stack([frame, x, y, x + side, y + side], dim=1).float()

@@ -15,12 +15,11 @@ from torch import Tensor
 def paste_in_box(
     probabilities: Tensor, box: Tensor, height: int, width: int
 ) -> tuple[Tensor, int, int]:
-    """Resamples the mask of one box to the pixels that it can reach, bilinearly, with zeros around
-    the mask.
+    """Resample the mask of one box to the pixels that it can reach, bilinearly, with zeros around.
 
     Equal to sampling the mask over the whole frame with ``grid_sample(align_corners=False,
     padding_mode='zeros')``; because the sampling is separable it is two small matrix products, and
-    pixels outside the box's neighbourhood are never visited.
+    pixels outside the box's neighborhood are never visited.
 
     Args:
         probabilities: (S, S) float in [0, 1].
@@ -34,29 +33,37 @@ def paste_in_box(
     x1, y1, x2, y2 = box.tolist()
     size_y, size_x = probabilities.shape
     # Zero padding reaches half a mask cell beyond the box.
-    margin_x, margin_y = (x2 - x1) / size_x / 2, (y2 - y1) / size_y / 2
+    margin_x = (x2 - x1) / size_x / 2
+    margin_y = (y2 - y1) / size_y / 2
     left, right = _pixel_range(x1 - margin_x, x2 + margin_x, width)
     top, bottom = _pixel_range(y1 - margin_y, y2 + margin_y, height)
-    rows = _interpolation(top, bottom, y1, y2, size_y, probabilities)  # (h, S)
-    columns = _interpolation(left, right, x1, x2, size_x, probabilities)  # (w, S)
+    # (h, S) and (w, S): bilinear interpolation is one matrix for each axis
+    rows = _interpolation(top, bottom, y1, y2, size_y, probabilities)
+    columns = _interpolation(left, right, x1, x2, size_x, probabilities)
     return rows @ probabilities @ columns.T, top, left
 
 
 def _pixel_range(low: float, high: float, size: int) -> tuple[int, int]:
-    """First pixel and one past the last pixel whose centre can lie in [low, high], inside a line of
-    ``size`` pixels.
+    """First pixel, and one past the last, whose center can lie in [low, high], of ``size``
+    pixels.
     """
     first = min(max(math.floor(low), 0), size)
-    return first, min(max(math.ceil(high), first), size)
+    last = min(max(math.ceil(high), first), size)
+    return first, last
 
 
 def _interpolation(
     first: int, last: int, start: float, end: float, cells: int, like: Tensor
 ) -> Tensor:
-    """Weights (last - first, cells) of linear interpolation at pixel centres between cell centres,
+    """Weights (last - first, cells) of linear interpolation at pixel centers between cell centers,
     zero outside.
     """
+    # (last - first,): where the pixels' centers lie, in cells
     centers = torch.arange(first, last, dtype=torch.float32, device=like.device) + 0.5
-    position = (centers - start) * (cells / max(end - start, 1e-6)) - 0.5  # in cells
-    weights = 1 - (position[:, None] - torch.arange(cells, device=like.device)).abs()
+    cells_per_pixel = cells / max(end - start, 1e-6)
+    position = (centers - start) * cells_per_pixel - 0.5
+    # A cell's weight falls from 1 at its center to 0 at its neighbors'.
+    index = torch.arange(cells, device=like.device)
+    distance = (position[:, None] - index).abs()
+    weights = 1 - distance
     return weights.clamp_(min=0).to(like.dtype)

@@ -11,7 +11,7 @@ MIN_AREA = 100.0  # contour area from which on a mask is an object
 
 
 def mask_polygon(mask: NDArray[np.bool_], min_area: float = MIN_AREA) -> Polygon | None:
-    """The smallest rotated rectangle around the largest part of a mask.
+    """Return the smallest rotated rectangle around the largest part of a mask.
 
     Args:
         mask: (H, W).
@@ -24,18 +24,25 @@ def mask_polygon(mask: NDArray[np.bool_], min_area: float = MIN_AREA) -> Polygon
     part = _largest_part(mask)
     if part is None or cv2.contourArea(part) <= min_area:
         return None
-    corners = cv2.boxPoints(cv2.minAreaRect(part.reshape(-1, 2)))
-    return tuple((x, y) for x, y in np.asarray(corners, dtype=np.float64).tolist())
+    rectangle = cv2.minAreaRect(part.reshape(-1, 2))
+    corners = np.asarray(cv2.boxPoints(rectangle), dtype=np.float64)
+    return tuple((x, y) for x, y in corners.tolist())
 
 
 def mask_box(mask: NDArray[np.bool_]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Centre and size (width, height) of the upright box around the largest part of a mask, which
-    is not empty.
+    """Return the upright box around the largest part of a mask.
+
+    Args:
+        mask: (H, W), not empty.
+
+    Returns:
+        Center (x, y) and size (width, height).
     """
     part = _largest_part(mask)
     assert part is not None
     x, y, width, height = cv2.boundingRect(part)
-    return (x + width / 2, y + height / 2), (float(width), float(height))
+    center = (x + width / 2, y + height / 2)
+    return center, (float(width), float(height))
 
 
 def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.int32] | None:
@@ -49,7 +56,16 @@ def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.int32] | None:
 
 
 def box_polygon(center: tuple[float, float], size: tuple[float, float]) -> Polygon:
-    """The four corners of an upright box of a centre and a size (width, height)."""
-    (x, y), (width, height) = center, size
-    x1, y1, x2, y2 = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    """Return the four corners of an upright box.
+
+    Args:
+        center: (x, y).
+        size: (width, height).
+    """
+    x, y = center
+    width, height = size
+    x1 = x - width / 2
+    y1 = y - height / 2
+    x2 = x + width / 2
+    y2 = y + height / 2
     return (x1, y1), (x2, y1), (x2, y2), (x1, y2)

@@ -99,7 +99,9 @@ def box_center(box: Sequence[float]) -> tuple[float, float]:
         x and y.
     """
     x1, y1, x2, y2 = box
-    return round((x1 + x2) / 2, 6), round((y1 + y2) / 2, 6)
+    x = (x1 + x2) / 2
+    y = (y1 + y2) / 2
+    return round(x, 6), round(y, 6)
 
 
 def window_around(center: tuple[float, float], side: float) -> Window:
@@ -109,9 +111,10 @@ def window_around(center: tuple[float, float], side: float) -> Window:
         center: (x, y) in frame pixels.
         side: in frame pixels, not rounded.
     """
+    x, y = center
     size = max(round(side), 1)
     half = (size + 1) / 2
-    return round(center[0] - half), round(center[1] - half), size
+    return round(x - half), round(y - half), size
 
 
 def cut_window(
@@ -159,10 +162,13 @@ def mask_area(
     Returns:
         Left, top and side in frame pixels.
     """
+    x, y = center
     row, column = cell
+    # frame pixels per window pixel
     scale = side / search_size
-    left = center[0] - side / 2 + (column - BORDER_CELLS) * STRIDE * scale
-    top = center[1] - side / 2 + (row - BORDER_CELLS) * STRIDE * scale
+    # the cell's place in the window, added to the window's corner
+    left = x - side / 2 + (column - BORDER_CELLS) * STRIDE * scale
+    top = y - side / 2 + (row - BORDER_CELLS) * STRIDE * scale
     return left, top, TEMPLATE_SIZE * scale
 
 

@@ -51,7 +51,10 @@ MAX_COMPARED = 2000
 
 def block_rule(shorter_side: int) -> BlockRule:
     """Return how an object whose box has this shorter side is sampled."""
-    return next(rule for side, rule in BLOCK_RULES.items() if shorter_side >= side)
+    for min_side, rule in BLOCK_RULES.items():
+        if shorter_side >= min_side:
+            return rule
+    raise ValueError(f'a box has no side of {shorter_side} pixels')
 
 
 def sample_parts(mask: NDArray[np.bool_], max_parts: int, rng: np.random.Generator) -> Boxes:
@@ -102,8 +105,10 @@ def _sample_block(
     """Squares around the object's pixels (n, 2), row and column, of one block: (P, 4)."""
     if len(pixels) < MIN_BLOCK_PIXELS:
         return np.zeros((0, 4), dtype=np.int64)
-    # a square for every fourth pixel of the block
-    centers = pixels[rng.integers(len(pixels), size=rule.block**2 // 4)]
+    # one square for every four pixels of a block
+    count = rule.block**2 // 4
+    index = rng.integers(len(pixels), size=count)
+    centers = pixels[index]
     sides = rng.integers(rule.min_side, rule.max_side + 1, size=len(centers))
     boxes = part_squares(centers, sides)
     boxes = boxes[is_part(boxes, integral)]
@@ -123,8 +128,11 @@ def part_squares(centers: NDArray[np.int64], sides: NDArray[np.int64]) -> Boxes:
         (P, 4).
     """
     half = (sides // 2)[:, None]
+    # x and y
     points = centers[:, ::-1]
-    return np.concatenate([points - half, points + half + 1], axis=1)
+    start = points - half
+    end = points + half + 1
+    return np.concatenate([start, end], axis=1)
 
 
 def is_part(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -141,13 +149,16 @@ def is_part(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.bool_]:
     starts_inside = (boxes[:, :2] >= 0).all(axis=1)
     ends_inside = (boxes[:, 2:] <= (width, height)).all(axis=1)
     accepted = np.asarray(starts_inside & ends_inside, dtype=np.bool_)
-    accepted[accepted] = coverage(boxes[accepted], integral) >= MIN_COVERAGE
+    # The coverage is only asked for boxes in the frame.
+    shares = coverage(boxes[accepted], integral)
+    accepted[accepted] = shares >= MIN_COVERAGE
     return accepted
 
 
 def integral_image(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return (H + 1, W + 1): how many of the object's pixels are above and to the left."""
-    integral = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
+    height, width = mask.shape
+    integral = np.zeros((height + 1, width + 1), dtype=np.int64)
     integral[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
     return integral
 
@@ -163,10 +174,19 @@ def coverage(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.float64]:
         (P,) in [0, 1].
     """
     height, width = integral.shape[0] - 1, integral.shape[1] - 1
-    x1, x2 = boxes[:, [0, 2]].clip(0, width).T
-    y1, y2 = boxes[:, [1, 3]].clip(0, height).T
-    pixels = integral[y2, x2] - integral[y1, x2] - integral[y2, x1] + integral[y1, x1]
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    # the boxes' parts in the frame
+    x1 = boxes[:, 0].clip(0, width)
+    y1 = boxes[:, 1].clip(0, height)
+    x2 = boxes[:, 2].clip(0, width)
+    y2 = boxes[:, 3].clip(0, height)
+
+    # The object's pixels in them: what is above and to the left of the lower right corner, without
+    # what is above or to the left of the box.
+    pixels = integral[y2, x2] - integral[y1, x2]
+    pixels = pixels - integral[y2, x1] + integral[y1, x1]
+
+    sides = boxes[:, 2:] - boxes[:, :2]
+    areas = sides.prod(axis=1)
     return np.asarray(pixels / areas)
 
 
@@ -234,7 +254,13 @@ def _from_below(boxes: Boxes) -> Boxes:
 def nested_share(box: NDArray[np.int64], others: Boxes) -> NDArray[np.float64]:
     """Return the share of each of the others (P, 4) that lies in a box (4,): (P,)."""
     x1, y1, x2, y2 = others.T
-    width = np.minimum(box[2], x2) - np.maximum(box[0], x1)
-    height = np.minimum(box[3], y2) - np.maximum(box[1], y1)
-    intersection = np.maximum(width, 0) * np.maximum(height, 0)
-    return np.asarray(intersection / ((x2 - x1) * (y2 - y1)))
+    # the intersection
+    left = np.maximum(box[0], x1)
+    top = np.maximum(box[1], y1)
+    right = np.minimum(box[2], x2)
+    bottom = np.minimum(box[3], y2)
+    width = np.maximum(right - left, 0)
+    height = np.maximum(bottom - top, 0)
+    # over the area of the other box
+    area = (x2 - x1) * (y2 - y1)
+    return np.asarray(width * height / area)

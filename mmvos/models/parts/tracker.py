@@ -311,6 +311,7 @@ class PartTracker(Tracker[PartState]):
         """The propagator's state, its guide and its box moved towards where the parts have gone."""
         if parts.motion is None:
             return mask
+        # what the mask showed in the parts, where they are now
         shifts = parts.shifts.round().long()
         votes, counts = warp_parts(parts.source_mask, parts.boxes.tolist(), shifts.tolist())
         guide = blend_prior(mask.guide, votes, counts, self.attention)

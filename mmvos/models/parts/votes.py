@@ -62,14 +62,20 @@ def _parabola_vertex(lines: Tensor, index: Tensor) -> Tensor:
     Returns:
         (P,) in [-.5, .5]; 0 where the maximum is at an end.
     """
+    # (P, 3): the maximum between its neighbors
     last = lines.shape[1] - 1
-    left = lines.gather(1, (index - 1).clamp(0, last)[:, None])[:, 0]
-    middle = lines.gather(1, index[:, None])[:, 0]
-    right = lines.gather(1, (index + 1).clamp(0, last)[:, None])[:, 0]
+    steps = torch.tensor([-1, 0, 1], device=index.device)
+    around = (index[:, None] + steps).clamp(0, last)
+    left, middle, right = lines.gather(1, around).unbind(dim=1)
+
+    # (P,): the vertex of the parabola through these three
     curvature = 2 * middle - left - right
-    vertex = (right - left) / (2 * curvature).clamp(min=1e-12)
-    inner = (index > 0) & (index < last) & (curvature > 0)
-    return torch.where(inner, vertex, 0.0)
+    slope = right - left
+    vertex = slope / (2 * curvature).clamp(min=1e-12)
+
+    is_inner = (index > 0) & (index < last)
+    is_peak = is_inner & (curvature > 0)
+    return torch.where(is_peak, vertex, 0.0)
 
 
 def motion_outliers(places: Tensor, moves: Tensor, objects: Tensor, tolerance: Tensor) -> Tensor:
@@ -102,7 +108,8 @@ def motion_outliers(places: Tensor, moves: Tensor, objects: Tensor, tolerance: T
 
     # An outlier differs by more than three of these deviations and by more than the tolerance.
     limit = torch.maximum(DEVIATIONS * spread, tolerance)
-    differs = (moves - median).norm(dim=1) > limit
+    difference = (moves - median).norm(dim=1)
+    differs = difference > limit
     enough = is_neighbor.sum(dim=1) >= MIN_NEIGHBORS
     return enough & differs
 
@@ -126,10 +133,13 @@ def warp_parts(
     counts = torch.zeros_like(source_mask)
     for (x1, y1, x2, y2), (dx, dy) in zip(boxes, shifts, strict=True):
         # what of the part is in the frame before and after its move
-        left, right = max(x1, 0, -dx), min(x2, width, width - dx)
-        top, bottom = max(y1, 0, -dy), min(y2, height, height - dy)
+        left = max(x1, 0, -dx)
+        right = min(x2, width, width - dx)
+        top = max(y1, 0, -dy)
+        bottom = min(y2, height, height - dy)
         if left >= right or top >= bottom:
             continue
+        # what the mask showed in it, where it is now
         rows = slice(top + dy, bottom + dy)
         columns = slice(left + dx, right + dx)
         votes[rows, columns] += source_mask[top:bottom, left:right]
@@ -150,5 +160,7 @@ def blend_prior(mask_prior: Tensor, votes: Tensor, counts: Tensor, attention: fl
     Returns:
         (H, W) in [-1, 1].
     """
-    attended = torch.where(counts > 0, 2 * votes - 1, mask_prior)
+    # from [0, 1] to [-1, 1]
+    voted = 2 * votes - 1
+    attended = torch.where(counts > 0, voted, mask_prior)
     return mask_prior + attention * (attended - mask_prior)

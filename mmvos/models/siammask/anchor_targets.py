@@ -118,7 +118,8 @@ def anchor_targets(
 
     # Everything else is ignored; box deltas count at positives only.
     labels = torch.where(positive, 1, torch.where(background, 0, -1))
-    weights = positive / (positive.sum(dim=1, keepdim=True) + 1e-6)
+    count = positive.sum(dim=1, keepdim=True)
+    weights = positive / (count + 1e-6)
     deltas = encode_boxes(anchors, boxes) * positive[:, None]
     grid = (anchors_per_cell, cells, cells)
     return AnchorTargets(
@@ -140,6 +141,7 @@ def _weighted_draws(draws: Tensor, chances: Tensor) -> Tensor:
 def _sample_at_most(candidates: Tensor, draws: Tensor, count: Tensor) -> Tensor:
     """Of each row's candidates (B, N) the ``count`` (B,) ones with the largest draws (B, N)."""
     keys = torch.where(candidates, draws, -torch.inf)
+    # the place of each draw in its row's order
     order = keys.argsort(dim=1, descending=True)
     rank = order.argsort(dim=1)
     return candidates & (rank < count[:, None])
@@ -147,6 +149,8 @@ def _sample_at_most(candidates: Tensor, draws: Tensor, count: Tensor) -> Tensor:
 
 def _central_cells(cells: int, side: int, device: torch.device) -> Tensor:
     """(n * n,) bool: the central square of cells."""
-    distance = torch.arange(cells, device=device) - cells // 2
-    near = distance.abs() <= side // 2
-    return (near[:, None] & near).flatten()
+    line = torch.arange(cells, device=device)
+    distance = (line - cells // 2).abs()
+    near = distance <= side // 2
+    square = near[:, None] & near
+    return square.flatten()

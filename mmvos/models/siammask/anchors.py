@@ -59,14 +59,22 @@ def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
     Returns:
         (N, 4) float64.
     """
-    line = (torch.arange(cells, dtype=torch.float64) - cells // 2) * STRIDE + center
+    # (n,): the cells' places along either axis
+    line = torch.arange(cells, dtype=torch.float64) - cells // 2
+    line = line * STRIDE + center
     y, x = torch.meshgrid(line, line, indexing='ij')
+
     # (A, n * n, 2): every cell for every anchor
-    centers = torch.stack([x, y], dim=-1).reshape(1, -1, 2)
+    centers = torch.stack([x, y], dim=-1)
+    centers = centers.reshape(1, -1, 2)
     centers = centers.expand(ANCHORS_PER_CELL, -1, -1)
+
+    # (A, n * n, 2): the anchor's size at every cell
     sizes = torch.tensor(ANCHOR_SIZES, dtype=torch.float64)
     sizes = sizes[:, None].expand_as(centers)
-    return torch.cat([centers, sizes], dim=-1).reshape(-1, 4)
+
+    grid = torch.cat([centers, sizes], dim=-1)
+    return grid.reshape(-1, 4)
 
 
 def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
@@ -82,10 +90,14 @@ def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
     """
     dx, dy, dw, dh = deltas.unbind(dim=-2)
     anchor_x, anchor_y, anchor_width, anchor_height = anchors.unbind(dim=-1)
+    # The center moves by a share of the anchor's size.
     x = dx * anchor_width + anchor_x
     y = dy * anchor_height + anchor_y
-    width = dw.clamp(max=MAX_LOG_RATIO).exp() * anchor_width
-    height = dh.clamp(max=MAX_LOG_RATIO).exp() * anchor_height
+    # The size changes by a factor.
+    width_ratio = dw.clamp(max=MAX_LOG_RATIO).exp()
+    height_ratio = dh.clamp(max=MAX_LOG_RATIO).exp()
+    width = width_ratio * anchor_width
+    height = height_ratio * anchor_height
     return torch.stack([x, y, width, height], dim=-1)
 
 
@@ -102,8 +114,12 @@ def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
     # (2, N) and (B, 2, 1)
     anchor_center = anchors[:, :2].float().T
     anchor_size = anchors[:, 2:].float().T
-    center = (boxes[:, :2] + boxes[:, 2:]).float()[:, :, None] / 2
-    size = (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=MIN_SIDE)[:, :, None]
+    low = boxes[:, :2]
+    high = boxes[:, 2:]
+    center = (low + high).float()[:, :, None] / 2
+    size = (high - low).float()
+    size = size.clamp(min=MIN_SIDE)[:, :, None]
+
     # (B, 2, N) each
     offsets = (center - anchor_center) / anchor_size
     ratios = torch.log(size / anchor_size)
@@ -167,7 +183,8 @@ def cosine_window(cells: int) -> Tensor:
         (N,) float64: 1 in the middle, 0 at the edge, the same for all anchors of a cell.
     """
     line = torch.from_numpy(np.hanning(cells))
-    return torch.outer(line, line).flatten().repeat(ANCHORS_PER_CELL)
+    window = torch.outer(line, line)
+    return window.flatten().repeat(ANCHORS_PER_CELL)
 
 
 def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence: float) -> Tensor:
@@ -183,7 +200,8 @@ def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence
         (K, N) ranks; the highest is the best.
     """
     window = cosine_window(cells).to(scores.device)
-    return penalties * scores * (1 - window_influence) + window * window_influence
+    penalized = penalties * scores
+    return penalized * (1 - window_influence) + window * window_influence
 
 
 def pick_anchors(

@@ -125,9 +125,12 @@ class CropFeatures(BaseModule):
         The surroundings of an object that starts in this frame are filled with it.
         """
         height, width = frame.meta.network_shape
-        image = _pixels(frame, slice(0, height), slice(0, width))
+        rows = slice(0, height)
+        columns = slice(0, width)
+        image = _pixels(frame, rows, columns)
         total = image.sum(axis=(0, 1), dtype=np.int64)
-        blue, green, red = (total // (image.shape[0] * image.shape[1])).tolist()
+        mean = total // (image.shape[0] * image.shape[1])
+        blue, green, red = mean.tolist()
         return blue, green, red
 
 
@@ -150,8 +153,10 @@ def cut_cells(
     for image, (row, column) in zip(index, corners, strict=True):
         x0, y0, x1, y1 = visible_part(column, row, size, height, width)
         part = features[image, None, :, y0:y1, x0:x1]
-        margins = (x0 - column, column + size - x1, y0 - row, row + size - y1)
-        parts.append(F.pad(part, margins))
+        # zeros to the left, right, top and bottom
+        horizontal = (x0 - column, column + size - x1)
+        vertical = (y0 - row, row + size - y1)
+        parts.append(F.pad(part, (*horizontal, *vertical)))
     if not parts:
         return features.new_zeros(0, features.shape[1], size, size)
     return torch.cat(parts)
@@ -162,14 +167,17 @@ def _covered(spans: Sequence[tuple[int, int]], length: int) -> slice:
     first = min(begin for begin, _ in spans)
     last = max(begin + size for begin, size in spans)
     start = min(max(first, 0), length)
-    return slice(start, max(start, min(last, length)))
+    end = min(last, length)
+    return slice(start, max(start, end))
 
 
 def _pixels(frame: Frame, rows: slice, columns: slice) -> NDArray[np.uint8]:
     """(h, w, 3) of rows and columns of the frame's valid part."""
-    image = frame.image[0, :, rows, columns].permute(1, 2, 0)
-    pixels = image.round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(pixels.cpu().numpy())
+    image = frame.image[0, :, rows, columns]
+    image = image.permute(1, 2, 0)
+    pixels = image.round().clamp(0, 255)
+    pixels = pixels.to(torch.uint8).cpu()
+    return np.ascontiguousarray(pixels.numpy())
 
 
 @MODELS.register_module()

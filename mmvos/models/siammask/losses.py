@@ -51,10 +51,13 @@ def box_loss(deltas: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         weights: (B, A, n, n), 0 where nothing is learned; 1 / (number of positives of the pair)
             where something is.
     """
-    difference = deltas.float().reshape(targets.shape) - targets
-    distance = difference.abs().sum(dim=1)
-    total = torch.where(weights > 0, distance * weights, 0.0).sum()
-    return total / max(len(deltas), 1)
+    # (B, A, n, n): distance over the four coordinates
+    predicted = deltas.float().reshape(targets.shape)
+    difference = (predicted - targets).abs()
+    distance = difference.sum(dim=1)
+    # What is not learned may be infinite and counts nothing.
+    weighted = torch.where(weights > 0, distance * weights, 0.0)
+    return weighted.sum() / max(len(deltas), 1)
 
 
 def positive_cells(labels: Tensor, has_mask: Tensor) -> Tensor:
@@ -83,15 +86,23 @@ def mask_targets(masks: Tensor, index: Tensor, cells: int) -> Tensor:
     Returns:
         (P, 127, 127) float32: +1 object, -1 background, 0 outside the search window.
     """
+    # +1 and -1 in the search window, 0 around it as far as the outermost masks reach
     covered = (cells - 1) * STRIDE + MASK_SIZE
     padding = (covered - masks.shape[-1]) // 2
-    signs = F.pad(masks.float() * 2 - 1, (padding,) * 4)
+    signs = masks.float() * 2 - 1
+    signs = F.pad(signs, (padding,) * 4)
+
     # (P, 127): the rows and columns of each mask
     pair, row, column = index.unbind(dim=1)
     pixels = torch.arange(MASK_SIZE, device=index.device)
-    rows = (row * STRIDE)[:, None] + pixels
-    columns = (column * STRIDE)[:, None] + pixels
-    return signs[pair[:, None, None], rows[:, :, None], columns[:, None, :]]
+    rows = row[:, None] * STRIDE + pixels
+    columns = column[:, None] * STRIDE + pixels
+
+    # (P, 127, 127)
+    pair = pair[:, None, None]
+    rows = rows[:, :, None]
+    columns = columns[:, None, :]
+    return signs[pair, rows, columns]
 
 
 def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -106,7 +117,8 @@ def mask_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if not len(logits):
         return logits.float().sum()
-    return F.softplus(-targets * _enlarge(logits)).mean()
+    margin = targets * _enlarge(logits)
+    return F.softplus(-margin).mean()
 
 
 @torch.no_grad()
@@ -122,11 +134,16 @@ def mask_overlap(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if not len(logits):
         return logits.new_zeros((), dtype=torch.float32)
-    predicted = (_enlarge(logits) > 0) & (targets != 0)
+    # Pixels outside the search window count for neither.
+    inside = targets != 0
     truth = targets > 0
+    predicted = (_enlarge(logits) > 0) & inside
+
+    # (P,)
     intersection = (predicted & truth).flatten(1).sum(dim=1)
     union = (predicted | truth).flatten(1).sum(dim=1)
-    return torch.where(union > 0, intersection / union.clamp(min=1), 1.0).mean()
+    overlap = intersection / union.clamp(min=1)
+    return torch.where(union > 0, overlap, 1.0).mean()
 
 
 def _enlarge(logits: Tensor) -> Tensor:

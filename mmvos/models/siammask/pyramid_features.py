@@ -172,13 +172,15 @@ class PyramidFeatures(BaseModule):
     def _draw_size(self, size: int) -> int:
         """Pixels in which a training window of ``size`` pixels is shown, even in the logarithm."""
         low, high = self.train_scales
-        return round(size * low * (high / low) ** float(torch.rand(())))
+        share = float(torch.rand(()))
+        return round(size * low * (high / low) ** share)
 
     def _pyramid(self, images: Tensor) -> tuple[Tensor, ...]:
         """The used levels of (B, 3, H, W) images."""
-        stages = self.backbone(images.contiguous(memory_format=torch.channels_last))
-        levels = self.neck(stages)
-        return tuple(level.float() for level in levels[: len(self.strides)])
+        images = images.contiguous(memory_format=torch.channels_last)
+        stages = self.backbone(images)
+        levels = self.neck(stages)[: len(self.strides)]
+        return tuple(level.float() for level in levels)
 
     def _adjusted(self, windows: FeatureWindows) -> Tensor:
         """(K, C, m, m): the windows' cells of 8 pixels through the adjust layer."""

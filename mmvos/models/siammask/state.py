@@ -101,15 +101,18 @@ class SiameseState(TrackedState):
         """
         if motion == 0 or self.velocity == (0.0, 0.0):
             return self
-        x = self.center[0] + motion * self.velocity[0]
-        y = self.center[1] + motion * self.velocity[1]
-        return replace(self, center=clamp_to_frame((x, y), height, width))
+        x, y = self.center
+        dx, dy = self.velocity
+        expected = (x + motion * dx, y + motion * dy)
+        center = clamp_to_frame(expected, height, width)
+        return replace(self, center=center)
 
     def with_velocity_from(self, before: SiameseState) -> SiameseState:
         """Return the state with the velocity that brought it here since the frame before."""
-        x = self.center[0] - before.center[0]
-        y = self.center[1] - before.center[1]
-        return replace(self, velocity=(x, y))
+        x, y = self.center
+        x_before, y_before = before.center
+        velocity = (x - x_before, y - y_before)
+        return replace(self, velocity=velocity)
 
     def search_window(self, search_size: int) -> SearchWindow:
         """Return where the object is looked for.
@@ -120,7 +123,8 @@ class SiameseState(TrackedState):
         """
         scale = TEMPLATE_SIZE / context_side(*self.size)
         side = search_side(TEMPLATE_SIZE / scale, search_size)
-        return SearchWindow(self.center, window_around(self.center, side), scale)
+        window = window_around(self.center, side)
+        return SearchWindow(self.center, window, scale)
 
     def relative_box(self, scale: float) -> tuple[float, float, float, float]:
         """Return the upright box around the region, as seen from the state's center.
@@ -131,13 +135,21 @@ class SiameseState(TrackedState):
         Returns:
             Center x, center y, width, height.
         """
+        # the upright box
         xs = [x for x, _ in self.region]
         ys = [y for _, y in self.region]
-        left, right = min(xs), max(xs)
-        top, bottom = min(ys), max(ys)
-        x = (left + right) / 2 - self.center[0]
-        y = (top + bottom) / 2 - self.center[1]
-        return x * scale, y * scale, (right - left) * scale, (bottom - top) * scale
+        left = min(xs)
+        right = max(xs)
+        top = min(ys)
+        bottom = max(ys)
+
+        # its place relative to the center
+        center_x, center_y = self.center
+        x = (left + right) / 2 - center_x
+        y = (top + bottom) / 2 - center_y
+        width = right - left
+        height = bottom - top
+        return x * scale, y * scale, width * scale, height * scale
 
 
 def clamp_to_frame(point: Point, height: int, width: int) -> Point:

@@ -261,7 +261,8 @@ class SiameseTracker(Tracker[SiameseState]):
         """
         search, _ = self.features.encode_crops(frame, windows, colors, self.search_size)
         response = self.neck.correlate(kernels, search, 'score')
-        return rpn.objectness(self.head.score(response))
+        logits = self.head.score(response)
+        return rpn.objectness(logits)
 
     def _search(self, frame: Frame, states: Sequence[SiameseState]) -> SearchResponse:
         """Compare the objects' templates with search windows around their places."""
@@ -289,8 +290,10 @@ class SiameseTracker(Tracker[SiameseState]):
         box_response = self.neck.correlate(kernels, search, 'box')
         logits, deltas = self.head(score_response, box_response)
         scores, deltas = self.head.flatten(logits, deltas)
+        # boxes relative to the middle of the search window
         anchors = rpn.anchor_grid(self.cells).to(deltas.device)
-        return scores.double(), rpn.decode_boxes(deltas.double(), anchors)
+        boxes = rpn.decode_boxes(deltas.double(), anchors)
+        return scores.double(), boxes
 
     def _segment_at_best(
         self, response: SearchResponse, height: int, width: int
@@ -459,7 +462,8 @@ class SiameseTracker(Tracker[SiameseState]):
             return self.head.base_masks_of(mask_response, index)
         pair, row, column = index.unbind(dim=1)
         responses = mask_response[pair, :, row, column]
-        return self.head.refine(responses, self.features.mask_patches(features, index))
+        patches = self.features.mask_patches(features, index)
+        return self.head.refine(responses, patches)
 
     def _vote_loss(
         self, templates: Tensor, searches: Tensor, truth: Tensor, masks: Tensor, has_mask: Tensor
@@ -486,7 +490,10 @@ def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
     Returns:
         Values in [0, 1] in the same order, above .5 exactly where the input is above the threshold.
     """
-    below = (probabilities.clamp(min=0) * (0.5 / threshold)).clamp(max=0.5 - 1e-7)
+    # From 0 to the threshold: 0 to .5, not included.
+    below = probabilities.clamp(min=0) * (0.5 / threshold)
+    below = below.clamp(max=0.5 - 1e-7)
+    # From the threshold to 1: .5 to 1, again without .5.
     above = 0.5 + (probabilities - threshold) * (0.5 / (1 - threshold))
     above = above.clamp(0.5 + 1e-7, 1)
     return torch.where(probabilities > threshold, above, below)

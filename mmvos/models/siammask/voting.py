@@ -149,11 +149,16 @@ class VotingMaskHead(BaseModule):
         Returns:
             (K * T, 5), enlarged and inside the window.
         """
-        corners = self._enlarged(bbox_cxcywh_to_xyxy(boxes) + size / 2, size)
+        # (K, T, 4): from the window's middle to its edge, and enlarged
+        corners = bbox_cxcywh_to_xyxy(boxes) + size / 2
+        corners = self._enlarged(corners, size)
+
         # (K, T, 1): of each region its window
-        windows = torch.arange(len(boxes), device=boxes.device)[:, None, None]
-        windows = windows.expand(-1, boxes.shape[1], 1).to(corners)
-        return torch.cat([windows, corners], dim=-1).flatten(0, 1).float()
+        windows = torch.arange(len(boxes), device=boxes.device)
+        windows = windows[:, None, None].expand(-1, boxes.shape[1], 1)
+
+        rois = torch.cat([windows.to(corners), corners], dim=-1)
+        return rois.flatten(0, 1).float()
 
     def vote(
         self,
@@ -179,15 +184,21 @@ class VotingMaskHead(BaseModule):
         probabilities = logits.float().sigmoid().cpu()
         shares = [np.zeros((height, width), dtype=np.float32) for _ in windows]
         vote = 1 / np.float32(self.top_k)
-        for mask, (window_index, *corners) in zip(probabilities, rois.cpu().tolist(), strict=True):
+        for mask, roi in zip(probabilities, rois.cpu().tolist(), strict=True):
+            window_index = int(roi[0])
+            share = shares[window_index]
+
             # the region in frame pixels
-            x, y, side = windows[int(window_index)]
-            box = torch.tensor(corners) * (side / size) + torch.tensor([x, y, x, y])
+            x, y, side = windows[window_index]
+            box = torch.tensor(roi[1:]) * (side / size)
+            box = box + torch.tensor([x, y, x, y])
+
             # A candidate votes where its own probability is high enough.
             pasted, top, left = paste_in_box(mask, box, height, width)
-            bottom, right = top + pasted.shape[0], left + pasted.shape[1]
-            votes = (pasted > self.mask_threshold).numpy()
-            shares[int(window_index)][top:bottom, left:right] += votes * vote
+            bottom = top + pasted.shape[0]
+            right = left + pasted.shape[1]
+            votes = pasted > self.mask_threshold
+            share[top:bottom, left:right] += votes.numpy() * vote
         return shares
 
     @property
@@ -223,11 +234,15 @@ class VotingMaskHead(BaseModule):
         for k in has_mask.nonzero()[:, 0].tolist():
             corners = self._training_regions(scores[k], boxes[k], truth[k], size)
             regions.append(F.pad(corners, (1, 0), value=float(k)))
-        rois = torch.cat(regions) if regions else truth.new_zeros(0, 5)
-        # (R, 28, 28): the object's mask in the regions
+        # (R, 5)
+        regions.append(truth.new_zeros(0, 5))
+        rois = torch.cat(regions)
+
+        # (R, 28, 28): what is predicted, and the object's mask in the regions
         logits = self(response, search, rois)
-        target = roi_align(masks[:, None].float(), rois, ROI_SIZE, 1.0, 2)[:, 0]
-        target = (target >= 0.5).float()
+        target = roi_align(masks[:, None].float(), rois, ROI_SIZE, 1.0, 2)
+        target = (target[:, 0] >= 0.5).float()
+
         total = F.binary_cross_entropy_with_logits(logits, target, reduction='sum')
         return dict(loss_vote=LOSS_WEIGHT * total / max(target.numel(), 1))
 
@@ -244,13 +259,18 @@ class VotingMaskHead(BaseModule):
             (R, 4) corners, enlarged.
         """
         # what the first stage proposes
-        best = scores.topk(min(BEST_BOXES, len(scores))).indices
-        corners = (bbox_cxcywh_to_xyxy(boxes[best]) + size / 2).clamp(0, size).float()
-        kept = nms(corners, scores[best].float(), NMS_OVERLAP)[1][:MAX_PROPOSALS]
+        count = min(BEST_BOXES, len(scores))
+        best = scores.topk(count).indices
+        corners = bbox_cxcywh_to_xyxy(boxes[best]) + size / 2
+        corners = corners.clamp(0, size).float()
+        _, kept = nms(corners, scores[best].float(), NMS_OVERLAP)
+        kept = kept[:MAX_PROPOSALS]
+
         # of which those on the object are learned from
         corners = torch.cat([truth[None], corners[kept]])
         overlap = bbox_overlaps(corners, truth[None])[:, 0]
         corners = corners[overlap >= MIN_OBJECT_OVERLAP]
+
         # at most so many: the object's own box, and a random choice of the others
         if self.max_regions is not None and len(corners) > self.max_regions:
             order = torch.randperm(len(corners) - 1, device=corners.device)
@@ -260,9 +280,11 @@ class VotingMaskHead(BaseModule):
 
     def _enlarged(self, corners: Tensor, size: int) -> Tensor:
         """Boxes (..., 4) with ``enlarge`` of their sides added at each side, inside the window."""
-        low, high = corners[..., :2], corners[..., 2:]
+        low = corners[..., :2]
+        high = corners[..., 2:]
         margin = self.enlarge * (high - low)
-        return torch.cat([low - margin, high + margin], dim=-1).clamp(0, size)
+        enlarged = torch.cat([low - margin, high + margin], dim=-1)
+        return enlarged.clamp(0, size)
 
 
 def _conv_pair(channels: int) -> nn.Sequential:
