@@ -20,7 +20,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / 'tests'
 ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(ROOT), str(TESTS)])}
-_PRELOADED = [
+PRELOADED = [
     'torch',
     'mmcv.ops',
     'mmengine.runner',
@@ -71,7 +71,7 @@ def run_tool(
     # the server takes over the environment of its start
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload(PRELOADED)
     log = folder / f'{name}.log'
     process = context.Process(
         target=_serve,

@@ -1,8 +1,8 @@
 """Kills a run from inside at a chosen place, and writes down which frames were tested; imported by
 a config's custom_imports.
 
-Environment: ``KILL_AT_ITERATION`` (in training, counted from 0), ``KILL_AFTER_VIDEOS`` (in a test),
-``FRAMES_LOG`` (a file).
+Environment: ``KILL_AT_ITERATION`` (in training, counted from 0), ``KILL_AFTER_VIDEOS`` and
+``INTERRUPT_AFTER_VIDEOS`` (in a test), ``FRAMES_LOG`` (a file).
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def watch_tests() -> None:
         done.append(video_id)
         if len(done) == int(os.environ.get('KILL_AFTER_VIDEOS', -1)):
             kill()
+        if len(done) == int(os.environ.get('INTERRUPT_AFTER_VIDEOS', -1)):
+            os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C
 
     def make_frame_and_log(self: VideoModel, batch: dict[str, Any]) -> Any:
         frame = make_frame(self, batch)

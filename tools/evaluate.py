@@ -28,6 +28,7 @@ from mmvos.evaluation import (
 from mmvos.evaluation.davis import Protocol
 from mmvos.evaluation.vot import INTERVALS, export_workspace
 from mmvos.io.atomic import open_atomic, write_json
+from mmvos.io.run_record import check_finished
 
 _ROW_TABLES = ('per_object', 'per_class')  # what --csv writes: the first that a protocol has
 
@@ -182,6 +183,17 @@ def write_csv(report: Report, path: Path) -> None:
         writer.writerows(rows)
 
 
+def check_run(args: argparse.Namespace) -> None:
+    """Say which run made the results.
+
+    Raises:
+        DataError: the run is unfinished.
+    """
+    record = check_finished(args.results)
+    if record is not None:
+        print(f'results of {record}')
+
+
 def main() -> None:
     args = parse_args()
     for path in (args.out, args.csv):
@@ -189,6 +201,7 @@ def main() -> None:
             # numbers of an earlier run must not outlive a failure of this one
             path.unlink()
     try:
+        check_run(args)
         report = args.evaluate(args)
     except EvaluationInputError as error:
         sys.exit(f'evaluate: {error}')

@@ -37,7 +37,10 @@ from mmvos.apis.inference import (
     shipped_weights,
 )
 from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
+from mmvos.apis.video_run import VideoRun, fingerprint_of
 from mmvos.cli.arguments import frame_rate, join_negative_values
+from mmvos.cli.guard import run_command
+from mmvos.io.atomic import check_folder
 from mmvos.models import VideoModel
 from mmvos.optimize import optimize
 from mmvos.structures import Prompts
@@ -183,14 +186,51 @@ def main() -> None:
         prompts = read_all_prompts(args)
         source = open_source(args.input)
         check_prompted_frames(prompts, source)
+        check_folder(args.out)
         model = build_model(args, prompts)
-        count = segment(VideoInferencer(model), source, prompts, args)
+        with begin_run(model, source, prompts, args) as run:
+            if run.was_finished:
+                print(
+                    f'{args.out} holds the finished results of this command; to compute them again, '
+                    f'give another --out'
+                )
+                count = run.frames
+            else:
+                count = segment(VideoInferencer(model), source, prompts, args, run)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'segment_video: {error}')
     out = Path(args.out)
     print(f'{count} frames of {source.name}')
-    names = [RESULTS_JSON, *([] if args.no_png else [MASKS]), *([] if args.no_video else [OVERLAY])]
-    print(*(f'  {out / name}' for name in names), sep='\n')
+    print(*(f'  {out / name}' for name in names_of_results(args)), sep='\n')
+
+
+def names_of_results(args: argparse.Namespace) -> list[str]:
+    """What is written in --out."""
+    masks = [] if args.no_png else [MASKS]
+    overlay = [] if args.no_video else [OVERLAY]
+    return [RESULTS_JSON, *masks, *overlay]
+
+
+def begin_run(
+    model: VideoModel, source: VideoSource, prompts: Mapping[int, Prompts], args: argparse.Namespace
+) -> VideoRun:
+    """The run, which a later one with the same arguments goes on with."""
+    can_be_read_again = not (source.live or source.timed)
+    fingerprint = fingerprint_of(
+        model,
+        args.input if can_be_read_again else None,
+        prompts,
+        score_thr=args.score_thr,
+        png=not args.no_png,
+        video=not args.no_video,
+        fps=args.fps,
+    )
+    made_by = {
+        'config': str(args.config or args.system or _DEFAULT_SYSTEM),
+        'weights': str(args.checkpoint or 'that come with it'),
+        'data': str(args.input),
+    }
+    return VideoRun(args.out, fingerprint, names_of_results(args), made_by, can_be_read_again)
 
 
 def read_all_prompts(args: argparse.Namespace) -> dict[int, Prompts]:
@@ -247,8 +287,15 @@ def segment(
     source: VideoSource,
     prompts: Mapping[int, Prompts],
     args: argparse.Namespace,
+    run: VideoRun,
 ) -> int:
-    """Segments the video, shows progress and returns the number of frames."""
+    """Segments the video, shows progress and returns the number of frames.
+
+    Raises:
+        KeyboardInterrupt: the video was stopped before its end; a camera is not, this is its end.
+    """
+    if run.set_aside is not None:
+        print(f'The results of another command are kept in {run.set_aside}.')
     results = inferencer.infer(
         source,
         prompts,
@@ -259,6 +306,7 @@ def segment(
         show=args.show,
         fps=args.fps,
         drop_frames=False if args.every_frame else None,
+        run=run,
     )
     total = source.length or '?'
     rate = f'{float(source.fps):.3f} frames per second' if source.fps else 'frame rate unknown'
@@ -268,6 +316,8 @@ def segment(
     try:
         for count, result in enumerate(results, 1):
             now = time.monotonic()
+            if count == 1 and run.frames > 1:
+                print(f'going on after {run.frames} frames that were finished before', flush=True)
             if now - shown >= 2 or count == 1:
                 shown = now
                 print(
@@ -277,6 +327,13 @@ def segment(
                 )
     except KeyboardInterrupt:  # the way to end a camera
         results.close()
+        if not (source.live or source.timed):
+            raise KeyboardInterrupt(
+                f'the results of {run.frames} of {total} frames are in {args.out}; the same command '
+                f'goes on with the next one'
+            ) from None
+    finally:
+        results.close()
     print(
         f'done: {count / (time.monotonic() - begin):.2f} frames/s from reading to writing',
         flush=True,
@@ -285,4 +342,4 @@ def segment(
 
 
 if __name__ == '__main__':
-    main()
+    run_command('segment_video', main)

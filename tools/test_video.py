@@ -6,8 +6,9 @@ and category ids) and OUT.zip (results.json inside). Objects that are given (DAV
 writes OUT/VIDEO/FRAME.png (palette, pixel value = object id) and OUT.zip, in the layout that the
 benchmark's server takes. Supervised runs (VOT): writes OUT/baseline/SEQUENCE/SEQUENCE_001.txt. With
 ``--eval`` the written files are scored where there is ground truth. Finished videos are kept in
-OUT.partial, so a killed run started again with the same arguments goes on where it stopped. In
-several processes: ``tools/dist_test.sh``.
+OUT.partial until all are finished, so a killed run started again with the same arguments goes on
+where it stopped. OUT.run.json says which model and data made the results; those of another run are
+renamed to OUT.earlier1 first. In several processes: ``tools/dist_test.sh``.
 """
 
 from __future__ import annotations
@@ -29,9 +30,17 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvos.apis.checkpoint import Checkpoint, load_weights, read_checkpoint
-from mmvos.apis.processes import join_processes
-from mmvos.apis.video_results import LabelFolders, Trajectories, VideoResults, fingerprint
+from mmvos.apis.processes import join_processes, lock_output
+from mmvos.apis.video_results import (
+    LabelFolders,
+    Trajectories,
+    VideoResults,
+    check_is_not_ground_truth,
+    fingerprint,
+)
+from mmvos.cli.guard import INTERRUPTED, run_command
 from mmvos.datasets import MaskVideoDataset, PromptedVideo
+from mmvos.engine.worker_memory import fit_workers
 from mmvos.evaluation import (
     EvaluationInputError,
     davis,
@@ -45,6 +54,7 @@ from mmvos.evaluation.davis import Protocol
 from mmvos.evaluation.vot import VOTDataset
 from mmvos.evaluation.youtube_vis import has_annotations, read_json
 from mmvos.io.errors import DataError
+from mmvos.io.run_record import check_finished, differences
 from mmvos.ops.precision import choose_dtype
 from mmvos.optimize import optimize
 
@@ -182,6 +192,9 @@ def test(
     """
     checkpoint = read_checkpoint(arguments.checkpoint)
     join_processes(config)
+    settings_of_data = config.test_dataloader.to_dict()
+    if changed := fit_workers(config):
+        print(f'test_video: {changed}', flush=True)
     # results are scored from the files
     evaluator, config.test_evaluator = config.test_evaluator, []
     runner = Runner.from_cfg(config)
@@ -194,25 +207,81 @@ def test(
         runner.test_loop.tuner.precision = precision
     settings = dict(
         model=config.model.to_dict(),
-        data=config.test_dataloader.to_dict(),
+        data=settings_of_data,
         test=config.test_cfg.to_dict(),
         precision=str(precision).removeprefix('torch.'),
         checkpoint=arguments.checkpoint,
     )
     files = [arguments.checkpoint] if Path(arguments.checkpoint).is_file() else []
+    made_by = describe_run(config, arguments)
+    out = Path(arguments.out)
     dataset = runner.test_loop.dataloader.dataset
-    if isinstance(dataset, MaskVideoDataset):
-        if truth is not None:
-            compare_with_truth(dataset, truth)
-        settings['label_images'] = _label_images(dataset.videos)
-        test_labels(runner, LabelFolders(arguments.out, fingerprint(settings, *files)))
-    elif isinstance(dataset, VOTDataset):
-        settings['truth'] = [video.sequence.truth.tolist() for video in dataset.videos]
-        test_supervised(runner, Trajectories(arguments.out, fingerprint(settings, *files)))
-    else:
-        _compare_classes(runner, checkpoint, evaluator.ann_file)
-        test_tracks(
-            runner, VideoResults(arguments.out, fingerprint(settings, evaluator.ann_file, *files))
+    with lock_output(out.with_name(out.name + '.lock'), out):
+        if isinstance(dataset, MaskVideoDataset):
+            for video in dataset.videos:
+                check_is_not_ground_truth(out, video)
+            if truth is not None:
+                compare_with_truth(dataset, truth)
+            settings['label_images'] = _label_images(dataset.videos)
+            lengths = {video.name: video.length for video in dataset.videos}
+            run = fingerprint(settings, *files)
+            test_labels(runner, LabelFolders(out, run, made_by, lengths))
+        elif isinstance(dataset, VOTDataset):
+            settings['truth'] = [video.sequence.truth.tolist() for video in dataset.videos]
+            lengths = {video.name: video.length for video in dataset.videos}
+            run = fingerprint(settings, *files)
+            test_supervised(runner, Trajectories(out, run, made_by, lengths))
+        else:
+            _check_is_not_input(out.with_name(out.name + '.json'), evaluator.ann_file)
+            _compare_classes(runner, checkpoint, evaluator.ann_file)
+            lengths = {str(video.id): video.length for video in dataset.videos}
+            run = fingerprint(settings, evaluator.ann_file, *files)
+            test_tracks(runner, VideoResults(out, run, made_by, lengths))
+
+
+def describe_run(config: Config, arguments: argparse.Namespace) -> dict[str, str]:
+    """Config, weights and data by name and by a digest; see ``RunRecord``."""
+    dataset = config.test_dataloader.dataset
+    weights = Path(arguments.checkpoint)
+    return {
+        'config': arguments.config,
+        'weights': arguments.checkpoint,
+        'data': str(dataset.get('ann_file') or dataset.get('data_root', '')),
+        'sha256 of the model': fingerprint(config.model.to_dict()),
+        'sha256 of the weights': fingerprint({}, *([weights] if weights.is_file() else [])),
+        'sha256 of the data': fingerprint(dataset.to_dict()),
+    }
+
+
+def check_results(config: Config, arguments: argparse.Namespace) -> None:
+    """Says where results that are there already were made by another model or on other data.
+
+    Raises:
+        DataError: they are unfinished.
+    """
+    out = Path(arguments.out)
+    record = check_finished(out)
+    partial = out.with_name(out.name + '.partial')
+    if record is None and partial.is_dir():
+        raise DataError(
+            f'{out} is unfinished ({partial} holds what is there); start the test again without '
+            f'--load_result, it goes on where it stopped'
+        )
+    if record is None:
+        return
+    other = [
+        name.removeprefix('sha256 of the ')
+        for name in differences(record, describe_run(config, arguments))
+        if name.startswith('sha256')
+    ]
+    if other:
+        print(f'note: {out} was made with another {" and other ".join(other)}: {record}')
+
+
+def _check_is_not_input(path: Path, annotations: str) -> None:
+    if path.exists() and Path(annotations).exists() and path.samefile(annotations):
+        raise DataError(
+            f'{path} holds the annotations, which the results would replace; give another --out'
         )
 
 
@@ -254,7 +323,14 @@ def _run(runner: Runner, finished: frozenset[int]) -> None:
             f'before; going on'
         )
     loop.dataloader.sampler.skip_videos = finished
-    runner.test()
+    try:
+        runner.test()
+    except KeyboardInterrupt:
+        if not is_main_process():
+            sys.exit(INTERRUPTED)  # the main process says it for all
+        raise KeyboardInterrupt(
+            'the videos that were finished are kept; the same command goes on with the next one'
+        ) from None
 
 
 def _label_images(videos: Sequence[PromptedVideo]) -> list[Any]:
@@ -325,7 +401,9 @@ def main() -> None:
     try:
         config = read_config(arguments)
         evaluator = config.test_evaluator
-        if not arguments.load_result:
+        if arguments.load_result:
+            check_results(config, arguments)
+        else:
             scored = [name for name in arguments.eval if name in _FOLDER_IN_ZIP]
             truth = find_truth(scored[0], evaluator) if scored else None
             test(config, arguments, truth)
@@ -337,4 +415,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command('test_video', main, kept='the videos that were finished are kept')

@@ -18,12 +18,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.initial_weights import match_initial_weights
-from mmvos.apis.processes import join_processes
+from mmvos.apis.processes import join_processes, lock_output
+from mmvos.cli.guard import run_command
+from mmvos.engine.checkpoint_hook import find_whole_checkpoint
+from mmvos.engine.worker_memory import fit_workers
+from mmvos.io.atomic import save_torch
 from mmvos.registry import MODELS
 
 
@@ -94,10 +98,7 @@ def use_initial_weights(config: Config) -> None:
         MODELS.build(config.model), checkpoint.weights, checkpoint.source
     )
     path = Path(config.work_dir, 'initial_weights.pth')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f'.{os.getpid()}')  # several processes may do this at once
-    torch.save(dict(initial.weights), partial)
-    partial.replace(path)
+    save_torch(path, dict(initial.weights))  # several processes may do this at once
     print(
         f'initial weights: {len(initial.weights)} tensors of the {initial.source} from '
         f'{config.load_from}, '
@@ -121,11 +122,15 @@ def read_config(arguments: argparse.Namespace) -> Config:
         use_mixed_precision(config)
     if arguments.auto_scale_lr:
         scale_learning_rate(config)
-    resumed = (
-        find_latest_checkpoint(config.work_dir) if arguments.resume == 'auto' else arguments.resume
-    )
-    if resumed:  # else a first start, from the config's load_from
-        config.resume, config.load_from = True, resumed
+    is_asked_for = arguments.resume == 'auto' or (config.get('resume') and not config.load_from)
+    if is_asked_for and arguments.resume in (None, 'auto'):
+        found = find_whole_checkpoint(config.work_dir)
+        config.resume = found is not None  # else a first start, from the config's load_from
+        if found is not None:
+            print(f'train: {found}', flush=True)
+            config.load_from = str(found.path)
+    elif arguments.resume:
+        config.resume, config.load_from = True, arguments.resume
     return config
 
 
@@ -135,9 +140,14 @@ def main() -> None:
     try:
         config = read_config(arguments)
         join_processes(config)
+        if changed := fit_workers(config):
+            print(f'train: {changed}', flush=True)
         if config.load_from and not config.resume:
             use_initial_weights(config)
-        Runner.from_cfg(config).train()
+        runner = Runner.from_cfg(config)
+        work_dir = Path(config.work_dir)
+        with lock_output(work_dir / '.mmvos.lock', work_dir):
+            runner.train()
     except (FileNotFoundError, ValueError, FloatingPointError) as error:
         if os.environ.get('MMVOS_TRACEBACK'):
             raise
@@ -145,4 +155,8 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(
+        'train',
+        main,
+        kept='the checkpoints that were written are kept; --resume goes on from the last one',
+    )

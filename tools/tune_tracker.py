@@ -42,6 +42,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmvos.apis.inference import init_model
 from mmvos.apis.video_results import fingerprint
+from mmvos.cli.guard import run_command
 from mmvos.engine import SupervisedSegmenter
 from mmvos.evaluation import DAVISMetric, EvaluationInputError
 from mmvos.evaluation.vot import (
@@ -53,7 +54,9 @@ from mmvos.evaluation.vot import (
     summarize,
     trajectory,
 )
+from mmvos.io.atomic import output_errors, write_bytes
 from mmvos.io.label_png import as_labels
+from mmvos.io.output_lock import OutputLock
 from mmvos.models import VideoModel
 from mmvos.ops.precision import choose_dtype
 from mmvos.optimize import optimize
@@ -215,7 +218,6 @@ class Table:
     def __init__(self, path: Path, search: str) -> None:
         self.path = path
         self.rows: list[dict[str, Any]] = []
-        path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.is_file() else b''
         whole = content[: content.rfind(b'\n') + 1]  # a killed search leaves half a line
         lines = whole.decode().splitlines()
@@ -228,14 +230,14 @@ class Table:
             raise ValueError(
                 f'{path} was made with another config, checkpoint or data; give another --out'
             )
-        path.write_bytes(whole or (json.dumps(head) + '\n').encode())
+        write_bytes(path, whole or (json.dumps(head) + '\n').encode())
 
     def __contains__(self, options: Options) -> bool:
         return any(row['options'] == options for row in self.rows)
 
     def add(self, row: dict[str, Any]) -> None:
         """Writes one more result."""
-        with self.path.open('a', encoding='utf-8') as stream:
+        with output_errors(self.path), self.path.open('a', encoding='utf-8') as stream:
             stream.write(json.dumps(row) + '\n')
         self.rows.append(row)
 
@@ -372,28 +374,36 @@ def main() -> None:
     try:
         todo = combinations(parse_grid(arguments.grid), arguments.random, arguments.seed)
         config = Config.fromfile(trial.config)
-        table = Table(
-            arguments.out,
-            fingerprint(dict(vars(trial), config=config.model.to_dict()), trial.checkpoint),
-        )
-        left = [options for options in todo if options not in table]
-        print(f'{len(todo)} combinations, {len(todo) - len(left)} of them known')
-        for done, row in enumerate(
-            search(trial, left, arguments.processes, arguments.device or [None]), 1
-        ):
-            if objective not in row['metrics']:
-                raise ValueError(f'--objective {objective} is none of {", ".join(row["metrics"])}')
-            table.add(row)
-            score, seconds = row['metrics'][objective], row['seconds']
-            print(
-                f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}',
-                flush=True,
+        lock = arguments.out.with_name(arguments.out.name + '.lock')
+        with OutputLock(lock, arguments.out):
+            table = Table(
+                arguments.out,
+                fingerprint(dict(vars(trial), config=config.model.to_dict()), trial.checkpoint),
             )
-        print_best([row for row in table.rows if row['options'] in todo], objective)
+            left = [options for options in todo if options not in table]
+            print(f'{len(todo)} combinations, {len(todo) - len(left)} of them known')
+            for done, row in enumerate(
+                search(trial, left, arguments.processes, arguments.device or [None]), 1
+            ):
+                if objective not in row['metrics']:
+                    raise ValueError(
+                        f'--objective {objective} is none of {", ".join(row["metrics"])}'
+                    )
+                table.add(row)
+                score, seconds = row['metrics'][objective], row['seconds']
+                print(
+                    f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}',
+                    flush=True,
+                )
+            print_best([row for row in table.rows if row['options'] in todo], objective)
     # TypeError: a key that nobody takes
     except (FileNotFoundError, TypeError, ValueError, EvaluationInputError) as error:
         sys.exit(f'tune_tracker: {error}')
 
 
 if __name__ == '__main__':
-    main()
+    run_command(
+        'tune_tracker',
+        main,
+        kept='the rows of the table are kept; the same command goes on with the next one',
+    )

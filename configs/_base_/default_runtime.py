@@ -7,7 +7,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='mmvos.CheckpointHook',
         interval=1,
         max_keep_ckpts=2,
         save_best='youtube_vis/AP',

@@ -40,6 +40,7 @@ from .prompt_files import Told, read_told
 from .results_json import ResultsJson
 from .sources import Picture, Source, SourceFrame, VideoSource, check_picture, open_source
 from .systems import SYSTEMS, how_to_get
+from .video_run import VideoRun
 from .window import Window
 
 RESULTS_JSON, MASKS, OVERLAY = 'results.json', 'masks', 'overlay.mp4'  # in the output folder
@@ -245,6 +246,7 @@ class VideoInferencer:
         show: bool = False,
         fps: Fraction | float | None = None,
         drop_frames: bool | None = None,
+        run: VideoRun | None = None,
     ) -> Iterator[FrameResult]:
         """Segments one video and yields the result of each frame as soon as it is there.
 
@@ -268,6 +270,8 @@ class VideoInferencer:
             drop_frames: take the newest frame and drop those that came while the model was busy; by
                 default only where frames come by the clock (cameras, streams). Frames are counted
                 as they are taken; their names count what has come.
+            run: keeps what a run that is killed goes on with, see ``VideoRun``; it must be entered,
+                and left after the iterator has ended.
 
         Raises:
             FileNotFoundError, ValueError: the source or the prompts cannot be read; see
@@ -301,7 +305,7 @@ class VideoInferencer:
                 writers.append((overlay, least))
         window = (Window(opened.name), least) if show else None
         drops = opened.timed if drop_frames is None else drop_frames
-        return self._run(opened, told, writers, window, drops)
+        return self._run(opened, told, writers, window, drops, run)
 
     def _run(
         self,
@@ -310,6 +314,7 @@ class VideoInferencer:
         writers: list[tuple[Writer, float]],
         window: tuple[Window, float] | None,
         drops: bool,
+        run: VideoRun | None,
     ) -> Iterator[FrameResult]:
         waiting: deque[SourceFrame] = deque()  # gone into the model, result not yet out
         with ExitStack() as stack:
@@ -322,11 +327,9 @@ class VideoInferencer:
             frames = source.frames()
             if drops:
                 frames = stack.enter_context(closing(newest(frames)))
-            packed = self._pack(frames)
-            packed = stack.enter_context(
-                closing(packed if source.live or drops else read_ahead(packed))
-            )
-            for result in self.model.run(self._frames(packed, waiting), prompts):
+            is_ahead = not (source.live or drops)
+            results = self._results(frames, waiting, prompts, is_ahead, run)
+            for result in stack.enter_context(closing(results)):
                 shown = waiting.popleft()
                 for output, least in behind:
                     output.write(shown.name, shown.picture, _confident(result, least), shown.time)
@@ -336,6 +339,40 @@ class VideoInferencer:
                 yield result
                 if not goes_on:
                     return
+        if run is not None:
+            run.finish()
+
+    def _results(
+        self,
+        frames: Iterator[SourceFrame],
+        waiting: deque[SourceFrame],
+        prompts: Mapping[int, Prompts],
+        is_ahead: bool,
+        run: VideoRun | None,
+    ) -> Generator[FrameResult, None, None]:
+        """The result of each frame: those that an earlier run has finished, then the model's."""
+        done, state = run.start() if run is not None else (0, None)
+        for index in range(done):
+            frame = next(frames, None)
+            if frame is None:
+                break
+            waiting.append(frame)
+            assert run is not None
+            yield run.read(index)
+        # A frame that is finished needs its prompt no more.
+        left = {index: prompt for index, prompt in prompts.items() if index >= done}
+        states: list[Any] = [state]
+
+        def keep_state(state: Any) -> None:
+            states[0] = state
+
+        packed = self._pack(frames, done)
+        with closing(read_ahead(packed) if is_ahead else packed) as batches:
+            shown = self._frames(batches, waiting)
+            for result in self.model.run(shown, left, state, keep_state):
+                if run is not None:
+                    run.append(result, states[0])
+                yield result
 
     def _read(self, prompts: Told, first_id: int) -> dict[int, Prompts]:
         told = read_told(prompts, first_id)
@@ -350,8 +387,8 @@ class VideoInferencer:
     def _drawn(self, picture: Picture, result: FrameResult) -> Picture:
         return draw_overlay(picture, result, self.model.dataset_meta['classes'])
 
-    def _pack(self, frames: Iterator[SourceFrame]) -> Generator[Packed, None, None]:
-        for index, frame in enumerate(frames):
+    def _pack(self, frames: Iterator[SourceFrame], first: int) -> Generator[Packed, None, None]:
+        for index, frame in enumerate(frames, first):
             yield frame, pseudo_collate([self._prepare(index, frame.picture)])
 
     def _frames(self, packed: Iterator[Packed], waiting: deque[SourceFrame]) -> Iterator[Frame]:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.io.atomic import atomic_path, make_folder, output_errors
 from mmvos.io.errors import DataError
 from mmvos.structures import FrameResult, TrackedObject, rle
 
@@ -31,6 +32,12 @@ _HIGHEST_RATE = 1000
 # left, top, width, height of what stands behind a name, in pixels
 Plate = tuple[int, int, int, int]
 _OPACITY = 0.45
+# An mp4 in pieces of a second, each of which can be shown on its own.
+_FRAGMENTS = {
+    'movflags': 'delay_moov+default_base_moof',
+    'frag_duration': '1000000',
+    'flush_packets': '1',
+}
 _LONGEST_GAP = 3600  # seconds between two frames; more is a damaged time stamp
 _LONGEST_DISORDER = 1  # seconds by which a stamp may lie before its predecessor
 # steps of this size spread evenly over the hue circle, however many there are
@@ -209,7 +216,8 @@ class Timeline:
 
 class OverlayVideo:
     """Encodes the drawn frames as they come; a context manager, the file is complete when it is
-    left, also after an error.
+    left, also after an error. Until then they are in ``NAME.partial.mp4``, which players show up to
+    the last second, also when this process is killed.
 
     Args:
         path: the mp4 file; nothing is written when there is no frame.
@@ -227,6 +235,7 @@ class OverlayVideo:
         time_base: Fraction | None = None,
     ) -> None:
         self.path = Path(path)
+        self._partial = self.path.with_suffix(f'.partial{self.path.suffix}')
         self.fps = Fraction(fps)
         self.classes = tuple(classes)
         self.has_times = time_base is not None
@@ -241,9 +250,14 @@ class OverlayVideo:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._container is not None and self._stream is not None:
+        if self._container is None or self._stream is None:
+            return
+        with output_errors(self.path):
             self._container.mux(self._stream.encode(None))
             self._container.close()
+            with atomic_path(self.path) as final:
+                _repack(self._partial, final)
+            self._partial.unlink()
 
     def write(
         self,
@@ -274,7 +288,8 @@ class OverlayVideo:
         ticks = round(self._timeline.place(time if self.has_times else None) / self.time_base)
         self._last_pts = max(ticks, self._last_pts + 1)
         frame.pts, frame.time_base = self._last_pts, self.time_base
-        self._container.mux(self._stream.encode(frame))
+        with output_errors(self.path):
+            self._container.mux(self._stream.encode(frame))
 
     def _open(self, height: int, width: int) -> tuple[av.container.OutputContainer, av.VideoStream]:
         codec, options = next(item for item in _CODECS if item[0] in av.codecs_available)
@@ -286,10 +301,24 @@ class OverlayVideo:
                 f'browsers may not show',
                 stacklevel=3,
             )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        container = av.open(str(self.path), 'w', format='mp4')
+        make_folder(self.path.parent)
+        with output_errors(self.path):
+            container = av.open(str(self._partial), 'w', format='mp4', options=dict(_FRAGMENTS))
         stream = container.add_stream(codec, rate=self.fps, options=dict(options))
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         stream.codec_context.time_base = self.time_base
         return container, stream
+
+
+def _repack(source: Path, target: Path) -> None:
+    """Copies the encoded frames of an mp4 in pieces into a plain one, its index in front."""
+    options = {'movflags': 'faststart'}
+    with av.open(str(source)) as pieces, av.open(str(target), 'w', 'mp4', options=options) as whole:
+        given = pieces.streams.video[0]
+        stream = whole.add_stream_from_template(given)
+        for packet in pieces.demux(given):
+            if packet.dts is None:
+                continue  # the end of the stream
+            packet.stream = stream
+            whole.mux(packet)

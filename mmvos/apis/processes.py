@@ -1,14 +1,21 @@
-"""Several processes on a machine without a GPU; mmengine's own start always asks for a CUDA
-device.
+"""Several processes of one run: their start on a machine without a GPU (mmengine's own start always
+asks for a CUDA device), and the lock on an output that the main process holds for all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, is_main_process
+
+from mmvos.io.atomic import OutputError
+from mmvos.io.output_lock import OutputLock
 
 
 def join_processes(config: Config) -> None:
@@ -43,3 +50,27 @@ def join_processes(config: Config) -> None:
             broadcast_buffers=False,
             find_unused_parameters=config.get('find_unused_parameters', False),
         )
+
+
+@contextmanager
+def lock_output(file: Path, output: Path) -> Iterator[None]:
+    """Keeps other runs away from an output; see ``OutputLock``.
+
+    Args:
+        file: the lock's file.
+        output: what is locked, as the user calls it.
+
+    Raises:
+        OutputError: another run writes there; on all processes.
+    """
+    with ExitStack() as stack:
+        refused: list[str | None] = [None]
+        if is_main_process():
+            try:
+                stack.enter_context(OutputLock(file, output))
+            except OutputError as error:
+                refused = [str(error)]
+        broadcast_object_list(refused)
+        if refused[0] is not None:
+            raise OutputError(refused[0])
+        yield

@@ -19,6 +19,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.io.atomic import OutputError, make_folder, open_atomic
 from mmvos.structures import FrameResult
 
 _TABLE = """CREATE TABLE masks (id INTEGER, frame INTEGER, label INTEGER, score REAL, rle TEXT, PRIMARY KEY
@@ -50,7 +51,7 @@ class ResultsJson:
         self._masks: sqlite3.Connection
 
     def __enter__(self) -> ResultsJson:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self._shard.unlink(missing_ok=True)
         # The shard is never read after a crash, so it needs no journal. Writing may happen in
         # another thread.
@@ -62,7 +63,7 @@ class ResultsJson:
 
     def __exit__(self, *error: object) -> None:
         try:
-            with open(self.path, 'w', encoding='utf-8') as stream:
+            with open_atomic(self.path, 'w') as stream:
                 self._assemble(stream)
         finally:
             self._masks.close()
@@ -100,9 +101,12 @@ class ResultsJson:
             )
             for item in result.objects
         ]
-        self._masks.execute('BEGIN')
-        self._masks.executemany('INSERT INTO masks VALUES (?, ?, ?, ?, ?)', rows)
-        self._masks.execute('COMMIT')
+        try:
+            self._masks.execute('BEGIN')
+            self._masks.executemany('INSERT INTO masks VALUES (?, ?, ?, ?, ?)', rows)
+            self._masks.execute('COMMIT')
+        except sqlite3.OperationalError as error:
+            raise OutputError(f'{self._shard} cannot be written: {error}') from error
         self.length += 1
 
     def _assemble(self, stream: TextIO) -> None:

@@ -3,9 +3,9 @@
 Each process appends one JSON line per finished video to its own file ``OUT.partial/rank<r>.jsonl``;
 at the end the lines of all processes are joined in the order of the videos, byte for byte the same
 for any number of processes: tracks (``VideoResults``) into ``OUT.json`` and ``OUT.zip``, label
-images (``LabelFolders``), which stand in ``OUT/VIDEO`` at once, into ``OUT.zip``; supervised runs
-(``Trajectories``) stand in ``OUT/baseline`` at once. A fingerprint of what was tested keeps results
-of different runs apart.
+images (``LabelFolders``) into ``OUT/VIDEO`` and ``OUT.zip``, supervised runs (``Trajectories``) into
+``OUT/baseline``. Files wait in ``OUT.partial/files`` until all are there. ``OUT.run.json`` says which
+run made the results; those of another run are renamed before the first video.
 """
 
 from __future__ import annotations
@@ -16,22 +16,34 @@ import json
 import shutil
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from mmengine.dist import barrier, get_rank
+from mmengine.logging import print_log
 
 from mmvos.datasets import PromptedVideo
 from mmvos.evaluation.vot import SupervisedVideo, write_trajectory
 from mmvos.evaluation.youtube_vis import write_results
+from mmvos.io import journal
+from mmvos.io.atomic import (
+    atomic_path,
+    make_folder,
+    output_errors,
+    remove_leftovers,
+    write_text,
+)
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import LabelImageError, as_labels, write_label_png
+from mmvos.io.run_record import RunRecord, read_record, record_path, set_aside, write_record
 from mmvos.structures import FrameResult
 
 # a track: video_id, category_id, score, segmentations; or the name of a file of results
 Entry = Any
 Own = TypeVar('Own', bound='FinishedVideos')
+_FORMAT = 2  # of the unfinished results
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
 
 
@@ -44,7 +56,8 @@ def fingerprint(settings: Mapping[str, Any], *files: str | Path) -> str:
             ``str`` can show.
         files: checkpoint, annotation file.
     """
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    content = {'format': _FORMAT, 'settings': settings}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
     for path in files:
         with open(path, 'rb') as stream:
             for block in iter(lambda: stream.read(1 << 20), b''):
@@ -52,34 +65,38 @@ def fingerprint(settings: Mapping[str, Any], *files: str | Path) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class _Line:
-    """Where the line of a finished video stands, in bytes."""
-
-    path: Path
-    start: int
-    length: int
-
-
 class FinishedVideos:
     """What one test run has finished; a context manager, because it keeps its shard open.
 
     All processes of a distributed run construct it together (it waits for the others). What an
-    earlier run with the same fingerprint left behind is kept, other is deleted.
+    earlier run with the same fingerprint left behind is kept, other is set aside.
 
     Args:
         out: path without suffix; the folder ``out.partial`` holds the shards until ``collect``.
         run: the fingerprint of the run.
+        made_by: what the run's record says beside it, see ``RunRecord``.
+        videos: length of each video in frames, by id or by the name of its folder.
 
     Attributes:
         finished: ids of the videos that an earlier run has finished.
+
+    Raises:
+        OutputError: constructed, the output cannot be written.
     """
 
-    def __init__(self, out: str | Path, run: str) -> None:
+    def __init__(
+        self,
+        out: str | Path,
+        run: str,
+        made_by: Mapping[str, str] | None = None,
+        videos: Mapping[str, int] | None = None,
+    ) -> None:
         self.out = Path(out)
-        self._folder = self.out.with_name(self.out.name + '.partial')
+        self.record = RunRecord(run, False, made_by or {}, videos or {})
+        self._folder = _beside(self.out, '.partial')
         self._shard: BinaryIO | None = None
         if get_rank() == 0:
+            self._set_others_aside()
             _prepare(self._folder, run)
         barrier()
         self._earlier = _lines(self._folder)
@@ -92,14 +109,34 @@ class FinishedVideos:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _set_others_aside(self) -> None:
+        """Rename what another run left under our names, and begin the record of this one."""
+        place = record_path(self.out)
+        found = read_record(place)
+        if found is not None and found.fingerprint == self.record.fingerprint:
+            if _run_of(self._folder) not in (None, found.fingerprint):
+                _say(set_aside([self._folder], record_path(self._folder)), None)
+            return
+        paths = [_beside(self.out, '.json'), _beside(self.out, '.zip')]
+        if _run_of(self._folder) != self.record.fingerprint:
+            paths.append(self._folder)
+        if found is not None:
+            paths.append(self.out)  # without a record the folder may hold anything
+        _say(set_aside(paths, place), found)
+        write_record(place, self.record)
+
     def append(self, video_id: int, entries: Sequence[Entry]) -> None:
-        """Keeps the entries of one finished video; a kill after this call does not lose them."""
-        if self._shard is None:
-            # Unbuffered: what is written is with the operating system.
-            self._shard = (self._folder / f'rank{get_rank()}.jsonl').open('ab', buffering=0)
-        content = {'video_id': video_id, 'entries': list(entries)}
-        line = json.dumps(content, separators=(',', ':'), allow_nan=False)
-        self._shard.write(line.encode() + b'\n')
+        """Keeps the entries of one finished video; a kill after this call does not lose them.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        path = self._folder / f'rank{get_rank()}.jsonl'
+        with output_errors(path):
+            if self._shard is None:
+                # Unbuffered: what is written is with the operating system.
+                self._shard = path.open('ab', buffering=0)
+            journal.append(self._shard, {'video_id': video_id, 'entries': list(entries)})
 
     def read(self, video_id: int) -> list[Entry]:
         """The entries of a video that an earlier run has finished."""
@@ -120,6 +157,7 @@ class FinishedVideos:
 
         Raises:
             ValueError: a video has no result.
+            OutputError: the results cannot be written; what is finished stays.
         """
         self.close()
         barrier()
@@ -132,6 +170,7 @@ class FinishedVideos:
                     f'the first is video {missing[0]}; start the test again, it continues there'
                 )
             use([_entries(lines[video_id]) for video_id in video_ids])
+            write_record(record_path(self.out), replace(self.record, finished=True))
             shutil.rmtree(self._folder)
         barrier()
 
@@ -147,23 +186,55 @@ class VideoResults(FinishedVideos):
             video_ids,
             lambda videos: write_results([entry for video in videos for entry in video], self.out),
         )
-        return self.out.with_name(self.out.name + '.json'), self.out.with_name(
-            self.out.name + '.zip'
-        )
+        return _beside(self.out, '.json'), _beside(self.out, '.zip')
 
 
 class FinishedFiles(FinishedVideos):
-    """Results in files; an entry is the path of one below ``out``. Where one of a video's is gone,
-    it is not finished.
+    """Results in files; an entry is the path of one below ``out`` and the digest of its content.
+    Where a file is gone or damaged, its video is not finished. See ``FinishedVideos``.
     """
 
-    def __init__(self, out: str | Path, run: str) -> None:
-        super().__init__(out, run)
+    def __init__(
+        self,
+        out: str | Path,
+        run: str,
+        made_by: Mapping[str, str] | None = None,
+        videos: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(out, run, made_by, videos)
         self.finished = frozenset(
             video_id
             for video_id in self._earlier
-            if all((self.out / name).is_file() for name in self.read(video_id))
+            if all(self._find(name, digest) for name, digest in self.read(video_id))
         )
+
+    def staged(self, name: str) -> Path:
+        """Where a file waits until all videos are finished."""
+        return self._folder / 'files' / name
+
+    def entries(self, names: Iterable[str]) -> list[Entry]:
+        """The entries of files that are staged."""
+        return [[name, journal.digest(self.staged(name).read_bytes())] for name in names]
+
+    def _find(self, name: str, digest: str) -> Path | None:
+        """Where the whole file is; a run that was stopped at its end has moved some of them."""
+        for path in (self.staged(name), self.out / name):
+            if path.is_file() and journal.digest(path.read_bytes()) == digest:
+                return path
+        return None
+
+    def _place(self, videos: Sequence[Sequence[Entry]]) -> None:
+        """Gives all files their final names; in one step where nothing stands there."""
+        with output_errors(self.out):
+            if not self.out.exists() and self.staged('').is_dir():
+                self.staged('').rename(self.out)
+                return
+            for name, digest in itertools.chain.from_iterable(videos):
+                path = self._find(name, digest)
+                if path is None:
+                    raise DataError(f'{self.out / name} has gone; start the test again')
+                (self.out / name).parent.mkdir(parents=True, exist_ok=True)
+                path.replace(self.out / name)
 
 
 class Trajectories(FinishedFiles):
@@ -174,18 +245,18 @@ class Trajectories(FinishedFiles):
     def keep(self, video: SupervisedVideo, lines: Iterable[Any]) -> None:
         """Writes the lines of one sequence, and keeps it as finished."""
         name = f'baseline/{video.name}/{video.name}_001.txt'
-        write_trajectory(self.out / name, list(lines))
-        self.append(video.id, [name])
+        write_trajectory(self.staged(name), list(lines))
+        self.append(video.id, self.entries([name]))
 
     def merge(self, video_ids: Sequence[int]) -> Path:
         """Ends the run, see ``collect``; returns the folder of the results."""
-        self.collect(video_ids, lambda _: None)
+        self.collect(video_ids, self._place)
         return self.out
 
 
 class LabelFolders(FinishedFiles):
     """Label images ``out/VIDEO/FRAME.png`` in DAVIS's palette, whose pixel values are the objects'
-    ids; an entry is the path of one below ``out``. See ``FinishedVideos``.
+    ids. See ``FinishedFiles``.
     """
 
     def keep(self, video: PromptedVideo, results: Iterable[FrameResult]) -> None:
@@ -195,13 +266,10 @@ class LabelFolders(FinishedFiles):
             ValueError: the folder is that of the ground truth, or an id does not fit into a label
                 image.
         """
-        folder = self.out / video.name
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(path is not None and path.parent.samefile(folder) for path in video.files.masks):
-            raise ValueError(
-                f'{folder} holds the given label images, which the results would overwrite; give '
-                f'another place for the results'
-            )
+        check_is_not_ground_truth(self.out, video)
+        folder = self.staged(video.name)
+        make_folder(folder)
+        remove_leftovers(folder)
         names = []
         for result in results:
             try:
@@ -209,16 +277,16 @@ class LabelFolders(FinishedFiles):
             except LabelImageError as error:
                 raise LabelImageError(f'video {video.name}: {error}.') from None
             names.append(f'{video.name}/{video.frame_names[result.frame_index]}.png')
-            write_label_png(self.out / names[-1], labels)
-        surplus = {path.name for path in folder.glob('*.png')} - {Path(name).name for name in names}
+            write_label_png(self.staged(names[-1]), labels)
+        final = self.out / video.name
+        surplus = {path.name for path in final.glob('*.png')} - {Path(name).name for name in names}
         if surplus:
             warnings.warn(
-                f'{folder} still holds {len(surplus)} label images that this run did not write, '
-                f'e.g. '
-                f'{min(surplus)}; remove them before scoring',
+                f'{final} still holds {len(surplus)} label images that this run did not write, '
+                f'e.g. {min(surplus)}; remove them before scoring',
                 stacklevel=2,
             )
-        self.append(video.id, names)
+        self.append(video.id, self.entries(names))
 
     def merge(self, video_ids: Sequence[int], folder: str = '') -> Path:
         """Packs the label images of all videos, see ``collect``; returns the path of ``out.zip``.
@@ -226,71 +294,85 @@ class LabelFolders(FinishedFiles):
         Args:
             folder: where the videos stand in the zip, e.g. 'Annotations/'; at the top by default.
         """
-        path = self.out.with_name(self.out.name + '.zip')
-        self.collect(
-            video_ids,
-            lambda videos: self._pack(path, folder, (name for video in videos for name in video)),
-        )
+        path = _beside(self.out, '.zip')
+
+        def finish(videos: Sequence[Sequence[Entry]]) -> None:
+            self._pack(path, folder, itertools.chain.from_iterable(videos))
+            self._place(videos)
+
+        self.collect(video_ids, finish)
         return path
 
-    def _pack(self, path: Path, folder: str, names: Iterable[str]) -> None:
-        with zipfile.ZipFile(path, 'w') as archive:  # PNGs do not become smaller
-            for name in names:
+    def _pack(self, path: Path, folder: str, files: Iterable[Entry]) -> None:
+        with atomic_path(path) as partial, zipfile.ZipFile(partial, 'w') as archive:
+            for name, digest in files:  # PNGs do not become smaller
                 member = zipfile.ZipInfo(folder + name, _FIXED_TIME)
                 member.create_system = 3  # also on other systems
                 member.external_attr = 0o644 << 16
-                archive.writestr(member, (self.out / name).read_bytes())
+                found = self._find(name, digest)
+                if found is None:
+                    raise DataError(f'{self.staged(name)} has gone; start the test again')
+                archive.writestr(member, found.read_bytes())
+
+
+def check_is_not_ground_truth(out: Path, video: PromptedVideo) -> None:
+    """Refuses to write results of a video over its given label images.
+
+    Raises:
+        DataError: the folder is that of the ground truth.
+    """
+    folder = out / video.name
+    given = (path.parent for path in video.files.masks if path is not None)
+    if folder.exists() and any(parent.samefile(folder) for parent in given):
+        raise DataError(
+            f'{folder} holds the given label images, which the results would overwrite; give '
+            f'another place for the results'
+        )
+
+
+def _beside(out: Path, suffix: str) -> Path:
+    return out.with_name(out.name + suffix)
+
+
+def _say(moved: Sequence[Path], found: RunRecord | None) -> None:
+    """Names what was set aside."""
+    if not moved:
+        return
+    by = f' of {found}' if found is not None else ''
+    names = ', '.join(str(path) for path in moved)
+    print_log(f'The results of another run{by} are kept as {names}.', 'current')
+
+
+def _run_of(folder: Path) -> str | None:
+    """The fingerprint of unfinished results; '' where it is gone, None without results."""
+    mark = folder / 'fingerprint'
+    if mark.is_file():
+        return mark.read_text(errors='replace')
+    return '' if folder.exists() else None
 
 
 def _prepare(folder: Path, run: str) -> None:
-    """Makes the folder ready: results of another run are deleted, the half line of a killed run cut
-    off.
-    """
-    mark = folder / 'fingerprint'
-    if folder.exists() and (not mark.is_file() or mark.read_text() != run):
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(run)
-    for path in folder.glob('rank*.jsonl'):
-        with open(path, 'rb+') as stream:
-            stream.truncate(_length_of_whole_lines(stream))
+    """Makes the folder ready; what follows a damaged line in a shard is cut off."""
+    make_folder(folder)
+    write_text(folder / 'fingerprint', run)
+    for path in sorted(folder.glob('rank*.jsonl')):
+        if journal.cut_off_damage(path):
+            print_log(
+                f'{path} is damaged; the videos after the damage are tested again.', 'current'
+            )
 
 
-def _length_of_whole_lines(stream: BinaryIO) -> int:
-    return sum(len(line) for line in itertools.takewhile(_is_whole, stream))
-
-
-def _is_whole(line: bytes) -> bool:
-    """Whether a line was written to its end: after a kill the last may be short, after a power cut
-    also zeros.
-    """
-    try:
-        return line.endswith(b'\n') and 'entries' in json.loads(line)
-    except ValueError:
-        return False
-
-
-def _lines(folder: Path) -> dict[int, _Line]:
+def _lines(folder: Path) -> dict[int, journal.Line]:
     """The finished videos of all shards; where two processes had the same video, the first shard
     counts.
     """
-    found: dict[int, _Line] = {}
+    found: dict[int, journal.Line] = {}
     for path in sorted(folder.glob('rank*.jsonl')):
-        with open(path, 'rb') as stream:
-            for start, line in _with_offset(stream):
-                found.setdefault(json.loads(line)['video_id'], _Line(path, start, len(line)))
+        for line, content in journal.lines_of(path):
+            found.setdefault(content['video_id'], line)
     return found
 
 
-def _with_offset(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    start = 0
-    for line in stream:
-        yield start, line
-        start += len(line)
-
-
-def _entries(line: _Line) -> list[Entry]:
-    with open(line.path, 'rb') as stream:
-        stream.seek(line.start)
-        content: list[Entry] = json.loads(stream.read(line.length))['entries']
-    return content
+def _entries(line: journal.Line) -> list[Entry]:
+    entries: list[Entry] = journal.read_line(line)['entries']
+    return entries

@@ -43,6 +43,7 @@ def run_command(
     Raises:
         SystemExit: with the sentence, or the status of an interrupt.
     """
+    mendable: tuple[type[BaseException], ...] = (DataError, OSError, *expected)
     try:
         with interrupted_once():
             main()
@@ -50,7 +51,7 @@ def run_command(
     except BrokenPipeError:
         _close_output()
         sys.exit(_NOBODY_READS)
-    except (DataError, OSError, *expected) as error:
+    except mendable as error:
         if os.environ.get(_TRACEBACK):
             raise
         _close_output()

@@ -1,5 +1,6 @@
 """Training and testing beside what mmengine has."""
 
+from .checkpoint_hook import ResumableCheckpointHook
 from .freeze_hook import FixedNormHook, FreezeHook, FreshOptimizerHook
 from .hooks import IterationSeedHook, NonFiniteLossHook
 from .online_fine_tuner import OnlineFineTuner
@@ -15,6 +16,7 @@ __all__ = [
     'IterationSeedHook',
     'NonFiniteLossHook',
     'OnlineFineTuner',
+    'ResumableCheckpointHook',
     'SupervisedSegmenter',
     'VideoTestLoop',
     'VideoValLoop',

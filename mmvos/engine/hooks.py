@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmvos.registry import HOOKS
 
@@ -88,6 +88,21 @@ class IterationSeedHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        """Counts iterations anew from the finished epochs where an epoch has another number of them
+        than before a resume, as with another number of GPUs.
+        """
+        loop = runner.train_loop
+        if not isinstance(loop, EpochBasedTrainLoop):
+            return
+        expected = loop.epoch * len(loop.dataloader)
+        if loop.iter != expected:
+            runner.logger.info(
+                f'Iteration {loop.iter} of the checkpoint becomes {expected}: {loop.epoch} epochs '
+                f'of {len(loop.dataloader)} iterations.'
+            )
+            loop._iter = expected
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None

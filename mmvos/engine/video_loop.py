@@ -13,6 +13,7 @@ import resource
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -187,6 +188,15 @@ def _meta(batch: dict[str, Any]) -> dict[str, Any]:
     return (sample[0] if hasattr(sample, 'video_data_samples') else sample).metainfo
 
 
+def _collect_in(metrics: Iterable[Any], work_dir: str) -> None:
+    """Let the processes exchange results below the run's folder; mmengine's place is a folder
+    ``.dist_test`` that stays in the working directory.
+    """
+    for metric in metrics:
+        if metric.collect_device == 'cpu' and metric.collect_dir is None:
+            metric.collect_dir = str(Path(work_dir, '.collected'))  # removed when they are read
+
+
 @LOOPS.register_module()
 class VideoValLoop(ValLoop):
     """Validates during training: every video through the model, then the evaluator."""
@@ -199,6 +209,7 @@ class VideoValLoop(ValLoop):
         videos = _Videos(self.runner.model, self.dataloader)
         for video, results in videos:
             self.evaluator.process(data_samples=[videos.sample(video, results)])
+        _collect_in(self.evaluator.metrics, self.runner.work_dir)
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset.videos))
         self.runner.call_hook('after_val_epoch', metrics=metrics)
         self.runner.call_hook('after_val')
@@ -249,6 +260,7 @@ class VideoTestLoop(TestLoop):
                 self.store.append(sample['video_id'], sample['entries'])
             self.evaluator.process(data_samples=[sample])
         self.runner.logger.info(videos.report())
+        _collect_in(self.evaluator.metrics, self.runner.work_dir)
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset.videos))
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')

@@ -101,6 +101,22 @@ def make_folder(path: str | Path) -> Path:
     return folder
 
 
+def check_folder(path: str | Path) -> None:
+    """Refuse a folder that cannot be written, before the work; makes nothing.
+
+    Raises:
+        OutputError: it, or a part of its path, is a file, or there is no permission.
+    """
+    folder = Path(os.path.abspath(path))
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    with output_errors(path):
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 @contextmanager
 def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
     """Give the name of a partial file; what the block wrote there gets the final name at its end.

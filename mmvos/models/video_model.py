@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -78,7 +78,11 @@ class VideoModel(BaseModel):
 
     @torch.no_grad()
     def run(
-        self, frames: Iterable[Frame], prompts: Mapping[int, Prompts] | None = None
+        self,
+        frames: Iterable[Frame],
+        prompts: Mapping[int, Prompts] | None = None,
+        state: Any = None,
+        after_step: Callable[[Any], object] | None = None,
     ) -> Iterator[FrameResult]:
         """Goes through a video and yields the result of each frame as soon as it is there.
 
@@ -86,14 +90,20 @@ class VideoModel(BaseModel):
             frames: the frames in order; they are taken one at a time, so memory does not grow with
                 the video.
             prompts: by frame index.
+            state: where to go on, after the frame before the first of ``frames``; by default the
+                video begins.
+            after_step: is told the state after each frame, before its result is yielded.
 
         Raises:
             ValueError: a prompt names a frame that the video does not have.
         """
         waiting = dict(prompts or {})
-        state = self.init_state()
+        if state is None:
+            state = self.init_state()
         for frame in frames:
             state, result = self.step(frame, state, waiting.pop(frame.meta.index, None))
+            if after_step is not None:
+                after_step(state)
             yield result
         if waiting:
             raise ValueError(

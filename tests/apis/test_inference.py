@@ -20,6 +20,7 @@ from PIL import Image
 from mmvos.apis import VideoInferencer, VideoSource, init_model, open_source
 from mmvos.apis.inference import check_prompted_frames
 from mmvos.apis.prompt_files import box_prompts
+from mmvos.io.atomic import OutputError
 from mmvos.io.errors import DataError
 from mmvos.structures import VideoTracks, rle
 
@@ -156,7 +157,7 @@ def test_bad_frames_stop_with_the_file_and_keep_the_earlier_ones(tmp_path, model
 def test_a_writer_that_fails_stops_the_run(tmp_path, model):
     (tmp_path / 'masks').mkdir()
     (tmp_path / 'masks/00001.png').mkdir()
-    with pytest.raises(DataError, match=r'00001\.png'):
+    with pytest.raises(OutputError, match=r'00001\.png cannot be written: it is a folder'):
         list(
             VideoInferencer(model).infer([picture(index) for index in range(20)], out_dir=tmp_path)
         )

@@ -17,6 +17,8 @@ from mmvos.apis import video_results
 from mmvos.apis.video_results import LabelFolders, VideoResults, fingerprint
 from mmvos.datasets import PromptedVideo
 from mmvos.datasets.mask_folders import MaskVideo
+from mmvos.io.errors import DataError
+from mmvos.io.run_record import check_finished, read_record
 from mmvos.structures import FrameResult, TrackedObject, rle
 
 VIDEOS = (30, 10, 20, 5)  # ids in the order of the data set
@@ -105,6 +107,49 @@ def test_results_of_another_run_are_not_used(tmp_path):
         store.append(30, entries(30))
     assert VideoResults(tmp_path / 'out', 'b').finished == frozenset()
     assert VideoResults(tmp_path / 'out', 'a').finished == frozenset()
+    kept = (tmp_path / 'out.earlier1.partial/rank0.jsonl').read_text()
+    assert '"video_id":30' in kept  # never deleted
+
+
+def test_finished_results_of_another_run_are_set_aside_before_the_first_video(
+    tmp_path, monkeypatch
+):
+    out = tmp_path / 'out'
+    _run(out, {0: list(VIDEOS)}, monkeypatch, 'a')
+    first = (tmp_path / 'out.json').read_bytes()
+    assert read_record(tmp_path / 'out.run.json').finished
+    with VideoResults(out, 'b') as store:
+        assert not (tmp_path / 'out.json').exists() and not (tmp_path / 'out.zip').exists()
+        assert (tmp_path / 'out.earlier1.json').read_bytes() == first
+        assert (tmp_path / 'out.earlier1.zip').exists()
+        assert read_record(tmp_path / 'out.earlier1.run.json').fingerprint == 'a'
+        with pytest.raises(DataError, match='unfinished'):
+            check_finished(out)
+        for video_id in VIDEOS:
+            store.append(video_id, entries(video_id))
+        store.merge(VIDEOS)
+    assert check_finished(tmp_path / 'out.json').fingerprint == 'b'
+
+
+def test_the_same_run_again_keeps_its_results_until_the_end(tmp_path, monkeypatch):
+    first = _run(tmp_path / 'out', {0: list(VIDEOS)}, monkeypatch, 'a')
+    with VideoResults(tmp_path / 'out', 'a') as store:
+        assert store.finished == frozenset() and (tmp_path / 'out.json').exists()
+    assert _run(tmp_path / 'out', {0: list(VIDEOS)}, monkeypatch, 'a') == first
+    assert not list(tmp_path.glob('*earlier*'))
+
+
+@pytest.mark.parametrize('old, new', [(b'"score":1.4', b'"score":1.5'), (b'"category_id":2', b'"')])
+def test_damaged_results_are_not_taken(tmp_path, old, new):
+    """A changed score and a broken line: the videos before are kept, those from there tested again."""
+    with VideoResults(tmp_path / 'out', 'a') as store:
+        store.append(30, [])
+        store.append(10, entries(10))
+        store.append(20, entries(20))
+    shard = tmp_path / 'out.partial/rank0.jsonl'
+    assert old in shard.read_bytes()
+    shard.write_bytes(shard.read_bytes().replace(old, new))
+    assert VideoResults(tmp_path / 'out', 'a').finished == {30}
 
 
 def test_a_merge_without_all_videos_names_the_first_missing(tmp_path):
@@ -163,10 +208,12 @@ def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
             def watched(number=number, results=results):
                 for index in (0, 2):
                     yield result(index)
-                    results.append((tmp_path / f'out/v{number}/{NAMES[index]}.png').is_file())
+                    name = f'v{number}/{NAMES[index]}.png'
+                    results.append((tmp_path / 'out.partial/files' / name).is_file())
 
             labels.keep(video(number), watched())
             assert results == [True, True]
+            assert not (tmp_path / 'out').exists()  # nothing unfinished under the final name
         path = labels.merge([1, 2], 'Annotations/')
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == [
@@ -184,8 +231,10 @@ def test_a_video_whose_images_are_gone_is_not_finished(tmp_path):
         for number in (1, 2):
             labels.keep(video(number), [result(0), result(1)])
     assert LabelFolders(tmp_path / 'out', 'a').finished == {1, 2}
-    (tmp_path / 'out/v1/00005.png').unlink()
+    (tmp_path / 'out.partial/files/v1/00005.png').unlink()
     assert LabelFolders(tmp_path / 'out', 'a').finished == {2}
+    (tmp_path / 'out.partial/files/v2/00000.png').write_bytes(b'damaged')
+    assert LabelFolders(tmp_path / 'out', 'a').finished == frozenset()
     assert LabelFolders(tmp_path / 'out', 'b').finished == frozenset()
 
 

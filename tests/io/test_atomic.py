@@ -14,6 +14,7 @@ import torch
 from mmvos.io.atomic import (
     OutputError,
     atomic_path,
+    check_folder,
     open_atomic,
     partial_name,
     remove_leftovers,
@@ -168,3 +169,12 @@ def test_the_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
     order.clear()
     write_text(tmp_path / 'a', 'x', durable=False)
     assert order == ['replace'] and time.monotonic() - started < 1
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_work(tmp_path):
+    (tmp_path / 'file').write_text('')
+    check_folder(tmp_path / 'new' / 'deep')
+    assert names(tmp_path) == ['file']
+    for place in ('file', 'file/deep/er'):
+        with pytest.raises(OutputError, match=f'{place} cannot be written: a part of the path'):
+            check_folder(tmp_path / place)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mmvos.io.label_png import write_label_png
+from mmvos.io.run_record import RunRecord, write_record
 
 ROOT = Path(__file__).resolve().parents[2]
 RLE = {'size': [2, 2], 'counts': '04'}
@@ -164,3 +165,14 @@ def test_a_decay_of_minus_1_is_a_number(
     evaluate(monkeypatch, 'davis', '--gt', truth, '--results', results, '--processes', 1)
     printed = capsys.readouterr().out
     assert 'J_decay       -1.0000' in printed and 'undefined' not in printed
+
+
+def test_results_of_a_run_that_was_stopped_are_not_scored(tmp_path, monkeypatch):
+    """As a killed test leaves them: the record is there, and some files of an earlier run."""
+    (tmp_path / 'r').mkdir()
+    write_record(tmp_path / 'r.run.json', RunRecord('ab', False, {'weights': 'w.pth'}))
+    with pytest.raises(SystemExit) as ended:
+        evaluate(monkeypatch, 'davis', '--gt', tmp_path, '--results', tmp_path / 'r')
+    sentence = str(ended.value)
+    assert sentence.startswith('evaluate: ') and 'r is unfinished' in sentence
+    assert 'w.pth' in sentence

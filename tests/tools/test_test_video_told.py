@@ -123,7 +123,7 @@ def test_a_killed_test_goes_on_and_runs_no_video_twice(tmp_path, davis):
     killed = run(tmp_path, *arguments, KILL_AFTER_VIDEOS='2', FRAMES_LOG=str(tmp_path / 'before'))
     assert killed.status == -signal.SIGKILL and not (tmp_path / 'out.zip').exists()
     # a finished video whose files are gone is no longer finished
-    (tmp_path / 'out/a/00002.png').unlink()
+    (tmp_path / 'out.partial/files/a/00002.png').unlink()
     resumed = run(tmp_path, *arguments, '--eval', 'davis', FRAMES_LOG=str(tmp_path / 'after'))
     assert resumed.status == 0, resumed.output
     before, after = ((tmp_path / name).read_text().split() for name in ('before', 'after'))
@@ -133,6 +133,18 @@ def test_a_killed_test_goes_on_and_runs_no_video_twice(tmp_path, davis):
     whole = run(tmp_path, *davis, '--out', 'whole')
     assert whole.status == 0 and images(tmp_path / 'out') == images(tmp_path / 'whole')
     assert (tmp_path / 'out.zip').read_bytes() == (tmp_path / 'whole.zip').read_bytes()
+
+
+def test_an_interrupted_test_says_what_it_kept_and_is_not_scored(tmp_path, davis):
+    arguments = [*davis, '--out', 'out', '--eval', 'davis']
+    stopped = run(tmp_path, *arguments, INTERRUPT_AFTER_VIDEOS='2')
+    assert stopped.status == 130 and 'Traceback' not in stopped.output, stopped.output
+    last = stopped.output.strip().splitlines()[-1]
+    assert last.startswith('test_video: stopped: the videos that were finished are kept')
+    scored = run(tmp_path, *arguments, '--load_result')
+    assert scored.status == 1 and 'out is unfinished' in scored.output.splitlines()[-1]
+    assert not (tmp_path / 'out').exists() and not (tmp_path / 'out.zip').exists()
+    assert not (tmp_path / 'out.lock').exists()
 
 
 @pytest.mark.slow

@@ -1,0 +1,144 @@
+"""The state of a model between two frames as a file that holds tensors and plain values only.
+
+States are dataclasses of this project with tensors, numbers, texts and tuples. They are taken apart
+and put together here, so that reading a file never runs code from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .atomic import save_torch
+
+_PACKAGE = 'mmvos.'
+_PLAIN = (type(None), bool, int, float, str)
+
+
+class CannotStoreError(TypeError):
+    """A value of a kind that is not stored."""
+
+
+def save_state(path: Path, index: int, state: Any) -> None:
+    """Write the state after the first ``index`` frames.
+
+    Raises:
+        CannotStoreError: the state holds other things than tensors, plain values and dataclasses of
+            this project.
+        OutputError: the file cannot be written.
+    """
+    save_torch(path, {'index': index, 'state': take_apart(state)})
+
+
+def load_state(path: Path) -> tuple[int, Any] | None:
+    """Read what `save_state` wrote; None where there is no such file, or a damaged one."""
+    try:
+        content = torch.load(path, weights_only=True)
+        return int(content['index']), put_together(content['state'])
+    except Exception:  # a damaged file makes torch raise many unrelated kinds
+        return None
+
+
+def take_apart(value: Any) -> Any:
+    """Turn a value into lists of tensors and plain values; the first item of a list is the kind.
+
+    Raises:
+        CannotStoreError: the value is of another kind.
+    """
+    if isinstance(value, (*_PLAIN, Tensor)):
+        return value
+    if isinstance(value, bytes):
+        return ['bytes', value.hex()]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return ['array', torch.from_numpy(value.copy())]
+    if type(value) in (list, tuple):
+        return [type(value).__name__, *(take_apart(item) for item in value)]
+    if type(value) is frozenset:
+        return ['frozenset', *(take_apart(item) for item in sorted(value))]
+    if type(value) is dict:
+        return ['dict', *([take_apart(key), take_apart(item)] for key, item in value.items())]
+    kind = type(value)
+    if kind.__module__.startswith(_PACKAGE) and dataclasses.is_dataclass(value):
+        fields = {
+            field.name: take_apart(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not field.name.startswith('_')  # what is computed again when it is asked for
+        }
+        return ['object', kind.__module__, kind.__qualname__, fields]
+    raise CannotStoreError(f'a {kind.__module__}.{kind.__qualname__} is not stored')
+
+
+def put_together(value: Any) -> Any:
+    """Undo `take_apart`.
+
+    Raises:
+        CannotStoreError: the value names no dataclass of this project.
+    """
+    if not isinstance(value, list):
+        return value
+    kind, *items = value
+    if kind == 'bytes':
+        return bytes.fromhex(items[0])
+    if kind == 'array':
+        return items[0].numpy()
+    if kind == 'list':
+        return [put_together(item) for item in items]
+    if kind == 'tuple':
+        return tuple(put_together(item) for item in items)
+    if kind == 'frozenset':
+        return frozenset(put_together(item) for item in items)
+    if kind == 'dict':
+        return {put_together(key): put_together(item) for key, item in items}
+    module, name, fields = items
+    if not module.startswith(_PACKAGE):
+        raise CannotStoreError(f'{module} is not part of this project')
+    cls = getattr(importlib.import_module(module), name)
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise CannotStoreError(f'{module}.{name} is no dataclass')
+    whole: Any = object.__new__(cls)
+    for field in dataclasses.fields(cls):
+        if field.name in fields:
+            content = put_together(fields[field.name])
+        else:
+            content = _default(field)
+        object.__setattr__(whole, field.name, content)
+    return whole
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def digest_of(value: Any) -> str:
+    """Return a digest of a value that `take_apart` takes: equal for equal content."""
+    result = hashlib.sha256()
+    _add(result, take_apart(value))
+    return result.hexdigest()
+
+
+def _add(result: Any, value: Any) -> None:
+    if isinstance(value, Tensor):
+        content = value.detach().cpu().contiguous()
+        result.update(f'{content.dtype}{tuple(content.shape)}'.encode())
+        result.update(content.flatten().view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, list):
+        result.update(f'[{len(value)}'.encode())
+        for item in value:
+            _add(result, item)
+    elif isinstance(value, dict):
+        for key in sorted(value):
+            result.update(repr(key).encode())
+            _add(result, value[key])
+    else:
+        result.update(f'{type(value).__name__}{value!r};'.encode())
