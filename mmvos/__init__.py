@@ -1,20 +1,10 @@
 """mmvos: video object and instance segmentation as a plugin of mmdetection 3.x.
 
-Importing the package registers its parts with mmdet's registries, so that ``custom_imports =
-dict(imports=['mmvos'])`` is all that a config needs.
+A config needs nothing but names such as ``mmvos.MaskTrackRCNN``: mmengine imports ``mmvos.registry``
+when it meets one, and the registries import what they hold. The package itself imports nothing, so
+that its converters, checks and ``python -m mmvos.check_env`` need no torch.
 """
 
 from .version import __version__
-
-try:
-    from . import registry  # noqa: F401
-except ImportError:
-    # A broken stack (no mmcv, no mmdet) must not stop ``python -m mmvos.check_env``, which says
-    # what is missing and the remedy.
-    pass
-else:
-    from .io.mmengine_loaders import make_mmengine_safe
-
-    make_mmengine_safe()
 
 __all__ = ['__version__']

@@ -23,10 +23,28 @@ def _child(name: str, parent: Registry, *locations: str) -> Registry:
 
 MODELS = _child('model', MMDET_MODELS, 'mmvos.models')
 WEIGHT_INITIALIZERS = _child('weight initializer', MMDET_WEIGHT_INITIALIZERS, 'mmvos.models')
-DATASETS = _child('dataset', MMDET_DATASETS, 'mmvos.datasets')
-TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'mmvos.datasets')
-DATA_SAMPLERS = _child('data sampler', MMDET_DATA_SAMPLERS, 'mmvos.datasets')
-METRICS = _child('metric', MMDET_METRICS, 'mmvos.evaluation')
+# Packages that import their modules lazily are listed module by module.
+DATASETS = _child(
+    'dataset',
+    MMDET_DATASETS,
+    'mmvos.datasets.mask_clips',
+    'mmvos.datasets.mask_pairs',
+    'mmvos.datasets.mask_video',
+    'mmvos.datasets.pair_sources',
+    'mmvos.datasets.static_clips',
+    'mmvos.datasets.youtube_vis',
+    'mmvos.evaluation.vot.dataset',
+)
+TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'mmvos.datasets.transforms')
+DATA_SAMPLERS = _child('data sampler', MMDET_DATA_SAMPLERS, 'mmvos.datasets.samplers')
+METRICS = _child(
+    'metric',
+    MMDET_METRICS,
+    'mmvos.evaluation.davis.metric',
+    'mmvos.evaluation.vot.metric',
+    'mmvos.evaluation.youtube_vis.metric',
+    'mmvos.evaluation.youtube_vos.metric',
+)
 LOOPS = _child('loop', MMDET_LOOPS, 'mmvos.engine')
 TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'mmvos.engine', 'mmvos.models')
 HOOKS = _child('hook', MMDET_HOOKS, 'mmvos.engine')

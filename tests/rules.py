@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'optimize': EARLY | {'models'},
     'datasets': EARLY,
     'evaluation': EARLY,
-    'convert': EARLY | {'datasets'},
+    'convert': EARLY | {'datasets', 'evaluation'},
     'engine': EARLY | DATA | {'models', 'optimize'},
     'apis': EARLY | DATA | {'models', 'optimize', 'engine'},
     'studio': EARLY | DATA | {'models', 'optimize', 'engine', 'apis'},

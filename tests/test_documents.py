@@ -198,7 +198,10 @@ def parse(tool: str, arguments: Sequence[str]) -> argparse.Namespace:
             if reader is not None:
                 return reader()
             with mock.patch.object(argparse.ArgumentParser, 'parse_args', read_and_end):
-                module.main()
+                if hasattr(module, 'main'):
+                    module.main()
+                else:
+                    runpy.run_path(str(ROOT / tool), run_name='__main__')
     except Parsed as parsed:
         return parsed.args[0]
     except SystemExit as ended:

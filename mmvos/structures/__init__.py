@@ -1,9 +1,15 @@
 """What flows between the rooms: frames, prompts, results. torch and numpy only."""
 
-from .frame import Frame, FrameMeta
+from typing import TYPE_CHECKING
+
+from mmvos.lazy_imports import lazy_attributes
+
 from .prompts import Prompts
 from .rle import RLE
 from .tracks import UNKNOWN_LABEL, FrameResult, Track, TrackedObject, VideoTracks
+
+if TYPE_CHECKING:
+    from .frame import Frame, FrameMeta
 
 __all__ = [
     'RLE',
@@ -16,3 +22,5 @@ __all__ = [
     'TrackedObject',
     'VideoTracks',
 ]
+
+__getattr__ = lazy_attributes(__name__, {'frame': ['Frame', 'FrameMeta']})

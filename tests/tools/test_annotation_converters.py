@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mmvos.cli.convert import run_converter
+from mmvos.convert.split import choose_held_out
 from mmvos.io.label_png import read_label_png, write_label_png
 
-FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
-HELD_OUT = runpy.run_path(str(FOLDER / 'split_youtube_vis.py'))['choose_held_out']
 
-
-def convert(monkeypatch: pytest.MonkeyPatch, name: str, *arguments: object) -> None:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
-    runpy.run_path(str(FOLDER / f'{name}.py'), run_name='__main__')
+def convert(name: str, *arguments: object) -> None:
+    run_converter(name, [str(argument) for argument in arguments])
 
 
 def make_davis(root: Path, seed: int, values: list[int]) -> dict[str, np.ndarray]:
@@ -46,14 +41,10 @@ def make_davis(root: Path, seed: int, values: list[int]) -> dict[str, np.ndarray
 @pytest.mark.parametrize(
     ('year', 'values'), [(2017, [0, 1, 3, 254, 255]), (2016, [0, 255]), (2017, [0, 2])]
 )
-def test_there_and_back_keeps_every_pixel(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, year: int, values: list[int]
-) -> None:
+def test_there_and_back_keeps_every_pixel(tmp_path: Path, year: int, values: list[int]) -> None:
     made = make_davis(tmp_path / 'in', 0, values)
-    convert(
-        monkeypatch, 'davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json', '--year', year
-    )
-    convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
+    convert('davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json', '--year', year)
+    convert('youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
     for path, labels in made.items():
         assert (
             np.array(Image.open(tmp_path / 'out' / 'Annotations' / '480p' / path)) == labels
@@ -68,11 +59,10 @@ def test_there_and_back_keeps_every_pixel(
     )
 
 
-def test_classes_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_come_from_a_file(tmp_path: Path) -> None:
     make_davis(tmp_path / 'in', 1, [0, 1, 2])
     (tmp_path / 'c.json').write_text('{"bear": "bear", "cat-2": {"1": "cat", "2": "dog"}}')
     convert(
-        monkeypatch,
         'davis_to_youtube_vis',
         tmp_path / 'in',
         tmp_path / 'a.json',
@@ -90,7 +80,6 @@ def test_classes_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / 'c.json').write_text('{"bear": "bear"}')
     with pytest.raises(SystemExit, match='no class for object 1 of sequence cat-2'):
         convert(
-            monkeypatch,
             'davis_to_youtube_vis',
             tmp_path / 'in',
             tmp_path / 'a.json',
@@ -109,14 +98,11 @@ def youtube_vis(**changes: Any) -> dict[str, Any]:
     return {'videos': [video], 'categories': [{'id': 1, 'name': 'cat'}], 'annotations': annotations}
 
 
-def test_overlaps_are_refused_or_given_to_the_smaller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_overlaps_are_refused_or_given_to_the_smaller(tmp_path: Path) -> None:
     (tmp_path / 'a.json').write_text(json.dumps(youtube_vis()))
     with pytest.raises(SystemExit, match='frame 0: objects 1 and 2 overlap'):
-        convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
+        convert('youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
     convert(
-        monkeypatch,
         'youtube_vis_to_davis',
         tmp_path / 'a.json',
         tmp_path / 'out',
@@ -130,12 +116,10 @@ def test_overlaps_are_refused_or_given_to_the_smaller(
 
 
 @pytest.mark.parametrize('names', [['../0.jpg'], ['0.jpg'], [7], None])
-def test_file_names_cannot_lead_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Any
-) -> None:
+def test_file_names_cannot_lead_elsewhere(tmp_path: Path, names: Any) -> None:
     (tmp_path / 'a.json').write_text(json.dumps(youtube_vis(file_names=names)))
     with pytest.raises(SystemExit, match=r'file_names|file names'):
-        convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
+        convert('youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
 
 
 @settings(max_examples=100, deadline=None)
@@ -149,8 +133,8 @@ def test_file_names_cannot_lead_elsewhere(
 def test_held_out_part_is_balanced(
     classes: dict[int, set[int]], fraction: float, seed: int
 ) -> None:
-    held = HELD_OUT(classes, fraction, seed)
-    assert held == HELD_OUT(
+    held = choose_held_out(classes, fraction, seed)
+    assert held == choose_held_out(
         dict(reversed(classes.items())), fraction, seed
     )  # the order of the file plays no part
     for kind in range(1, 7):
@@ -166,7 +150,7 @@ def test_held_out_part_is_balanced(
                 )
 
 
-def test_split_files_hold_every_video_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_split_files_hold_every_video_once(tmp_path: Path) -> None:
     mask = {'size': [2, 3], 'counts': [0, 6]}
     videos = [{'id': i, 'height': 2, 'width': 3, 'length': 1} for i in range(1, 41)]
     annotations = [
@@ -183,7 +167,6 @@ def test_split_files_hold_every_video_once(tmp_path: Path, monkeypatch: pytest.M
     chosen = []
     for seed in (0, 1):
         convert(
-            monkeypatch,
             'split_youtube_vis',
             tmp_path / 'train.json',
             '--out',
@@ -207,9 +190,7 @@ def test_split_files_hold_every_video_once(tmp_path: Path, monkeypatch: pytest.M
     assert chosen[0] != chosen[1]
 
 
-def test_frames_are_listed_under_the_names_that_they_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_frames_are_listed_under_the_names_that_they_have(tmp_path: Path) -> None:
     """PNG frames without leading zeros, and no level 480p."""
     labels = np.zeros((6, 8), np.uint8)
     labels[2:4, 2:4] = 1
@@ -218,22 +199,22 @@ def test_frames_are_listed_under_the_names_that_they_have(
         for name in ('1', '2', '10'):
             write_label_png(tmp_path / kind / 'dog' / f'{name}.png', labels)
     for source in (tmp_path, tmp_path / 'Annotations'):
-        convert(monkeypatch, 'davis_to_youtube_vis', source, tmp_path / 'a.json')
+        convert('davis_to_youtube_vis', source, tmp_path / 'a.json')
         (video,) = json.loads((tmp_path / 'a.json').read_text())['videos']
         assert video['file_names'] == ['dog/1.png', 'dog/2.png', 'dog/10.png']
     (tmp_path / 'JPEGImages/dog/10.png').unlink()
     with pytest.raises(SystemExit, match=r'dog/10\.png has no frame'):
-        convert(monkeypatch, 'davis_to_youtube_vis', tmp_path, tmp_path / 'a.json')
+        convert('davis_to_youtube_vis', tmp_path, tmp_path / 'a.json')
 
 
-def test_ids_above_255_become_16_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_above_255_become_16_bits(tmp_path: Path) -> None:
     labels = np.zeros((6, 8), np.uint16)
     labels[2:4, 2:4] = 255
     labels[4:, 2:4] = 300
     (tmp_path / 'in/dog').mkdir(parents=True)
     write_label_png(tmp_path / 'in/dog/0.png', labels)
-    convert(monkeypatch, 'davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json')
-    convert(monkeypatch, 'youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
+    convert('davis_to_youtube_vis', tmp_path / 'in', tmp_path / 'a.json')
+    convert('youtube_vis_to_davis', tmp_path / 'a.json', tmp_path / 'out')
     read = read_label_png(tmp_path / 'out/Annotations/480p/dog/0.png')
     assert read.dtype == np.uint16
     np.testing.assert_array_equal(read, labels)

@@ -7,8 +7,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,10 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, overlap_of, pixels
 
+from mmvos.cli.convert import run_converter
 from mmvos.io.label_png import write_label_png
 from mmvos.io.youtube_vis import annotation_problems, video_problems
 
-FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 HEIGHT, WIDTH = 60, 90
 # of a filled polygon and the same outline drawn by another program, 8 times finer
 LEAST_OVERLAP = 0.96
@@ -30,17 +28,12 @@ Convert = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def convert(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Convert:
+def convert(tmp_path: Path) -> Convert:
     """Calls a converter on paths and gives the content of the file that it writes."""
-    monkeypatch.syspath_prepend(str(FOLDER))
 
     def call(name: str, *arguments: object, options: tuple[object, ...] = ()) -> dict[str, Any]:
-        monkeypatch.setattr(
-            sys,
-            'argv',
-            [name, *map(str, arguments), str(tmp_path / 'out.json'), *map(str, options)],
-        )
-        runpy.run_path(str(FOLDER / f'{name}.py'), run_name='__main__')
+        out = tmp_path / 'out.json'
+        run_converter(name, [str(argument) for argument in (*arguments, out, *options)])
         data = json.loads((tmp_path / 'out.json').read_text())
         assert not list(video_problems(data['videos']))
         assert not list(
@@ -555,9 +548,7 @@ def write_youtube_vos(root: Path, data: dict[str, Any]) -> None:
     (root / 'meta.json').write_text(json.dumps({'videos': meta}))
 
 
-def test_youtube_vos_there_and_back(
-    convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_youtube_vos_there_and_back(convert: Convert, tmp_path: Path) -> None:
     data = noise_videos(8)
     data['annotations'] = [
         entry for entry in data['annotations'] if entry['object_id'] != 2 or entry['video_id'] != 5
@@ -570,8 +561,7 @@ def test_youtube_vos_there_and_back(
     assert [category['name'] for category in back['categories']] == [
         category['name'] for category in CATEGORIES
     ]
-    monkeypatch.setattr(sys, 'argv', ['x', str(tmp_path / 'out.json'), str(tmp_path / 'davis')])
-    runpy.run_path(str(FOLDER / 'youtube_vis_to_davis.py'), run_name='__main__')
+    run_converter('youtube_vis_to_davis', [str(tmp_path / 'out.json'), str(tmp_path / 'davis')])
     for path in (tmp_path / 'vos/Annotations').rglob('*.png'):
         again = tmp_path / 'davis/Annotations/480p' / path.relative_to(tmp_path / 'vos/Annotations')
         assert (np.array(Image.open(again)) == np.array(Image.open(path))).all()

@@ -16,6 +16,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mmvos.cli.convert import run_converter
+from mmvos.convert.compose import draw_frames
+from mmvos.convert.cutout import Layer, box_of, cut_out, paste, place
+from mmvos.convert.davis_sequences import DAVIS_2016_CLASSES, read_list, read_sequences
+
 CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 # name: (BGR of the object, gray of the background)
 TRAIN = {
@@ -64,14 +69,6 @@ def davis(tmp_path: Path) -> Path:
                     str(root / f'Annotations/480p/{name}/{t:05d}.png'), mask.astype(np.uint8) * 255
                 )
     return root
-
-
-@pytest.fixture()
-def composer(monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.syspath_prepend(str(CONVERTERS))
-    import compose_videos
-
-    return compose_videos
 
 
 def compose(davis: Path, out: Path, *options: str) -> subprocess.CompletedProcess:
@@ -170,12 +167,10 @@ def check_classes(out: Path) -> None:
     assert {a['category_id'] for a in valid['annotations']} == {1}
 
 
-def test_cut_out_leaves_no_rim_of_the_old_background(composer: object) -> None:
+def test_cut_out_leaves_no_rim_of_the_old_background() -> None:
     """A red object from a white ground, its border mixed half and half, on black: nothing else
     shows.
     """
-    from cutout import cut_out, paste
-
     mask = object_mask(0)
     picture = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     border = mask & ~cv2.erode(mask.astype(np.uint8), np.ones((3, 3))).astype(bool)
@@ -191,11 +186,10 @@ def test_cut_out_leaves_no_rim_of_the_old_background(composer: object) -> None:
     assert soft.sum() > 0.5 * border.sum()  # the edge is feathered
 
 
-def test_occlusion_order(composer: object) -> None:
+def test_occlusion_order() -> None:
     """Own object on the left, one layer behind it, one in front of all; an overlap shows who is in
     front.
     """
-    from cutout import Layer, paste
 
     def layer(left: int, right: int, value: float) -> Layer:
         alpha = np.zeros((40, 60), np.float32)
@@ -212,9 +206,7 @@ def test_occlusion_order(composer: object) -> None:
     assert [labels[20, x] for x in (10, 25, 35)] == [1, 2, 2]
 
 
-def test_placing_scales_flips_and_shifts(composer: object) -> None:
-    from cutout import box_of, cut_out, place
-
+def test_placing_scales_flips_and_shifts() -> None:
     mask = np.zeros((50, 50), bool)
     mask[10:30, 5:25] = True
     picture = np.zeros((50, 50, 3), np.uint8)
@@ -226,13 +218,13 @@ def test_placing_scales_flips_and_shifts(composer: object) -> None:
     assert layer.color[40, 52].argmax() == 1 and layer.color[40, 70].argmax() == 0
 
 
-def test_frames_are_drawn_from_the_sequence(composer: object) -> None:
+def test_frames_are_drawn_from_the_sequence() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
-        frames = composer.draw_frames(rng, 20, 6, 3)
+        frames = draw_frames(rng, 20, 6, 3)
         assert len(frames) == 6 and {abs(a - b) for a, b in pairwise(frames)} == {3}
         assert min(frames) >= 0 and max(frames) < 20
-    assert {composer.draw_frames(rng, 20, 6, 3)[0] for _ in range(200)} == {
+    assert {draw_frames(rng, 20, 6, 3)[0] for _ in range(200)} == {
         0,
         1,
         2,
@@ -244,15 +236,13 @@ def test_frames_are_drawn_from_the_sequence(composer: object) -> None:
         18,
         19,
     }
-    assert sorted(composer.draw_frames(rng, 10, 6, 4)) in [list(range(k, k + 6)) for k in range(5)]
-    assert composer.draw_frames(rng, 3, 6, 2) in ([0, 1, 2, 1, 0, 1], [1, 0, 1, 2, 1, 0])
-    assert composer.draw_frames(rng, 1, 3, 2) == [0, 0, 0]
+    assert sorted(draw_frames(rng, 10, 6, 4)) in [list(range(k, k + 6)) for k in range(5)]
+    assert draw_frames(rng, 3, 6, 2) in ([0, 1, 2, 1, 0, 1], [1, 0, 1, 2, 1, 0])
+    assert draw_frames(rng, 1, 3, 2) == [0, 0, 0]
 
 
-def test_built_in_classes_fit_the_davis_lists(composer: object) -> None:
+def test_built_in_classes_fit_the_davis_lists() -> None:
     """The 20 val sequences of DAVIS 2016 have only classes that the 30 train sequences have too."""
-    from davis_sequences import DAVIS_2016_CLASSES
-
     val = {
         'blackswan',
         'bmx-trees',
@@ -280,9 +270,7 @@ def test_built_in_classes_fit_the_davis_lists(composer: object) -> None:
     assert {DAVIS_2016_CLASSES[sequence] for sequence in val} <= train_classes
 
 
-def test_lists_may_hold_frame_paths(davis: Path, composer: object) -> None:
-    from davis_sequences import read_list
-
+def test_lists_may_hold_frame_paths(davis: Path) -> None:
     (davis / 'ImageSets/2016/train.txt').write_text(
         '/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png\n'
         '/JPEGImages/480p/bear/00001.jpg /Annotations/480p/bear/00001.png\n'
@@ -291,15 +279,15 @@ def test_lists_may_hold_frame_paths(davis: Path, composer: object) -> None:
     assert read_list(davis, 'train') == ['bear', 'car-turn']
 
 
-def test_classes_from_a_file(davis: Path, tmp_path: Path, composer: object) -> None:
+def test_classes_from_a_file(davis: Path, tmp_path: Path) -> None:
     path = tmp_path / 'classes.json'
     path.write_text('{"dog": "pet", "bear": "pet"}')
-    found = composer.read_sequences(davis, path)
+    found = read_sequences(davis, path)
     assert [s.class_name for s in found['valid']] == ['pet', 'animal']
     assert [s.class_name for s in found['train']] == ['pet', 'vehicle', 'bird']
     path.write_text('["dog"]')
     with pytest.raises(ValueError, match=r'classes\.json must hold one object'):
-        composer.read_sequences(davis, path)
+        read_sequences(davis, path)
 
 
 def add_unknown(davis: Path) -> None:
@@ -335,29 +323,24 @@ def list_twice(davis: Path) -> None:
     ],
     ids=['no frames', 'no list', 'no mask', 'no class', 'empty', 'leak'],
 )
-def test_bad_input_is_named(davis: Path, composer: object, spoil: object, message: str) -> None:
+def test_bad_input_is_named(davis: Path, spoil: object, message: str) -> None:
     spoil(davis)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        composer.read_sequences(davis, None)
+        read_sequences(davis, None)
 
 
-def test_size_mismatch_names_sequence_and_frame(davis: Path, composer: object) -> None:
+def test_size_mismatch_names_sequence_and_frame(davis: Path) -> None:
     path = davis / 'Annotations/480p/bear/00003.png'
     cv2.imwrite(str(path), np.full((HEIGHT // 2, WIDTH // 2), 255, np.uint8))
-    bear = composer.read_sequences(davis, None)['train'][0]
+    bear = read_sequences(davis, None)['train'][0]
     bear.frame(2)
     message = r'sequence bear, frame 00003: the mask is \(48, 80\), the picture \(96, 160\)'
     with pytest.raises(ValueError, match=message):
         bear.frame(3)
 
 
-def test_the_program_stops_with_one_sentence(
-    davis: Path, tmp_path: Path, composer: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_program_stops_with_one_sentence(davis: Path, tmp_path: Path) -> None:
     empty_masks(davis)
-    monkeypatch.setattr(
-        sys, 'argv', ['compose_videos.py', str(davis), str(tmp_path / 'out'), '--seed', '0']
-    )
     with pytest.raises(SystemExit, match=r'^error: sequence goat: no mask in'):
-        composer.main()
+        run_converter('compose_videos', [str(davis), str(tmp_path / 'out'), '--seed', '0'])
     assert not (tmp_path / 'out').exists()

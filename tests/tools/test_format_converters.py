@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import copy
 import json
-import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +15,16 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, pixels, rle
 
+from mmvos.cli.convert import run_converter
 from mmvos.datasets import YouTubeVISDataset
 
-FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 MOTS_CLASSES = ','.join(f'{category["id"]}={category["name"]}' for category in CATEGORIES)
 Run = Callable[..., Path]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> Run:
     """Calls a converter on arguments; data becomes a file. Returns the folder."""
-    monkeypatch.syspath_prepend(str(FOLDER))
 
     def call(name: str, *arguments: object) -> Path:
         made = []
@@ -42,8 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
                     else argument
                 )
             )
-        monkeypatch.setattr(sys, 'argv', [name, *made])
-        runpy.run_path(str(FOLDER / f'{name}.py'), run_name='__main__')
+        run_converter(name, made)
         return tmp_path
 
     return call

@@ -13,6 +13,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from mmvos.cli.convert import make_sample_videos
+from mmvos.convert import sample_videos
+
 CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 SMALL = ('--train-videos', '8', '--val-videos', '5', '--frames', '10', '--size', '128x72')
 
@@ -43,14 +46,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make(out, '--seed', '3', '--processes', '2')
     assert run.returncode == 0, run.stderr
     return out
-
-
-@pytest.fixture()
-def generator(monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.syspath_prepend(str(CONVERTERS))
-    import make_sample_videos
-
-    return make_sample_videos
 
 
 def read(root: Path, split: str) -> list[tuple[dict, list[dict], np.ndarray]]:
@@ -175,35 +170,35 @@ def test_splits_share_no_video(sample: Path) -> None:
     assert not names[0] & names[1]
 
 
-def test_the_front_object_wins_pixels_and_label(generator: object) -> None:
-    from sample_shapes import Pose, draw_look, render
+def test_the_front_object_wins_pixels_and_label() -> None:
+    from mmvos.convert.sample_shapes import Pose, draw_look, render
 
     rng = np.random.default_rng(0)
     back, front = draw_look(rng, 0), draw_look(rng, 1)
     pose = Pose((40.0, 30.0), 20.0, 0.0, 1.0, 0.0)
     shifted = Pose((52.0, 30.0), 15.0, 0.0, 1.0, 0.0)
     view = np.zeros((60, 100, 3), np.float32)
-    image, labels = generator.compose_frame(view, [(back, pose), (front, shifted)])
+    image, labels = sample_videos.compose_frame(view, [(back, pose), (front, shifted)])
     assert labels[30, 25] == 1 and labels[30, 52] == 2 and labels[5, 5] == 0
     window, color, alpha = render(front, shifted, 60, 100)
     assert (labels[window][alpha >= 0.5] == 2).all()
     assert np.abs(image[window] - color)[alpha == 1].max() < 1e-3
-    alone = (generator.compose_frame(image, [(back, pose)])[1] == 1).sum()
+    alone = (sample_videos.compose_frame(image, [(back, pose)])[1] == 1).sum()
     assert 0 < (labels == 1).sum() < alone  # partly hidden: only visible pixels count
 
 
-def test_the_plot_brings_crossings(generator: object) -> None:
+def test_the_plot_brings_crossings() -> None:
     """In every video whose plot has a crossing, one object covers a good part of the smaller of the
     two.
     """
     view = np.zeros((90, 160, 3), np.float32)
     for index in (0, 2, 4, 6):
-        job = generator.VideoJob('train', 11, index, 12, (160, 90))
-        cast = generator.draw_cast(np.random.default_rng(index), job)
+        job = sample_videos.VideoJob('train', 11, index, 12, (160, 90))
+        cast = sample_videos.draw_cast(np.random.default_rng(index), job)
         covered = 0.0
         for t in range(12):
             alone = [
-                generator.compose_frame(view, [(look, poses[t])])[1] > 0 for look, poses in cast
+                sample_videos.compose_frame(view, [(look, poses[t])])[1] > 0 for look, poses in cast
             ]
             for i, one in enumerate(alone):
                 for other in alone[:i]:
@@ -213,11 +208,11 @@ def test_the_plot_brings_crossings(generator: object) -> None:
         assert covered > 0.4, index
 
 
-def test_every_class_has_its_own_outline(generator: object) -> None:
+def test_every_class_has_its_own_outline() -> None:
     """Silhouettes of one pose differ by IoU, so the classes can be told apart without their
     texture.
     """
-    from sample_shapes import CLASSES, Pose, draw_look, render
+    from mmvos.convert.sample_shapes import CLASSES, Pose, draw_look, render
 
     masks = []
     for kind in range(len(CLASSES)):
@@ -232,12 +227,12 @@ def test_every_class_has_its_own_outline(generator: object) -> None:
 
 
 def test_a_finished_set_is_not_overwritten_unasked(
-    sample: Path, generator: object, monkeypatch: pytest.MonkeyPatch
+    sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = hashes(sample)
     monkeypatch.setattr(sys, 'argv', ['make_sample_videos.py', str(sample), '--seed', '9'])
     with pytest.raises(SystemExit, match=r'^error: .*train is there already; remove it'):
-        generator.main()
+        make_sample_videos.main()
     assert hashes(sample) == before
 
 
@@ -245,9 +240,9 @@ def test_a_finished_set_is_not_overwritten_unasked(
     'options', [('--frames', '0'), ('--size', '12'), ('--size', '16x16'), ('--seed', '-1')]
 )
 def test_bad_arguments_are_refused(
-    generator: object, monkeypatch: pytest.MonkeyPatch, options: tuple[str, str]
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, str]
 ) -> None:
     monkeypatch.setattr(sys, 'argv', ['make_sample_videos.py', 'out', '--seed', '1', *options])
     with pytest.raises(SystemExit) as stop:
-        generator.parse_args()
+        make_sample_videos.parse_arguments()
     assert stop.value.code == 2

@@ -2,10 +2,12 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmvos.lazy_imports import lazy_attributes
 
 from ..report import Report
 from ..workers import map_in_processes
-from .metric import DAVISMetric
 from .scores import SequenceScores, score_files, score_objects, score_proposals, summarize
 from .sequences import (
     Protocol,
@@ -14,6 +16,9 @@ from .sequences import (
     find_ground_truth,
     find_sequences,
 )
+
+if TYPE_CHECKING:
+    from .metric import DAVISMetric
 
 __all__ = [
     'DAVISMetric',
@@ -29,6 +34,8 @@ __all__ = [
     'score_proposals',
     'summarize',
 ]
+
+__getattr__ = lazy_attributes(__name__, {'metric': ['DAVISMetric']})
 
 DAVIS_2017 = Protocol(2017, 'semi-supervised')
 

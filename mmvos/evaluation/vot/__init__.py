@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmvos.lazy_imports import lazy_attributes
 
 from ..report import Report
 from ..workers import map_in_processes
-from .dataset import SupervisedVideo, VOTDataset
-from .metric import VOTMetric
 from .raster import overlap, toolkit_overlap
 from .regions import box_of_polygon
 from .scores import INTERVALS, Interval, Run, measure, summarize
@@ -18,6 +19,10 @@ from .sequences import VOTSequence, read_results, read_sequences
 from .supervised_run import SupervisedTracker, run_sequences, run_supervised, write_trajectory
 from .toolkit_workspace import export_workspace
 from .trajectories import Trajectory, read_trajectory, trajectory
+
+if TYPE_CHECKING:
+    from .dataset import SupervisedVideo, VOTDataset
+    from .metric import VOTMetric
 
 __all__ = [
     'INTERVALS',
@@ -44,6 +49,10 @@ __all__ = [
     'trajectory',
     'write_trajectory',
 ]
+
+__getattr__ = lazy_attributes(
+    __name__, {'metric': ['VOTMetric'], 'dataset': ['SupervisedVideo', 'VOTDataset']}
+)
 
 
 def evaluate_vot(

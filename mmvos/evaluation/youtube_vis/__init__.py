@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmvos.io.json_file import read_json
 from mmvos.io.youtube_vis import Video, compress_masks, read_youtube_vis
+from mmvos.lazy_imports import lazy_attributes
 
 from ..report import Report
-from .metric import YouTubeVISMetric
 from .results_file import read_results, result_entries, write_results
 from .scores import YouTubeVISScores, evaluate_youtube_vis, track_overlaps
 from .tracks import (
@@ -18,6 +19,9 @@ from .tracks import (
     check_results,
     has_annotations,
 )
+
+if TYPE_CHECKING:
+    from .metric import YouTubeVISMetric
 
 __all__ = [
     'GroundTruth',
@@ -37,6 +41,8 @@ __all__ = [
     'track_overlaps',
     'write_results',
 ]
+
+__getattr__ = lazy_attributes(__name__, {'metric': ['YouTubeVISMetric']})
 
 
 def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) -> Report:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmvos.io.label_png import read_label_size
+from mmvos.lazy_imports import lazy_attributes
 
 from ..label_files import (
     LabelImages,
@@ -18,9 +20,11 @@ from ..label_files import (
 from ..report import Report
 from ..workers import map_in_processes
 from .classes import read_classes, read_seen
-from .metric import YouTubeVOSMetric
 from .scores import ObjectScores, score_video, summarize
 from .sequences import check_ground_truth, find_ground_truth
+
+if TYPE_CHECKING:
+    from .metric import YouTubeVOSMetric
 
 __all__ = [
     'ObjectScores',
@@ -34,6 +38,8 @@ __all__ = [
     'score_video',
     'summarize',
 ]
+
+__getattr__ = lazy_attributes(__name__, {'metric': ['YouTubeVOSMetric']})
 
 
 def evaluate_youtube_vos(

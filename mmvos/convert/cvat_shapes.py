@@ -16,8 +16,9 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from outlines import ellipse, rectangle
-from tracked_videos import ConversionError, check_mask, encoded
+
+from mmvos.convert.annotation_model import ConversionError, check_mask, encoded
+from mmvos.convert.shape_polygons import ellipse, rectangle
 
 AREAS = ('box', 'polygon', 'mask', 'ellipse')
 _NUMBERS = {

@@ -9,7 +9,6 @@ a results file together with the annotation file that lists its videos.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
-from tracked_videos import (
+
+from mmvos.convert.annotation_model import (
     ConversionError,
     Notes,
     TrackedObject,
@@ -27,7 +27,6 @@ from tracked_videos import (
     stored,
     value_of,
 )
-
 from mmvos.evaluation.youtube_vis import GroundTruth, check_results, read_results
 from mmvos.io.atomic import write_json
 from mmvos.io.youtube_vis import (
@@ -50,37 +49,6 @@ class AnnotationFile:
     source: str
     videos: Sequence[TrackedVideo]
     categories: Sequence[Mapping[str, Any]]
-
-
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of all converters out of YouTube-VIS."""
-    parser.add_argument(
-        'annotations',
-        type=Path,
-        help='annotation file in YouTube-VIS format; or a results file, whose videos '
-        'and '
-        'classes are then called by their ids',
-    )
-    parser.add_argument('out', type=Path, help='what to write')
-    parser.add_argument(
-        '--results',
-        type=Path,
-        metavar='JSON',
-        help='take the objects from this results file (or zip) instead; '
-        'the '
-        'annotation file, which may have no annotations, says which videos and classes there are',
-    )
-    parser.add_argument(
-        '--min-score',
-        type=float,
-        default=0.0,
-        help='leave out results with a lower score (default 0)',
-    )
-
-
-def read_source(arguments: argparse.Namespace) -> AnnotationFile:
-    """What ``add_source_arguments`` describes; see ``read_videos``."""
-    return read_videos(arguments.annotations, arguments.results, arguments.min_score)
 
 
 def read_videos(path: Path, results: Path | None = None, min_score: float = 0.0) -> AnnotationFile:

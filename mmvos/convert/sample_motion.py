@@ -6,7 +6,8 @@ from 0 to 1 over the video whatever its number of frames.
 
 import cv2
 import numpy as np
-from sample_shapes import Pose
+
+from mmvos.convert.sample_shapes import Pose
 
 Array = np.ndarray
 PLOTS = (('cross', 'wander'), ('return', 'wander'), ('cross', 'wander', 'return'), ('wander',))

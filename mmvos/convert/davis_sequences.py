@@ -13,9 +13,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-# a checkout works without being installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from mmvos.io.davis_folder import find_videos_folder, read_video_names
 from mmvos.io.frame_names import list_files
 from mmvos.io.json_file import read_json

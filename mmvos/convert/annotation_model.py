@@ -9,10 +9,7 @@ height and width in pixels, L frames of a video.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,9 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
-
-# a checkout works without being installed
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
 from mmvos.io.errors import DataError
@@ -120,24 +114,6 @@ class Notes:
         """Prints the sentences."""
         for sentence, places in self._places.items():
             print(f'note: {len(places)} {sentence} (the first: {places[0]})')
-
-
-@contextmanager
-def told(tool: str) -> Iterator[None]:
-    """Ends the program with one sentence and exit code 1 where the input is at fault
-    (MMVOS_TRACEBACK=1 shows where).
-    """
-    try:
-        yield
-    except (ConversionError, DataError) as error:
-        if os.environ.get('MMVOS_TRACEBACK'):
-            raise
-        sys.exit(f'{tool}: {error}')
-    except OSError as error:
-        sys.exit(
-            f'{tool}: {error.filename or "a file"} cannot be read or written: '
-            f'{error.strerror or error}'
-        )
 
 
 def value_of(entry: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:

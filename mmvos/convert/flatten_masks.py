@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
-from tracked_videos import ConversionError
+
+from mmvos.convert.annotation_model import ConversionError
 
 OVERLAPS = ('refuse', 'smaller', 'confident')
 

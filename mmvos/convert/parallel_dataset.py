@@ -18,10 +18,6 @@ from typing import Protocol, TypeVar
 
 import cv2
 
-try:
-    import mmvos  # noqa: F401
-except ModuleNotFoundError:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mmvos.datasets.youtube_vis_writer import VideoRecord, write_instances
 
 

@@ -1,0 +1,99 @@
+"""Makes multi-object videos out of real footage: objects of a DAVIS-layout folder, pasted over its
+other sequences.
+
+    python tools/dataset_converters/compose_videos.py DAVIS_ROOT OUT --seed 0
+
+Each video is one sequence, whose own object stays, with the tracks of objects cut out of other
+sequences; order of occlusion, scale, path, flip and time offset are drawn from the seed. OUT has
+the layout of YouTube- VIS with palette PNGs (see `youtube_vis_writer`). Videos of OUT/train use
+only sequences of the DAVIS train list, those of OUT/valid only the val list. The name of a video
+tells its sequences, background first. Letters: H, W height and width of the video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    keep_lines = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
+    parser.add_argument(
+        'davis_root', type=Path, help='folder with JPEGImages, Annotations and ImageSets'
+    )
+    parser.add_argument('out', type=Path, help='folder to write to')
+    parser.add_argument(
+        '--seed', type=int, required=True, help='the same seed makes the same files'
+    )
+    parser.add_argument('--train-videos', type=int, default=80)
+    parser.add_argument('--val-videos', type=int, default=24)
+    parser.add_argument('--frames', type=int, default=12, help='frames per video')
+    parser.add_argument('--step', type=int, default=4, help='take every n-th frame of a sequence')
+    parser.add_argument(
+        '--train-step', type=int, help='for the train list, if it has another frame rate'
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        default=(640, 360),
+        metavar=('LONG', 'SHORT'),
+        help='the edges of a video are at most this long, in pixels',
+    )
+    parser.add_argument(
+        '--classes',
+        type=Path,
+        help='JSON file {sequence: class}; goes before the built-in names of DAVIS 2016',
+    )
+    parser.add_argument('--processes', type=int, default=multiprocessing.cpu_count())
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT/train and OUT/valid')
+    args = parser.parse_args(arguments)
+    args.train_step = args.step if args.train_step is None else args.train_step
+    counts = (
+        args.train_videos,
+        args.val_videos,
+        args.frames,
+        args.step,
+        args.train_step,
+        args.processes,
+    )
+    if args.seed < 0 or min(counts) < 1 or min(args.size) < 32:
+        parser.error('the least is 0 for the seed, 32 for the size, 1 for all other numbers')
+    return args
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make both parts and say what is in them."""
+    from functools import partial
+
+    from mmvos.convert.compose import VideoJob, make_video
+    from mmvos.convert.davis_sequences import LISTS, read_sequences
+    from mmvos.convert.parallel_dataset import check_target, make_dataset, summarize
+
+    args = parse_arguments(arguments)
+    plan = {'train': (args.train_videos, args.train_step), 'valid': (args.val_videos, args.step)}
+    jobs = [
+        VideoJob(split, args.seed, index, args.frames, step, tuple(args.size))
+        for split, (count, step) in plan.items()
+        for index in range(count)
+    ]
+    try:
+        check_target(args.out, list(LISTS), args.overwrite)
+        sequences = read_sequences(args.davis_root, args.classes)
+        names = sorted({s.class_name for part in sequences.values() for s in part})
+        records = make_dataset(
+            args.out,
+            jobs,
+            partial(make_video, sequences, names),
+            names,
+            f'mmvos composed videos, seed {args.seed}',
+            args.processes,
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    summarize(args.out, records)

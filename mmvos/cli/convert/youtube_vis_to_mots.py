@@ -1,0 +1,56 @@
+"""A YouTube-VIS annotation or results file to MOTS text files:
+
+    python tools/dataset_converters/youtube_vis_to_mots.py IN.json OUT [--results RESULTS.json
+    --min-score 0.5]
+        [--overlaps smaller]
+
+Writes OUT/VIDEO/gt/gt.txt and OUT/VIDEO/seqinfo.ini (MOTS Challenge) for every video: frames are
+numbered from 1, ids are kept (``--ids number``: 1000 x class + 1, 2, ..., as MOTS does), class ids
+are the category ids. Masks are kept bit by bit, polygons are filled. What MOTS cannot hold: a pixel
+of two objects (refused, unless ``--overlaps`` says who gets it), names of frames and of classes,
+and the class of groups (iscrowd), which with void pixels become regions to be ignored, id 10000;
+notes say so. ``mots_to_youtube_vis.py`` reads the files back.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmvos.convert.flatten_masks import OVERLAPS
+
+from .source_arguments import add_source_arguments, read_source
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='A YouTube-VIS annotation or results file to MOTS text files.'
+    )
+    add_source_arguments(parser)
+    parser.add_argument(
+        '--ids',
+        choices=('keep', 'number'),
+        default='keep',
+        help='number: 1000 x class + 1, 2, ... in place of the ids (default keep)',
+    )
+    parser.add_argument(
+        '--overlaps',
+        choices=OVERLAPS,
+        default='refuse',
+        help='who gets a pixel of two objects: nobody '
+        '(default), '
+        'the smaller one, or the one of the higher score',
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write one text file per video."""
+    from mmvos.convert import mots
+    from mmvos.convert.annotation_model import Notes
+
+    args = parse_arguments(arguments)
+    notes = Notes()
+    mots.write(args.out, read_source(args), args.ids, args.overlaps, notes)
+    notes.show()

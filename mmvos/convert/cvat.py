@@ -1,0 +1,258 @@
+"""Videos annotated in CVAT ("CVAT for video 1.1") as videos with tracked objects.
+
+One XML file is one video, named after it (``annotations.xml``: after its folder). The objects are
+its tracks; boxes, turned boxes, polygons and ellipses become polygons, masks run lengths, bit by
+bit. As CVAT shows it: a box is interpolated between its keyframes, a mask stays until the next one,
+and ``outside`` hides an object until its next shape. CVAT writes every frame of a polygon; one
+with gaps is refused, unless no track has a shape in the gap: such frames were deleted in CVAT and
+are left out. ``occluded``, attributes and the order of layers have no place in YouTube-VIS; masks
+may overlap there. Polylines, points, cuboids and skeletons have no area and are left out with a
+note.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from tqdm import tqdm
+
+from mmvos.convert.annotation_model import (
+    MAX_FRAMES,
+    ConversionError,
+    Notes,
+    TrackedObject,
+    TrackedVideo,
+    check_size,
+    list_images,
+)
+from mmvos.convert.cvat_shapes import AREAS, CvatShape, masks_of_track, polygon_gaps, read_shape
+from mmvos.io.text import read_bytes
+
+
+@dataclass(frozen=True)
+class _Track:
+    """A track of the XML file: its shapes by position of the frame in the task."""
+
+    id: int
+    label: str
+    shapes: dict[int, CvatShape]
+
+
+def parse_xml(path: Path) -> Element:
+    """The root of an XML file; a file with a DOCTYPE, which could hold an entity bomb, is refused.
+
+    Raises:
+        ConversionError: that, or the file is no complete XML.
+    """
+    text = read_bytes(path)
+    if b'<!DOCTYPE' in text or b'<!ENTITY' in text or text[:2] in (b'\xff\xfe', b'\xfe\xff'):
+        raise ConversionError(
+            f'{path} declares a DOCTYPE or is no UTF-8, which CVAT does not write; it is not read.'
+        )
+    try:
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise ConversionError(f'{path} is no complete XML ({error}).') from None
+
+
+def _read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedVideo, list[str]]:
+    """One export: the video, and the names of its labels in CVAT's order.
+
+    Raises:
+        ConversionError: at the first fault, with file, track and frame.
+    """
+    root = parse_xml(path)
+    name = path.parent.resolve().name if path.stem == 'annotations' else path.stem
+    if root.tag != 'annotations' or root.find('image') is not None or root.find('meta') is None:
+        raise ConversionError(
+            f'{path} is no "CVAT for video 1.1" file; choose this format in CVAT.'
+        )
+    tasks = (
+        root.findall('./meta/task') + root.findall('./meta/job') + root.findall('./meta/project')
+    )
+    if len(tasks) != 1 or tasks[0].tag == 'project':
+        raise ConversionError(
+            f'{path} holds a project or several tasks; export each task (or job) on its own.'
+        )
+    task = tasks[0]
+    height, width = (
+        _number(
+            task.findtext(f'original_size/{side}') or root.findtext(f'./meta/original_size/{side}'),
+            side,
+            path,
+        )
+        for side in ('height', 'width')
+    )
+    check_size(height, width, str(path))
+    numbers = _frame_numbers(task, path)
+    labels = [
+        element.findtext('name') or ''
+        for element in task.iter('label')
+        if element.findtext('parent') is None
+    ]
+    tracks = [
+        track
+        for element in root.findall('track')
+        if (track := _read_track(element, labels, numbers, (height, width), path, notes))
+    ]
+    for number, count in Counter(track.id for track in tracks).items():
+        if count > 1:
+            raise ConversionError(f'{path}: track {number} stands {count} times.')
+    deleted = _deleted_frames(tracks)
+    for t in sorted(deleted):
+        notes.add(
+            'frames have no shape of any track, between polygons: they were deleted in CVAT, and '
+            'are left out',
+            f'{path}: frame {numbers[t]}',
+        )
+    files = _frame_files(name, numbers, deleted, frames, path)
+    kept = [t for t in range(len(numbers)) if t not in deleted]
+    # position among the kept frames by position in the task
+    position = {t: place for place, t in enumerate(kept)}
+    objects = []
+    for track in tracks:
+        shapes = {position[t]: shape for t, shape in track.shapes.items()}
+        where = f'{path}: track {track.id}'
+        masks = masks_of_track(shapes, len(kept), (height, width), where)
+        objects.append(TrackedObject(track.id, track.label, masks))
+    return TrackedVideo(files, height, width, objects), labels
+
+
+def read(
+    paths: Sequence[Path], frames: Path | None, notes: Notes
+) -> tuple[list[TrackedVideo], list[str]]:
+    """Read exports, one per video.
+
+    Args:
+        paths: XML files, "CVAT for video 1.1".
+        frames: folder with a folder of frames per video; without it they are taken to be called
+            VIDEO/frame_000000.PNG and so on, as CVAT exports them.
+        notes: takes what is left out.
+
+    Returns:
+        The videos; the names of all labels in CVAT's order.
+
+    Raises:
+        ConversionError: at the first fault, with file, track and frame.
+    """
+    videos: list[TrackedVideo] = []
+    labels: list[str] = []
+    for path in tqdm(paths, 'reading', delay=2, leave=False):
+        video, own_labels = _read_video(path, frames, notes)
+        if video.folder in [other.folder for other in videos]:
+            raise ConversionError(f'{path}: two videos are called {video.folder}; rename the file.')
+        videos.append(video)
+        labels += own_labels
+    return videos, labels
+
+
+def _frame_numbers(task: Element, path: Path) -> list[int]:
+    """Numbers of the task's frames in the XML: with a frame step of 5 they are 0, 5, 10, ..."""
+    size = _number(task.findtext('size'), 'size', path)
+    step = 1
+    for part in (task.findtext('frame_filter') or '').split():
+        if part.startswith('step='):
+            step = _number(part[5:], 'frame_filter', path)
+    start = _number(task.findtext('start_frame') or '0', 'start_frame', path)
+    if not 0 < size <= MAX_FRAMES or not 0 < step <= MAX_FRAMES or not 0 <= start < 10**9:
+        raise ConversionError(
+            f'{path}: its size is {size}, its frame step {step} and its start {start}; size and '
+            f'step must be 1 to {MAX_FRAMES}.'
+        )
+    return list(range(start, start + size * step, step))
+
+
+def _deleted_frames(tracks: Sequence[_Track]) -> set[int]:
+    """Positions of frames that were deleted in CVAT.
+
+    The export counts them, but has no shape in them: a polygon is missing there between two
+    others, and no other track has a shape either.
+    """
+    gaps: set[int] = set()
+    for track in tracks:
+        gaps |= polygon_gaps(track.shapes)
+    shown: set[int] = set()
+    for track in tracks:
+        shown |= track.shapes.keys()
+    deleted = gaps - shown
+    # A file with polygons in few frames only is no complete export.
+    return deleted if len(deleted) < len(shown) else set()
+
+
+def _frame_files(
+    name: str, numbers: Sequence[int], deleted: set[int], frames: Path | None, path: Path
+) -> list[str]:
+    """File names of the frames that were not deleted.
+
+    Args:
+        name: of the video.
+        numbers: of the task's frames.
+        deleted: positions of deleted frames.
+        frames: folder with a folder of images per video; they are all frames of the task, or all
+            but the deleted ones.
+        path: the XML file, for messages.
+    """
+    if frames is None:
+        return [
+            f'{name}/frame_{number:06d}.PNG' for t, number in enumerate(numbers) if t not in deleted
+        ]
+    files = [f'{name}/{image.name}' for image in list_images(frames / name)]
+    if len(files) == len(numbers):
+        return [file for t, file in enumerate(files) if t not in deleted]
+    if len(files) != len(numbers) - len(deleted):
+        raise ConversionError(
+            f'{path} has {len(numbers)} frames, but {frames / name} holds {len(files)} images.'
+        )
+    return files
+
+
+def _read_track(
+    track: Element,
+    labels: list[str],
+    numbers: list[int],
+    size: tuple[int, int],
+    path: Path,
+    notes: Notes,
+) -> _Track | None:
+    number = _number(track.get('id'), 'id of a track', path)
+    where = f'{path}: track {number}'
+    label = track.get('label')
+    if not label or label not in labels:
+        raise ConversionError(
+            f'{where} has the label "{label}", which is none of the task\'s ({", ".join(labels)}).'
+        )
+    position = {frame: t for t, frame in enumerate(numbers)}
+    shapes: dict[int, CvatShape] = {}
+    for element in track:
+        if element.tag not in AREAS:
+            if element.tag != 'attribute':
+                notes.add(
+                    'tracks of lines, points, cuboids or skeletons have no area and are left out',
+                    where,
+                )
+                return None
+            continue
+        frame = _number(element.get('frame'), 'frame', path)
+        if frame not in position:
+            raise ConversionError(
+                f'{where} has a shape in frame {frame}, but the task has {len(numbers)} frames, '
+                f'{numbers[0]} '
+                f'to '
+                f'{numbers[-1]} in steps of {numbers[1] - numbers[0] if len(numbers) > 1 else 1}.'
+            )
+        if position[frame] in shapes:
+            raise ConversionError(f'{where} has two shapes in frame {frame}.')
+        shapes[position[frame]] = read_shape(element, size, f'{where}, frame {frame}')
+    return _Track(number, label, shapes)
+
+
+def _number(text: str | None, key: str, path: Path) -> int:
+    try:
+        return int(text or '')
+    except ValueError:
+        raise ConversionError(f'{path}: its {key} is {text!r}, which is no whole number.') from None

@@ -1,0 +1,201 @@
+"""Folders of labelme files as videos with tracked objects.
+
+A folder holds one folder per video, or the frames of one video; each frame has a JSON of labelme
+beside it, ``label`` is the class and ``group_id`` the object's number in the video. Polygons stay
+polygons; rectangles, circles and turned rectangles become polygons, mask shapes run lengths, bit by
+bit; several shapes of one object in a frame are joined. Lines and points have no area and are left
+out with a note, and so are frames without a JSON, unless they are said to show no object.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from mmvos.convert.annotation_model import (
+    ConversionError,
+    Notes,
+    TrackedObject,
+    TrackedVideo,
+    check_mask,
+    check_size,
+    encoded,
+    joined,
+    value_of,
+)
+from mmvos.convert.shape_polygons import ellipse, rectangle
+from mmvos.io.frame_names import has_file, list_files, list_folders, sort_frames
+from mmvos.io.image_checks import open_image
+from mmvos.io.json_file import read_json
+from mmvos.io.paths import check_name
+
+_NO_AREA = ('line', 'linestrip', 'point', 'points')
+Size = tuple[int, int]
+
+
+def read(
+    folder: Path, track_by: str, unlabeled: str, notes: Notes
+) -> tuple[list[TrackedVideo], Path]:
+    """The videos, and the folder that their file names are relative to.
+
+    Raises:
+        ConversionError, EvaluationInputError: at the first fault, with the file and the shape.
+    """
+    if not folder.is_dir():
+        raise ConversionError(f'{folder} is no folder.')
+    single = has_file(folder, ('.json',))
+    if single:
+        folders = [folder]
+    else:
+        folders = [entry for entry in list_folders(folder) if has_file(entry, ('.json',))]
+    if not folders:
+        raise ConversionError(f'{folder} holds no JSON, and no folder with one.')
+    root = folder.resolve().parent if single else folder.resolve()
+    return [
+        _video(entry.resolve(), root, track_by, unlabeled, notes)
+        for entry in tqdm(folders, 'reading', delay=2, leave=False)
+    ], root
+
+
+def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes) -> TrackedVideo:
+    labeled: dict[str, Path] = {}
+    for path in list_files(folder, ('.json',)):
+        name = value_of(read_json(path), 'imagePath', str, str(path)).replace('\\', '/')
+        name = os.path.relpath(os.path.normpath(folder / name), root).replace(os.sep, '/')
+        if name.startswith('../'):
+            raise ConversionError(f'{path}: its imagePath leads outside of {root}.')
+        name = check_name(name, str(path))
+        if name in labeled:
+            raise ConversionError(
+                f'{path} and {labeled[name].name} are both about the image {name}.'
+            )
+        labeled[name] = path
+    images = {path.relative_to(root).as_posix() for path in list_files(folder)}
+    others = images - labeled.keys()
+    for name in sorted(others) if unlabeled == 'skip' else ():
+        notes.add('frames without a JSON are left out (--unlabeled empty takes them)', name)
+    shown = labeled.keys() | (others if unlabeled == 'empty' else set())
+    names = sort_frames(shown, folder)
+    size: Size | None = None
+    parts: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    label_of: dict[int, str] = {}
+    numbers: dict[str, int] = {}  # of labels, for --track-by label
+    for t, name in enumerate(names):
+        if name not in labeled:
+            continue
+        path = labeled[name]
+        data = read_json(path)
+        own = (
+            value_of(data, 'imageHeight', int, str(path)),
+            value_of(data, 'imageWidth', int, str(path)),
+        )
+        check_size(*own, str(path))
+        if size not in (None, own):
+            raise ConversionError(
+                f'{path} says {own[0]} x {own[1]}, but the first frame of the video is {size[0]} x '
+                f'{size[1]} '
+                '(height x width).'
+            )
+        size = own
+        for place, shape in enumerate(value_of(data, 'shapes', list, str(path))):
+            where = f'{path}: shape {place}'
+            label = value_of(shape, 'label', str, where)
+            if shape.get('shape_type', 'polygon') in _NO_AREA:
+                notes.add('lines and points have no area and are left out', where)
+                continue
+            number = (
+                numbers.setdefault(label, len(numbers) + 1)
+                if track_by == 'label'
+                else _group(shape, f'{where} ("{label}")')
+            )
+            if label_of.setdefault(number, label) != label:
+                raise ConversionError(
+                    f'{where}: object {number} is "{label}" here and "{label_of[number]}" in an '
+                    f'earlier '
+                    f'frame; an '
+                    'object has one class.'
+                )
+            parts[number][t].append(_mask(shape, own, where))
+    assert size is not None
+    objects = [
+        TrackedObject(
+            number,
+            label_of[number],
+            {t: joined(masks, *size) for t, masks in parts[number].items()},
+        )
+        for number in sorted(parts)
+    ]
+    return TrackedVideo(names, *size, objects)
+
+
+def _group(shape: Mapping[str, Any], where: str) -> int:
+    if shape.get('group_id') is None:
+        raise ConversionError(
+            f'{where} has no group_id, so nobody knows which object it is; number the objects of '
+            f'the video, '
+            f'or use '
+            '--track-by label where each class has one.'
+        )
+    return int(value_of(shape, 'group_id', int, where))
+
+
+def _mask(shape: Mapping[str, Any], size: Size, where: str) -> Any:
+    kind = shape.get('shape_type', 'polygon')
+    points = _points(shape, where)
+    if kind in ('rectangle', 'circle') and len(points) == 2:
+        (x1, y1), (x2, y2) = points
+        mask: Any = [
+            rectangle(x1, y1, x2, y2)
+            if kind == 'rectangle'
+            else ellipse(x1, y1, *(np.hypot(x2 - x1, y2 - y1),) * 2)
+        ]
+    elif kind in ('polygon', 'rectangle', 'oriented_rectangle'):
+        mask = [[float(value) for point in points for value in point]]
+    elif kind == 'mask' and points:
+        mask = _drawn(value_of(shape, 'mask', str, where), points[0], size, where)
+    else:
+        raise ConversionError(
+            f'{where} is a {kind!r} of {len(points)} points; known are polygon, rectangle, circle '
+            f'and mask.'
+        )
+    check_mask(mask, *size, where)
+    return mask
+
+
+def _points(shape: Mapping[str, Any], where: str) -> list[Sequence[float]]:
+    points = value_of(shape, 'points', list, where)
+    for point in points:
+        if not isinstance(point, list) or len(point) != 2:
+            raise ConversionError(f'{where}: the point {str(point)[:40]} is not [x, y].')
+        for value in point:
+            value_of({'points': value}, 'points', (int, float), where)
+    return points
+
+
+def _drawn(text: str, corner: Sequence[float], size: Size, where: str) -> dict[str, Any]:
+    """Run lengths of a mask that labelme keeps as a PNG of its bounding box."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ConversionError(f'{where}: its mask is no PNG in base64.') from None
+    with open_image(where, data, f'{where}: its mask') as image:
+        part = np.asarray(image.convert('L')) > 0  # (h, w)
+    left, top = (round(value) for value in corner)
+    bottom, right = top + part.shape[0], left + part.shape[1]
+    if top < 0 or left < 0 or bottom > size[0] or right > size[1]:
+        raise ConversionError(
+            f'{where}: its mask of {part.shape[0]} x {part.shape[1]} (height x width) at ({left}, '
+            f'{top}) lies '
+            f'outside '
+            'of the frame.'
+        )
+    mask = np.zeros(size, bool)
+    mask[top:bottom, left:right] = part
+    return encoded(mask)

@@ -1,0 +1,124 @@
+"""A small video instance segmentation data set made of nothing but a seed, in the YouTube-VIS layout.
+
+Five classes (ball, crate, star, fish, ring), told apart by shape and texture and not by color, move
+over textured backgrounds before a moving camera; they deform, turn, change size, hide each other,
+leave and come back. A video depends only on the seed, its split and its number, so the files do not
+depend on the processes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmvos.convert.sample_motion import camera_views, draw_path, draw_plot, draw_poses
+from mmvos.convert.sample_shapes import (
+    CLASSES,
+    Look,
+    Pose,
+    draw_look,
+    hsv_color,
+    render,
+    value_noise,
+)
+from mmvos.datasets.youtube_vis_writer import VideoRecord, VideoWriter, keep_visible
+
+SPLITS = ('train', 'valid')
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video to make; `size` is (width, height) in pixels."""
+
+    split: str
+    seed: int
+    index: int
+    length: int
+    size: tuple[int, int]
+
+
+def draw_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Return a (height, width, 3) float32 picture 0..255: two muted colors mixed by noise, a faint
+    pattern, some clutter."""
+    ground = value_noise(rng, height, width, (3, 7, 17, 40))[..., None]
+    tones = [
+        hsv_color(rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85)) for _ in range(2)
+    ]
+    picture = ground * tones[0] + (1 - ground) * tones[1]
+    y, x = np.mgrid[:height, :width].astype(np.float32) / height
+    angle = rng.uniform(0, np.pi)
+    along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    rate = rng.uniform(20, 60)
+    waves = (
+        np.sin(rate * along),
+        np.sin(rate * along) * np.sin(rate * across),
+        np.zeros_like(along),
+    )
+    picture += rng.uniform(6, 16) * waves[rng.integers(len(waves))][..., None]
+    for _ in range(rng.integers(3, 9)):  # blurred rubble that belongs to no class
+        center = rng.random(2) * (width, height)
+        corners = center + rng.normal(0, 0.1 * height, (int(rng.integers(3, 7)), 2))
+        layer = np.zeros((height, width), np.float32)
+        cv2.fillPoly(layer, [corners.astype(np.int32)], 1.0)
+        layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 3))[..., None] * rng.uniform(
+            0.4, 0.9
+        )
+        color = hsv_color(rng.random(), rng.uniform(0.05, 0.45), rng.uniform(0.2, 0.9))
+        picture = picture * (1 - layer) + layer * color * (0.7 + 0.6 * ground)
+    return picture.astype(np.float32)
+
+
+def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[Pose]]]:
+    """Return look and poses of every object, from the back to the front."""
+    plot = draw_plot(rng, job.index)
+    radii = [job.size[1] * float(np.exp(rng.uniform(np.log(0.12), np.log(0.24)))) for _ in plot]
+    centers: dict[int, np.ndarray] = {}
+    # the crossed one comes first
+    for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):
+        meet = centers[1][job.length // 2] if plot[i] == 'cross' else None
+        centers[i] = draw_path(rng, plot[i], job.length, job.size, radii[i], meet)
+    kinds = rng.integers(len(CLASSES), size=len(plot))
+    kinds[0] = (job.seed + job.index) % len(CLASSES)  # each class is in every fifth video at least
+    kinds[1:][rng.random(len(plot) - 1) < 0.2] = kinds[0]  # two of a kind are hard to keep apart
+    cast = [
+        (draw_look(rng, int(kinds[i])), draw_poses(rng, centers[i], radii[i]))
+        for i in range(len(plot))
+    ]
+    return [cast[i] for i in rng.permutation(len(cast))]
+
+
+def compose_frame(view: np.ndarray, cast: list[tuple[Look, Pose]]) -> tuple[np.ndarray, np.ndarray]:
+    """Paint the objects, back to front, onto a view (H, W, 3) float32; return it and the label map
+    (H, W) uint8."""
+    height, width = view.shape[:2]
+    image, labels = view.copy(), np.zeros((height, width), np.uint8)
+    for number, (look, pose) in enumerate(cast, 1):
+        drawn = render(look, pose, height, width)
+        if drawn is None:
+            continue
+        window, color, alpha = drawn
+        image[window] += alpha[..., None] * (color - image[window])
+        labels[window][alpha >= 0.5] = number
+    return image, labels
+
+
+def make_video(root: Path, job: VideoJob) -> VideoRecord:
+    """Draw one video and write it under root/split."""
+    rng = np.random.default_rng([job.seed, SPLITS.index(job.split), job.index])
+    width, height = job.size
+    background = draw_background(rng, round(width * 1.5), round(height * 1.5))
+    cast = draw_cast(rng, job)
+    images, label_maps = [], []
+    for frame, view in enumerate(camera_views(rng, background, job.length, job.size)):
+        image, labels = compose_frame(view, [(look, poses[frame]) for look, poses in cast])
+        image = image * rng.uniform(0.95, 1.05) + rng.normal(0, 3.5, image.shape)
+        images.append(np.clip(image + 0.5, 0, 255).astype(np.uint8))
+        label_maps.append(labels)
+    label_maps, categories = keep_visible(
+        label_maps, {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)}
+    )
+    writer = VideoWriter(root / job.split, f'{job.split}_{job.index:04d}', categories)
+    for image, labels in zip(images, label_maps, strict=True):
+        writer.add(image, labels)
+    return writer.finish()
