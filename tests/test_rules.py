@@ -126,7 +126,7 @@ def test_no_place_of_one_machine_is_named() -> None:
         ('mmvos/evaluation/a.py', 'from mmvos.datasets import x'),
         ('mmvos/engine/a.py', 'from mmvos.apis import x'),
         ('mmvos/apis/a.py', 'from tools import train'),
-        ('mmvos/convert/coco.py', 'from mmvos.evaluation import x'),
+        ('mmvos/convert/coco.py', 'from mmvos.models import x'),
     ],
 )
 def test_import_directions_fails_on(path: str, text: str) -> None:

@@ -25,7 +25,8 @@ class VideoJob(Protocol):
     """What a job must at least say: its split (train, valid), the name of its folder under OUT."""
 
     @property
-    def split(self) -> str: ...
+    def split(self) -> str:
+        """train or valid."""
 
 
 Job = TypeVar('Job', bound=VideoJob)
