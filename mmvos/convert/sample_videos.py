@@ -59,7 +59,7 @@ def draw_background(rng: np.random.Generator, width: int, height: int) -> np.nda
     for _ in range(rng.integers(3, 9)):  # blurred rubble that belongs to no class
         center = rng.random(2) * (width, height)
         corners = center + rng.normal(0, 0.1 * height, (int(rng.integers(3, 7)), 2))
-        layer = np.zeros((height, width), np.float32)
+        layer: np.ndarray = np.zeros((height, width), np.float32)
         cv2.fillPoly(layer, [corners.astype(np.int32)], 1.0)
         layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 3))[..., None] * rng.uniform(
             0.4, 0.9
