@@ -162,7 +162,9 @@ def describe_video(video: Row) -> str:
     if isinstance(names, list) and names and isinstance(names[0], str):
         folder = PurePosixPath(names[0]).parent.name
     number = _short(video.get('id'))
-    return f'video {number} ({folder})' if folder else f'video {number}'
+    # Control characters would move the cursor of a terminal.
+    is_shown = folder and folder.isprintable()
+    return f'video {number} ({folder})' if is_shown else f'video {number}'
 
 
 def video_fault(video: Row, seen: Container[int], need_names: bool = True) -> str | None:

@@ -37,10 +37,11 @@ def test_lists_of_vot_sequences(tmp_path: Path, name: str) -> None:
         read_sequences(root)
 
 
-@pytest.mark.parametrize('name', [*NAMES, '', 'a\0b'])
+@pytest.mark.parametrize('name', [*NAMES, '', 'a\0b', 'v\x1b[2J/0.jpg'])
 def test_file_names_of_annotation_files(tmp_path: Path, name: str) -> None:
     video = dict(id=1, height=2, width=2, length=1, file_names=[name])
     content = dict(videos=[video], categories=[dict(id=1, name='a')], annotations=[])
     (tmp_path / 'a.json').write_text(json.dumps(content))
-    with pytest.raises(DataError, match=r'file name .* (leads|absolute|has|empty|is)'):
+    with pytest.raises(DataError, match=r'file name .* (leads|absolute|has|empty|is)') as caught:
         YouTubeVISDataset('a.json', str(tmp_path), test_mode=True)
+    assert str(caught.value).replace('\n', '').isprintable()
