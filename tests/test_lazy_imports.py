@@ -24,8 +24,9 @@ def modules_of(folder: str) -> list[str]:
     return [name.removesuffix('.__init__') for name in names]
 
 
-def test_converters_and_their_command_lines_import_no_torch() -> None:
-    names = [*modules_of('convert'), *modules_of('cli/convert')]
+def test_converters_checks_and_their_command_lines_import_no_torch() -> None:
+    names = [*modules_of('convert'), *modules_of('cli/convert'), *modules_of('datasets/checks')]
+    names.append('mmvos.cli.check')
     assert 'mmvos.convert.coco' in names and len(names) > 25
     code = (
         f'import sys, {", ".join(names)}\nprint([name for name in {HEAVY} if name in sys.modules])'

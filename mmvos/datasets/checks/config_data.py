@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from .coco_data import check_coco
 from .findings import Findings
 from .mask_folder_data import check_mask_folder
 from .youtube_vis_data import check_youtube_vis
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _VIDEOS = ('YouTubeVISDataset',)

@@ -1,0 +1,145 @@
+"""Says what is wrong in a data set before a training does:
+
+    python tools/check_data.py instances.json [--frames JPEGImages] [--images] [--test] [--checkpoint CKPT]
+    python tools/check_data.py FOLDER [--split LIST] [--images]          DAVIS or YouTube-VOS layout
+    python tools/check_data.py CONFIG.py [--images] [--checkpoint CKPT]  every data set of a config
+
+Prints a table of findings with their number and the first places. Exit code: 0, or 1 where there is
+an error; notes are no errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmvos.cli.guard import run_command
+
+if TYPE_CHECKING:
+    from mmvos.datasets.checks.config_data import Classes
+    from mmvos.datasets.checks.findings import Findings
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description='Says what is wrong in a data set before a training does.'
+    )
+    parser.add_argument(
+        'data',
+        type=Path,
+        help='YouTube-VIS JSON, folder in the layout of DAVIS or YouTube-VOS, or config',
+    )
+    parser.add_argument(
+        '--frames',
+        type=Path,
+        help='of a JSON: folder that its file names are relative to (default: JPEGImages '
+        'beside '
+        'it, where there is one)',
+    )
+    parser.add_argument(
+        '--images', action='store_true', help='open every frame (of a folder: and label image)'
+    )
+    parser.add_argument(
+        '--test',
+        action='store_true',
+        help='of a JSON: it is for tests only, so annotations may be absent',
+    )
+    parser.add_argument('--split', help="of a folder: list of videos, as in the data set's config")
+    parser.add_argument(
+        '--layout',
+        choices=('davis', 'youtube-vos'),
+        help='of a folder (default: youtube-vos with a meta.json)',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        help="also compare its classes with the data's: a model to be tested or resumed",
+    )
+    return parser.parse_args(arguments)
+
+
+def check(arguments: argparse.Namespace) -> list[Findings]:
+    """The findings of what the arguments name.
+
+    Raises:
+        FileNotFoundError, ValueError: the data or the checkpoint is none.
+    """
+    from mmvos.datasets.checks.config_data import check_config
+    from mmvos.datasets.checks.findings import Findings
+    from mmvos.datasets.checks.mask_folder_data import check_mask_folder
+    from mmvos.datasets.checks.youtube_vis_data import check_youtube_vis
+
+    data = arguments.data
+    if not data.exists():
+        raise FileNotFoundError(f'{data} does not exist')
+    classes: Classes = {}
+    if data.suffix == '.py':
+        found, classes = check_config(_config(data), arguments.images)
+    elif data.is_dir():
+        found = [Findings(str(data))]
+        check_mask_folder(data, found[0], arguments.split, arguments.layout, arguments.images)
+    else:
+        found = [Findings(str(data))]
+        beside = data.parent / 'JPEGImages'
+        frames = arguments.frames or (beside if beside.is_dir() else None)
+        names = check_youtube_vis(data, found[0], frames, arguments.images, not arguments.test)
+        classes = {str(data): names} if names else {}
+    if arguments.checkpoint:
+        found.append(_check_checkpoint(arguments.checkpoint, classes))
+    return found
+
+
+def _config(path: Path) -> Any:
+    from mmengine.config import Config  # takes seconds, and most data is no config
+
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is Python, which can fail in any way
+        raise ValueError(
+            f'{path} is no config ({type(error).__name__}: {str(error).splitlines()[0]})'
+        ) from error
+
+
+def _check_checkpoint(source: str, classes: Classes) -> Findings:
+    from mmvos.apis.checkpoint import read_checkpoint  # torch
+    from mmvos.datasets.checks.config_data import compare_classes
+    from mmvos.datasets.checks.findings import Findings
+
+    findings = Findings(source)
+    known = read_checkpoint(source).dataset_meta.get('classes')
+    if not known:
+        findings.note('the checkpoint does not say its classes', 'it has no dataset_meta.classes')
+    elif not classes:
+        findings.note('the data has no classes to be compared', 'only YouTube-VIS files have')
+    for title, names in classes.items() if known else ():
+        compare_classes(names, tuple(known), findings, title, 'the checkpoint')
+    findings.summary = f'trained for {len(known)} classes' if known else ''
+    return findings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Check, print the tables, and exit with 1 where there is an error."""
+    from mmvos.datasets.checks.findings import numbers
+
+    parsed = parse_arguments(arguments)
+    try:
+        found = check(parsed)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'check_data: {error}')
+    for findings in found:
+        print(findings.table())
+    print(f'check_data: {numbers(found)}')
+    sys.exit(any(findings.count('error') for findings in found))
+
+
+def run_check(arguments: Sequence[str] | None = None) -> None:
+    """Run the check and end the process as its result says.
+
+    Args:
+        arguments: of the command line; those of the process by default.
+    """
+    run_command('check_data', partial(main, arguments))
