@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from mmvos.lazy_imports import lazy_attributes
 
-from .prompts import Prompts
+from .prompts import Point, Prompts
 from .rle import RLE
 from .tracks import UNKNOWN_LABEL, FrameResult, Track, TrackedObject, VideoTracks
 
@@ -17,6 +17,7 @@ __all__ = [
     'Frame',
     'FrameMeta',
     'FrameResult',
+    'Point',
     'Prompts',
     'Track',
     'TrackedObject',

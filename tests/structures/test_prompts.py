@@ -54,9 +54,35 @@ def test_a_mask_of_another_size_is_refused():
         ),
         ((3,), (None,), ((2, 0, 2, 1),), 'box prompt of object 3 has no area'),
         ((3,), (None,), ((float('nan'), 0, 2, 1),), 'box prompt of object 3 is not finite'),
-        ((3,), (None,), (None,), 'object 3 has neither a mask nor a box'),
+        ((3,), (None,), (None,), 'object 3 has neither a mask nor a box nor points'),
     ],
 )
 def test_prompts_that_say_nothing_or_two_things(ids, masks, given, message):
     with pytest.raises(ValueError, match=message):
         Prompts(ids, masks, given)
+
+
+def points(*given, **more):
+    return Prompts((4,), (None,), (None,), (given,), **more)
+
+
+def test_points_stay_as_they_are_and_prompts_without_have_none():
+    given = points((0.0, 40.0, True), (59.5, 3.0, False))
+    assert given.fitted(40, 60).points == (((0.0, 40.0, True), (59.5, 3.0, False)),)
+    assert boxes((0, 0, 1, 1), (0, 0, 2, 2)).points == ((), ())
+    assert not boxes((0, 0, 1, 1)).restart
+
+
+@pytest.mark.parametrize('x, y', [(-0.1, 5), (60.5, 5), (5, 40.2)])
+def test_a_point_outside_the_frame_is_refused(x, y):
+    with pytest.raises(ValueError, match=r'object 4 lies outside the frame of 60x40'):
+        points((x, y, True)).fitted(40, 60)
+
+
+def test_points_that_cannot_be_used():
+    with pytest.raises(ValueError, match='not finite'):
+        points((float('inf'), 1.0, True))
+    with pytest.raises(ValueError, match='object 4 has a mask and points'):
+        Prompts((4,), (mask(4, 4, 0, 0),), (None,), (((1.0, 1.0, True),),))
+    with pytest.raises(ValueError, match='points of 2 objects'):
+        Prompts((4,), (None,), (None,), (((1.0, 1.0, True),), ()))
