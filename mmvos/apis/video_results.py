@@ -37,6 +37,7 @@ from mmvos.io.atomic import (
 )
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import LabelImageError, as_labels, write_label_png
+from mmvos.io.paths import output_inside
 from mmvos.io.run_record import RunRecord, read_record, record_path, set_aside, write_record
 from mmvos.structures import FrameResult
 
@@ -209,8 +210,12 @@ class FinishedFiles(FinishedVideos):
         )
 
     def staged(self, name: str) -> Path:
-        """Where a file waits until all videos are finished."""
-        return self._folder / 'files' / name
+        """Where a file waits until all videos are finished.
+
+        Raises:
+            UnsafeNameError: the name, which is a video's or stands in the journal, leads out.
+        """
+        return output_inside(self._folder / 'files', name, str(self.out))
 
     def entries(self, names: Iterable[str]) -> list[Entry]:
         """The entries of files that are staged."""
@@ -218,7 +223,7 @@ class FinishedFiles(FinishedVideos):
 
     def _find(self, name: str, digest: str) -> Path | None:
         """Where the whole file is; a run that was stopped at its end has moved some of them."""
-        for path in (self.staged(name), self.out / name):
+        for path in (self.staged(name), output_inside(self.out, name, str(self.out))):
             if path.is_file() and journal.digest(path.read_bytes()) == digest:
                 return path
         return None
@@ -226,8 +231,9 @@ class FinishedFiles(FinishedVideos):
     def _place(self, videos: Sequence[Sequence[Entry]]) -> None:
         """Gives all files their final names; in one step where nothing stands there."""
         with output_errors(self.out):
-            if not self.out.exists() and self.staged('').is_dir():
-                self.staged('').rename(self.out)
+            staged = self._folder / 'files'
+            if not self.out.exists() and staged.is_dir():
+                staged.rename(self.out)
                 return
             for name, digest in itertools.chain.from_iterable(videos):
                 path = self._find(name, digest)

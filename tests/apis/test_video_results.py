@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,6 +225,18 @@ def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
             np.asarray(image), 3 * (np.arange(8)[None].repeat(4, axis=0) <= 2)
         )
     assert not (tmp_path / 'out.partial').exists()
+
+
+def test_no_name_leads_out_of_the_results(tmp_path):
+    (tmp_path / 'victim').mkdir()
+    hostile = replace(video(1), name='../victim')
+    with LabelFolders(tmp_path / 'out', 'a') as store:
+        with pytest.raises(DataError, match='leads out'):
+            store.keep(hostile, [result(0), result(1)])
+        store.append(1, [['../victim/00000.png', 'digest']])
+    with pytest.raises(DataError, match='leads out'):
+        LabelFolders(tmp_path / 'out', 'a')
+    assert not list((tmp_path / 'victim').iterdir())
 
 
 def test_a_video_whose_images_are_gone_is_not_finished(tmp_path):
