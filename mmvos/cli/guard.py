@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from mmvos.cli.printing import print_any_name
 from mmvos.io.atomic import explain_os_error
 from mmvos.io.errors import DataError
 
@@ -44,6 +45,7 @@ def run_command(
         SystemExit: with the sentence, or the status of an interrupt.
     """
     mendable: tuple[type[BaseException], ...] = (DataError, OSError, *expected)
+    print_any_name()
     try:
         with interrupted_once():
             main()

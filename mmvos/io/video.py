@@ -85,6 +85,10 @@ def open_video(place: str, shown: str) -> InputContainer:
     if not container.streams.video:
         container.close()
         raise DataError(f'{shown} holds no video stream')
+    codec: Any = container.streams.video[0].codec_context
+    if codec is None:
+        container.close()
+        raise DataError(f'{shown} holds a video in a format that is not known, or it is damaged')
     return container
 
 

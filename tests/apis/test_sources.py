@@ -251,6 +251,12 @@ def _corrupt_mp4(folder):
     return folder / 'bad.mp4'
 
 
+def _unknown_codec(folder):
+    data = write_mp4(folder / 'new.mkv', [picture(0)]).read_bytes()
+    (folder / 'new.mkv').write_bytes(data.replace(b'V_MPEG4/ISO/AVC', b'V_MPEG9/ISO/XYZ'))
+    return folder / 'new.mkv'
+
+
 def _headless_mp4(folder):
     data = write_mp4(folder / 'cut.mp4', [picture(index) for index in range(9)]).read_bytes()
     (folder / 'cut.mp4').write_bytes(data[: len(data) // 2])  # the index stands at the end
@@ -343,6 +349,7 @@ def _no_frame(folder):
         (_one_name_twice, ValueError, 'would be one frame name; keep one of them'),
         (_corrupt_mp4, ValueError, 'bad.mp4 is not a video file, or it is damaged'),
         (_headless_mp4, ValueError, 'cut.mp4 is not a video file, or it is damaged'),
+        (_unknown_codec, ValueError, r'new\.mkv holds a video in a format that is not known'),
         (_sound_only, ValueError, 'sound.mp4 holds no video stream'),
         (_empty_file, ValueError, r'empty\.mp4 is empty'),
         (_long_name, FileNotFoundError, r'xxx\.mp4 does not exist'),
