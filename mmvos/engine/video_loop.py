@@ -24,6 +24,7 @@ from mmengine.runner import TestLoop, ValLoop
 from mmvos.evaluation.vot import SupervisedVideo, run_supervised
 from mmvos.evaluation.youtube_vis import result_entries
 from mmvos.io.label_png import Labels, as_labels
+from mmvos.models.video_model import frame_metainfo
 from mmvos.registry import LOOPS, TASK_UTILS
 from mmvos.structures import Frame, FrameResult, VideoTracks
 
@@ -185,7 +186,7 @@ def _is_told(dataset: Any) -> bool:
 def _meta(batch: dict[str, Any]) -> dict[str, Any]:
     """Meta information of the frame in a batch of one."""
     (sample,) = batch['data_samples']
-    return (sample[0] if hasattr(sample, 'video_data_samples') else sample).metainfo
+    return frame_metainfo(sample)
 
 
 def _collect_in(metrics: Iterable[Any], work_dir: str) -> None:

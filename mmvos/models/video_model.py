@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
+from mmdet.structures import TrackDataSample
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
@@ -119,8 +120,7 @@ class VideoModel(BaseModel):
         """
         batch = self.data_preprocessor(batch, False)
         image = batch['inputs'].flatten(0, -4)  # (1, 1, 3, H, W) or (1, 3, H, W) -> (1, 3, H, W)
-        sample = batch['data_samples'][0]
-        meta = (sample[0] if hasattr(sample, 'video_data_samples') else sample).metainfo
+        meta = frame_metainfo(batch['data_samples'][0])
         sx, sy = meta['scale_factor']
         return Frame(
             image,
@@ -156,3 +156,16 @@ class VideoModel(BaseModel):
         reduced = self.compute_dtype != torch.float32
         enabled = reduced or torch.is_autocast_enabled(device.type)
         return torch.autocast(device.type, self.compute_dtype if reduced else None, enabled=enabled)
+
+
+def frame_metainfo(sample: BaseDataElement) -> dict[str, Any]:
+    """Return the metainfo of a test sample of one frame.
+
+    Args:
+        sample: a ``TrackDataSample`` of one frame, as a pipeline for videos packs it, or a
+            ``DetDataSample``, as one for images does.
+    """
+    if isinstance(sample, TrackDataSample):
+        sample = sample[0]
+    metainfo: dict[str, Any] = sample.metainfo
+    return metainfo

@@ -180,7 +180,7 @@ def test_a_box_that_reaches_out_of_the_frame_is_followed_as_given(model):
 
 
 def test_of_an_enormous_box_the_nearest_part_is_taken(model):
-    (state, _), _ = follow(model, Prompts((1,), (None,), ((-1e9, 0.0, 50.0, float('inf')),)), 2)
+    (state, _), _ = follow(model, Prompts((1,), (None,), ((-1e9, 0.0, 50.0, 1e9),)), 2)
     assert state[0].center == ((50 - WIDTH) / 2, HEIGHT) and state[0].size == (
         50 + WIDTH,
         2 * HEIGHT,
