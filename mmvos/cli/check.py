@@ -110,12 +110,14 @@ def _check_checkpoint(source: str, classes: Classes) -> Findings:
     from mmvos.datasets.checks.findings import Findings
 
     findings = Findings(source)
-    known = read_checkpoint(source).dataset_meta.get('classes')
+    known = read_checkpoint(source).dataset_meta.get('classes') or ()
     if not known:
         findings.note('the checkpoint does not say its classes', 'it has no dataset_meta.classes')
     elif not classes:
         findings.note('the data has no classes to be compared', 'only YouTube-VIS files have')
-    for title, names in classes.items() if known else ():
+    for title, names in classes.items():
+        if not known:
+            break
         compare_classes(names, tuple(known), findings, title, 'the checkpoint')
     findings.summary = f'trained for {len(known)} classes' if known else ''
     return findings

@@ -109,7 +109,9 @@ def camera_views(
     turn, zoom = rng.uniform(-0.06, 0.06) * t, np.exp(rng.uniform(-0.08, 0.08) * t)
     views = []
     for (px, py), angle, scale in zip(pan, turn, zoom, strict=True):
-        matrix = cv2.getRotationMatrix2D((big_w / 2, big_h / 2), np.degrees(angle), scale)
+        matrix: np.ndarray = cv2.getRotationMatrix2D(
+            (big_w / 2, big_h / 2), np.degrees(angle), scale
+        )
         matrix[:, 2] += (width / 2 - big_w / 2 + px, height / 2 - big_h / 2 + py)
         views.append(
             cv2.warpAffine(

@@ -71,7 +71,7 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
         findings.error(
             'the first frame has no label image', f'video {video.name}: {video.frames[0].name}'
         )
-    shape = None
+    shape: tuple[int, int] | None = None
     with_alpha, unreadable = _check_headers(video, [path for _, path in annotated], findings)
     for t, path in annotated:
         is_first = t == annotated[0][0]
@@ -84,7 +84,8 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
         except DataError as error:
             findings.error('a label image cannot be read', str(error))
             continue
-        shape = shape or labels.shape
+        height, width = labels.shape
+        shape = shape or (height, width)
         fault = image_fault(video.frames[t], *labels.shape)
         if fault is not None:
             fault = fault.replace('the annotation file says', 'its label image is')
@@ -148,7 +149,9 @@ def _check_other_frames(
     video: MaskVideo, shape: tuple[int, int] | None, findings: Findings
 ) -> None:
     """The frames without a label image."""
-    for frame, mask in zip(video.frames, video.masks) if shape else ():
+    if shape is None:
+        return
+    for frame, mask in zip(video.frames, video.masks):
         fault = image_fault(frame, *shape) if mask is None else None
         if fault is not None:
             findings.error(

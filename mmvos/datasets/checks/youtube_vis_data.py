@@ -123,7 +123,10 @@ def _check_classes(
 def _check_names(videos: Sequence[Row | None], findings: Findings) -> None:
     owner: dict[str, int] = {}
     for video in videos:
-        for name, count in Counter(video['file_names'] if video else ()).items():
+        if video is None:
+            continue
+        counts: Counter[str] = Counter(video['file_names'])
+        for name, count in counts.items():
             if count > 1:
                 findings.error(
                     'a frame stands more than once in a video',
@@ -153,7 +156,9 @@ def _check_frames(
     for sentence in damaged.values():
         findings.error('a frame is damaged or of another size', sentence)
     for place, video in enumerate(present):
-        for name in video['file_names'] if video and place not in damaged else ():
+        if video is None or place in damaged:
+            continue
+        for name in video['file_names']:
             try:
                 with Image.open(Path(frames, name)) as image:
                     size = image.size
