@@ -11,7 +11,13 @@ from mmcv.cnn import fuse_conv_bn
 from mmdet.models.backbones import ResNet
 from torch import nn
 
-from mmvos.models import GuidedResNet, PromptedSegmenter, RPNHead, VideoModel
+from mmvos.models import (
+    GuidedEfficientNetLite,
+    GuidedResNet,
+    PromptedSegmenter,
+    RPNHead,
+    VideoModel,
+)
 from mmvos.models.siammask import SiameseTracker
 from mmvos.ops.precision import warn_of_slow_bfloat16
 
@@ -68,7 +74,7 @@ def fold_batch_norms(model: Model, dtype: torch.dtype = torch.float32) -> Model:
     if parameter is not None:
         warn_of_slow_bfloat16(dtype, parameter.device)
     for module in model.modules():
-        if isinstance(module, GuidedResNet):
+        if isinstance(module, (GuidedEfficientNetLite, GuidedResNet)):
             fold_guide(module)
     fuse_conv_bn(model.eval())
     model.to(memory_format=torch.channels_last)

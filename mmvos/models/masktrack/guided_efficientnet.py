@@ -58,9 +58,9 @@ class _SameConv(nn.Conv2d):
         across = _same_padding(x.shape[3], kernel, stride)
         if down == across == 2 * (kernel // 2):
             # What the convolution itself can pad, without a copy of its input.
-            return F.conv2d(x, self.weight, None, stride, kernel // 2, 1, self.groups)
+            return F.conv2d(x, self.weight, self.bias, stride, kernel // 2, 1, self.groups)
         x = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
-        return F.conv2d(x, self.weight, None, stride, 0, 1, self.groups)
+        return F.conv2d(x, self.weight, self.bias, stride, 0, 1, self.groups)
 
 
 class _InvertedResidual(nn.Module):
@@ -69,11 +69,11 @@ class _InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         width = inputs * expansion
-        self.expand_conv = _SameConv(inputs, width, 1) if expansion > 1 else None
+        self.expand_conv = nn.Conv2d(inputs, width, 1, bias=False) if expansion > 1 else None
         self.expand_norm = nn.BatchNorm2d(width, _EPS) if expansion > 1 else None
         self.depthwise_conv = _SameConv(width, width, kernel, stride, groups=width)
         self.depthwise_norm = nn.BatchNorm2d(width, _EPS)
-        self.project_conv = _SameConv(width, outputs, 1)
+        self.project_conv = nn.Conv2d(width, outputs, 1, bias=False)
         self.project_norm = nn.BatchNorm2d(outputs, _EPS)
         self.has_skip = stride == 1 and inputs == outputs
 
@@ -105,8 +105,9 @@ class GuidedEfficientNetLite(BaseModule):
 
     def __init__(self, guide_channels: int = 1, init_cfg: dict[str, object] | None = None) -> None:
         super().__init__(init_cfg)
-        self.stem_conv = _SameConv(3, _STEM_CHANNELS, 3, 2)
+        # The norm stands right behind the image's convolution, into which it can be folded.
         self.guide_conv = _SameConv(guide_channels, _STEM_CHANNELS, 3, 2)
+        self.stem_conv = _SameConv(3, _STEM_CHANNELS, 3, 2)
         self.stem_norm = nn.BatchNorm2d(_STEM_CHANNELS, _EPS)
         self.stages = nn.ModuleList()
         channels = _STEM_CHANNELS
