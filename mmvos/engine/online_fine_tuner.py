@@ -30,10 +30,8 @@ from mmvos.datasets.transforms.mask_deformations import online_set
 from mmvos.models import VideoModel
 from mmvos.optimize import optimize
 from mmvos.registry import TASK_UTILS
-from mmvos.structures import Frame, FrameResult, Prompts
+from mmvos.structures import Frame, FrameResult, GuideKind, Prompts
 from mmvos.structures.rle import decode
-
-DEFORMED = 1  # kind of guide, see DeformGuides
 
 
 @TASK_UTILS.register_module()
@@ -185,7 +183,7 @@ def _item(
     if guide is not None:
         item.update(
             gt_guides=[guide[None].astype(np.float32) * 2 - 1],
-            gt_guide_kinds=[np.array([DEFORMED])],
+            gt_guide_kinds=[np.array([GuideKind.PERTURBED])],
         )
     return item
 

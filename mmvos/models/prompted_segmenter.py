@@ -1,24 +1,27 @@
-"""PromptedSegmenter: follows the objects that it is told, and gives their masks.
+"""PromptedSegmenter: follows the objects that prompts name, and gives their masks.
 
-The tracker says how (``MaskPropagator``: MaskTrack and MaskTrack-Box); this class merges the
-objects, adds prompts, and makes results. K objects, H x W the network's frame; prompts and results
-are in original pixels.
+The tracker says how (``MaskPropagator``, ``SiameseTracker``, ``PartTracker``; see ``Tracker``); this
+class merges the objects, adds prompts, and makes results.
+
+K objects, H x W the padded frame of the network, h x w its valid part; prompts and results are in
+original pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmvos.ops.masks import box_of_mask, pad_maps
 from mmvos.ops.merge import hard_merge, soft_aggregate
 from mmvos.registry import MODELS
-from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
+from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import encode_crop
 from mmvos.structures.tracks import UNKNOWN_LABEL
 
@@ -35,9 +38,9 @@ class PromptedSegmenter(VideoModel):
     Args:
         tracker: config of the tracker; it has the weights.
         data_preprocessor: config of mmdet's ``TrackDataPreprocessor``.
-        merge: 'soft' (odds normalised over the objects), 'hard' (the most certain object takes the
+        merge: 'soft' (odds normalized over the objects), 'hard' (the most certain object takes the
             pixel, of equal ones the last) or 'hard-first' (of equal ones the first).
-        init_cfg: mmengine's weight initialisation.
+        init_cfg: mmengine's weight initialization.
     """
 
     takes_prompts = True
@@ -57,74 +60,81 @@ class PromptedSegmenter(VideoModel):
         self.to(memory_format=torch.channels_last)
 
     def init_state(self) -> States:
-        """No object yet."""
+        """Return the state without objects."""
         return ()
 
     def step(
         self, frame: Frame, state: States, prompts: Prompts | None = None
     ) -> tuple[States, FrameResult]:
-        """Finds the known objects in a frame, then adds those of a prompt, whose pixels win; see
-        ``VideoModel.step``.
+        """Find the known objects in a frame, then add those of a prompt; see ``VideoModel.step``.
 
-        A prompt for an id that is known starts that object anew.
+        The pixels of given masks belong to nobody else. A prompt for a known id starts that object
+        anew.
 
         Raises:
             ValueError: the prompt does not fit the frame.
         """
         if prompts is not None and not prompts.ids:
             prompts = None
+        objects = None
         if prompts is not None:
-            fitted = prompts.fitted(*frame.meta.original_shape)
+            objects = prompted_objects(prompts, frame)
             state = tuple(item for item in state if item.id not in prompts.ids)
         with self.autocast(frame.image.device):
+            # Propagate the known objects.
             probabilities, state = self.tracker.propagate(frame, state)
-            if prompts is None:
-                merged = self._merged(probabilities.float())
+            if objects is None:
+                merged = self._merge(probabilities.float())
             else:
-                mask_priors, is_given_mask = _guides(fitted, frame)
-                objects = PromptedObjects(
-                    prompts.ids, mask_priors, tuple(is_given_mask), tuple(_boxes(prompts, frame))
-                )
+                # Start the prompted ones, and merge all in the order of their ids.
                 given, started = self.tracker.start(frame, objects)
-                together, is_mask = (*state, *started), [False] * len(state) + is_given_mask
+                together = (*state, *started)
+                is_mask = [False] * len(state) + list(objects.is_mask)
                 order = sorted(range(len(together)), key=lambda k: together[k].id)
                 state = tuple(together[k] for k in order)
-                merged = self._merged_with(
-                    torch.cat([probabilities, given]).float()[order], [is_mask[k] for k in order]
-                )
+                is_mask = [is_mask[k] for k in order]
+                probabilities = torch.cat([probabilities, given]).float()[order]
+                merged = self._merge_beside_masks(probabilities, is_mask)
+            # The tracker takes over what is left of each object.
             state = self.tracker.commit(state, merged)
-        return state, _result(frame, state, merged, prompts)
+        return state, _result(frame.meta, state, merged, prompts)
 
     def remove(self, state: States, object_id: int) -> States:
-        """The state without an object; see ``VideoModel.remove``."""
-        if object_id not in (item.id for item in state):
-            raise ValueError(
-                f'there is no object {object_id} to remove; known are {[item.id for item in state]}'
-            )
+        """Return the state without an object; see ``VideoModel.remove``."""
+        ids = [item.id for item in state]
+        if object_id not in ids:
+            raise ValueError(f'there is no object {object_id} to remove; known are {ids}')
         return tuple(item for item in state if item.id != object_id)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Losses of B clips of T frames; what the samples hold is said by the tracker's ``loss``.
+        """Return the losses of B clips of T frames; see the tracker's ``loss``.
 
         Args:
-            inputs: (B, T, 3, H, W) normalised.
+            inputs: (B, T, 3, H, W) normalized.
             data_samples: B of them.
         """
         losses: dict[str, Tensor] = self.tracker.loss(inputs, data_samples)
         return losses
 
-    def _merged(self, probabilities: Tensor) -> Tensor:
-        """What is left of each object beside the others: (K, H, W)."""
-        if self.merge != 'soft':
-            return hard_merge(probabilities, first_wins=self.merge == 'hard-first')
-        return soft_aggregate(probabilities)[0]
+    def _merge(self, probabilities: Tensor) -> Tensor:
+        """Return what is left of each object beside the others: (K, H, W)."""
+        if self.merge == 'soft':
+            return soft_aggregate(probabilities)[0]
+        return hard_merge(probabilities, first_wins=self.merge == 'hard-first')
 
-    def _merged_with(self, probabilities: Tensor, given: Sequence[bool]) -> Tensor:
-        """What is left (K, H, W) of each object where some are given masks, whose pixels belong to
-        nobody else.
+    def _merge_beside_masks(self, probabilities: Tensor, is_given_mask: list[bool]) -> Tensor:
+        """Merge objects of which some are given masks, whose pixels belong to nobody else.
+
+        Args:
+            probabilities: (K, H, W).
+            is_given_mask: of each whether it is a given mask.
+
+        Returns:
+            What is left of each object: (K, H, W).
         """
-        is_mask = torch.tensor(given, device=probabilities.device)
-        found, masks = self._merged(probabilities[~is_mask]), probabilities[is_mask]
+        is_mask = torch.tensor(is_given_mask, device=probabilities.device)
+        masks = probabilities[is_mask]
+        found = self._merge(probabilities[~is_mask])
         if len(masks):
             found = found * (1 - masks.amax(dim=0))
         merged = probabilities.clone()
@@ -132,104 +142,146 @@ class PromptedSegmenter(VideoModel):
         return merged
 
 
-def _padded(maps: Tensor, size: tuple[int, ...]) -> Tensor:
-    """(K, h, w) maps padded with 0 to a batch's size."""
-    return F.pad(maps, (0, size[1] - maps.shape[2], 0, size[0] - maps.shape[1]))
+def prompted_objects(prompts: Prompts, frame: Frame) -> PromptedObjects:
+    """Bring the objects of a prompt into the network's pixels.
 
-
-def _guides(prompts: Prompts, frame: Frame) -> tuple[Tensor, list[bool]]:
-    """Guides (K, H, W) of prompts in the network's pixels, 0 in the padding, and of each whether it
-    is a mask.
+    Raises:
+        ValueError: the prompt does not fit the frame.
     """
+    clipped = prompts.fitted(*frame.meta.original_shape)
+    return PromptedObjects(
+        ids=prompts.ids,
+        mask_priors=_mask_priors(clipped, frame),
+        is_mask=tuple(mask is not None for mask in prompts.masks),
+        # A box may reach out of the frame: a template lies around the middle of all of it.
+        boxes=tuple(_boxes(prompts, frame.meta)),
+    )
+
+
+def _mask_priors(prompts: Prompts, frame: Frame) -> Tensor:
+    """Return +1 in masks and boxes, -1 elsewhere, 0 in the padding: (K, H, W) in network pixels."""
     height, width = frame.meta.original_shape
     maps = []
     for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
         if mask is None:
             assert box is not None
-            x1, y1, x2, y2 = (round(value) for value in box)
-            x1, y1 = min(x1, width - 1), min(y1, height - 1)  # a fraction of a pixel is a pixel
-            mask = np.zeros((height, width), dtype=bool)
-            mask[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)] = True
+            mask = _filled_box(box, height, width)
         maps.append(mask)
+    # (K, 1, height, width) of original pixels -> (K, 1, h, w) of the network's
     given = torch.from_numpy(np.stack(maps))[:, None].to(frame.image.device, torch.float32)
     if frame.meta.network_shape != (height, width):
-        given = F.interpolate(
-            given,
-            size=frame.meta.network_shape,
-            mode='bilinear',
-            align_corners=False,
-            antialias=True,
-        )
-        # what is thinner than a pixel is still an object
+        given = _resize(given, frame.meta.network_shape)
+        # What is thinner than a pixel is still an object.
         given = given / given.amax(dim=(2, 3), keepdim=True)
-    return _padded(2 * given[:, 0] - 1, tuple(frame.image.shape[2:])), [
-        mask is not None for mask in prompts.masks
-    ]
+    return pad_maps(2 * given[:, 0] - 1, tuple(frame.image.shape[2:]))
 
 
-def _boxes(prompts: Prompts, frame: Frame) -> list[tuple[float, ...]]:
-    """Boxes xyxy of prompts in the network's pixels: those around the masks, and where there is no
-    mask those given.
+def _filled_box(box: tuple[float, ...], height: int, width: int) -> NDArray[np.bool_]:
+    """Fill a box in a frame; a fraction of a pixel is a pixel."""
+    x1, y1, x2, y2 = (round(value) for value in box)
+    left = min(x1, width - 1)
+    top = min(y1, height - 1)
+    mask = np.zeros((height, width), dtype=bool)
+    mask[top : max(y2, top + 1), left : max(x2, left + 1)] = True
+    return mask
 
-    A given box may reach out of the frame, by the frame's size at most: what a tracker cuts out
-    lies around the box's own middle, not around that of its visible part.
+
+def _boxes(prompts: Prompts, meta: FrameMeta) -> list[tuple[float, ...]]:
+    """Return K boxes xyxy in network pixels: those given, or those around the masks.
+
+    A given box may reach out of the frame, by the frame's size at most.
     """
-    height, width = frame.meta.original_shape
-    found = []
-    for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
-        if mask is not None:
-            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-            box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-        assert box is not None
-        sides = (width, height) * 2
-        found.append(
-            tuple(
-                float(min(max(value, -side), 2 * side) * scale)
-                for value, side, scale in zip(box, sides, frame.meta.scale * 2, strict=True)
-            )
-        )
-    return found
-
-
-def _result(frame: Frame, state: States, merged: Tensor, prompts: Prompts | None) -> FrameResult:
-    """The result in original pixels: the most probable object of each pixel, or the background;
-    given masks as they are.
-
-    An object's score is that of its state, where there is none the mean probability of its pixels,
-    and 0 where it has no pixels.
-    """
-    meta, ids = frame.meta, [item.id for item in state]
     height, width = meta.original_shape
-    merged = merged[:, : meta.network_shape[0], : meta.network_shape[1]]
-    if tuple(merged.shape[1:]) != (height, width) and len(merged):
-        merged = F.interpolate(
-            merged[None], size=(height, width), mode='bilinear', align_corners=False, antialias=True
-        )[0]
-    if not len(merged):
+    boxes = []
+    for mask, given in zip(prompts.masks, prompts.boxes, strict=True):
+        box: tuple[float, ...] | None = given if mask is None else box_of_mask(mask)
+        assert box is not None
+        corners = []
+        for value, side, scale in zip(box, (width, height) * 2, meta.scale * 2, strict=True):
+            clipped = min(max(value, -side), 2 * side)
+            corners.append(float(clipped * scale))
+        boxes.append(tuple(corners))
+    return boxes
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize (K, 1, H, W) maps bilinearly, with antialiasing."""
+    return F.interpolate(maps, size=size, mode='bilinear', align_corners=False, antialias=True)
+
+
+def _result(
+    meta: FrameMeta, states: States, merged: Tensor, prompts: Prompts | None
+) -> FrameResult:
+    """Make the result of a frame, in original pixels.
+
+    A pixel is the most probable object's, or the background's; given masks stay as they are. An
+    object's score is that of its state, where there is none the mean probability of its pixels,
+    and 0 where it has no pixels.
+
+    Args:
+        meta: of the frame.
+        states: K of them.
+        merged: (K, H, W) probabilities after merging.
+        prompts: of this frame.
+    """
+    if not states:
         return FrameResult(meta.index, meta.original_shape, ())
-    best, index = merged.max(dim=0)
-    # the background's share is the rest
-    winner = torch.where(best > 1 - merged.sum(dim=0), index, -1).cpu().numpy()
-    told = () if prompts is None else zip(prompts.ids, prompts.masks, strict=True)
-    # where they overlap the lower id has the pixel
-    for object_id, given in sorted(told, reverse=True):
-        if given is not None:
-            winner[winner == ids.index(object_id)] = -1
-            winner[given] = ids.index(object_id)
+    network_height, network_width = meta.network_shape
+    merged = merged[:, :network_height, :network_width]
+    if meta.network_shape != meta.original_shape:
+        merged = _resize(merged[None], meta.original_shape)[0]
+    winner = _winners(merged, [state.id for state in states], prompts)
     objects = []
-    for k, object_id in enumerate(ids):
-        mask = winner == k
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        box, score = (0.0, 0.0, 0.0, 0.0), 0.0
-        top = bottom = left = right = 0
-        if len(rows):
-            top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-            box = (float(left), float(top), float(right), float(bottom))
-            own = state[k].score
-            score = float(merged[k].cpu().numpy()[mask].mean()) if own is None else own
-        rle = encode_crop(mask[top:bottom, left:right], int(top), int(left), height, width)
-        region = state[k].region
-        if region is not None:
-            region = tuple((x / meta.scale[0], y / meta.scale[1]) for x, y in region)
-        objects.append(TrackedObject(object_id, UNKNOWN_LABEL, score, box, rle, region))
+    for k, state in enumerate(states):
+        objects.append(_tracked_object(state, winner == k, merged[k], meta))
     return FrameResult(meta.index, meta.original_shape, tuple(objects))
+
+
+def _winners(merged: Tensor, ids: list[int], prompts: Prompts | None) -> NDArray[np.int64]:
+    """Return of each pixel the number of its object, -1 for the background: (H, W)."""
+    best, index = merged.max(dim=0)
+    background = 1 - merged.sum(dim=0)
+    winner: NDArray[np.int64] = torch.where(best > background, index, -1).cpu().numpy()
+    if prompts is None:
+        return winner
+    # Given masks stay as they are; where they overlap the lower id has the pixel.
+    given = dict(zip(prompts.ids, prompts.masks, strict=True))
+    for object_id in sorted(given, reverse=True):
+        mask = given[object_id]
+        if mask is not None:
+            winner[winner == ids.index(object_id)] = -1
+            winner[mask] = ids.index(object_id)
+    return winner
+
+
+def _tracked_object(
+    state: TrackedState, mask: NDArray[np.bool_], probability: Tensor, meta: FrameMeta
+) -> TrackedObject:
+    """Make the result of one object.
+
+    Args:
+        state: of the object after the frame.
+        mask: (H, W) in original pixels.
+        probability: (H, W) after merging.
+        meta: of the frame.
+    """
+    height, width = meta.original_shape
+    box = box_of_mask(mask)
+    score = 0.0
+    if box is not None:
+        score = float(probability.cpu().numpy()[mask].mean())
+        if state.score is not None:
+            score = state.score
+    left, top, right, bottom = box or (0, 0, 0, 0)
+    region = state.region
+    if region is not None:
+        scale_x, scale_y = meta.scale
+        region = tuple((x / scale_x, y / scale_y) for x, y in region)
+    return TrackedObject(
+        id=state.id,
+        label=UNKNOWN_LABEL,
+        score=score,
+        box=(float(left), float(top), float(right), float(bottom)),
+        mask=encode_crop(mask[top:bottom, left:right], top, left, height, width),
+        region=region,
+    )

@@ -8,8 +8,33 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
+
+
+def box_of_mask(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Find the box of a mask's pixels.
+
+    Args:
+        mask: (H, W).
+
+    Returns:
+        x1, y1, x2, y2 with x2, y2 one past the last pixel; None for an empty mask.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    columns = np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def pad_maps(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Pad (K, h, w) maps with 0 on the right and at the bottom to ``size``, (H, W)."""
+    height, width = size
+    return F.pad(maps, (0, width - maps.shape[2], 0, height - maps.shape[1]))
 
 
 def paste_in_box(

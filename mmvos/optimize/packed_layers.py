@@ -24,7 +24,8 @@ def can_pack(layer: object) -> TypeGuard[nn.Conv2d]:
     class may pad in a way of its own.
     """
     return (
-        type(layer) in (nn.Conv2d, mmcv_wrappers.Conv2d)
+        isinstance(layer, nn.Conv2d)
+        and type(layer) in (nn.Conv2d, mmcv_wrappers.Conv2d)
         and layer.padding_mode == 'zeros'
         and not isinstance(layer.padding, str)
         and layer.weight.device.type == 'cpu'

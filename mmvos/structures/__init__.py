@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from mmvos.lazy_imports import lazy_attributes
 
+from .guide_kind import GuideKind
 from .prompts import Point, Prompts
 from .rle import RLE
 from .tracks import UNKNOWN_LABEL, FrameResult, Track, TrackedObject, VideoTracks
@@ -17,6 +18,7 @@ __all__ = [
     'Frame',
     'FrameMeta',
     'FrameResult',
+    'GuideKind',
     'Point',
     'Prompts',
     'Track',

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, frame, square_mask, tiny_segmenter
 
+from mmvos.models.prompted_segmenter import prompted_objects
 from mmvos.ops.merge import soft_aggregate
 from mmvos.optimize import optimize
 from mmvos.structures import Frame, FrameMeta, Prompts
@@ -44,6 +45,14 @@ def test_a_box_of_less_than_a_pixel_is_a_pixel(corners):
     model.tracker._segment = lambda *arguments: seen.append(arguments[1]) or segment(*arguments)
     next(model.run([frame(0)], {0: box(1, *corners)}))
     assert (seen[0] > 0).any() and (seen[0] > 0).sum() <= 10
+
+
+def test_a_box_reaches_out_of_the_frame_by_the_frames_size_at_most():
+    """What a tracker cuts out lies around the middle of the whole box; network pixels, scale .5."""
+    found = prompted_objects(box(1, -30.0, -500.0, 100.0, 900.0), half_size())
+    # 192 x 144 original pixels: y from -144 to 288
+    assert found.boxes == ((-15.0, -72.0, 50.0, 144.0),)
+    assert prompted_objects(masks(square_mask(10, 20)), frame(0)).boxes == ((10, 20, 34, 44),)
 
 
 def test_a_given_mask_is_the_answer_of_its_frame_also_where_the_network_sees_less():

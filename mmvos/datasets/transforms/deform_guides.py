@@ -10,6 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmvos.registry import TRANSFORMS
+from mmvos.structures import GuideKind
 
 from .mask_deformations import (
     Box,
@@ -22,7 +23,6 @@ from .mask_deformations import (
     tps_deform,
 )
 
-EXACT, DEFORMED, BOX, AWAY, POINTS = range(5)
 _RADIUS = 5 / 480  # of the dilation, over the side of the picture
 
 
@@ -98,10 +98,10 @@ class DeformGuides(BaseTransform):
     def _first(self, mask: Mask, rng: np.random.Generator) -> tuple[Mask, int]:
         draw = rng.random()
         if draw < self.exact:
-            return mask, EXACT
+            return mask, GuideKind.GT_MASK
         if draw < self.exact + self.box:
-            return filled_box(mask, rng), BOX
-        return self._deformed(mask, rng), DEFORMED
+            return filled_box(mask, rng), GuideKind.BOX
+        return self._deformed(mask, rng), GuideKind.PERTURBED
 
     def _later(
         self, last: Mask, mask: Mask, inside: Box, rng: np.random.Generator
@@ -110,9 +110,9 @@ class DeformGuides(BaseTransform):
         if draw < self.away:
             moved = move_away(last, mask, rng, inside)
             if moved is not None:
-                return moved, AWAY
+                return moved, GuideKind.ABSENT
         guide = last if self.away <= draw < self.away + self.plain else self._deformed(last, rng)
-        return (cut_part(guide, rng) if rng.random() < self.cut else guide), DEFORMED
+        return (cut_part(guide, rng) if rng.random() < self.cut else guide), GuideKind.PERTURBED
 
     def _deformed(self, mask: Mask, rng: np.random.Generator) -> Mask:
         """A deformation that leaves something in the picture."""

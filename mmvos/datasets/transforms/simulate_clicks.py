@@ -17,8 +17,7 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
 from mmvos.registry import TRANSFORMS
-
-from .deform_guides import BOX, DEFORMED, POINTS
+from mmvos.structures import GuideKind
 
 Mask = NDArray[np.bool_]
 BOX_PRIOR = 0.5  # value of a guide inside a box; 1 is the value inside a mask
@@ -63,15 +62,18 @@ class SimulateClicks(BaseTransform):
                 truth = results['gt_masks'][t].masks[k].astype(bool)
                 guide = guides[t][k]
                 if t == 0 and rng.random() < self.points:
-                    kinds[t][k] = POINTS
+                    kinds[t][k] = GuideKind.CLICKS
                     guide[guide != 0] = 0
                     clicks[t][k] = self._first_clicks(rng, truth)
                     continue
-                if kinds[t][k] == BOX:
+                if kinds[t][k] == GuideKind.BOX:
                     guide[guide > 0] = BOX_PRIOR
-                if t > 0 and angle is not None and kinds[t][k] == DEFORMED:
+                if t > 0 and angle is not None and kinds[t][k] == GuideKind.PERTURBED:
                     _cut_side(guide, angle, kept)
-                if kinds[t][k] in (BOX, DEFORMED) and rng.random() < self.clicks:
+                if (
+                    kinds[t][k] in (GuideKind.BOX, GuideKind.PERTURBED)
+                    and rng.random() < self.clicks
+                ):
                     clicks[t][k] = self._corrections(rng, guide > 0, truth)
         results['gt_clicks'] = clicks
         return results

@@ -1,5 +1,7 @@
-"""Arithmetic on guides, maps in [-1, 1]: +1 object, -1 background, 0 unknown. K objects, H x W
-pixels.
+"""Arithmetic on mask priors, the guides of mask propagation: maps in [-1, 1], +1 object, -1
+background, 0 unknown; and on the boxes around them.
+
+K objects, H x W pixels, P clicks, S x S pixels of a square.
 """
 
 from __future__ import annotations
@@ -10,37 +12,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-SPECK = 0.05  # parts smaller than this share of the largest part do not count for the box
+# Parts smaller than this share of the largest part do not count for the box.
+MIN_PART_RATIO = 0.05
+CLICK_RADIUS = 1 / 64  # over the side of the square
 
 
 def guide_boxes(guides: Tensor) -> Tensor:
-    """Tight boxes of the positive pixels, without specks far from the object; the whole frame where
-    there are none.
+    """Find the boxes of the positive pixels, without specks far from the object.
 
     Args:
         guides: (K, H, W).
 
     Returns:
-        (K, 4) float32 xyxy, continuous: a single pixel at the origin has (0, 0, 1, 1).
+        (K, 4) float32 xyxy, continuous: a single pixel at the origin has (0, 0, 1, 1). The whole
+        frame where no pixel is positive.
     """
     positive = (guides > 0).to(torch.uint8).cpu().numpy()
-    boxes = [_box(mask) for mask in positive]
+    boxes = [_box_without_specks(mask) for mask in positive]
     return torch.tensor(boxes, dtype=torch.float32, device=guides.device).reshape(-1, 4)
 
 
-def _box(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    parts = stats[1:]
+def _box_without_specks(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    height, width = mask.shape
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    parts = statistics[1:]  # the first row is the background's
     if not len(parts):
-        return 0, 0, mask.shape[1], mask.shape[0]
+        return 0, 0, width, height
     areas = parts[:, cv2.CC_STAT_AREA]
-    x, y, w, h, _ = parts[areas >= SPECK * areas.max()].T
+    x, y, w, h, _ = parts[areas >= MIN_PART_RATIO * areas.max()].T
     return int(x.min()), int(y.min()), int((x + w).max()), int((y + h).max())
 
 
 def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
-    """Boxes whose width and height differ from those of the frame before by at most a share of
-    them; the centres stay.
+    """Limit how much width and height of boxes differ from the frame before; the centers stay.
 
     A mask that has lost a part would otherwise make the square around it smaller, in which the part
     is then not seen any more.
@@ -49,14 +53,44 @@ def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
         boxes, last: (K, 4) xyxy, of this frame and of the one before.
         rate: the largest change, e.g. 0.02, one number or (K, 1).
     """
-    center, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    before = last[:, 2:] - last[:, :2]
-    half = size.maximum(before * (1 - rate)).minimum(before * (1 + rate)) / 2
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
+    size = boxes[:, 2:] - boxes[:, :2]
+    last_size = last[:, 2:] - last[:, :2]
+    half = size.maximum(last_size * (1 - rate)).minimum(last_size * (1 + rate)) / 2
     return torch.cat([center - half, center + half], dim=1)
 
 
 def grow_box(box: Tensor, factor: float, height: int, width: int) -> Tensor:
-    """A box (4,) xyxy enlarged around its centre, cut at the frame's edges."""
-    center, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * factor
-    limit = box.new_tensor([width, height])
-    return torch.cat([(center - half).clamp(min=0), (center + half).minimum(limit)])
+    """Enlarge a box (4,) xyxy around its center, and clip it to the frame."""
+    center = (box[:2] + box[2:]) / 2
+    half = (box[2:] - box[:2]) / 2 * factor
+    frame_corner = box.new_tensor([width, height])
+    return torch.cat([(center - half).clamp(min=0), (center + half).minimum(frame_corner)])
+
+
+def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:
+    """Draw clicks as disks in squares.
+
+    Args:
+        clicks: (K, P, 3) rows x, y, sign in frame pixels; sign 0 is none.
+        squares: (K, 3).
+        size: S.
+
+    Returns:
+        (K, 1, S, S) in {-1, 0, 1}.
+    """
+    # (K, P, 2): the clicks in pixels of their squares
+    scale = size / squares[:, 2:].float()
+    centers = (clicks[..., :2] - squares[:, None, :2]) * scale[:, :, None]
+    # (K, P, S, S): which pixels lie in which disk
+    pixels = torch.arange(size, device=clicks.device) + 0.5
+    across = (pixels - centers[..., :1]).square()
+    down = (pixels - centers[..., 1:]).square()
+    radius = size * CLICK_RADIUS
+    inside = down[..., :, None] + across[..., None, :] <= radius**2
+    # of clicks that overlap the later ones win
+    drawn = torch.zeros(len(clicks), size, size, device=clicks.device)
+    for index in range(clicks.shape[1]):
+        sign = clicks[:, index, 2, None, None]
+        drawn = torch.where(inside[:, index] & (sign != 0), sign, drawn)
+    return drawn[:, None]

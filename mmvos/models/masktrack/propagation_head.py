@@ -2,10 +2,12 @@
 remembered frames.
 
 The guide (the object's mask in the frame before) enters at every level, as in Perazzi et al. (CVPR
-2017) it does at the stem; remembered frames (the first one with its given mask, and the last) are
-read by likeness of features, the answer of Oh et al. (RGMP, CVPR 2018; STM, ICCV 2019) to the drift
-of plain propagation; a top-down path refines to stride 2. K objects in S x S squares; level i has
-C_i channels and S / stride_i cells a side; A, V lengths of keys and values.
+2017) it does at the stem. Remembered frames (the first one with its given mask, and the last) are
+attended to by affinity of features, the answer of Oh et al. (RGMP, CVPR 2018; STM, ICCV 2019) to
+the drift of plain propagation. A top-down path refines to stride 2.
+
+K objects in S x S squares; G guide channels; level i has C_i channels and h_i x w_i cells, h_i = S /
+stride_i; A, V lengths of keys and values; N positions of the coarsest level.
 """
 
 from __future__ import annotations
@@ -21,25 +23,35 @@ from torch.nn import functional as F
 
 from mmvos.registry import MODELS
 
-from .memory import read_memory
+from .memory import attend_memory
 
-Memory = tuple[Tensor, Tensor]  # keys (K, A, N), values (K, V, N) of N positions
+Memory = tuple[Tensor, Tensor]  # keys (K, A, N), values (K, V + 1, N)
+
+
+NORM = dict(type='GN', num_groups=8)
+
+
+def _preactivated(in_channels: int, out_channels: int) -> ConvModule:
+    """Make a 3 x 3 convolution after norm and ReLU."""
+    return ConvModule(
+        in_channels,
+        out_channels,
+        3,
+        padding=1,
+        norm_cfg=NORM,
+        order=('norm', 'act', 'conv'),
+        inplace=False,
+    )
 
 
 class _Residual(nn.Sequential):
-    """Two 3x3 convolutions, each after norm and rectifier, and a sum."""
+    """Two 3x3 convolutions, each after norm and ReLU, and a sum."""
 
     def __init__(self, channels: int) -> None:
-        settings = dict(
-            padding=1,
-            norm_cfg=dict(type='GN', num_groups=8),
-            order=('norm', 'act', 'conv'),
-            inplace=False,
-        )
-        super().__init__(*(ConvModule(channels, channels, 3, **settings) for _ in range(2)))
+        super().__init__(_preactivated(channels, channels), _preactivated(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(K, C, h, w) -> the same shape."""
+        """Turn (K, C, h, w) into the same shape."""
         return x + super().forward(x)
 
 
@@ -53,6 +65,8 @@ class PropagationHead(BaseModule):
         key_channels: A; the length of what remembered and current positions are compared by.
         reference: whether remembered frames are read; without, the head is MaskTrack's plain
             propagation.
+        guide_channels: G; a second channel holds clicks.
+        hard_ratio: share of each object's pixels, the hardest ones, that the cross entropy counts.
     """
 
     def __init__(
@@ -66,29 +80,19 @@ class PropagationHead(BaseModule):
     ) -> None:
         super().__init__()
         assert len(in_channels) == len(channels)
-        self.laterals = nn.ModuleList(
-            ConvModule(c_in, c, 1, norm_cfg=dict(type='GN', num_groups=8), act_cfg=None)
-            for c_in, c in zip(in_channels, channels)
-        )
-        self.guides = nn.ModuleList(
-            nn.Conv2d(guide_channels, c, 3, padding=1, bias=False) for c in channels
-        )
+        self.laterals = nn.ModuleList()
+        self.guides = nn.ModuleList()
+        for level_channels, width in zip(in_channels, channels):
+            self.laterals.append(ConvModule(level_channels, width, 1, norm_cfg=NORM, act_cfg=None))
+        for width in channels:
+            self.guides.append(nn.Conv2d(guide_channels, width, 3, padding=1, bias=False))
         self.reductions = nn.ModuleList(
             nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
         )
-        self.blocks = nn.ModuleList(
-            nn.Sequential(*(_Residual(c) for _ in range(count)))
-            for c, count in zip(channels, [1] * (len(channels) - 1) + [2])
-        )
-        self.predictor = ConvModule(
-            channels[0],
-            1,
-            3,
-            padding=1,
-            norm_cfg=dict(type='GN', num_groups=8),
-            order=('norm', 'act', 'conv'),
-            inplace=False,
-        )
+        # one residual block per level, two at the coarsest
+        self.blocks = nn.ModuleList(nn.Sequential(_Residual(width)) for width in channels[:-1])
+        self.blocks.append(nn.Sequential(_Residual(channels[-1]), _Residual(channels[-1])))
+        self.predictor = _preactivated(channels[0], 1)
         self.reference = reference
         self.hard_ratio = hard_ratio
         if reference:
@@ -98,8 +102,8 @@ class PropagationHead(BaseModule):
             self.readout = nn.Conv2d(width + 1, width, 1, bias=False)
 
     def init_weights(self) -> None:
-        """As torch and mmcv do, but guides start at zero: the first step is that of a net without
-        guide.
+        """Start as torch and mmcv do, but with zeros for the guides: the first step is that of a
+        net without guide.
         """
         super().init_weights()
         for guide in self.guides.parameters():
@@ -108,45 +112,56 @@ class PropagationHead(BaseModule):
     def forward(
         self, levels: Sequence[Tensor], guide: Tensor, memories: Sequence[Memory] = ()
     ) -> Tensor:
-        """Mask logits.
+        """Compute mask logits.
 
         Args:
             levels: L maps (K, C_i, h_i, w_i), fine to coarse.
-            guide: (K, 1, S, S) in [-1, 1].
-            memories: what ``remember`` gave for earlier frames; none in a first frame.
+            guide: (K, G, S, S) in [-1, 1].
+            memories: what ``encode_memory`` gave for earlier frames; none in a first frame.
 
         Returns:
             (K, 1, h_0, w_0) float32.
         """
         x: Tensor | None = None
         for i in reversed(range(len(levels))):
+            # (K, width_i, h_i, w_i): the level and the guide at its resolution
             size = (levels[i].shape[2], levels[i].shape[3])
-            y = self.laterals[i](levels[i]) + self.guides[i](F.adaptive_avg_pool2d(guide, size))
-            if x is None:
-                y = y + self.readout(self._read(levels[i], memories)) if memories else y
-            else:
-                y = y + F.interpolate(
-                    self.reductions[i](x), size=size, mode='bilinear', align_corners=False
-                )
+            level_guide = F.adaptive_avg_pool2d(guide, size)
+            y = self.laterals[i](levels[i]) + self.guides[i](level_guide)
+            if x is not None:
+                # what the coarser level says
+                coarser = self.reductions[i](x)
+                y = y + F.interpolate(coarser, size=size, mode='bilinear', align_corners=False)
+            elif memories:
+                # at the coarsest level, what the remembered frames say
+                y = y + self.readout(self._attend(levels[i], memories))
             x = self.blocks[i](y)
         logits: Tensor = self.predictor(x)
         return logits.float()
 
-    def remember(self, levels: Sequence[Tensor], mask: Tensor) -> Memory | None:
-        """Keys and values of a frame whose mask (K, 1, S, S) in [0, 1] is known; None for a head
-        without reference.
+    def encode_memory(self, levels: Sequence[Tensor], mask: Tensor) -> Memory | None:
+        """Encode a frame whose masks are known, to be remembered.
+
+        Args:
+            levels: L maps (K, C_i, h_i, w_i), of which only the coarsest is needed.
+            mask: (K, 1, S, S) in [0, 1].
+
+        Returns:
+            Keys (K, A, N) and values (K, V + 1, N); None for a head without reference.
         """
         if not self.reference:
             return None
         top = levels[-1]
-        presence = F.adaptive_avg_pool2d(mask, (top.shape[2], top.shape[3])).to(top.dtype) * 2 - 1
+        # (K, 1, h, w) in [-1, 1]: the mask at the level's resolution
+        coarse = F.adaptive_avg_pool2d(mask, (top.shape[2], top.shape[3]))
+        presence = coarse.to(top.dtype) * 2 - 1
+        # (K, V + 1, h, w): the value also holds the mask as it is
         value = self.value(torch.cat([self.laterals[-1](top), presence], dim=1))
-        return self.key(top).flatten(2), torch.cat(
-            [value, presence.to(value.dtype)], dim=1
-        ).flatten(2)
+        value = torch.cat([value, presence.to(value.dtype)], dim=1)
+        return self.key(top).flatten(2), value.flatten(2)
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Cross entropy and dice loss, mean over the objects.
+        """Return the cross entropy and the dice loss, mean over the objects.
 
         Args:
             logits: (K, 1, h, w).
@@ -158,28 +173,29 @@ class PropagationHead(BaseModule):
         """
         logits = F.interpolate(logits, size=targets.shape[2:], mode='bilinear', align_corners=False)
         total = weights.sum().clamp(min=1e-6)
+        # (K, S * S) -> (K,): bootstrapped cross entropy, the mean over the hardest pixels
         entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none').flatten(1)
-        # Bootstrapped cross entropy: the mean over the hardest pixels of each object.
         hardest = max(round(self.hard_ratio * entropy.shape[1]), 1)
         if hardest < entropy.shape[1]:
             entropy = entropy.topk(hardest, dim=1).values
         entropy = entropy.mean(dim=1)
-        p = logits.sigmoid()
-        overlap = 2 * (p * targets).sum(dim=(1, 2, 3)) + 1
-        dice = 1 - overlap / (p.sum(dim=(1, 2, 3)) + targets.sum(dim=(1, 2, 3)) + 1)
+        # (K,): dice loss, with 1 added so that empty masks have an overlap
+        probabilities = logits.sigmoid()
+        pixels = (1, 2, 3)
+        both = probabilities.sum(dim=pixels) + targets.sum(dim=pixels)
+        overlap = 2 * (probabilities * targets).sum(dim=pixels) + 1
+        dice = 1 - overlap / (both + 1)
         return {
             'loss_mask': (entropy * weights).sum() / total,
             'loss_dice': (dice * weights).sum() / total,
         }
 
-    def _read(self, top: Tensor, memories: Sequence[Memory]) -> Tensor:
-        """What is remembered of positions like those of the coarsest level: (K, V + 1, h, w).
+    def _attend(self, top: Tensor, memories: Sequence[Memory]) -> Tensor:
+        """Read what is remembered of positions like those of the coarsest level: (K, V + 1, h, w).
 
         Each frame has an equal say. Were all positions read together, the last frame, which is
         nearest, would outvote the first, and its errors would stay for good.
         """
         query = self.key(top).flatten(2)
-        read = torch.stack([read_memory(query, keys, values) for keys, values in memories]).mean(
-            dim=0
-        )
-        return read.unflatten(2, top.shape[2:])
+        read = [attend_memory(query, keys, values) for keys, values in memories]
+        return torch.stack(read).mean(dim=0).unflatten(2, top.shape[2:])

@@ -9,7 +9,7 @@ import pytest
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.datasets import SimulateClicks
-from mmvos.datasets.transforms.deform_guides import BOX, DEFORMED, EXACT, POINTS
+from mmvos.structures import GuideKind
 
 HEIGHT, WIDTH = 60, 80
 
@@ -42,9 +42,11 @@ def test_a_frame_given_by_points_has_no_other_guide_and_its_first_click_is_insid
     truth = square(20, 10, 30)
     for _ in range(20):
         results = SimulateClicks(points=1, clicks=0, lost_part=0).transform(
-            clip([truth, truth], [EXACT, DEFORMED], truth)
+            clip([truth, truth], [GuideKind.GT_MASK, GuideKind.PERTURBED], truth)
         )
-        assert not results['gt_guides'][0].any() and results['gt_guide_kinds'][0] == POINTS
+        assert (
+            not results['gt_guides'][0].any() and results['gt_guide_kinds'][0] == GuideKind.CLICKS
+        )
         clicks = rows(results, 0)
         assert 1 <= len(clicks) <= 4 and clicks[0][2] == 1
         for x, y, sign in clicks:
@@ -61,7 +63,7 @@ def test_corrections_go_into_the_largest_wrong_region_first() -> None:
     guide[45:55, 60:70] = 1
     for _ in range(20):
         results = SimulateClicks(points=0, clicks=1, lost_part=0).transform(
-            clip([guide], [DEFORMED], truth)
+            clip([guide], [GuideKind.PERTURBED], truth)
         )
         clicks = rows(results, 0)
         x, y, sign = clicks[0]
@@ -74,7 +76,7 @@ def test_corrections_go_into_the_largest_wrong_region_first() -> None:
 def test_a_right_guide_gets_no_click() -> None:
     truth = square(20, 10, 30)
     results = SimulateClicks(points=0, clicks=1, lost_part=0).transform(
-        clip([truth], [DEFORMED], truth)
+        clip([truth], [GuideKind.PERTURBED], truth)
     )
     assert not rows(results, 0)
 
@@ -82,7 +84,7 @@ def test_a_right_guide_gets_no_click() -> None:
 def test_boxes_have_a_value_of_their_own() -> None:
     truth = square(20, 10, 30)
     results = SimulateClicks(points=0, clicks=0, lost_part=0).transform(
-        clip([truth, truth], [BOX, DEFORMED], truth)
+        clip([truth, truth], [GuideKind.BOX, GuideKind.PERTURBED], truth)
     )
     assert sorted(np.unique(results['gt_guides'][0])) == [-1, 0.5]
     assert sorted(np.unique(results['gt_guides'][1])) == [-1, 1]
@@ -91,7 +93,7 @@ def test_boxes_have_a_value_of_their_own() -> None:
 def test_the_same_side_is_missing_from_all_later_guides() -> None:
     truth = square(20, 10, 30)
     results = SimulateClicks(points=0, clicks=0, lost_part=1).transform(
-        clip([truth] * 3, [EXACT, DEFORMED, DEFORMED], truth)
+        clip([truth] * 3, [GuideKind.GT_MASK, GuideKind.PERTURBED, GuideKind.PERTURBED], truth)
     )
     kept = [guide[0] > 0 for guide in results['gt_guides']]
     assert kept[0].sum() == 900 and np.array_equal(kept[1], kept[2])

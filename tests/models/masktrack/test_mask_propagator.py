@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, clip_sample, frame, square_mask, tiny_segmenter
 
-from mmvos.models.masktrack.tracker import draw_clicks
+from mmvos.models.masktrack.mask_priors import draw_clicks
 from mmvos.structures import Frame, Prompts
 from mmvos.structures.rle import decode
 
@@ -154,3 +154,38 @@ def test_clicks_are_disks_in_the_square() -> None:
     # Radius 64 / 64 = 1: the four pixels around the corner of four.
     assert drawn[19:21, 19:21].eq(1).all() and drawn.gt(0).sum() == 4
     assert drawn[59:61, 59:61].eq(-1).all() and drawn.lt(0).sum() == 4
+
+
+def test_in_training_a_box_changes_by_at_most_15_percent_from_frame_to_frame():
+    """Guides of 20, 40 and 40 pixels a side, squares of twice the box: 40, 2 * 23, 2 * 26.45."""
+    model = tiny_segmenter(rollout=0.0, train_context=(2.0, 2.0)).train()
+    sides = (20, 40, 40)
+    masks = np.stack([square_mask(20, 10, side) for side in sides])[:, None]
+    squares = []
+    encode = model.tracker._encode
+    model.tracker._encode = lambda *arguments: squares.append(arguments[3]) or encode(*arguments)
+    sample = clip_sample(masks, masks * 2.0 - 1, np.array([[2], [1], [1]]))
+    model.loss(torch.randn(1, 3, 3, HEIGHT, WIDTH), [sample])
+    assert [int(square[0, 2]) for square in squares] == [40, 46, 53]
+
+
+@pytest.mark.parametrize(('options', 'lost'), [({}, 0), (dict(min_area_ratio=0.05), 1)])
+def test_how_much_of_an_object_must_be_left_is_an_option(options, lost):
+    """Of 24 x 24 = 576 pixels 200 are left; 5 % of 72 x 96 pixels are 345, half of 576 are 288."""
+    rest = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    rest[10:20, 10:30] = True
+    model = answering(tiny_segmenter(**options), lambda _: rest)
+    assert states(model, told(square_mask(10, 10)), 2)[1].lost == lost
+
+
+def test_how_fast_the_search_grows_is_an_option():
+    nothing = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    model = answering(tiny_segmenter(search_growth=1.5), lambda _: nothing)
+    seen = states(model, told(square_mask(36, 24)), 3)
+    # 1.8 * 24 = 43 until it is missed once, then 1.8 * 36 = 65
+    assert [int(state.box[2] - state.box[0]) for state in seen] == [24, 24, 24]
+    squares = []
+    find = model.tracker._squares
+    model.tracker._squares = lambda *arguments: squares.append(find(*arguments)) or squares[-1]
+    states(model, told(square_mask(36, 24)), 3)
+    assert [int(square[0, 2]) for square in squares] == [43, 43, 65]
