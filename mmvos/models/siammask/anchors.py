@@ -126,21 +126,6 @@ def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
     return torch.cat([offsets, ratios], dim=1)
 
 
-def objectness(logits: Tensor) -> Tensor:
-    """Return the probability of the best anchor of each cell.
-
-    Args:
-        logits: (K, 2A, n, n), first those of the background.
-
-    Returns:
-        (K, n, n) float32.
-    """
-    # (K, 2, A, n, n)
-    both = logits.float().reshape(len(logits), 2, -1, *logits.shape[2:])
-    probabilities = both.softmax(dim=1)[:, 1]
-    return probabilities.amax(dim=1)
-
-
 def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
     """Return the factor by which a score shrinks as the box's size or shape is not the object's.
 

@@ -234,6 +234,21 @@ class SiameseHead(BaseModule):
         return self.mask[3](hidden).reshape(-1, BASE_MASK_SIZE, BASE_MASK_SIZE)
 
 
+def objectness(logits: Tensor) -> Tensor:
+    """Return the probability of the best anchor of each cell.
+
+    Args:
+        logits: (K, 2A, n, n), first those of the background.
+
+    Returns:
+        (K, n, n) float32.
+    """
+    # (K, 2, A, n, n)
+    both = logits.float().reshape(len(logits), 2, -1, *logits.shape[2:])
+    probabilities = both.softmax(dim=1)[:, 1]
+    return probabilities.amax(dim=1)
+
+
 @MODELS.register_module()
 class MaskRefiner(BaseModule):
     """Make a mask of 127 x 127 pixels from one cell's response and backbone features around it.

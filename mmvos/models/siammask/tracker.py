@@ -44,6 +44,7 @@ from . import anchors as rpn
 from . import losses
 from .anchor_targets import AnchorLimits, anchor_targets
 from .anchors import ChosenAnchor
+from .network import objectness
 from .state import SearchResponse, SiameseState, clamp_to_frame
 from .voting import RESPONSE_PADDING
 
@@ -262,7 +263,7 @@ class SiameseTracker(Tracker[SiameseState]):
         search, _ = self.features.encode_crops(frame, windows, colors, self.search_size)
         response = self.neck.correlate(kernels, search, 'score')
         logits = self.head.score(response)
-        return rpn.objectness(logits)
+        return objectness(logits)
 
     def _search(self, frame: Frame, states: Sequence[SiameseState]) -> SearchResponse:
         """Compare the objects' templates with search windows around their places."""

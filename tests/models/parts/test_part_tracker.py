@@ -335,6 +335,14 @@ def test_training_is_the_propagators(tiny):
     model.eval().zero_grad()
 
 
+@pytest.mark.parametrize('context', [2.0, 3.0])
+def test_a_template_shows_so_many_times_its_part(context):
+    (state,), _ = steps(pixel_parts(context=context), [scene(0, {1: (40, 30)})])
+    parts = state[0].parts
+    sides = parts.boxes[:, 2] - parts.boxes[:, 0]
+    assert len(parts) and torch.equal(parts.sides, (context * sides).long())
+
+
 def displace(model: PromptedSegmenter, offsets: torch.Tensor) -> None:
     """Has the matcher find part q ``offsets[q]`` frame pixels beside where it is."""
     find = model.tracker._match

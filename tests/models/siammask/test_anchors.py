@@ -15,7 +15,6 @@ from mmvos.models.siammask.anchors import (
     change_penalty,
     cosine_window,
     decode_boxes,
-    objectness,
 )
 
 
@@ -111,10 +110,3 @@ def test_cosine_window_is_the_same_on_both_sides_of_the_middle(cells):
     assert (window == window.flip(1)).all()
     assert (window == window.flip(2)).all()
     assert (window[0, cells // 2].numpy() == np.hanning(cells)).all()
-
-
-def test_a_cell_has_its_best_anchors_probability():
-    logits = torch.zeros(1, 4, 2, 2)  # two anchors: background of both, then object of both
-    logits[0, 3, 0, 1] = torch.tensor(3.0).log()  # the second anchor says 3 : 1
-    logits[0, 0, 1, 1] = logits[0, 1, 1, 1] = torch.tensor(4.0).log()  # both say 1 : 4
-    assert torch.allclose(objectness(logits), torch.tensor([[[0.5, 0.75], [0.5, 0.2]]]))

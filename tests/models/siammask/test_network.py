@@ -9,6 +9,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmvos.models import MaskRefiner, SiameseHead
+from mmvos.models.siammask.network import objectness
 
 
 @pytest.fixture(scope='module')
@@ -130,3 +131,10 @@ def test_refiner_starts_as_published():
     for name, value in refiner.named_parameters():
         kept = name.endswith('bias') or name.startswith('deconv')
         assert torch.equal(value, before[name]) == kept and value.any(), name
+
+
+def test_a_cell_has_its_best_anchors_probability():
+    logits = torch.zeros(1, 4, 2, 2)  # two anchors: background of both, then object of both
+    logits[0, 3, 0, 1] = torch.tensor(3.0).log()  # the second anchor says 3 : 1
+    logits[0, 0, 1, 1] = logits[0, 1, 1, 1] = torch.tensor(4.0).log()  # both say 1 : 4
+    assert torch.allclose(objectness(logits), torch.tensor([[[0.5, 0.75], [0.5, 0.2]]]))
