@@ -19,7 +19,8 @@ def randomize(model: nn.Module) -> nn.Module:
             nn.init.uniform_(module.running_var, 0.5, 2)
             nn.init.normal_(module.running_mean, std=0.1)
     nn.init.normal_(model.guide_conv.weight, std=0.1)
-    return model.eval()
+    model.eval()  # mmdet's ResNet returns nothing here
+    return model
 
 
 @pytest.mark.parametrize(
