@@ -16,6 +16,14 @@ from mmdet.registry import TRANSFORMS as MMDET_TRANSFORMS
 from mmdet.registry import WEIGHT_INITIALIZERS as MMDET_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
+from mmvos.io.mmengine_loaders import make_mmengine_safe
+from mmvos.quiet_import import import_without
+
+# Whatever mmengine loads from here on, no file runs code.
+make_mmengine_safe()
+# mmdet prints this once for its data sets and once for their transforms.
+import_without('mmdet.datasets', ['Could not import OneDL. Skipping OneDL datasets.'])
+
 
 def _child(name: str, parent: Registry, *locations: str) -> Registry:
     return Registry(name, parent=parent, scope='mmvos', locations=list(locations))

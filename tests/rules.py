@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'structures': {'root'},
     'ops': {'root'},
     'io': {'structures', 'ops', 'root'},
-    'root': set(),
+    'root': {'io'},
     'models': EARLY,
     'optimize': EARLY | {'models'},
     'datasets': EARLY,
