@@ -182,7 +182,9 @@ class VotingMaskHead(BaseModule):
             K maps (height, width) in [0, 1]; a pixel is the object's above ``threshold``.
         """
         probabilities = logits.float().sigmoid().cpu()
-        shares = [np.zeros((height, width), dtype=np.float32) for _ in windows]
+        shares: list[NDArray[np.float32]] = []
+        for _ in windows:
+            shares.append(np.zeros((height, width), dtype=np.float32))
         vote = 1 / np.float32(self.top_k)
         for mask, roi in zip(probabilities, rois.cpu().tolist(), strict=True):
             window_index = int(roi[0])
