@@ -112,7 +112,7 @@ def test_a_late_box_is_merged_by_the_hard_rule_too():
 def test_equally_certain_objects_go_by_the_rule_that_is_chosen():
     tie = torch.full((2, 1, 1), 0.9)
     winners = {
-        rule: tiny_segmenter(merge=rule)._merged(tie).flatten().tolist()
+        rule: tiny_segmenter(merge=rule)._merge(tie).flatten().tolist()
         for rule in ('hard', 'hard-first')
     }
     assert winners == {'hard': [0, 1], 'hard-first': [1, 0]}
