@@ -2,8 +2,10 @@
 Instance Segmentation, ICCV 2019).
 
 mmdet's two-stage detector with a mask head, plus a track head on the box head's RoI features and a
-memory of the instances seen. B images, N detections or RoIs, D the embedding's length; boxes are
-xyxy network pixels until the result is made.
+memory of the instances seen.
+
+B images or pairs of images, N detections or RoIs, S x S the resolution of a mask in its box, D the
+embedding's length. Boxes are xyxy network pixels until the result is made.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ class MaskTrackRCNN(VideoModel):
         both_frames_as_key: in training each frame of a pair is also the other's key frame, so that
             one pass of the backbone gives twice the detection losses; the paper has them on one
             frame only.
-        legacy: boxes are inclusive and masks pasted as in mmdet 0.5 (see ``legacy_numerics``), for
+        legacy: boxes are inclusive and masks pasted as in mmdet 0.5 (see ``mmdet05_compat``), for
             the published weights only.
-        init_cfg: mmengine's weight initialisation.
+        init_cfg: mmengine's weight initialization.
     """
 
     def __init__(
@@ -62,19 +64,20 @@ class MaskTrackRCNN(VideoModel):
         self.detector = MODELS.build(detector)
         self.track_head = MODELS.build(track_head)
         self.memory = MODELS.build(memory)
-        self.both_frames_as_key, self.legacy = both_frames_as_key, legacy
+        self.both_frames_as_key = both_frames_as_key
+        self.legacy = legacy
         if channels_last:
             self.to(memory_format=torch.channels_last)
 
     def init_state(self) -> MemoryState:
-        """An empty memory."""
+        """Return an empty memory."""
         last = self.track_head.fcs[-1]
         return self.memory.start(last.out_features, last.bias.device)
 
     def step(
         self, frame: Frame, state: MemoryState, prompts: Prompts | None = None
     ) -> tuple[MemoryState, FrameResult]:
-        """Finds the objects of a frame and names them; see ``VideoModel.step``.
+        """Find the objects of a frame and name them; see ``VideoModel.step``.
 
         Raises:
             ValueError: a prompt is given; this model finds its objects itself.
@@ -85,23 +88,25 @@ class MaskTrackRCNN(VideoModel):
                 f'its objects'
             )
         with self.autocast(frame.image.device):
+            # Detect objects, and embed their boxes.
             features = frame.features(self, self.extract_features)
             found = self._detect(features, frame)
             embeddings = self._embed(features, [found.bboxes])
-            places = (
-                continuous_boxes(found.bboxes / _scale(found, frame))
-                if self.legacy
-                else found.bboxes
-            )
-            state, ids = self.memory.match(state, embeddings, places, found.labels, found.scores)
-            kept = ids > 0
-            found, ids = found[kept], ids[kept]
+            # Match them to the instances that are remembered; those without id are dropped.
+            boxes = found.bboxes
+            if self.legacy:
+                boxes = continuous_boxes(boxes / _scale(found, frame))
+            state, ids = self.memory.match(state, embeddings, boxes, found.labels, found.scores)
+            is_named = ids > 0
+            found = found[is_named]
+            ids = ids[is_named]
+            # Segment what is left.
             masks = self._segment(features, found)
         return state, self._result(frame, found, ids, masks)
 
     def remove(self, state: MemoryState, object_id: int) -> MemoryState:
-        """The state in which an object is still recognised, so that it gets no new id, but shown no
-        more.
+        """Return the state in which an object is still recognized, so that it gets no new id, but
+        shown no more.
 
         Raises:
             ValueError: no object with this id has been seen, or it was removed before.
@@ -109,10 +114,11 @@ class MaskTrackRCNN(VideoModel):
         return self.memory.remove(state, object_id)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
-        """Detection losses on the key frames, and the track loss between key and reference frames.
+        """Return detection losses on the key frames, and the track loss between key and reference
+        frames.
 
         Args:
-            inputs: (B, 2, 3, H, W) normalised.
+            inputs: (B, 2, 3, H, W) normalized.
             data_samples: B pairs of one key and one reference frame.
 
         Returns:
@@ -122,32 +128,35 @@ class MaskTrackRCNN(VideoModel):
         assert inputs.dim() == 5 and inputs.shape[1] == 2, (
             f'a key and a reference frame per sample, got {tuple(inputs.shape)}'
         )
+        # (2B, 3, H, W): the key frames, then their reference frames, in one pass
+        pairs = torch.arange(len(inputs))
         key_index = torch.tensor([sample.key_frames_inds[0] for sample in data_samples])
-        images = torch.arange(len(inputs))
-        # (2B, 3, H, W)
-        both = torch.cat([inputs[images, key_index], inputs[images, 1 - key_index]])
-        features = self.extract_features(both)
-        samples = [s.get_key_frames()[0] for s in data_samples] + [
-            s.get_ref_frames()[0] for s in data_samples
-        ]
-        keys = samples if self.both_frames_as_key else samples[: len(data_samples)]
-        key = tuple(level[: len(keys)] for level in features)
+        images = torch.cat([inputs[pairs, key_index], inputs[pairs, 1 - key_index]])
+        features = self.extract_features(images)
+        key_samples = [sample.get_key_frames()[0] for sample in data_samples]
+        reference_samples = [sample.get_ref_frames()[0] for sample in data_samples]
+        samples = key_samples + reference_samples
 
-        losses, proposals = self._rpn_loss(key, keys)
-        sampled = self._sample(proposals, keys)
-        box = self.detector.roi_head.bbox_loss(key, sampled)
+        # The first frames of this list are those that the detector learns from.
+        learned = samples if self.both_frames_as_key else key_samples
+        learned_features = tuple(level[: len(learned)] for level in features)
+
+        # RPN loss and proposals, of which RoIs are sampled once for all heads
+        losses, proposals = self._rpn_loss(learned_features, learned)
+        sampled = self._sample(proposals, learned)
+
+        # box, mask and track loss
+        roi_head = self.detector.roi_head
+        box = roi_head.bbox_loss(learned_features, sampled)
         losses.update(box['loss_bbox'])
-        instances = [sample.gt_instances for sample in keys]
-        losses.update(
-            self.detector.roi_head.mask_loss(key, sampled, box['bbox_feats'], instances)[
-                'loss_mask'
-            ]
-        )
+        instances = [sample.gt_instances for sample in learned]
+        mask = roi_head.mask_loss(learned_features, sampled, box['bbox_feats'], instances)
+        losses.update(mask['loss_mask'])
         losses.update(self._track_loss(box['bbox_feats'], sampled, samples, features))
         return losses
 
     def extract_features(self, images: Tensor) -> Features:
-        """FPN levels P2 to P6, float32, of (B, 3, H, W) images."""
+        """Compute the FPN levels P2 to P6, float32, of (B, 3, H, W) images."""
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return tuple(level.float() for level in self.detector.extract_feat(images))
@@ -155,10 +164,8 @@ class MaskTrackRCNN(VideoModel):
     def _rpn_loss(
         self, features: Features, samples: list[DetDataSample]
     ) -> tuple[dict[str, Tensor], list[InstanceData]]:
-        """RPN losses and proposals. The RPN tells object from background, so its ground truth has
-        label 0 only.
-        """
-        head = self.detector.rpn_head
+        """Return the RPN's losses and proposals."""
+        # The RPN tells object from background: its ground truth has label 0 only.
         objects = []
         for sample in samples:
             instances = sample.gt_instances.new()
@@ -166,15 +173,21 @@ class MaskTrackRCNN(VideoModel):
             instances.labels = torch.zeros_like(sample.gt_instances.labels)
             objects.append(instances)
         metas = [sample.metainfo for sample in samples]
-        scores, deltas = ([level.float() for level in out] for out in head(features))
+        scores, deltas = self._rpn(features)
+        head = self.detector.rpn_head
         losses = head.loss_by_feat(scores, deltas, objects, metas)
         proposals = head.predict_by_feat(
             scores, deltas, batch_img_metas=metas, cfg=self.detector.train_cfg.rpn_proposal
         )
         return losses, proposals
 
+    def _rpn(self, features: Features) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the RPN's scores and deltas of each level, float32."""
+        scores, deltas = self.detector.rpn_head(features)
+        return [level.float() for level in scores], [level.float() for level in deltas]
+
     def _sample(self, proposals: list[InstanceData], samples: list[DetDataSample]) -> list[Any]:
-        """Samples RoIs once, for the box, the mask and the track loss."""
+        """Sample RoIs once, for the box, the mask and the track loss."""
         head = self.detector.roi_head
         sampled = []
         for proposal, sample in zip(proposals, samples):
@@ -190,110 +203,133 @@ class MaskTrackRCNN(VideoModel):
         samples: list[DetDataSample],
         features: Features,
     ) -> dict[str, Tensor]:
-        """Track loss of the positive RoIs of the key frames against the ground-truth boxes of the
-        frames they are paired with.
+        """Return the track loss of the positive RoIs of the key frames against the ground-truth
+        boxes of the frames they are paired with.
 
-        ``samples`` and ``features`` are of 2B frames, of which i and i + B are a pair; ``sampled``
-        of the first B or of all.
+        Args:
+            roi_features: of the sampled RoIs, image by image, the positive ones of an image first.
+            sampled: of the first B images, or of all 2B.
+            samples, features: of 2B images, of which i and i + B are a pair.
         """
-        counts = [len(s.pos_priors) for s in sampled]
-        starts = (
-            torch.tensor([0] + [len(s.pos_priors) + len(s.neg_priors) for s in sampled])
-            .cumsum(0)
-            .tolist()
-        )
-        positive = torch.cat(
-            [roi_features[start : start + count] for start, count in zip(starts, counts)]
-        )
-        key = self.track_head.embed(positive).split(counts)
-        partner = [(i + len(samples) // 2) % len(samples) for i in range(len(sampled))]
-        boxes = [
-            s.gt_instances.bboxes[: None if i in partner else 0] for i, s in enumerate(samples)
-        ]
-        embedded = self._embed(features, boxes).split([len(b) for b in boxes])
-        targets = [
-            _same_object(
-                samples[i].gt_instances.instances_ids, samples[j].gt_instances.instances_ids
-            )[s.pos_assigned_gt_inds]
-            for i, (j, s) in enumerate(zip(partner, sampled))
-        ]
-        return self.track_head.loss(list(key), [embedded[j] for j in partner], targets)
+        # Embed the positive RoIs of each image.
+        counts = [len(item.pos_priors) for item in sampled]
+        positive = []
+        start = 0
+        for item, count in zip(sampled, counts):
+            positive.append(roi_features[start : start + count])
+            start += count + len(item.neg_priors)
+        key_embeddings = self.track_head.embed(torch.cat(positive)).split(counts)
+
+        # Embed the ground-truth boxes of their partners, and of no other image.
+        partners = [(i + len(samples) // 2) % len(samples) for i in range(len(sampled))]
+        boxes = []
+        for i, sample in enumerate(samples):
+            given = sample.gt_instances.bboxes
+            boxes.append(given if i in partners else given[:0])
+        embedded = self._embed(features, boxes).split([len(item) for item in boxes])
+
+        # The target of an RoI is the place of its object among the partner's.
+        targets = []
+        for i, (partner, item) in enumerate(zip(partners, sampled)):
+            key_ids = samples[i].gt_instances.instances_ids
+            reference_ids = samples[partner].gt_instances.instances_ids
+            places = _same_object(key_ids, reference_ids)
+            targets.append(places[item.pos_assigned_gt_inds])
+        references = [embedded[partner] for partner in partners]
+        return self.track_head.loss(list(key_embeddings), references, targets)
 
     def _embed(self, features: Features, boxes: list[Tensor]) -> Tensor:
-        """Embeddings of the boxes of each image: (sum of their numbers, D)."""
+        """Embed the boxes of each image: (sum of their numbers, D)."""
         extractor = self.detector.roi_head.bbox_roi_extractor
-        return self.track_head.embed(extractor(features[: extractor.num_inputs], bbox2roi(boxes)))
+        roi_features = extractor(features[: extractor.num_inputs], bbox2roi(boxes))
+        return self.track_head.embed(roi_features)
 
     def _detect(self, features: Features, frame: Frame) -> InstanceData:
-        """Detections of one frame: ``bboxes`` (N, 4), ``scores`` (N,), ``labels`` (N,)."""
+        """Detect the objects of a frame: ``bboxes`` (N, 4), ``scores`` (N,), ``labels`` (N,)."""
         meta = dict(
             img_shape=frame.meta.network_shape,
             ori_shape=frame.meta.original_shape,
             scale_factor=frame.meta.scale,
         )
-        head, test_cfg = self.detector.rpn_head, self.detector.test_cfg
-        scores, deltas = ([level.float() for level in out] for out in head(features))
-        proposals = head.predict_by_feat(scores, deltas, batch_img_metas=[meta], cfg=test_cfg.rpn)
-        return self.detector.roi_head.predict_bbox(features, [meta], proposals, test_cfg.rcnn)[0]
+        test_cfg = self.detector.test_cfg
+        scores, deltas = self._rpn(features)
+        proposals = self.detector.rpn_head.predict_by_feat(
+            scores, deltas, batch_img_metas=[meta], cfg=test_cfg.rpn
+        )
+        roi_head = self.detector.roi_head
+        return roi_head.predict_bbox(features, [meta], proposals, test_cfg.rcnn)[0]
 
     def _segment(self, features: Features, found: InstanceData) -> Tensor:
-        """Mask probabilities (N, S, S) of the detections, each of its own class, inside its box."""
+        """Compute mask probabilities (N, S, S), each of its own class, inside its box."""
         head = self.detector.roi_head
+        extractor = head.mask_roi_extractor
         rois = bbox2roi([found.bboxes])
-        mask_features = head.mask_roi_extractor(
-            features[: head.mask_roi_extractor.num_inputs], rois
-        )
+        mask_features = extractor(features[: extractor.num_inputs], rois)
         logits = head.mask_head(mask_features)  # (N, classes, S, S)
-        channel = torch.zeros_like(found.labels) if head.mask_head.class_agnostic else found.labels
-        return logits[torch.arange(len(found), device=logits.device), channel].float().sigmoid()
+        channel = found.labels
+        if head.mask_head.class_agnostic:
+            channel = torch.zeros_like(found.labels)
+        number = torch.arange(len(found), device=logits.device)
+        return logits[number, channel].float().sigmoid()
 
     def _result(self, frame: Frame, found: InstanceData, ids: Tensor, masks: Tensor) -> FrameResult:
-        """The frame's result in original pixels; ordered by id."""
-        boxes = places = (found.bboxes / _scale(found, frame)).cpu()
-        paste, threshold = (
-            (legacy_paste if self.legacy else _paste),
-            self.detector.test_cfg.rcnn.mask_thr_binary,
-        )
+        """Make the frame's result in original pixels, ordered by id.
+
+        Args:
+            frame: the frame.
+            found: N detections.
+            ids: (N,).
+            masks: (N, S, S) probabilities.
+        """
+        shape = frame.meta.original_shape
+        threshold = self.detector.test_cfg.rcnn.mask_thr_binary
+        boxes = (found.bboxes / _scale(found, frame)).cpu()
+        shown_boxes = boxes
+        paste = _paste
         if self.legacy:
-            height, width = frame.meta.original_shape
-            places = continuous_boxes(boxes).minimum(
-                boxes.new_tensor([width, height, width, height])
-            )
+            height, width = shape
+            corner = boxes.new_tensor([width, height, width, height])
+            shown_boxes = continuous_boxes(boxes).minimum(corner)
+            paste = legacy_paste
         order = ids.argsort().tolist()
-        masks, ids, labels, scores = (
-            item.cpu() for item in (masks, ids, found.labels, found.scores.float())
-        )
-        return FrameResult(
-            frame.meta.index,
-            frame.meta.original_shape,
-            tuple(
-                TrackedObject(
-                    int(ids[i]),
-                    int(labels[i]),
-                    float(scores[i]),
-                    tuple(places[i].tolist()),
-                    paste(masks[i], boxes[i], frame.meta.original_shape, threshold),
-                )
-                for i in order
-            ),
-        )
+        masks = masks.cpu()
+        ids = ids.cpu()
+        labels = found.labels.cpu()
+        scores = found.scores.float().cpu()
+        objects = []
+        for i in order:
+            item = TrackedObject(
+                id=int(ids[i]),
+                label=int(labels[i]),
+                score=float(scores[i]),
+                box=tuple(shown_boxes[i].tolist()),
+                mask=paste(masks[i], boxes[i], shape, threshold),
+            )
+            objects.append(item)
+        return FrameResult(frame.meta.index, shape, tuple(objects))
 
 
 def _scale(found: InstanceData, frame: Frame) -> Tensor:
-    """Network pixels per original pixel (4,), of a box's coordinates."""
+    """Return network pixels per original pixel (4,), of a box's coordinates."""
     return found.bboxes.new_tensor(frame.meta.scale).repeat(2)
 
 
 def _paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: float) -> RLE:
-    """RLE of one mask (S, S) in its box, binarised at ``threshold``."""
+    """Paste a mask (S, S) into its box (4,), binarized at ``threshold``."""
     crop, top, left = paste_in_box(mask, box, *shape)
     return encode_crop((crop >= threshold).numpy(), top, left, *shape)
 
 
 def _same_object(key_ids: Tensor, reference_ids: Tensor) -> Tensor:
-    """For each object of the key frame 1 + its place among the reference frame's objects, 0 where
-    it is absent.
+    """Find the objects of the key frame in the reference frame.
+
+    Args:
+        key_ids: (N,).
+        reference_ids: (M,).
+
+    Returns:
+        (N,): 1 + the object's place among the reference frame's, 0 where it is absent.
     """
-    same = key_ids[:, None] == reference_ids[None, :]
-    # the first of equal values: 0 where nothing is the same
-    return F.pad(same.to(torch.uint8), (1, 0)).argmax(dim=1)
+    is_same = key_ids[:, None] == reference_ids[None, :]
+    # argmax gives the first of equal values: 0 where nothing is the same
+    return F.pad(is_same.to(torch.uint8), (1, 0)).argmax(dim=1)
