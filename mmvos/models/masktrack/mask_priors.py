@@ -39,8 +39,12 @@ def _box_without_specks(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     if not len(parts):
         return 0, 0, width, height
     areas = parts[:, cv2.CC_STAT_AREA]
-    x, y, w, h, _ = parts[areas >= MIN_PART_RATIO * areas.max()].T
-    return int(x.min()), int(y.min()), int((x + w).max()), int((y + h).max())
+    counted = parts[areas >= MIN_PART_RATIO * areas.max()]
+    # (parts,) each: the boxes of the parts that count, and around them one for all
+    x1, y1, w, h, _ = counted.T
+    x2 = x1 + w
+    y2 = y1 + h
+    return int(x1.min()), int(y1.min()), int(x2.max()), int(y2.max())
 
 
 def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
@@ -53,10 +57,14 @@ def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
         boxes, last: (K, 4) xyxy, of this frame and of the one before.
         rate: the largest change, e.g. 0.02, one number or (K, 1).
     """
+    # (K, 2): center and size, and the bounds of the size
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
     size = boxes[:, 2:] - boxes[:, :2]
     last_size = last[:, 2:] - last[:, :2]
-    half = size.maximum(last_size * (1 - rate)).minimum(last_size * (1 + rate)) / 2
+    smallest = last_size * (1 - rate)
+    largest = last_size * (1 + rate)
+    size = size.maximum(smallest).minimum(largest)
+    half = size / 2
     return torch.cat([center - half, center + half], dim=1)
 
 
@@ -65,7 +73,9 @@ def grow_box(box: Tensor, factor: float, height: int, width: int) -> Tensor:
     center = (box[:2] + box[2:]) / 2
     half = (box[2:] - box[:2]) / 2 * factor
     frame_corner = box.new_tensor([width, height])
-    return torch.cat([(center - half).clamp(min=0), (center + half).minimum(frame_corner)])
+    first = (center - half).clamp(min=0)
+    last = (center + half).minimum(frame_corner)
+    return torch.cat([first, last])
 
 
 def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:

@@ -23,7 +23,10 @@ def attend_memory(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """
     # (K, N, n): -|k - q|^2 without |q|^2, which the softmax over the keys does not see
     products = keys.transpose(1, 2) @ query
-    affinity = 2 * products - keys.square().sum(dim=1)[:, :, None]
-    weights = (affinity.float() / keys.shape[1] ** 0.5).softmax(dim=1)
+    squared = keys.square().sum(dim=1)
+    affinity = 2 * products - squared[:, :, None]
+    # the softmax over the remembered positions, in float32 whatever autocast says
+    temperature = keys.shape[1] ** 0.5
+    weights = (affinity.float() / temperature).softmax(dim=1)
     attended: Tensor = values @ weights.to(values.dtype)
     return attended

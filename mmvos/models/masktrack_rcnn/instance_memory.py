@@ -68,13 +68,13 @@ class InstanceMemory(nn.Module):
         """An empty memory."""
         none = torch.zeros(0, dtype=torch.long, device=device)
         return MemoryState(
-            torch.zeros(0, embedding_length, device=device),
-            torch.zeros(0, 4, device=device),
-            none,
-            none,
-            none,
-            none.bool(),
-            torch.zeros((), dtype=torch.long, device=device),
+            embeddings=torch.zeros(0, embedding_length, device=device),
+            boxes=torch.zeros(0, 4, device=device),
+            labels=none,
+            ids=none,
+            idle=none,
+            shown=none.bool(),
+            count=torch.zeros((), dtype=torch.long, device=device),
         )
 
     def match(
@@ -97,6 +97,7 @@ class InstanceMemory(nn.Module):
         """
         assert len(embeddings) == len(boxes) == len(labels) == len(scores)
         state = self._without_idle(state)
+        # (N, M + 1): score of each detection with "a new object" and with each instance
         table = match_scores(
             similarity(embeddings, state.embeddings),
             scores,
@@ -104,23 +105,30 @@ class InstanceMemory(nn.Module):
             labels[:, None] == state.labels[None, :],
             self.match_weights,
         )
+        # (N,): 0 a new object, j + 1 instance j, -1 dropped
         column = assign_instances(table)
-        is_new, is_match = column == 0, column > 0
+        is_new = column == 0
+        is_match = column > 0
+        # Name the detections: new ids are counted on; removed instances and -1 have the name 0.
         names = torch.cat([state.ids.new_zeros(1), state.ids * state.shown])  # (M + 1,) by column
-        ids = torch.where(is_new, state.count + is_new.cumsum(0), names[column.clamp(min=0)])
+        new_ids = state.count + is_new.cumsum(0)
+        ids = torch.where(is_new, new_ids, names[column.clamp(min=0)])
+        # Refresh the instances that were seen, then append the new ones.
         slots = column[is_match] - 1
-        new = ids[is_new]
-        return MemoryState(
-            torch.cat(
-                [state.embeddings.index_copy(0, slots, embeddings[is_match]), embeddings[is_new]]
-            ),
-            torch.cat([state.boxes.index_copy(0, slots, boxes[is_match]), boxes[is_new]]),
-            torch.cat([state.labels, labels[is_new]]),
-            torch.cat([state.ids, new]),
-            torch.cat([(state.idle + 1).index_fill(0, slots, 0), torch.zeros_like(new)]),
-            torch.cat([state.shown, new > 0]),
-            state.count + len(new),
-        ), ids
+        added = ids[is_new]
+        seen_embeddings = state.embeddings.index_copy(0, slots, embeddings[is_match])
+        seen_boxes = state.boxes.index_copy(0, slots, boxes[is_match])
+        idle = (state.idle + 1).index_fill(0, slots, 0)
+        after = MemoryState(
+            embeddings=torch.cat([seen_embeddings, embeddings[is_new]]),
+            boxes=torch.cat([seen_boxes, boxes[is_new]]),
+            labels=torch.cat([state.labels, labels[is_new]]),
+            ids=torch.cat([state.ids, added]),
+            idle=torch.cat([idle, torch.zeros_like(added)]),
+            shown=torch.cat([state.shown, added > 0]),
+            count=state.count + len(added),
+        )
+        return after, ids
 
     @staticmethod
     def remove(state: MemoryState, object_id: int) -> MemoryState:

@@ -51,12 +51,12 @@ def match_scores(
     """
     assert logits.shape == ious.shape == same_label.shape and scores.shape == logits.shape[:1]
     by_score, by_iou, by_label = weights
+    # (N, M + 1): the three terms; "a new object" overlaps nothing and has the right label
+    similarity_term = F.log_softmax(with_new_object(logits), dim=1)
+    overlap = F.pad(ious, (1, 0))
     agreement = F.pad(same_label.to(logits.dtype), (1, 0), value=1.0)
     return (
-        F.log_softmax(with_new_object(logits), dim=1)
-        + by_score * scores.log()[:, None]
-        + by_iou * F.pad(ious, (1, 0))
-        + by_label * agreement
+        similarity_term + by_score * scores.log()[:, None] + by_iou * overlap + by_label * agreement
     )
 
 
@@ -76,11 +76,15 @@ def assign_instances(scores: Tensor) -> Tensor:
     if scores.shape[0] == 0:
         return scores.new_zeros(0, dtype=torch.long)
     best, column = scores.max(dim=1)
-    rivals = (column[:, None] == column[None, :]) & (column[:, None] > 0)  # (N, N)
-    better = (best[None, :] > best[:, None]) | (
-        (best[None, :] == best[:, None]) & _earlier(len(best), best.device)
-    )
-    return column.masked_fill((rivals & better).any(dim=1), -1)
+    # (N, N): entry [i, k] says that k wants the instance that i wants
+    wants_same = column[:, None] == column[None, :]
+    competes = wants_same & (column[:, None] > 0)
+    # (N, N): entry [i, k] says that k has the higher score, or the same and comes first
+    is_higher = best[None, :] > best[:, None]
+    is_equal = best[None, :] == best[:, None]
+    wins = is_higher | (is_equal & _earlier(len(best), best.device))
+    loses = (competes & wins).any(dim=1)
+    return column.masked_fill(loses, -1)
 
 
 def _earlier(n: int, device: torch.device) -> Tensor:

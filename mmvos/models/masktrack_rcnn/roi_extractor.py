@@ -35,9 +35,11 @@ class PyramidRoIExtractor(SingleRoIExtractor):
         pixels.
         """
         rois = rois.float()
+        # (R,): the level that fits the region's size
         levels = self.map_roi_levels(rois, len(feats))
         if roi_scale_factor is not None:
             rois = self.roi_rescale(rois, roi_scale_factor)
+        # sample level by level, and bring the regions back into their order
         pieces, places = [], []
         for level, (layer, features) in enumerate(zip(self.roi_layers, feats)):
             place = (levels == level).nonzero()[:, 0]
@@ -51,9 +53,8 @@ class PyramidRoIExtractor(SingleRoIExtractor):
 
 def _align(layer: RoIAlign, features: Tensor, rois: Tensor) -> Tensor:
     height, width = layer.output_size
-    covered = (
-        layer.aligned and layer.pool_mode == 'avg' and layer.sampling_ratio > 0 and height == width
-    )
-    if features.device.type == 'cpu' and covered:
+    is_usual = layer.aligned and layer.pool_mode == 'avg' and height == width
+    is_covered = is_usual and layer.sampling_ratio > 0
+    if features.device.type == 'cpu' and is_covered:
         return roi_align(features, rois, height, layer.spatial_scale, layer.sampling_ratio)
     return layer(features, rois.to(features.dtype))

@@ -76,14 +76,18 @@ class TrackHead(BaseModule):
         assert len(key_embeddings) == len(reference_embeddings) == len(targets) > 0
         losses, hits = [], []
         for key, reference, target in zip(key_embeddings, reference_embeddings, targets):
-            logits = with_new_object(similarity(key, reference))  # (N, M + 1)
-            total = (
-                F.cross_entropy(logits, target, reduction='sum')
-                if len(target)
-                else logits.sum() + reference.sum() * 0
-            )
+            # (N, M + 1): similarity with "a new object" and with each reference box
+            logits = with_new_object(similarity(key, reference))
+            if len(target):
+                total = F.cross_entropy(logits, target, reduction='sum')
+            else:
+                # a zero that is connected to the graph
+                total = logits.sum() + reference.sum() * 0
             losses.append(total / max(len(target), 1))
             hits.append(logits.detach().argmax(dim=1) == target)
+        # percent of the RoIs of all images
         correct = torch.cat(hits).float()
-        accuracy = correct.mean() * 100 if len(correct) else correct.new_tensor(100.0)
+        accuracy = correct.new_tensor(100.0)
+        if len(correct):
+            accuracy = correct.mean() * 100
         return {'loss_match': torch.stack(losses).mean(), 'match_accuracy': accuracy}
