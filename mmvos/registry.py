@@ -45,14 +45,7 @@ DATASETS = _child(
 )
 TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'mmvos.datasets.transforms')
 DATA_SAMPLERS = _child('data sampler', MMDET_DATA_SAMPLERS, 'mmvos.datasets.samplers')
-METRICS = _child(
-    'metric',
-    MMDET_METRICS,
-    'mmvos.evaluation.davis.metric',
-    'mmvos.evaluation.vot.metric',
-    'mmvos.evaluation.youtube_vis.metric',
-    'mmvos.evaluation.youtube_vos.metric',
-)
+METRICS = _child('metric', MMDET_METRICS, 'mmvos.evaluation.metrics')
 LOOPS = _child('loop', MMDET_LOOPS, 'mmvos.engine')
 TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'mmvos.engine', 'mmvos.models')
 HOOKS = _child('hook', MMDET_HOOKS, 'mmvos.engine')

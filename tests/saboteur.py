@@ -14,7 +14,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from mmvos.apis.video_results import FinishedVideos
+from mmvos.evaluation.resumable_results import ResumableResults
 from mmvos.models import VideoModel
 from mmvos.registry import HOOKS
 
@@ -37,10 +37,10 @@ def watch_tests() -> None:
     """Logs every frame that a test runs, and kills it after the chosen number of finished
     videos.
     """
-    append, make_frame = FinishedVideos.append, VideoModel.make_frame
+    append, make_frame = ResumableResults.append, VideoModel.make_frame
     done: list[int] = []
 
-    def append_then_kill(self: FinishedVideos, video_id: int, entries: Any) -> None:
+    def append_then_kill(self: ResumableResults, video_id: int, entries: Any) -> None:
         append(self, video_id, entries)
         done.append(video_id)
         if len(done) == int(os.environ.get('KILL_AFTER_VIDEOS', -1)):
@@ -56,7 +56,7 @@ def watch_tests() -> None:
                 stream.write(f'{meta["video_id"]}/{meta["frame_id"]}\n')
         return frame
 
-    FinishedVideos.append, VideoModel.make_frame = append_then_kill, make_frame_and_log
+    ResumableResults.append, VideoModel.make_frame = append_then_kill, make_frame_and_log
 
 
 watch_tests()

@@ -41,10 +41,10 @@ from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 
 from mmvos.apis.inference import init_model
-from mmvos.apis.video_results import fingerprint
 from mmvos.cli.guard import run_command
 from mmvos.engine import SupervisedSegmenter
 from mmvos.evaluation import DAVISMetric, EvaluationInputError
+from mmvos.evaluation.resumable_results import fingerprint
 from mmvos.evaluation.vot import (
     INTERVALS,
     Interval,

@@ -6,14 +6,11 @@ from .background import newest
 from .inference import VideoInferencer, init_model
 from .sources import VideoSource, open_source
 from .systems import SYSTEMS
-from .video_results import VideoResults, fingerprint
 
 __all__ = [
     'SYSTEMS',
     'VideoInferencer',
-    'VideoResults',
     'VideoSource',
-    'fingerprint',
     'init_model',
     'newest',
     'open_source',

@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,15 +93,12 @@ def interrupted_once() -> Iterator[None]:
     """Let the first Ctrl-C raise ``KeyboardInterrupt``, and those that follow at once do nothing, so
     that files which are being finished are finished.
     """
-    try:
-        before = signal.getsignal(signal.SIGINT)
-        if before is not signal.default_int_handler:
-            yield  # somebody else decides, e.g. a background job's shell
-            return
-        signal.signal(signal.SIGINT, _FirstInterrupt())
-    except ValueError:  # not in the main thread
-        yield
+    before = signal.getsignal(signal.SIGINT)
+    is_ours = threading.current_thread() is threading.main_thread()
+    if before is not signal.default_int_handler or not is_ours:
+        yield  # somebody else decides, e.g. a background job's shell
         return
+    signal.signal(signal.SIGINT, _FirstInterrupt())
     try:
         yield
     finally:

@@ -1,17 +1,15 @@
-"""Loops that test and validate a video model: videos one after the other, frames in order, one
-result per video.
+"""Loops that test and validate a video model: videos one after the other, frames in order.
 
 The dataset gives single frames, so that loading runs ahead in workers and memory does not grow with
-a video's length. A data set whose objects are told (``MaskVideoDataset``) has ``prompts``, and its
-results are label maps; those of supervised runs (``VOTDataset``) are lines; those of others are
-tracks.
+a video's length. The benchmark (``mmvos.evaluation.benchmark``) says how a video is run, and what is
+made of its results.
 """
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,109 +19,103 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 
-from mmvos.evaluation.vot import SupervisedVideo, run_supervised
-from mmvos.evaluation.youtube_vis import result_entries
-from mmvos.io.label_png import Labels, as_labels
+from mmvos.evaluation.benchmark import Benchmark
+from mmvos.evaluation.benchmarks import choose_benchmark
+from mmvos.models import VideoModel
 from mmvos.models.video_model import frame_metainfo
 from mmvos.registry import LOOPS, TASK_UTILS
-from mmvos.structures import Frame, FrameResult, VideoTracks
+from mmvos.structures import Frame, FrameResult, Prompts
 
-# {'video_id': int, 'length': int, 'entries': list in the YouTube-VIS results schema}, or
-# {'sequence': str, 'frames': list of names, 'labels': sequence of (H, W) ids, see label_png}, or
-# {'sequence': str, 'lines': list of codes and regions}
-VideoSample = dict[str, Any]
+from .supervised_segmenter import SupervisedSegmenter
+
 _REPORT_SECONDS = 10
 _MIB = 2**20
 
 
 class ResultStore(Protocol):
-    """Keeps the results of finished videos on disk, so that a killed test run can go on."""
-
-    finished: frozenset[int]  # ids of the videos that an earlier run finished
-
-    def append(self, video_id: int, entries: list[dict[str, Any]]) -> None:
-        """Keeps one more finished video."""
-
-    def read(self, video_id: int) -> list[dict[str, Any]]:
-        """The entries of a finished video."""
-
-
-class FileStore(Protocol):
-    """Writes label maps, frame by frame, or the lines of supervised runs to files."""
+    """Keeps the results of finished videos on disk, see ``ResumableResults``."""
 
     def keep(self, video: Any, results: Iterable[Any]) -> None:
-        """Writes the results of one video as they come; it is finished when this returns."""
+        """Keep the results of one video as they come; it is finished when this returns."""
 
 
-class _Videos:
-    """The videos of one process: runs the model over the frames that a dataloader gives.
+class ModelRunner:
+    """Runs a model as a benchmark asks for it, see ``VideoRunner``.
+
+    Args:
+        model: in evaluation mode.
+        tuner: an ``OnlineFineTuner``, which adapts the model to each video; None: the model is taken
+            as it is.
+    """
+
+    def __init__(self, model: VideoModel, tuner: Any = None) -> None:
+        self.model = model
+        self.tuner = tuner
+
+    def run(
+        self, frames: Iterable[Frame], prompts: Mapping[int, Prompts] | None = None
+    ) -> Iterator[FrameResult]:
+        """Go through a video; ``prompts`` by frame index."""
+        if self.tuner is None:
+            return self.model.run(frames, prompts)
+        return self.tuner.run(self.model, frames, prompts)
+
+    def make_tracker(self) -> SupervisedSegmenter:
+        """Make a tracker that is started on a region and asked for one in each later frame."""
+        return SupervisedSegmenter(self.model)
+
+
+class VideoStream:
+    """Runs a model over the videos of one process, and counts frames and time.
 
     Args:
         model: a ``VideoModel``, possibly wrapped for distributed use.
         dataloader: batches of one frame, the frames of a video contiguous and in order.
-        tuner: adapts the model to each video whose objects are told; None: the model is taken as it
-            is.
+        benchmark: says how a video is run.
+        tuner: see ``ModelRunner``.
     """
 
-    def __init__(self, model: Any, dataloader: Any, tuner: Any = None) -> None:
+    def __init__(
+        self, model: Any, dataloader: Any, benchmark: Benchmark, tuner: Any = None
+    ) -> None:
         self.model = model.module if is_model_wrapper(model) else model
-        self.tuner = tuner
         self.dataloader = dataloader
+        self.benchmark = benchmark
+        self.runner = ModelRunner(self.model, tuner)
         self.frames = 0
-        self.waited = 0.0  # seconds for frames to be loaded
-        self._started = self._reported = time.perf_counter()
+        self.seconds_waited = 0.0  # for frames to be loaded
+        self._started = time.perf_counter()
+        self._reported = self._started
 
     def __iter__(self) -> Iterator[tuple[Any, Iterator[Any]]]:
-        """Yields each video of the data set and the results of its frames (of a supervised run its
-        lines), which must be used up before the next video.
+        """Yield each video of the data set and its results, which must be used up before the next
+        video.
         """
-        videos = {video.id: video for video in self.dataloader.dataset.videos}
-        for video_id, batches in groupby(
-            self._batches(), key=lambda batch: _meta(batch)['video_id']
-        ):
-            video, frames = videos[video_id], self._frames(batches)
-            yield (
-                video,
-                self._lines(video, frames)
-                if isinstance(video, SupervisedVideo)
-                else self._results(video, frames),
-            )
-
-    def sample(self, video: Any, results: Iterable[Any]) -> VideoSample:
-        """What the metrics take for a video."""
         dataset = self.dataloader.dataset
-        if isinstance(video, SupervisedVideo):
-            return dict(sequence=video.name, lines=list(results))
-        if _is_told(dataset):
-            kept = list(results)
-            frames = [video.frame_names[result.frame_index] for result in kept]
-            return dict(sequence=video.name, frames=frames, labels=_LabelMaps(kept))
-        tracks = VideoTracks(video.length)
-        for result in results:
-            tracks.add(result)
-        entries = result_entries(video.id, tracks.tracks(), dataset.metainfo['category_ids'])
-        return dict(video_id=video.id, length=video.length, entries=entries)
+        videos = {video.id: video for video in dataset.videos}
+        for video_id, batches in groupby(self._batches(), key=_video_id):
+            video = videos[video_id]
+            frames = self._frames(batches)
+            yield video, self.benchmark.run(video, frames, dataset, self.runner)
 
     def report(self) -> str:
-        """Time and memory so far, in words."""
+        """Say time and memory so far."""
         seconds = time.perf_counter() - self._started
-        memory = [f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB:.0f} MiB']
+        frames = max(self.frames, 1)
+        tuning = ''
+        if self.runner.tuner is not None:
+            tuning = f' and {self.runner.tuner.seconds / frames:.4f} s online fine-tuning'
+        # the system counts in KiB
+        memory = f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB:.0f} MiB'
         if torch.cuda.is_available():
-            memory.append(f'{torch.cuda.max_memory_allocated() / _MIB:.0f} MiB of the GPU')
-        each = max(self.frames, 1)
-        tuning = (
-            f' and {self.tuner.seconds / each:.4f} s online fine-tuning'
-            if self.tuner is not None
-            else ''
-        )
+            memory += f', {torch.cuda.max_memory_allocated() / _MIB:.0f} MiB of the GPU'
         return (
-            f'{self.frames} frames in {seconds:.1f} s: {seconds / each:.4f} s per frame, of which '
-            f'{self.waited / each:.4f} s '
-            f'waiting for frames{tuning}; peak memory {", ".join(memory)}'
+            f'{self.frames} frames in {seconds:.1f} s: {seconds / frames:.4f} s per frame, of which '
+            f'{self.seconds_waited / frames:.4f} s waiting for frames{tuning}; peak memory {memory}'
         )
 
     def _frames(self, batches: Iterable[dict[str, Any]]) -> Iterator[Frame]:
-        """The frames of one video; they are counted when they are done with."""
+        """Yield the frames of one video; they are counted when they are done with."""
         for batch in batches:
             yield self.model.make_frame(batch)
             self.frames += 1
@@ -135,58 +127,19 @@ class _Videos:
                     f'{self.frames} of {len(self.dataloader)} frames, {rate:.1f} frames/s'
                 )
 
-    def _lines(self, video: SupervisedVideo, frames: Iterable[Frame]) -> Iterator[Any]:
-        """Runs the model over one sequence, started again where it has lost the object."""
-        tracker = TASK_UTILS.build(dict(type='mmvos.SupervisedSegmenter', model=self.model))
-        yield from run_supervised(frames, video.sequence.truth, tracker, video.sequence.size())
-
-    def _results(self, video: Any, frames: Iterable[Frame]) -> Iterator[FrameResult]:
-        """Runs the model over one video and yields the results that count."""
-        dataset = self.dataloader.dataset
-        prompts = dataset.prompts(video) if _is_told(dataset) else None
-        wanted = (
-            dataset.wanted_frames(video, prompts) if prompts is not None else range(video.length)
-        )
-        results = (
-            self.model.run(frames, prompts)
-            if self.tuner is None
-            else self.tuner.run(self.model, frames, prompts)
-        )
-        yield from (result for result in results if result.frame_index in wanted)
-
     def _batches(self) -> Iterator[dict[str, Any]]:
-        """The batches; the time that they are waited for is counted."""
+        """Yield the batches; the time that they are waited for is counted."""
         before = time.perf_counter()
         for batch in self.dataloader:
-            self.waited += time.perf_counter() - before
+            self.seconds_waited += time.perf_counter() - before
             yield batch
             before = time.perf_counter()
 
 
-class _LabelMaps(Sequence[Labels]):
-    """The label maps of results, made when they are asked for: a video's maps are large, its run
-    lengths are not.
-    """
-
-    def __init__(self, results: Sequence[FrameResult]) -> None:
-        self._results = results
-
-    def __len__(self) -> int:
-        return len(self._results)
-
-    def __getitem__(self, index: int) -> Labels:  # type: ignore[override]
-        return as_labels(self._results[index].label_map())
-
-
-def _is_told(dataset: Any) -> bool:
-    """Whether a data set says which objects to follow."""
-    return hasattr(dataset, 'prompts')
-
-
-def _meta(batch: dict[str, Any]) -> dict[str, Any]:
-    """Meta information of the frame in a batch of one."""
+def _video_id(batch: dict[str, Any]) -> int:
+    """The video of the frame in a batch of one."""
     (sample,) = batch['data_samples']
-    return frame_metainfo(sample)
+    return int(frame_metainfo(sample)['video_id'])
 
 
 def _collect_in(metrics: Iterable[Any], work_dir: str) -> None:
@@ -200,18 +153,34 @@ def _collect_in(metrics: Iterable[Any], work_dir: str) -> None:
 
 @LOOPS.register_module()
 class VideoValLoop(ValLoop):
-    """Validates during training: every video through the model, then the evaluator."""
+    """Validates during training: every video through the model, then the evaluator.
+
+    Args:
+        benchmark: name of the benchmark that says how videos are run; None: that of the evaluator's
+            metric.
+        kwargs: see mmengine's ``ValLoop``.
+
+    Raises:
+        DataError: no benchmark is named, and the evaluator has no metric of one.
+    """
+
+    def __init__(self, benchmark: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.benchmark = choose_benchmark(benchmark, self.evaluator.metrics)
 
     def run(self) -> dict[str, float]:
-        """Runs one validation; returns the metrics on the main process."""
+        """Run one validation; returns the metrics on the main process."""
         self.runner.call_hook('before_val')
         self.runner.call_hook('before_val_epoch')
         self.runner.model.eval()
-        videos = _Videos(self.runner.model, self.dataloader)
-        for video, results in videos:
-            self.evaluator.process(data_samples=[videos.sample(video, results)])
+
+        dataset = self.dataloader.dataset
+        for video, results in VideoStream(self.runner.model, self.dataloader, self.benchmark):
+            sample = self.benchmark.sample(video, results, dataset)
+            self.evaluator.process(data_samples=[sample])
         _collect_in(self.evaluator.metrics, self.runner.work_dir)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset.videos))
+        metrics = self.evaluator.evaluate(len(dataset.videos))
+
         self.runner.call_hook('after_val_epoch', metrics=metrics)
         self.runner.call_hook('after_val')
         return metrics
@@ -221,60 +190,54 @@ class VideoValLoop(ValLoop):
 class VideoTestLoop(TestLoop):
     """Tests a model: every video through the model, then the evaluator.
 
-    ``store``, when set before ``run``, keeps each finished video at once; the videos that it has
-    already finished (leave them out of the sampler) are evaluated with the others. ``files``, when
-    set, writes the label maps of a data set with prompts, or the lines of supervised runs; they are
-    scored from the files, and the evaluator sees none of them.
+    ``store``, when set before ``run``, keeps each finished video at once; results are then scored
+    from what it has written, and the evaluator sees none of them.
 
     Args:
         online: config of an ``OnlineFineTuner``, which adapts the model to each video (the model
             must not be optimized then).
+        benchmark: name of the benchmark that says how videos are run; None: that of the evaluator's
+            metric.
         kwargs: see mmengine's ``TestLoop``.
 
     Raises:
-        ValueError: online fine-tuning is asked for, but the data set does not tell the objects.
+        DataError: no benchmark is named, and the evaluator has no metric of one.
+        ValueError: online fine-tuning is asked for, but the benchmark gives no prompts.
     """
 
     store: ResultStore | None = None
-    files: FileStore | None = None
 
-    def __init__(self, online: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, online: dict[str, Any] | None = None, benchmark: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        if online and not _is_told(self.dataloader.dataset):
-            raise ValueError('online fine-tuning learns from prompts, and this data set has none')
-        self.tuner = TASK_UTILS.build(online) if online else None
+        self.benchmark = choose_benchmark(benchmark, self.evaluator.metrics)
+        self.tuner = None
+        if online:
+            if not self.benchmark.gives_prompts:
+                raise ValueError(
+                    f'online fine-tuning learns from prompts, and {self.benchmark.name} gives none'
+                )
+            self.tuner = TASK_UTILS.build(online)
 
     def run(self) -> dict[str, float]:
-        """Runs the test; returns the metrics on the main process."""
+        """Run the test; returns the metrics on the main process."""
         self.runner.call_hook('before_test')
         self.runner.call_hook('before_test_epoch')
         self.runner.model.eval()
-        for sample in self._earlier():
-            self.evaluator.process(data_samples=[sample])
-        videos = _Videos(self.runner.model, self.dataloader, self.tuner)
-        for video, results in videos:
-            if self.files is not None:
-                self.files.keep(video, results)
-                continue
-            sample = videos.sample(video, results)
+
+        dataset = self.dataloader.dataset
+        stream = VideoStream(self.runner.model, self.dataloader, self.benchmark, self.tuner)
+        for video, results in stream:
             if self.store is not None:
-                self.store.append(sample['video_id'], sample['entries'])
-            self.evaluator.process(data_samples=[sample])
-        self.runner.logger.info(videos.report())
+                self.store.keep(video, results)
+            else:
+                sample = self.benchmark.sample(video, results, dataset)
+                self.evaluator.process(data_samples=[sample])
+        self.runner.logger.info(stream.report())
         _collect_in(self.evaluator.metrics, self.runner.work_dir)
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset.videos))
+        metrics = self.evaluator.evaluate(len(dataset.videos))
+
         self.runner.call_hook('after_test_epoch', metrics=metrics)
         self.runner.call_hook('after_test')
         return metrics
-
-    def _earlier(self) -> Iterator[VideoSample]:
-        """The videos that an earlier run finished; on the main process only, so that each counts
-        once.
-        """
-        if self.store is None or self.runner.rank != 0:
-            return
-        lengths = {video.id: video.length for video in self.dataloader.dataset.videos}
-        for video_id in sorted(self.store.finished):
-            yield dict(
-                video_id=video_id, length=lengths[video_id], entries=self.store.read(video_id)
-            )

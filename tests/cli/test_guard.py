@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -125,3 +126,26 @@ def test_the_handler_is_given_back():
             time.sleep(1)
         os.kill(os.getpid(), signal.SIGINT)  # at once after the first: nothing
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_background_job_says_its_errors_too():
+    """A shell starts background jobs with interrupts ignored; a thread has no handler of its own."""
+
+    def fail(ended):
+        try:
+            run_command('tool', lambda: (_ for _ in ()).throw(DataError('a.json: wrong')))
+        except BaseException as error:
+            ended.append(error)
+
+    ended = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        fail(ended)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread = threading.Thread(target=fail, args=(ended,))
+    thread.start()
+    thread.join()
+    assert [(type(error), error.args) for error in ended] == [
+        (SystemExit, ('tool: a.json: wrong',))
+    ] * 2

@@ -17,9 +17,14 @@ LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}
 
 
 def make_runner(
-    folder: Path, dataset: dict[str, Any], evaluator: dict[str, Any] | None, **model: Any
+    folder: Path,
+    dataset: dict[str, Any],
+    evaluator: dict[str, Any] | None,
+    benchmark: str | None = None,
+    **model: Any,
 ) -> Runner:
     config = tiny.config(dataset, evaluator, **model)
+    config.test_cfg.benchmark = benchmark
     config.work_dir = str(folder / 'run')
     config.experiment_name = folder.name
     runner = Runner.from_cfg(config)
@@ -91,9 +96,9 @@ def test_late_objects_are_not_followed_before_they_are_given(tmp_path):
         def keep(self, video, results):
             seen[video.name] = [result.label_map() for result in results]
 
-    runner = make_runner(tmp_path, dict(data_root=root, layout='youtube-vos'), None)
-    loop = runner.build_test_loop(runner.cfg.test_cfg)
-    loop.files = Labels()
+    dataset = dict(data_root=root, layout='youtube-vos')
+    loop = make_runner(tmp_path, dataset, None, benchmark='youtube-vos').test_loop
+    loop.store = Labels()
     assert loop.run() == {}
     assert list(seen) == ['a', 'b']
     for name, (length, first) in LATE.items():

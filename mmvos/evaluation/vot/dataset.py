@@ -16,7 +16,7 @@ from .sequences import VOTSequence, read_sequences
 
 
 @dataclass(frozen=True)
-class SupervisedVideo:
+class VOTVideo:
     """One sequence.
 
     Attributes:
@@ -62,7 +62,7 @@ class VOTDataset(BaseDataset):
         metainfo: dict[str, Any] | None = None,
         lazy_init: bool = False,
     ) -> None:
-        self._videos: list[SupervisedVideo] = []
+        self._videos: list[VOTVideo] = []
         self._starts: list[int] = []
         super().__init__(
             '',
@@ -75,7 +75,7 @@ class VOTDataset(BaseDataset):
         )
 
     @property
-    def videos(self) -> list[SupervisedVideo]:
+    def videos(self) -> list[VOTVideo]:
         """The sequences, by name."""
         self.full_init()
         return self._videos
@@ -95,7 +95,7 @@ class VOTDataset(BaseDataset):
                     f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get '
                     f'them.'
                 )
-            video = SupervisedVideo(len(self._videos) + 1, len(sequence.frames), sequence)
+            video = VOTVideo(len(self._videos) + 1, len(sequence.frames), sequence)
             self._videos.append(video)
             self._starts.append(len(records))
             records += [

@@ -11,7 +11,8 @@ from mmengine.evaluator import BaseMetric
 from mmvos.registry import METRICS
 
 from ..input_error import EvaluationInputError
-from .scores import INTERVALS, Interval, Run, measure, summarize
+from .intervals import choose_interval
+from .scores import Run, measure, summarize
 from .sequences import read_sequences
 from .trajectories import trajectory
 
@@ -41,9 +42,7 @@ class VOTMetric(BaseMetric):
         self.sequences = {
             sequence.name: sequence for sequence in read_sequences(Path(ground_truth))
         }
-        self.interval = (
-            INTERVALS[year] if interval is None else Interval(*[(interval[0], interval[1])] * 2)
-        )
+        self.interval = choose_interval(year, interval)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Score finished runs: {'sequence': str, 'lines': the N lines of `run_supervised`}."""

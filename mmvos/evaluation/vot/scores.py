@@ -17,27 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..report import Report
+from .intervals import Interval
 from .raster import overlap, toolkit_overlap
 from .trajectories import FAILED, INITIALIZED, TRACKED, Trajectory
 
 BURN_IN = 10  # frames after a start, the start included, that do not count for accuracy
 RESTART_AFTER = 5  # frames from a failure to the restart
 UNDEFINED = -1.0
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Sequence lengths that EAO averages over: `plain` and `toolkit` (low, high)."""
-
-    plain: tuple[int, int]
-    toolkit: tuple[int, int]
-
-
-INTERVALS = {
-    2016: Interval((100, 356), (108, 371)),
-    2018: Interval((100, 356), (100, 356)),
-    2019: Interval((46, 291), (46, 291)),
-}
 
 
 @dataclass(frozen=True)

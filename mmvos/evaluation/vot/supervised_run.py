@@ -34,7 +34,7 @@ class SupervisedTracker(Protocol):
         one.
         """
 
-    def track(self, image: Any) -> Sequence[float]:
+    def track(self, image: Any) -> Sequence[float] | NDArray[np.float64]:
         """The region in the next image: 4 numbers (x, y, width, height) or 8 (corners) in
         pixels.
         """

@@ -13,7 +13,8 @@ from pathlib import Path
 from mmvos.io.atomic import make_folder, output_errors, write_text
 
 from ..input_error import EvaluationInputError
-from .scores import INTERVALS, RESTART_AFTER
+from .intervals import INTERVALS
+from .scores import RESTART_AFTER
 
 _CONFIG = 'registry:\n- ./trackers.ini\nsequences: sequences\nstack: stack.yaml\n'
 _TRACKER = '[{name}]\nlabel = {name}\nprotocol = traxpython\ncommand = results_only\n'

@@ -2,10 +2,10 @@
 
 Each process appends one JSON line per finished video to its own file ``OUT.partial/rank<r>.jsonl``;
 at the end the lines of all processes are joined in the order of the videos, byte for byte the same
-for any number of processes: tracks (``VideoResults``) into ``OUT.json`` and ``OUT.zip``, label
-images (``LabelFolders``) into ``OUT/VIDEO`` and ``OUT.zip``, supervised runs (``Trajectories``) into
-``OUT/baseline``. Files wait in ``OUT.partial/files`` until all are there. ``OUT.run.json`` says which
-run made the results; those of another run are renamed before the first video.
+for any number of processes. Files of results wait in ``OUT.partial/files`` until all are there.
+``OUT.run.json`` says which run made the results; those of another run are renamed before the first
+video. What a benchmark keeps stands in its own classes: ``TrackResults``, ``LabelMapResults`` and
+``TrajectoryResults``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import hashlib
 import itertools
 import json
 import shutil
-import warnings
-import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,28 +23,16 @@ from typing import Any, BinaryIO, TypeVar
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import print_log
 
-from mmvos.datasets import PromptedVideo
-from mmvos.evaluation.vot import SupervisedVideo, write_trajectory
-from mmvos.evaluation.youtube_vis import write_results
 from mmvos.io import journal
-from mmvos.io.atomic import (
-    atomic_path,
-    make_folder,
-    output_errors,
-    remove_leftovers,
-    write_text,
-)
+from mmvos.io.atomic import make_folder, output_errors, write_text
 from mmvos.io.errors import DataError
-from mmvos.io.label_png import LabelImageError, as_labels, write_label_png
 from mmvos.io.paths import output_inside
 from mmvos.io.run_record import RunRecord, read_record, record_path, set_aside, write_record
-from mmvos.structures import FrameResult
 
 # a track: video_id, category_id, score, segmentations; or the name of a file of results
 Entry = Any
-Own = TypeVar('Own', bound='FinishedVideos')
+Own = TypeVar('Own', bound='ResumableResults')
 _FORMAT = 2  # of the unfinished results
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal results give equal bytes
 
 
 def fingerprint(settings: Mapping[str, Any], *files: str | Path) -> str:
@@ -66,7 +53,7 @@ def fingerprint(settings: Mapping[str, Any], *files: str | Path) -> str:
     return digest.hexdigest()
 
 
-class FinishedVideos:
+class ResumableResults(ABC):
     """What one test run has finished; a context manager, because it keeps its shard open.
 
     All processes of a distributed run construct it together (it waits for the others). What an
@@ -94,7 +81,7 @@ class FinishedVideos:
     ) -> None:
         self.out = Path(out)
         self.record = RunRecord(run, False, made_by or {}, videos or {})
-        self._folder = _beside(self.out, '.partial')
+        self._folder = beside(self.out, '.partial')
         self._shard: BinaryIO | None = None
         if get_rank() == 0:
             self._set_others_aside()
@@ -118,7 +105,7 @@ class FinishedVideos:
             if _run_of(self._folder) not in (None, found.fingerprint):
                 _say(set_aside([self._folder], record_path(self._folder)), None)
             return
-        paths = [_beside(self.out, '.json'), _beside(self.out, '.zip')]
+        paths = [beside(self.out, '.json'), beside(self.out, '.zip')]
         if _run_of(self._folder) != self.record.fingerprint:
             paths.append(self._folder)
         if found is not None:
@@ -175,24 +162,30 @@ class FinishedVideos:
             shutil.rmtree(self._folder)
         barrier()
 
+    @abstractmethod
+    def keep(self, video: Any, results: Iterable[Any]) -> None:
+        """Keep the results of one video as they come; it is finished when this returns.
 
-class VideoResults(FinishedVideos):
-    """Tracks: an entry is one track in the YouTube-VIS results schema. See ``FinishedVideos``."""
-
-    def merge(self, video_ids: Sequence[int]) -> tuple[Path, Path]:
-        """Joins the tracks of all videos, see ``collect``; returns the paths of ``out.json`` and
-        ``out.zip``.
+        Args:
+            video: of the data set.
+            results: what the benchmark's ``run`` yields.
         """
-        self.collect(
-            video_ids,
-            lambda videos: write_results([entry for video in videos for entry in video], self.out),
-        )
-        return _beside(self.out, '.json'), _beside(self.out, '.zip')
+
+    @abstractmethod
+    def merge(self, video_ids: Sequence[int]) -> tuple[Path, ...]:
+        """Give the results of all videos their final form, see ``collect``.
+
+        Args:
+            video_ids: all videos of the data set, in its order.
+
+        Returns:
+            Where the results are.
+        """
 
 
-class FinishedFiles(FinishedVideos):
+class ResumableFiles(ResumableResults):
     """Results in files; an entry is the path of one below ``out`` and the digest of its content.
-    Where a file is gone or damaged, its video is not finished. See ``FinishedVideos``.
+    Where a file is gone or damaged, its video is not finished. See ``ResumableResults``.
     """
 
     def __init__(
@@ -206,7 +199,7 @@ class FinishedFiles(FinishedVideos):
         self.finished = frozenset(
             video_id
             for video_id in self._earlier
-            if all(self._find(name, digest) for name, digest in self.read(video_id))
+            if all(self.find(name, digest) for name, digest in self.read(video_id))
         )
 
     def staged(self, name: str) -> Path:
@@ -221,14 +214,14 @@ class FinishedFiles(FinishedVideos):
         """The entries of files that are staged."""
         return [[name, journal.digest(self.staged(name).read_bytes())] for name in names]
 
-    def _find(self, name: str, digest: str) -> Path | None:
+    def find(self, name: str, digest: str) -> Path | None:
         """Where the whole file is; a run that was stopped at its end has moved some of them."""
         for path in (self.staged(name), output_inside(self.out, name, str(self.out))):
             if path.is_file() and journal.digest(path.read_bytes()) == digest:
                 return path
         return None
 
-    def _place(self, videos: Sequence[Sequence[Entry]]) -> None:
+    def place(self, videos: Sequence[Sequence[Entry]]) -> None:
         """Gives all files their final names; in one step where nothing stands there."""
         with output_errors(self.out):
             staged = self._folder / 'files'
@@ -236,107 +229,15 @@ class FinishedFiles(FinishedVideos):
                 staged.rename(self.out)
                 return
             for name, digest in itertools.chain.from_iterable(videos):
-                path = self._find(name, digest)
+                path = self.find(name, digest)
                 if path is None:
                     raise DataError(f'{self.out / name} has gone; start the test again')
                 (self.out / name).parent.mkdir(parents=True, exist_ok=True)
                 path.replace(self.out / name)
 
 
-class Trajectories(FinishedFiles):
-    """Supervised runs ``out/baseline/SEQUENCE/SEQUENCE_001.txt``, as the tools of VOT write
-    them.
-    """
-
-    def keep(self, video: SupervisedVideo, lines: Iterable[Any]) -> None:
-        """Writes the lines of one sequence, and keeps it as finished."""
-        name = f'baseline/{video.name}/{video.name}_001.txt'
-        write_trajectory(self.staged(name), list(lines))
-        self.append(video.id, self.entries([name]))
-
-    def merge(self, video_ids: Sequence[int]) -> Path:
-        """Ends the run, see ``collect``; returns the folder of the results."""
-        self.collect(video_ids, self._place)
-        return self.out
-
-
-class LabelFolders(FinishedFiles):
-    """Label images ``out/VIDEO/FRAME.png`` in DAVIS's palette, whose pixel values are the objects'
-    ids. See ``FinishedFiles``.
-    """
-
-    def keep(self, video: PromptedVideo, results: Iterable[FrameResult]) -> None:
-        """Writes the label image of each result as it comes, and keeps the video as finished.
-
-        Raises:
-            ValueError: the folder is that of the ground truth, or an id does not fit into a label
-                image.
-        """
-        check_is_not_ground_truth(self.out, video)
-        folder = self.staged(video.name)
-        make_folder(folder)
-        remove_leftovers(folder)
-        names = []
-        for result in results:
-            try:
-                labels = as_labels(result.label_map())
-            except LabelImageError as error:
-                raise LabelImageError(f'video {video.name}: {error}.') from None
-            names.append(f'{video.name}/{video.frame_names[result.frame_index]}.png')
-            write_label_png(self.staged(names[-1]), labels)
-        final = self.out / video.name
-        surplus = {path.name for path in final.glob('*.png')} - {Path(name).name for name in names}
-        if surplus:
-            warnings.warn(
-                f'{final} still holds {len(surplus)} label images that this run did not write, '
-                f'e.g. {min(surplus)}; remove them before scoring',
-                stacklevel=2,
-            )
-        self.append(video.id, self.entries(names))
-
-    def merge(self, video_ids: Sequence[int], folder: str = '') -> Path:
-        """Packs the label images of all videos, see ``collect``; returns the path of ``out.zip``.
-
-        Args:
-            folder: where the videos stand in the zip, e.g. 'Annotations/'; at the top by default.
-        """
-        path = _beside(self.out, '.zip')
-
-        def finish(videos: Sequence[Sequence[Entry]]) -> None:
-            self._pack(path, folder, itertools.chain.from_iterable(videos))
-            self._place(videos)
-
-        self.collect(video_ids, finish)
-        return path
-
-    def _pack(self, path: Path, folder: str, files: Iterable[Entry]) -> None:
-        with atomic_path(path) as partial, zipfile.ZipFile(partial, 'w') as archive:
-            for name, digest in files:  # PNGs do not become smaller
-                member = zipfile.ZipInfo(folder + name, _FIXED_TIME)
-                member.create_system = 3  # also on other systems
-                member.external_attr = 0o644 << 16
-                found = self._find(name, digest)
-                if found is None:
-                    raise DataError(f'{self.staged(name)} has gone; start the test again')
-                archive.writestr(member, found.read_bytes())
-
-
-def check_is_not_ground_truth(out: Path, video: PromptedVideo) -> None:
-    """Refuses to write results of a video over its given label images.
-
-    Raises:
-        DataError: the folder is that of the ground truth.
-    """
-    folder = out / video.name
-    given = (path.parent for path in video.files.masks if path is not None)
-    if folder.exists() and any(parent.samefile(folder) for parent in given):
-        raise DataError(
-            f'{folder} holds the given label images, which the results would overwrite; give '
-            f'another place for the results'
-        )
-
-
-def _beside(out: Path, suffix: str) -> Path:
+def beside(out: Path, suffix: str) -> Path:
+    """Name a file beside the output, e.g. OUT.zip."""
     return out.with_name(out.name + suffix)
 
 

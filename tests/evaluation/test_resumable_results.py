@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmvos.apis import video_results
-from mmvos.apis.video_results import LabelFolders, VideoResults, fingerprint
 from mmvos.datasets import PromptedVideo
 from mmvos.datasets.mask_folders import MaskVideo
+from mmvos.evaluation import resumable_results
+from mmvos.evaluation.label_map_results import LabelMapResults
+from mmvos.evaluation.resumable_results import fingerprint
+from mmvos.evaluation.youtube_vis.track_results import TrackResults
 from mmvos.io.errors import DataError
 from mmvos.io.run_record import check_finished, read_record
 from mmvos.structures import FrameResult, TrackedObject, rle
@@ -39,12 +41,12 @@ def entries(video_id: int) -> list[dict]:
 def _run(out, by_rank: dict[int, list[int]], monkeypatch, run: str = 'a') -> bytes:
     """Appends the videos of each rank, and merges."""
     for rank, video_ids in by_rank.items():
-        monkeypatch.setattr(video_results, 'get_rank', lambda rank=rank: rank)
-        with VideoResults(out, run) as store:
+        monkeypatch.setattr(resumable_results, 'get_rank', lambda rank=rank: rank)
+        with TrackResults(out, run) as store:
             for video_id in video_ids:
                 store.append(video_id, entries(video_id))
-    monkeypatch.setattr(video_results, 'get_rank', lambda: 0)
-    json_path, zip_path = VideoResults(out, run).merge(VIDEOS)
+    monkeypatch.setattr(resumable_results, 'get_rank', lambda: 0)
+    json_path, zip_path = TrackResults(out, run).merge(VIDEOS)
     assert zipfile.ZipFile(zip_path).namelist() == ['results.json']
     assert zipfile.ZipFile(zip_path).read('results.json') == json_path.read_bytes()
     return json_path.read_bytes() + zip_path.read_bytes()
@@ -63,9 +65,9 @@ def test_any_number_of_processes_gives_the_same_bytes(tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 sys.path[:0] = sys.argv[2:]
-from mmvos.apis.video_results import VideoResults
-from tests.apis.test_video_results import entries
-store = VideoResults(sys.argv[1], 'a')
+from mmvos.evaluation.youtube_vis.track_results import TrackResults
+from tests.evaluation.test_resumable_results import entries
+store = TrackResults(sys.argv[1], 'a')
 store.append(30, entries(30))
 store.append(10, entries(10))
 store._shard.write(b'{"video_id":20,"entries":[{"vid')  # as a kill in the middle of a write leaves it
@@ -79,7 +81,7 @@ def test_a_killed_run_continues_where_it_stopped(tmp_path, monkeypatch, request)
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == -9, ended.stderr
     assert (tmp_path / 'out.partial/rank0.jsonl').read_bytes().endswith(b'{"vid')
-    with VideoResults(out, 'a') as store:
+    with TrackResults(out, 'a') as store:
         assert store.finished == {30, 10}
         assert store.read(10) == entries(10)
         for video_id in (20, 5):
@@ -90,24 +92,24 @@ def test_a_killed_run_continues_where_it_stopped(tmp_path, monkeypatch, request)
 
 
 def test_a_video_is_with_the_system_when_append_returns(tmp_path):
-    with VideoResults(tmp_path / 'out', 'a') as store:
+    with TrackResults(tmp_path / 'out', 'a') as store:
         store.append(30, entries(30))
-        assert VideoResults(tmp_path / 'out', 'a').finished == {30}
+        assert TrackResults(tmp_path / 'out', 'a').finished == {30}
 
 
 def test_zeros_after_a_power_cut_are_dropped(tmp_path):
-    with VideoResults(tmp_path / 'out', 'a') as store:
+    with TrackResults(tmp_path / 'out', 'a') as store:
         store.append(30, entries(30))
     with open(tmp_path / 'out.partial/rank0.jsonl', 'ab') as stream:
         stream.write(bytes(100) + b'\n')
-    assert VideoResults(tmp_path / 'out', 'a').finished == {30}
+    assert TrackResults(tmp_path / 'out', 'a').finished == {30}
 
 
 def test_results_of_another_run_are_not_used(tmp_path):
-    with VideoResults(tmp_path / 'out', 'a') as store:
+    with TrackResults(tmp_path / 'out', 'a') as store:
         store.append(30, entries(30))
-    assert VideoResults(tmp_path / 'out', 'b').finished == frozenset()
-    assert VideoResults(tmp_path / 'out', 'a').finished == frozenset()
+    assert TrackResults(tmp_path / 'out', 'b').finished == frozenset()
+    assert TrackResults(tmp_path / 'out', 'a').finished == frozenset()
     kept = (tmp_path / 'out.earlier1.partial/rank0.jsonl').read_text()
     assert '"video_id":30' in kept  # never deleted
 
@@ -119,7 +121,7 @@ def test_finished_results_of_another_run_are_set_aside_before_the_first_video(
     _run(out, {0: list(VIDEOS)}, monkeypatch, 'a')
     first = (tmp_path / 'out.json').read_bytes()
     assert read_record(tmp_path / 'out.run.json').finished
-    with VideoResults(out, 'b') as store:
+    with TrackResults(out, 'b') as store:
         assert not (tmp_path / 'out.json').exists() and not (tmp_path / 'out.zip').exists()
         assert (tmp_path / 'out.earlier1.json').read_bytes() == first
         assert (tmp_path / 'out.earlier1.zip').exists()
@@ -134,7 +136,7 @@ def test_finished_results_of_another_run_are_set_aside_before_the_first_video(
 
 def test_the_same_run_again_keeps_its_results_until_the_end(tmp_path, monkeypatch):
     first = _run(tmp_path / 'out', {0: list(VIDEOS)}, monkeypatch, 'a')
-    with VideoResults(tmp_path / 'out', 'a') as store:
+    with TrackResults(tmp_path / 'out', 'a') as store:
         assert store.finished == frozenset() and (tmp_path / 'out.json').exists()
     assert _run(tmp_path / 'out', {0: list(VIDEOS)}, monkeypatch, 'a') == first
     assert not list(tmp_path.glob('*earlier*'))
@@ -143,29 +145,29 @@ def test_the_same_run_again_keeps_its_results_until_the_end(tmp_path, monkeypatc
 @pytest.mark.parametrize('old, new', [(b'"score":1.4', b'"score":1.5'), (b'"category_id":2', b'"')])
 def test_damaged_results_are_not_taken(tmp_path, old, new):
     """A changed score and a broken line: the videos before are kept, those from there tested again."""
-    with VideoResults(tmp_path / 'out', 'a') as store:
+    with TrackResults(tmp_path / 'out', 'a') as store:
         store.append(30, [])
         store.append(10, entries(10))
         store.append(20, entries(20))
     shard = tmp_path / 'out.partial/rank0.jsonl'
     assert old in shard.read_bytes()
     shard.write_bytes(shard.read_bytes().replace(old, new))
-    assert VideoResults(tmp_path / 'out', 'a').finished == {30}
+    assert TrackResults(tmp_path / 'out', 'a').finished == {30}
 
 
 def test_a_merge_without_all_videos_names_the_first_missing(tmp_path):
-    with VideoResults(tmp_path / 'out', 'a') as store:
+    with TrackResults(tmp_path / 'out', 'a') as store:
         store.append(30, entries(30))
         with pytest.raises(
             ValueError, match=r'3 of 4 videos have no result, the first is video 10'
         ):
             store.merge(VIDEOS)
-    assert VideoResults(tmp_path / 'out', 'a').finished == {30}
+    assert TrackResults(tmp_path / 'out', 'a').finished == {30}
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path):
     with (
-        VideoResults(tmp_path / 'out', 'a') as store,
+        TrackResults(tmp_path / 'out', 'a') as store,
         pytest.raises(ValueError, match='not JSON compliant'),
     ):
         store.append(
@@ -202,7 +204,7 @@ def result(index: int, object_id: int = 3) -> FrameResult:
 
 
 def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
-    with LabelFolders(tmp_path / 'out', 'a') as labels:
+    with LabelMapResults(tmp_path / 'out', 'a', folder_in_zip='Annotations/') as labels:
         for number in (2, 1):
             results = []
 
@@ -215,7 +217,7 @@ def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
             labels.keep(video(number), watched())
             assert results == [True, True]
             assert not (tmp_path / 'out').exists()  # nothing unfinished under the final name
-        path = labels.merge([1, 2], 'Annotations/')
+        _, path = labels.merge([1, 2])
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == [
             f'Annotations/v{number}/{name}.png' for number in (1, 2) for name in ('00000', '00010')
@@ -240,31 +242,31 @@ def test_no_name_leads_out_of_the_results(tmp_path):
 
 
 def test_a_video_whose_images_are_gone_is_not_finished(tmp_path):
-    with LabelFolders(tmp_path / 'out', 'a') as labels:
+    with LabelMapResults(tmp_path / 'out', 'a') as labels:
         for number in (1, 2):
             labels.keep(video(number), [result(0), result(1)])
-    assert LabelFolders(tmp_path / 'out', 'a').finished == {1, 2}
+    assert LabelMapResults(tmp_path / 'out', 'a').finished == {1, 2}
     (tmp_path / 'out.partial/files/v1/00005.png').unlink()
-    assert LabelFolders(tmp_path / 'out', 'a').finished == {2}
+    assert LabelMapResults(tmp_path / 'out', 'a').finished == {2}
     (tmp_path / 'out.partial/files/v2/00000.png').write_bytes(b'damaged')
-    assert LabelFolders(tmp_path / 'out', 'a').finished == frozenset()
-    assert LabelFolders(tmp_path / 'out', 'b').finished == frozenset()
+    assert LabelMapResults(tmp_path / 'out', 'a').finished == frozenset()
+    assert LabelMapResults(tmp_path / 'out', 'b').finished == frozenset()
 
 
 def test_an_id_that_no_label_image_holds_is_refused(tmp_path):
     with (
-        LabelFolders(tmp_path / 'out', 'a') as labels,
+        LabelMapResults(tmp_path / 'out', 'a') as labels,
         pytest.raises(ValueError, match='video v1: object id 65536 does not fit'),
     ):
         labels.keep(video(1), [result(0, 65535), result(1, 65536)])
-    assert LabelFolders(tmp_path / 'out', 'a').finished == frozenset()
+    assert LabelMapResults(tmp_path / 'out', 'a').finished == frozenset()
 
 
 def test_given_label_images_are_never_overwritten(tmp_path):
     (tmp_path / 'v1').mkdir()
     masks = tuple(tmp_path / f'v1/{name}.png' for name in NAMES)
     with (
-        LabelFolders(tmp_path, 'a') as labels,
+        LabelMapResults(tmp_path, 'a') as labels,
         pytest.raises(ValueError, match=r'v1 holds the given label images'),
     ):
         labels.keep(video(1, masks), [result(0)])
@@ -275,7 +277,7 @@ def test_images_of_an_earlier_run_are_named(tmp_path):
     (tmp_path / 'out/v1').mkdir(parents=True)
     (tmp_path / 'out/v1/00099.png').touch()
     with (
-        LabelFolders(tmp_path / 'out', 'a') as labels,
+        LabelMapResults(tmp_path / 'out', 'a') as labels,
         pytest.warns(UserWarning, match=r'still holds 1 label images .*00099'),
     ):
         labels.keep(video(1), [result(0)])

@@ -1,0 +1,28 @@
+"""Supervised runs of a test, kept sequence by sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..benchmark import BenchmarkVideo
+from ..resumable_results import ResumableFiles
+from .supervised_run import write_trajectory
+from .trajectories import Line
+
+
+class TrajectoryResults(ResumableFiles):
+    """Supervised runs ``out/baseline/SEQUENCE/SEQUENCE_001.txt``, as the tools of VOT write
+    them.
+    """
+
+    def keep(self, video: BenchmarkVideo, lines: Iterable[Line]) -> None:
+        """Write the lines of one sequence, and keep it as finished."""
+        name = f'baseline/{video.name}/{video.name}_001.txt'
+        write_trajectory(self.staged(name), list(lines))
+        self.append(video.id, self.entries([name]))
+
+    def merge(self, video_ids: Sequence[int]) -> tuple[Path, ...]:
+        """End the run, see ``collect``; returns the folder of the results."""
+        self.collect(video_ids, self.place)
+        return (self.out,)
