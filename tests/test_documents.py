@@ -247,7 +247,7 @@ def unknown_keys(arguments: dict[str, Any]) -> list[str]:
     """
     path = ROOT / str(arguments.get('config') or '')
     options = [
-        *(arguments.get('cfg_options') or {}),
+        *(entry.split('=')[0] for entry in arguments.get('cfg_options') or ()),
         *(entry.split('=')[0] for entry in arguments.get('grid') or ()),
     ]
     if not options or not path.is_file():

@@ -69,9 +69,7 @@ def outcome(work: Callable[[], Any]) -> str:
     try:
         work()
     except EvaluationInputError as error:
-        assert len(str(error)) > 20 and '\n' not in str(error) and str(error).endswith('.'), str(
-            error
-        )
+        assert len(str(error)) > 20 and '\n' not in str(error), str(error)
         return 'refused'
     return 'scored'
 
