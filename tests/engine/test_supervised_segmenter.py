@@ -52,11 +52,11 @@ def test_regions_are_in_original_pixels(model):
 def test_the_start_window_is_that_of_the_polygon_itself(model, monkeypatch):
     """The polygon of ``test_crop_windows``, 94 pixels higher: its center is at 29.5, 36."""
     cut = []
-    crop_features = model.tracker.features.encode_crops
+    encode_crops = model.tracker.features.encode_crops
     monkeypatch.setattr(
         model.tracker.features,
-        'look',
-        lambda frame, windows, *rest: cut.append(windows) or crop_features(frame, windows, *rest),
+        'encode_crops',
+        lambda frame, windows, *rest: cut.append(windows) or encode_crops(frame, windows, *rest),
     )
     polygon = np.array([65, 12, 70, 50, -6, 60, -11, 22], dtype=float)
     SupervisedSegmenter(model).init(frame(0), polygon)

@@ -232,12 +232,12 @@ def test_label_images_are_there_at_once_and_are_packed_in_order(tmp_path):
 def test_no_name_leads_out_of_the_results(tmp_path):
     (tmp_path / 'victim').mkdir()
     hostile = replace(video(1), name='../victim')
-    with LabelFolders(tmp_path / 'out', 'a') as store:
+    with LabelMapResults(tmp_path / 'out', 'a') as store:
         with pytest.raises(DataError, match='leads out'):
             store.keep(hostile, [result(0), result(1)])
         store.append(1, [['../victim/00000.png', 'digest']])
     with pytest.raises(DataError, match='leads out'):
-        LabelFolders(tmp_path / 'out', 'a')
+        LabelMapResults(tmp_path / 'out', 'a')
     assert not list((tmp_path / 'victim').iterdir())
 
 
