@@ -21,7 +21,7 @@ from mmvos.apis import init_model
 from mmvos.apis.inference import array_pipeline
 from mmvos.datasets.mask_folders import find_mask_videos
 from mmvos.io.label_png import object_ids, read_label_png
-from mmvos.models.tracker import PromptedObjects
+from mmvos.models.tracker import PromptedObjects, PromptKind
 from mmvos.optimize import optimize
 
 WEIGHTS, CONFIG = (
@@ -92,7 +92,7 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos):
         given = torch.from_numpy(np.stack([network(first == i) for i in ids])).float()
         with torch.no_grad():
             answer, states = model.tracker.start(
-                frames[0], PromptedObjects(ids, 2 * given - 1, (True,) * len(ids), ())
+                frames[0], PromptedObjects(ids, 2 * given - 1, (PromptKind.MASK,) * len(ids), ())
             )
             states = model.tracker.commit(states, answer)
             truths, shifted = [network(second == i) for i in ids], []

@@ -54,6 +54,19 @@ def tiny_settings(**tracker: Any) -> dict[str, Any]:
     )
 
 
+def clicked_segmenter(seed: int = 0, **tracker: Any) -> PromptedSegmenter:
+    """The model on the light backbone, whose guide has a channel for clicks."""
+    backbone = dict(type='mmvos.GuidedEfficientNetLite', guide_channels=2)
+    head = dict(
+        type='mmvos.PropagationHead',
+        in_channels=(16, 24, 40, 112),
+        channels=(8, 8, 16, 16),
+        key_channels=8,
+        guide_channels=2,
+    )
+    return tiny_segmenter(seed, backbone=backbone, head=head, clicks=True, **tracker)
+
+
 def tiny_segmenter(seed: int = 0, merge: str = 'soft', **tracker: Any) -> PromptedSegmenter:
     """The model with random weights, its guides not zero, in evaluation mode."""
     init_default_scope('mmdet')

@@ -9,6 +9,7 @@ original pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts, TrackedObje
 from mmvos.structures.rle import encode_crop
 from mmvos.structures.tracks import UNKNOWN_LABEL
 
-from .tracker import PromptedObjects, TrackedState, Tracker
+from .tracker import PromptedObjects, PromptKind, TrackedState, Tracker
 from .video_model import VideoModel
 
 States = tuple[TrackedState, ...]
@@ -68,26 +69,51 @@ class PromptedSegmenter(VideoModel):
     ) -> tuple[States, FrameResult]:
         """Find the known objects in a frame, then add those of a prompt; see ``VideoModel.step``.
 
-        The pixels of given masks belong to nobody else. A prompt for a known id starts that object
-        anew.
+        The pixels of given masks belong to nobody else. A prompt for a known id corrects that
+        object: the frame joins what is remembered of it. With ``Prompts.restart`` it starts anew.
 
         Raises:
-            ValueError: the prompt does not fit the frame.
+            ValueError: the prompt does not fit the frame or the model.
         """
         if prompts is not None and not prompts.ids:
             prompts = None
-        objects = None
+        known: dict[int, TrackedState] = {}
+        corrected: tuple[int, ...] = ()
         if prompts is not None:
-            objects = prompted_objects(prompts, frame)
-            state = tuple(item for item in state if item.id not in prompts.ids)
+            prompts.fitted(*frame.meta.original_shape)
+            if not prompts.restart:
+                known = {item.id: item for item in state if item.id in prompts.ids}
+            corrected = self._check_points(prompts, known)
+            # An object that is given anew is not looked for; one that points correct is.
+            state = tuple(
+                item for item in state if item.id not in prompts.ids or item.id in corrected
+            )
         with self.autocast(frame.image.device):
             # Propagate the known objects.
             probabilities, state = self.tracker.propagate(frame, state)
-            if objects is None:
+            if prompts is None:
                 merged = self._merge(probabilities.float())
             else:
-                # Start the prompted ones, and merge all in the order of their ids.
-                given, started = self.tracker.start(frame, objects)
+                # Take out what points correct: its mask is the prior of its prompt.
+                is_corrected = [item.id in corrected for item in state]
+                found = {}
+                for k, item in enumerate(state):
+                    if is_corrected[k]:
+                        found[item.id] = 2 * probabilities[k].float() - 1
+                stays = [k for k in range(len(state)) if not is_corrected[k]]
+                probabilities = probabilities[stays]
+                state = tuple(state[k] for k in stays)
+
+                # Start the prompted objects, with the memory of those that are known.
+                objects = prompted_objects(prompts, frame, found)
+                given, new_states = self.tracker.start(frame, objects)
+                started = []
+                for item in new_states:
+                    if item.id in known:
+                        item = self.tracker.correct(known[item.id], item)
+                    started.append(item)
+
+                # Merge all in the order of their ids.
                 together = (*state, *started)
                 is_mask = [False] * len(state) + list(objects.is_mask)
                 order = sorted(range(len(together)), key=lambda k: together[k].id)
@@ -98,6 +124,30 @@ class PromptedSegmenter(VideoModel):
             # The tracker takes over what is left of each object.
             state = self.tracker.commit(state, merged)
         return state, _result(frame.meta, state, merged, prompts)
+
+    def _check_points(self, prompts: Prompts, known: dict[int, TrackedState]) -> tuple[int, ...]:
+        """Return the ids of known objects that points alone correct.
+
+        Raises:
+            ValueError: the tracker takes no points, or an object that is not known has none on it.
+        """
+        corrected = []
+        given = zip(prompts.ids, prompts.masks, prompts.boxes, prompts.points, strict=True)
+        for object_id, mask, box, points in given:
+            if points and not self.tracker.accepts_points:
+                raise ValueError(
+                    f'object {object_id} is given by points, which this model does not take; give '
+                    f'a box or a mask'
+                )
+            if mask is not None or box is not None:
+                continue
+            if object_id in known:
+                corrected.append(object_id)
+            elif not any(is_on_object for _, _, is_on_object in points):
+                raise ValueError(
+                    f'object {object_id} is new, and none of its points is on it; give one that is'
+                )
+        return tuple(corrected)
 
     def remove(self, state: States, object_id: int) -> States:
         """Return the state without an object; see ``VideoModel.remove``."""
@@ -142,20 +192,58 @@ class PromptedSegmenter(VideoModel):
         return merged
 
 
-def prompted_objects(prompts: Prompts, frame: Frame) -> PromptedObjects:
+def prompted_objects(
+    prompts: Prompts, frame: Frame, found: Mapping[int, Tensor] | None = None
+) -> PromptedObjects:
     """Bring the objects of a prompt into the network's pixels.
+
+    Args:
+        prompts: what is given.
+        frame: the frame they are given in.
+        found: by id the mask priors (H, W) of the objects that points correct.
 
     Raises:
         ValueError: the prompt does not fit the frame.
     """
-    clipped = prompts.fitted(*frame.meta.original_shape)
+    found = found or {}
+    kinds = []
+    for object_id, mask, box in zip(prompts.ids, prompts.masks, prompts.boxes, strict=True):
+        if mask is not None:
+            kinds.append(PromptKind.MASK)
+        elif box is not None:
+            kinds.append(PromptKind.BOX)
+        elif object_id in found:
+            kinds.append(PromptKind.CORRECTION)
+        else:
+            kinds.append(PromptKind.POINTS)
+    priors = _mask_priors(prompts.fitted(*frame.meta.original_shape), frame)
+    for k, object_id in enumerate(prompts.ids):
+        if kinds[k] is PromptKind.POINTS:
+            priors[k] = 0
+        elif kinds[k] is PromptKind.CORRECTION:
+            priors[k] = found[object_id]
     return PromptedObjects(
         ids=prompts.ids,
-        mask_priors=_mask_priors(clipped, frame),
-        is_mask=tuple(mask is not None for mask in prompts.masks),
+        mask_priors=priors,
+        kinds=tuple(kinds),
         # A box may reach out of the frame: a template lies around the middle of all of it.
         boxes=tuple(_boxes(prompts, frame.meta)),
+        points=_points(prompts, frame),
     )
+
+
+def _points(prompts: Prompts, frame: Frame) -> Tensor | None:
+    """Return the points of prompts as (K, P, 3) rows x, y, sign in network pixels."""
+    count = max(len(points) for points in prompts.points)
+    if count == 0:
+        return None
+    scale_x, scale_y = frame.meta.scale
+    rows = frame.image.new_zeros((len(prompts.ids), count, 3), dtype=torch.float32)
+    for k, points in enumerate(prompts.points):
+        for index, (x, y, is_on_object) in enumerate(points):
+            sign = 1.0 if is_on_object else -1.0
+            rows[k, index] = rows.new_tensor([x * scale_x, y * scale_y, sign])
+    return rows
 
 
 def _mask_priors(prompts: Prompts, frame: Frame) -> Tensor:
@@ -164,8 +252,8 @@ def _mask_priors(prompts: Prompts, frame: Frame) -> Tensor:
     maps = []
     for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
         if mask is None:
-            assert box is not None
-            mask = _filled_box(box, height, width)
+            # The prior of points alone is not used.
+            mask = _filled_box(box or (0, 0, width, height), height, width)
         maps.append(mask)
     # (K, 1, height, width) of original pixels -> (K, 1, h, w) of the network's
     given = torch.from_numpy(np.stack(maps))[:, None].to(frame.image.device, torch.float32)
@@ -187,15 +275,18 @@ def _filled_box(box: tuple[float, ...], height: int, width: int) -> NDArray[np.b
 
 
 def _boxes(prompts: Prompts, meta: FrameMeta) -> list[tuple[float, ...]]:
-    """Return K boxes xyxy in network pixels: those given, or those around the masks.
+    """Return K boxes xyxy in network pixels: given, or around the masks, or around the points.
 
     A given box may reach out of the frame, by the frame's size at most.
     """
     height, width = meta.original_shape
     boxes = []
-    for mask, given in zip(prompts.masks, prompts.boxes, strict=True):
+    for mask, given, points in zip(prompts.masks, prompts.boxes, prompts.points, strict=True):
         box: tuple[float, ...] | None = given if mask is None else box_of_mask(mask)
-        assert box is not None
+        if box is None:
+            across = [x for x, _, _ in points]
+            down = [y for _, y, _ in points]
+            box = (min(across), min(down), max(across), max(down))
         corners = []
         for value, side, scale in zip(box, (width, height) * 2, meta.scale * 2, strict=True):
             clipped = min(max(value, -side), 2 * side)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from mmdet.structures import TrackDataSample
@@ -25,6 +26,15 @@ from mmvos.ops.polygons import Polygon
 from mmvos.structures import Frame
 
 
+class PromptKind(Enum):
+    """What an object of a prompt is given by."""
+
+    MASK = auto()
+    BOX = auto()  # alone or with points
+    POINTS = auto()
+    CORRECTION = auto()  # points on an object that is already followed
+
+
 @dataclass(frozen=True)
 class PromptedObjects:
     """K objects of a prompt, as a tracker takes them.
@@ -32,15 +42,25 @@ class PromptedObjects:
     Attributes:
         ids: K positive ints.
         mask_priors: (K, H, W) in [-1, 1]: +1 in the object's mask, or in its box where only a box
-            is given; -1 elsewhere; 0 in the frame's padding.
-        is_mask: of each object whether it was given by a mask; else it was given by a box.
-        boxes: K boxes xyxy, given or around the masks; a given box may reach out of the frame.
+            is given; -1 elsewhere; 0 in the frame's padding. Of a correction the mask that was
+            found in this frame; of points alone 0.
+        kinds: K kinds.
+        boxes: K boxes xyxy, given, or around the masks or the points; a given box may reach out of
+            the frame.
+        points: (K, P, 3) float rows x, y, sign in network pixels; +1 on the object, -1 not on it, 0
+            for no point. None where nobody has any.
     """
 
     ids: tuple[int, ...]
     mask_priors: Tensor
-    is_mask: tuple[bool, ...]
+    kinds: tuple[PromptKind, ...]
     boxes: tuple[tuple[float, ...], ...]
+    points: Tensor | None = None
+
+    @property
+    def is_mask(self) -> tuple[bool, ...]:
+        """Of each object whether it was given by a mask."""
+        return tuple(kind is PromptKind.MASK for kind in self.kinds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +84,23 @@ State = TypeVar('State', bound=TrackedState)
 
 class Tracker(BaseModule, ABC, Generic[State]):
     """Base of the trackers."""
+
+    @property
+    def accepts_points(self) -> bool:
+        """Whether objects may be given by points."""
+        return False
+
+    def correct(self, known: State, started: State) -> State:
+        """Join what is known of an object with a new prompt for it.
+
+        Args:
+            known: the object's state before the frame.
+            started: its state from ``start``, by the prompt in this frame.
+
+        Returns:
+            The state to be committed. Here, of a tracker without a memory, it is ``started``.
+        """
+        return started
 
     @abstractmethod
     def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, tuple[State, ...]]:

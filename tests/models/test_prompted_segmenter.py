@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, clip_sample, frame, square_mask, tiny_segmenter
 
-from mmvos.models.tracker import PromptedObjects
+from mmvos.models.tracker import PromptedObjects, PromptKind
 from mmvos.optimize import optimize
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
@@ -273,10 +273,11 @@ def test_a_net_learns_to_correct_shifted_guides():
             held = frame(0)
             object.__setattr__(held, 'image', image)
             prior = torch.from_numpy(guide * 2.0 - 1).float()[None]
-            _, states = model.tracker.start(held, PromptedObjects((1,), prior, (True,), ()))
-            answer, _, _ = model.tracker._segment(
-                held, states[0].guide[None], states[0].box[None], []
+            _, states = model.tracker.start(
+                held, PromptedObjects((1,), prior, (PromptKind.MASK,), ())
             )
+            squares = model.tracker._squares(held, states[0].box[None])
+            answer, _ = model.tracker._segment(held, states[0].guide[None], squares, [])
             found = answer[0].numpy() > 0.5
             before.append((mask & guide).sum() / (mask | guide).sum())
             after.append((mask & found).sum() / (mask | found).sum())

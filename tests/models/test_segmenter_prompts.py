@@ -42,7 +42,9 @@ def guides_of(prompts, image):
 def test_a_box_of_less_than_a_pixel_is_a_pixel(corners):
     model, seen = tiny_segmenter(), []
     segment = model.tracker._segment
-    model.tracker._segment = lambda *arguments: seen.append(arguments[1]) or segment(*arguments)
+    model.tracker._segment = lambda *arguments, **options: (
+        seen.append(arguments[1]) or segment(*arguments, **options)
+    )
     next(model.run([frame(0)], {0: box(1, *corners)}))
     assert (seen[0] > 0).any() and (seen[0] > 0).sum() <= 10
 

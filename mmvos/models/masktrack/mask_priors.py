@@ -104,3 +104,40 @@ def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:
         sign = clicks[:, index, 2, None, None]
         drawn = torch.where(inside[:, index] & (sign != 0), sign, drawn)
     return drawn[:, None]
+
+
+def box_with_points(box: Tensor, points: Tensor) -> Tensor:
+    """Enlarge a box so that it holds all points.
+
+    Args:
+        box: (4,) xyxy.
+        points: (P, 3) rows x, y, sign; sign 0 is none.
+    """
+    places = points[points[:, 2] != 0, :2]
+    if not len(places):
+        return box
+    low = box[:2].minimum(places.amin(dim=0))
+    high = box[2:].maximum(places.amax(dim=0))
+    return torch.cat([low, high])
+
+
+def disks_at_points(points: Tensor, like: Tensor, radius: float) -> Tensor:
+    """Make a mask prior of disks around the points that are on the object.
+
+    Args:
+        points: (P, 3) rows x, y, sign.
+        like: (H, W), of the size and kind that is wanted.
+        radius: of the disks in pixels.
+
+    Returns:
+        (H, W): +1 in the disks, -1 elsewhere.
+    """
+    height, width = like.shape
+    down = torch.arange(height, device=like.device) + 0.5
+    across = torch.arange(width, device=like.device) + 0.5
+    prior = torch.full_like(like, -1.0)
+    for x, y, sign in points.tolist():
+        if sign > 0:
+            distance = (down[:, None] - y).square() + (across[None, :] - x).square()
+            prior[distance <= radius**2] = 1.0
+    return prior

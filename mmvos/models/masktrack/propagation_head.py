@@ -110,14 +110,19 @@ class PropagationHead(BaseModule):
             nn.init.zeros_(guide)
 
     def forward(
-        self, levels: Sequence[Tensor], guide: Tensor, memories: Sequence[Memory] = ()
+        self,
+        levels: Sequence[Tensor],
+        guide: Tensor,
+        memories: Sequence[Memory] = (),
+        memory_weights: Tensor | None = None,
     ) -> Tensor:
         """Compute mask logits.
 
         Args:
             levels: L maps (K, C_i, h_i, w_i), fine to coarse.
             guide: (K, G, S, S) in [-1, 1].
-            memories: what ``encode_memory`` gave for earlier frames; none in a first frame.
+            memories: M of what ``encode_memory`` gave for earlier frames; none in a first frame.
+            memory_weights: (K, M), how much each frame counts; by default all the same.
 
         Returns:
             (K, 1, h_0, w_0) float32.
@@ -134,7 +139,7 @@ class PropagationHead(BaseModule):
                 y = y + F.interpolate(coarser, size=size, mode='bilinear', align_corners=False)
             elif memories:
                 # at the coarsest level, what the remembered frames say
-                y = y + self.readout(self._attend(levels[i], memories))
+                y = y + self.readout(self._attend(levels[i], memories, memory_weights))
             x = self.blocks[i](y)
         logits: Tensor = self.predictor(x)
         return logits.float()
@@ -190,12 +195,18 @@ class PropagationHead(BaseModule):
             'loss_dice': (dice * weights).sum() / total,
         }
 
-    def _attend(self, top: Tensor, memories: Sequence[Memory]) -> Tensor:
+    def _attend(
+        self, top: Tensor, memories: Sequence[Memory], weights: Tensor | None = None
+    ) -> Tensor:
         """Read what is remembered of positions like those of the coarsest level: (K, V + 1, h, w).
 
-        Each frame has an equal say. Were all positions read together, the last frame, which is
+        Each frame is read by itself. Were all positions read together, the last frame, which is
         nearest, would outvote the first, and its errors would stay for good.
         """
         query = self.key(top).flatten(2)
-        read = [attend_memory(query, keys, values) for keys, values in memories]
-        return torch.stack(read).mean(dim=0).unflatten(2, top.shape[2:])
+        read = torch.stack([attend_memory(query, keys, values) for keys, values in memories])
+        if weights is None:
+            return read.mean(dim=0).unflatten(2, top.shape[2:])
+        # (M, K, 1, 1): shares that add up to 1 for each object
+        shares = (weights / weights.sum(dim=1, keepdim=True)).T[:, :, None, None]
+        return (read * shares.to(read.dtype)).sum(dim=0).unflatten(2, top.shape[2:])

@@ -14,7 +14,7 @@ unknown). A square is an int64 row x, y, side; see ``mmvos.ops.crop``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,42 +27,30 @@ from mmvos.ops.roi_align import roi_align
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, GuideKind
 
-from ..tracker import PromptedObjects, TrackedState, Tracker
-from .mask_priors import draw_clicks, grow_box, guide_boxes, limit_change
-from .training_clips import TrainingClips
+from ..tracker import PromptedObjects, PromptKind, Tracker
+from .mask_priors import (
+    box_with_points,
+    disks_at_points,
+    draw_clicks,
+    grow_box,
+    guide_boxes,
+    limit_change,
+)
+from .state import Memory, PropagationState, gather_memories, with_prompted_frame
+from .training_clips import (
+    MAX_SIDE_RATIO,
+    MIN_SIDE,
+    TrainingClips,
+    choose_memories,
+    training_boxes,
+    training_squares,
+)
 
 Levels = tuple[Tensor, ...]
-Memory = tuple[Tensor, Tensor]
 
-TRAIN_BOX_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
-CLICK_CONTEXT = (1.3, 4.0)  # ``train_context`` where clicks alone tell of the object
-TRAIN_SHIFT = 0.3  # range of a training square's shift, over the object's longer side
-MIN_SIDE = 32  # pixels of the smallest square
-MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
+POINT_SIDE_RATIO = 0.8  # square in which points are looked at first, over the frame's shorter side
+POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
 MAX_GROWTH_STEPS = 50  # frames after which the square of a lost object grows no more
-
-
-@dataclass(frozen=True, kw_only=True)
-class PropagationState(TrackedState):
-    """What is known of one object between two frames.
-
-    Attributes:
-        guide: (H, W), the mask prior of the next frame.
-        box: (4,) xyxy, where the object was when it was last seen.
-        lost: for how many frames it has not been seen.
-        first, last: keys and values of the frame in which it was given, and of the last one in
-            which it was seen; None where the head reads no memory.
-        top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the
-            square (3,) they are of.
-    """
-
-    guide: Tensor
-    box: Tensor
-    lost: int = 0
-    first: Memory | None = None
-    last: Memory | None = None
-    top: Tensor | None = None
-    square: Tensor | None = None
 
 
 States = tuple[PropagationState, ...]
@@ -89,8 +77,8 @@ class MaskPropagator(Tracker[PropagationState]):
         roi_ratio: share of the training iterations in mode 'roi'.
         clicks: whether the guide has a second channel, in which clicks are disks.
         box_prior: value of the guide inside a box.
-        box_passes: how often the net goes over the frame of a box prompt, each time guided by its
-            last answer.
+        box_passes: how often the net goes over the frame of a prompt by a box or by points, each
+            time guided by its last answer.
         min_area_ratio: share of the frame below which an object counts as lost; one that was
             smaller than twice this is lost when half of it is gone.
         search_growth: by which factor the box in which a lost object is looked for grows from frame
@@ -139,13 +127,18 @@ class MaskPropagator(Tracker[PropagationState]):
         self.min_area_ratio = min_area_ratio
         self.search_growth = search_growth
 
+    @property
+    def accepts_points(self) -> bool:
+        """Whether the guide has a channel for clicks."""
+        return self.clicks
+
     def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
         """Begin with the objects of a prompt; see ``Tracker.start``.
 
-        A given mask is the answer. A box is segmented on its own frame, and is itself the answer
-        where nothing is found in it.
+        A given mask is the answer. Boxes and points are segmented on their own frame; a box, or the
+        surroundings of the points, is itself the answer where nothing is found.
         """
-        guides = self._segment_boxes(frame, objects.mask_priors, objects.is_mask)
+        guides = self._segment_prompts(frame, objects)
         # Look at the objects once more, for the features that the commit remembers.
         boxes = guide_boxes(guides)
         squares = self._squares(frame, boxes)
@@ -154,13 +147,22 @@ class MaskPropagator(Tracker[PropagationState]):
         states = []
         for k, object_id in enumerate(objects.ids):
             state = PropagationState(
-                id=int(object_id), guide=guides[k], box=boxes[k], top=top[k], square=squares[k]
+                id=int(object_id),
+                guide=guides[k],
+                box=boxes[k],
+                is_prompted=True,
+                top=top[k],
+                square=squares[k],
             )
             states.append(state)
         # 0 in the padding, where the guides are unknown
         height, width = frame.meta.network_shape
         probabilities = (guides[:, :height, :width] + 1) / 2
         return pad_maps(probabilities, tuple(frame.image.shape[2:])), tuple(states)
+
+    def correct(self, known: PropagationState, started: PropagationState) -> PropagationState:
+        """Let the new frame join what is remembered; see ``Tracker.correct``."""
+        return replace(started, first=known.first, corrections=known.corrections)
 
     def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
         """Find the known objects in the next frame; see ``Tracker.propagate``.
@@ -180,13 +182,13 @@ class MaskPropagator(Tracker[PropagationState]):
                 factor = self.search_growth ** min(state.lost, MAX_GROWTH_STEPS)
                 box = grow_box(box, factor, height, width)
             boxes.append(box)
-        # The head reads the first and the last frame of each object.
-        memories = []
+        # The head reads the first and the last frame of each object, and its corrections.
+        memories, weights = [], None
         if self.head.reference:
-            memories.append(_stack([state.first for state in states]))
-            memories.append(_stack([state.last for state in states]))
+            memories, weights = gather_memories(states)
         guides = torch.stack([state.guide for state in states])
-        answer, levels, squares = self._segment(frame, guides, torch.stack(boxes), memories)
+        squares = self._squares(frame, torch.stack(boxes))
+        answer, levels = self._segment(frame, guides, squares, memories, weights)
         # Keep what the commit needs to remember this frame.
         waiting = tuple(
             replace(state, top=top, square=square)
@@ -220,7 +222,8 @@ class MaskPropagator(Tracker[PropagationState]):
             if memory is not None:
                 keys, values = memory
                 now = (keys[k], values[k])
-            state = replace(state, top=None, square=None, first=state.first or now)
+            state = with_prompted_frame(state, now)
+            state = replace(state, top=None, square=None)
             if seen[k]:
                 guide = 2 * merged[k] - 1
                 state = replace(state, guide=guide, box=boxes[k], last=now, lost=0)
@@ -262,8 +265,8 @@ class MaskPropagator(Tracker[PropagationState]):
             guide = torch.where(guides_itself[:, None, None] > 0, own_guide, guides[:, t])
 
             # Squares around the guides, of random size and place.
-            boxes = self._training_boxes(guide, boxes if t > 0 else None, clips, t)
-            squares = self._training_squares(boxes, kinds[:, t], max(guide.shape[1:]))
+            boxes = training_boxes(guide, boxes if t > 0 else None, clips, t)
+            squares = training_squares(boxes, kinds[:, t], max(guide.shape[1:]), self.train_context)
 
             # Segment the squares.
             shared = self._levels(inputs[:, t], None) if shares_features else None
@@ -271,7 +274,7 @@ class MaskPropagator(Tracker[PropagationState]):
             levels, crops = self._encode(
                 inputs[:, t], shared, clips.clip_index, squares, guide, self.train_size, clicks
             )
-            frame_logits = self.head(levels, crops, self._choose_memories(memories))
+            frame_logits = self.head(levels, crops, choose_memories(memories))
             target = self._crop_masks(masks[:, t], squares) * is_present[:, t, None, None, None]
             logits.append(frame_logits)
             targets.append(target)
@@ -289,19 +292,55 @@ class MaskPropagator(Tracker[PropagationState]):
         )
         return losses
 
-    def _segment_boxes(self, frame: Frame, priors: Tensor, is_mask: Sequence[bool]) -> Tensor:
-        """Turn the priors (K, H, W) of boxes into guides, by the masks that are found in them."""
-        numbers = [k for k, given in enumerate(is_mask) if not given]
+    def _segment_prompts(self, frame: Frame, objects: PromptedObjects) -> Tensor:
+        """Turn the priors of a prompt into guides (K, H, W), by the masks that are found in them."""
+        priors = objects.mask_priors
+        numbers = [k for k, is_mask in enumerate(objects.is_mask) if not is_mask]
         if not numbers:
             return priors
-        boxed = torch.tensor(numbers, device=priors.device)
-        guides = priors[boxed]
-        guides = torch.where(guides > 0, guides * self.box_prior, guides)
+        chosen = torch.tensor(numbers, device=priors.device)
+        kinds = [objects.kinds[k] for k in numbers]
+        points = None if objects.points is None else objects.points[chosen]
+        guides = priors[chosen]
+        is_box = torch.tensor([kind is PromptKind.BOX for kind in kinds], device=guides.device)
+        in_box = (guides > 0) & is_box[:, None, None]
+        guides = torch.where(in_box, guides * self.box_prior, guides)
+
+        # First look: around the box or the mask to be corrected, or, where only points tell of the
+        # object, in a large square around them.
+        boxes = guide_boxes(guides)
+        squares = self._squares(frame, boxes)
+        if points is not None:
+            for k, kind in enumerate(kinds):
+                is_empty = not bool((guides[k] > 0).any())
+                if is_empty:
+                    squares[k] = self._square_around_points(frame, points[k])
+                elif kind is PromptKind.CORRECTION:
+                    boxes[k] = box_with_points(boxes[k], points[k])
+                    squares[k] = self._squares(frame, boxes[k : k + 1])[0]
+
+        # Segment, and look again around what was found, guided by it.
         for _ in range(self.box_passes):
-            answer, _, _ = self._segment(frame, guides, guide_boxes(guides), [])
+            answer, _ = self._segment(frame, guides, squares, [], points=points)
             is_found = (answer > 0.5).flatten(1).any(dim=1)[:, None, None]
             guides = torch.where(is_found, 2 * answer - 1, guides)
-        return priors.index_copy(0, boxed, guides)
+            squares = self._squares(frame, guide_boxes(guides))
+        # Where points found nothing, their surroundings are the object.
+        for k in range(len(guides)):
+            if points is not None and not bool((guides[k] > 0).any()):
+                guides[k] = disks_at_points(points[k], guides[k], POINT_RADIUS)
+        return priors.index_copy(0, chosen, guides)
+
+    @staticmethod
+    def _square_around_points(frame: Frame, points: Tensor) -> Tensor:
+        """Draw the square (3,) in which the points (P, 3) of an object are looked at first."""
+        on_object = points[points[:, 2] > 0, :2]
+        if not len(on_object):
+            on_object = points[points[:, 2] < 0, :2]
+        center = on_object.mean(dim=0)
+        side = round(POINT_SIDE_RATIO * min(frame.meta.network_shape))
+        corner = (center - side / 2).round()
+        return torch.cat([corner, corner.new_tensor([side])]).long()
 
     def _is_seen(self, states: States, merged: Tensor) -> list[bool]:
         """Say of each object whether enough is left of its mask: of merged masks (K, H, W)."""
@@ -314,20 +353,27 @@ class MaskPropagator(Tracker[PropagationState]):
         return list((areas >= least).tolist())
 
     def _segment(
-        self, frame: Frame, guides: Tensor, boxes: Tensor, memories: list[Memory]
-    ) -> tuple[Tensor, Levels, Tensor]:
-        """Segment objects in squares around boxes.
+        self,
+        frame: Frame,
+        guides: Tensor,
+        squares: Tensor,
+        memories: list[Memory],
+        weights: Tensor | None = None,
+        points: Tensor | None = None,
+    ) -> tuple[Tensor, Levels]:
+        """Segment objects in squares (K, 3).
 
         Returns:
-            Probabilities (K, H, W), the features they come from, and the squares (K, 3).
+            Probabilities (K, H, W), and the features they come from.
         """
-        squares = self._squares(frame, boxes)
-        levels, crops = self._features(frame, squares, guides)
-        logits = self.head(levels, crops, memories)
+        levels, crops = self._features(frame, squares, guides, points)
+        logits = self.head(levels, crops, memories, weights)
         answer = self._paste(logits, squares, *frame.meta.network_shape)
-        return pad_maps(answer, tuple(frame.image.shape[2:])), levels, squares
+        return pad_maps(answer, tuple(frame.image.shape[2:])), levels
 
-    def _features(self, frame: Frame, squares: Tensor, guides: Tensor) -> tuple[Levels, Tensor]:
+    def _features(
+        self, frame: Frame, squares: Tensor, guides: Tensor, points: Tensor | None = None
+    ) -> tuple[Levels, Tensor]:
         """Encode squares of a frame; guides are 0 outside the frame and in its padding."""
         height, width = frame.meta.network_shape
         shared = None
@@ -335,54 +381,13 @@ class MaskPropagator(Tracker[PropagationState]):
             shared = frame.features(self, lambda image: self._levels(image, None))
         index = [0] * len(squares)
         return self._encode(
-            frame.image, shared, index, squares, guides[:, :height, :width], self.size
+            frame.image, shared, index, squares, guides[:, :height, :width], self.size, points
         )
 
     def _squares(self, frame: Frame, boxes: Tensor) -> Tensor:
         """Draw squares (K, 3) around boxes (K, 4)."""
         max_side = round(MAX_SIDE_RATIO * max(frame.meta.network_shape))
         return squares_around(boxes, self.context, MIN_SIDE, max_side)
-
-    @staticmethod
-    def _training_boxes(
-        guide: Tensor, last_boxes: Tensor | None, clips: TrainingClips, t: int
-    ) -> Tensor:
-        """Find the boxes (K, 4) of the guides (K, H, W) of frame t, which change slowly."""
-        boxes = guide_boxes(guide)
-        if last_boxes is not None:
-            boxes = limit_change(boxes, last_boxes, TRAIN_BOX_CHANGE)
-        # A click does not tell the size: its square is drawn around the object itself.
-        for k in (clips.kinds[:, t] == GuideKind.CLICKS).nonzero().flatten().tolist():
-            boxes[k] = guide_boxes(2.0 * clips.masks[k : k + 1, t] - 1)[0]
-        return boxes
-
-    def _training_squares(self, boxes: Tensor, kinds: Tensor, frame_side: int) -> Tensor:
-        """Draw squares (K, 3) of random context around boxes (K, 4), a little off the center.
-
-        Args:
-            boxes: (K, 4).
-            kinds: (K,) of the guides.
-            frame_side: longer side of the frame.
-        """
-        contexts = [self.train_context] * len(boxes)
-        for k in (kinds == GuideKind.CLICKS).nonzero().flatten().tolist():
-            contexts[k] = CLICK_CONTEXT
-        low, high = boxes.new_tensor(contexts).unbind(dim=1)
-        context = low + (high - low) * torch.rand(len(boxes), device=boxes.device)
-        longer_side = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
-        draws = torch.rand(len(boxes), 2, device=boxes.device)
-        shift = (draws - 0.5) * TRAIN_SHIFT * longer_side
-        max_side = round(MAX_SIDE_RATIO * frame_side)
-        return squares_around(boxes + shift.repeat(1, 2), context, MIN_SIDE, max_side)
-
-    @staticmethod
-    def _choose_memories(memories: list[Memory]) -> list[Memory]:
-        """Choose the first and the last remembered frame, and now and then one between them."""
-        if not memories:
-            return []
-        if len(memories) > 2 and bool(torch.rand(()) < 0.5):
-            return [memories[0], memories[len(memories) // 2], memories[-1]]
-        return [memories[0], memories[-1]]
 
     def _encode(
         self,
@@ -455,9 +460,3 @@ class MaskPropagator(Tracker[PropagationState]):
                 f'frame {frame.meta.index} is {width}x{height}, but the frames before it are '
                 f'{last_width}x{last_height}; all frames of a video must have the same size'
             )
-
-
-def _stack(memories: Sequence[Any]) -> Memory:
-    """Stack the memories of K objects."""
-    keys, values = zip(*memories, strict=True)
-    return torch.stack(keys), torch.stack(values)

@@ -1,5 +1,5 @@
-"""TrainingClips: the objects of a batch of clips, as the loss of mask propagation walks through
-them.
+"""The objects of a batch of clips, as the loss of mask propagation walks through them: their masks
+and guides, the squares in which they are seen, and the frames that are remembered.
 """
 
 from __future__ import annotations
@@ -10,7 +10,18 @@ import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
+from mmvos.ops.crop import squares_around
 from mmvos.ops.masks import pad_maps
+from mmvos.structures import GuideKind
+
+from .mask_priors import guide_boxes, limit_change
+from .state import Memory
+
+TRAIN_BOX_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
+CLICK_CONTEXT = (1.3, 4.0)  # ``train_context`` where clicks alone tell of the object
+TRAIN_SHIFT = 0.3  # range of a training square's shift, over the object's longer side
+MIN_SIDE = 32  # pixels of the smallest square
+MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
 
 
 @dataclass(frozen=True)
@@ -62,3 +73,48 @@ class TrainingClips:
             torch.cat(kinds),
             torch.cat(clicks) if clicks else None,
         )
+
+
+def training_boxes(
+    guide: Tensor, last_boxes: Tensor | None, clips: TrainingClips, t: int
+) -> Tensor:
+    """Find the boxes (K, 4) of the guides (K, H, W) of frame t, which change slowly."""
+    boxes = guide_boxes(guide)
+    if last_boxes is not None:
+        boxes = limit_change(boxes, last_boxes, TRAIN_BOX_CHANGE)
+    # A click does not tell the size: its square is drawn around the object itself.
+    for k in (clips.kinds[:, t] == GuideKind.CLICKS).nonzero().flatten().tolist():
+        boxes[k] = guide_boxes(2.0 * clips.masks[k : k + 1, t] - 1)[0]
+    return boxes
+
+
+def training_squares(
+    boxes: Tensor, kinds: Tensor, frame_side: int, train_context: tuple[float, float]
+) -> Tensor:
+    """Draw squares (K, 3) of random context around boxes (K, 4), a little off the center.
+
+    Args:
+        boxes: (K, 4).
+        kinds: (K,) of the guides.
+        frame_side: longer side of the frame.
+        train_context: bounds of a square's side over the longer side of its box.
+    """
+    contexts = [train_context] * len(boxes)
+    for k in (kinds == GuideKind.CLICKS).nonzero().flatten().tolist():
+        contexts[k] = CLICK_CONTEXT
+    low, high = boxes.new_tensor(contexts).unbind(dim=1)
+    context = low + (high - low) * torch.rand(len(boxes), device=boxes.device)
+    longer_side = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
+    draws = torch.rand(len(boxes), 2, device=boxes.device)
+    shift = (draws - 0.5) * TRAIN_SHIFT * longer_side
+    max_side = round(MAX_SIDE_RATIO * frame_side)
+    return squares_around(boxes + shift.repeat(1, 2), context, MIN_SIDE, max_side)
+
+
+def choose_memories(memories: list[Memory]) -> list[Memory]:
+    """Choose the first and the last remembered frame, and now and then one between them."""
+    if not memories:
+        return []
+    if len(memories) > 2 and bool(torch.rand(()) < 0.5):
+        return [memories[0], memories[len(memories) // 2], memories[-1]]
+    return [memories[0], memories[-1]]

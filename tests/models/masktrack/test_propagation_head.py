@@ -97,3 +97,14 @@ def test_cross_entropy_is_a_mean_over_the_hardest_pixels():
     easy = math.log(1 + math.exp(-4.0))
     losses = whole.loss(logits, torch.ones(1, 1, 2, 2), torch.ones(1))
     assert losses['loss_mask'].item() == pytest.approx((math.log(2) + 3 * easy) / 4)
+
+
+def test_memories_count_by_their_weights():
+    head, levels, _ = make()
+    near = head.encode_memory(levels, torch.ones(3, 1, 32, 32))
+    far = head.encode_memory(levels, torch.zeros(3, 1, 32, 32))
+    weights = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 1.0]])
+    read = head._attend(levels[-1], [near, far], weights)
+    one, other = (head._attend(levels[-1], [memory]) for memory in (near, far))
+    expected = torch.stack([one[0], other[1], (3 * one[2] + other[2]) / 4])
+    torch.testing.assert_close(read, expected)
