@@ -42,7 +42,7 @@ train_dataloader = dict(
         type='ConcatDataset',
         datasets=[
             dict(
-                type='mmvos.StaticClipDataset',
+                type='mmvos.ImageClipDataset',
                 data_root=static_root,
                 ann_file='instances.json',
                 data_prefix=dict(img_path='images'),
@@ -62,7 +62,7 @@ train_dataloader = dict(
                 ),
                 pipeline=[
                     load_frames,
-                    dict(type='mmvos.WarpClip', clip_length=clip_length),
+                    dict(type='mmvos.SimulateMotion', clip_length=clip_length),
                     paste,
                     *make_sample,
                 ],

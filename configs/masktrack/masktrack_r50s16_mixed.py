@@ -51,7 +51,7 @@ train_dataloader = dict(
                 pipeline=[load_frames, *make_sample],
             ),
             dict(
-                type='mmvos.StaticClipDataset',
+                type='mmvos.ImageClipDataset',
                 data_root='data/coco',
                 ann_file='instances.json',
                 data_prefix=dict(img_path='images'),
@@ -59,7 +59,7 @@ train_dataloader = dict(
                 samples_per_epoch=600,
                 pipeline=[
                     load_frames,
-                    dict(type='mmvos.WarpClip', clip_length=clip_length),
+                    dict(type='mmvos.SimulateMotion', clip_length=clip_length),
                     *make_sample,
                 ],
             ),

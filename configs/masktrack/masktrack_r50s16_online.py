@@ -19,7 +19,7 @@ test_cfg = dict(
             clip_grad=dict(max_norm=5, norm_type=2),
         ),
         pipeline=[
-            dict(type='mmvos.WarpClip', clip_length=2, scale=(0.6, 1.7)),
+            dict(type='mmvos.SimulateMotion', clip_length=2, scale=(0.6, 1.7)),
             dict(
                 type='TransformBroadcaster',
                 share_random_params=True,

@@ -63,7 +63,7 @@ train_dataloader = dict(
         type='mmvos.MaskPairDataset',
         sources=[
             dict(
-                type='mmvos.FolderPairs',
+                type='mmvos.MaskFolderPairs',
                 data_root=data_root + 'train',
                 frame_range=20,
                 min_area=64,

@@ -17,21 +17,21 @@ train_dataloader = dict(
     dataset=dict(
         sources=[
             dict(
-                type='mmvos.FolderPairs',
+                type='mmvos.MaskFolderPairs',
                 data_root='data/DAVIS',
                 split='2016/train',
                 frame_range=20,
                 previous=True,
             ),
             dict(
-                type='mmvos.FolderPairs',
+                type='mmvos.MaskFolderPairs',
                 data_root='data/composed/train',
                 frame_range=20,
                 min_area=300,
                 previous=True,
             ),
             dict(
-                type='mmvos.StillPairs',
+                type='mmvos.ImagePairs',
                 data_root='data/coco/',
                 ann_file='instances.json',
                 data_prefix=dict(img_path='images'),

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from .mask_clips import MaskClipDataset
     from .mask_pairs import MaskPairDataset
     from .mask_video import MaskVideoDataset, PromptedVideo
-    from .pair_sources import FolderPairs, StillPairs, YouTubeVISPairs
+    from .pair_sources import MaskFolderPairs, ImagePairs, YouTubeVISPairs
     from .samplers import OrientationBatchSampler, SeededIndex, VideoSampler
-    from .static_clips import StaticClipDataset
+    from .image_clips import ImageClipDataset
     from .transforms import (
         ColorClip,
         ColorPair,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         PackPair,
         PasteObjects,
         SimulateClicks,
-        WarpClip,
+        SimulateMotion,
     )
     from .youtube_vis import Video, YouTubeVISDataset
 
@@ -32,7 +32,7 @@ __all__ = [
     'CropClip',
     'CropPair',
     'DeformGuides',
-    'FolderPairs',
+    'MaskFolderPairs',
     'LoadFrame',
     'MaskClipDataset',
     'MaskPairDataset',
@@ -44,11 +44,11 @@ __all__ = [
     'PromptedVideo',
     'SeededIndex',
     'SimulateClicks',
-    'StaticClipDataset',
-    'StillPairs',
+    'ImageClipDataset',
+    'ImagePairs',
     'Video',
     'VideoSampler',
-    'WarpClip',
+    'SimulateMotion',
     'YouTubeVISDataset',
     'YouTubeVISPairs',
 ]
@@ -59,9 +59,9 @@ __getattr__ = lazy_attributes(
         'mask_clips': ['MaskClipDataset'],
         'mask_pairs': ['MaskPairDataset'],
         'mask_video': ['MaskVideoDataset', 'PromptedVideo'],
-        'pair_sources': ['FolderPairs', 'StillPairs', 'YouTubeVISPairs'],
+        'pair_sources': ['MaskFolderPairs', 'ImagePairs', 'YouTubeVISPairs'],
         'samplers': ['OrientationBatchSampler', 'SeededIndex', 'VideoSampler'],
-        'static_clips': ['StaticClipDataset'],
+        'image_clips': ['ImageClipDataset'],
         'transforms': [
             'ColorClip',
             'ColorPair',
@@ -73,7 +73,7 @@ __getattr__ = lazy_attributes(
             'PackPair',
             'PasteObjects',
             'SimulateClicks',
-            'WarpClip',
+            'SimulateMotion',
         ],
         'youtube_vis': ['Video', 'YouTubeVISDataset'],
     },

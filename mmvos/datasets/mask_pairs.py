@@ -47,7 +47,7 @@ class MaskPairDataset(BaseDataset):
     (bool, the masks are known and are the same object's); the last two are said twice.
 
     Args:
-        sources: configs of ``FolderPairs``, ``YouTubeVISPairs`` or ``StillPairs``.
+        sources: configs of ``MaskFolderPairs``, ``YouTubeVISPairs`` or ``ImagePairs``.
         samples: items of each source in an epoch; by default the number of its videos or images.
         negative: probability of a pair of different objects.
         pipeline: transforms.

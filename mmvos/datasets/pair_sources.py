@@ -23,6 +23,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmvos.deprecation import register_old_name
 from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_coco
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import object_ids, read_label_png
@@ -36,7 +37,7 @@ Tracks = dict[int, list[int]]  # of each object the positions of the frames that
 
 
 @DATASETS.register_module()
-class FolderPairs(BaseDataset):
+class MaskFolderPairs(BaseDataset):
     """Videos in DAVIS or YouTube-VOS folders (see ``mask_folders``).
 
     Args:
@@ -193,7 +194,7 @@ class YouTubeVISPairs:
 
 
 @DATASETS.register_module()
-class StillPairs(BaseDataset):
+class ImagePairs(BaseDataset):
     """Images of a COCO JSON; both views are the same image. An object without a segmentation is
     used with its box alone.
 
@@ -329,3 +330,7 @@ def _view(frame: dict[str, Any], mask: np.ndarray, object_id: int) -> View:
         gt_masks=BitmapMasks(mask[None], *mask.shape),
         gt_bboxes=np.array([x, y, x + w, y + h], dtype=np.float32),
     )
+
+
+register_old_name(DATASETS, 'FolderPairs', MaskFolderPairs)
+register_old_name(DATASETS, 'StillPairs', ImagePairs)

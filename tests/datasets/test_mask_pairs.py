@@ -63,7 +63,7 @@ def write_folder(
                 write_label_png(path, labels) if kind == 'Annotations' else cv2.imwrite(
                     str(path), image
                 )
-    return dict(type='mmvos.FolderPairs', data_root=str(root), min_area=300, frame_range=3)
+    return dict(type='mmvos.MaskFolderPairs', data_root=str(root), min_area=300, frame_range=3)
 
 
 def write_coco(
@@ -79,7 +79,7 @@ def write_coco(
     (root / 'c.json').write_text(
         json.dumps(dict(images=images, annotations=annotations, categories=[dict(id=1, name='a')]))
     )
-    return dict(type='mmvos.StillPairs', data_root=str(root), ann_file='c.json', min_area=100)
+    return dict(type='mmvos.ImagePairs', data_root=str(root), ann_file='c.json', min_area=100)
 
 
 def square(x: int = 30, y: int = 20, w: int = 40, h: int = 30) -> list[list[int]]:

@@ -11,7 +11,7 @@ from mmvos.structures import Frame, FrameMeta, Prompts
 from mmvos.structures.rle import decode
 
 CLIPS = [
-    dict(type='mmvos.WarpClip', clip_length=2),
+    dict(type='mmvos.SimulateMotion', clip_length=2),
     dict(type='mmvos.CropClip', size=64),
     dict(type='mmvos.DeformGuides'),
     dict(type='mmvos.PackClip'),

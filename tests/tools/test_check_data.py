@@ -378,7 +378,7 @@ train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict
     dict(type='mmvos.MaskClipDataset', data_root='{folder}', pipeline=[]),
     dict(type='mmvos.MaskPairDataset', sources=[dict(type='mmvos.YouTubeVISPairs', dataset=dict(
         data_root='{own}', ann_file='instances.json', data_prefix=dict(img_path='JPEGImages'), metainfo=dict(classes={classes}))),
-        dict(type='mmvos.StillPairs', data_root='{own}', ann_file='coco.json', data_prefix=dict(img_path='JPEGImages'))]),
+        dict(type='mmvos.ImagePairs', data_root='{own}', ann_file='coco.json', data_prefix=dict(img_path='JPEGImages'))]),
 ])))
 val_dataloader = dict(dataset=dict(type='mmvos.YouTubeVISDataset', data_root='{own}', ann_file='instances.json', test_mode=True,
                                    data_prefix=dict(img_path='JPEGImages')))
@@ -427,7 +427,7 @@ def test_all_data_sets_of_a_sound_config(check: Check, folder: Path, tmp_path: P
     for title in (
         'train_dataloader, YouTubeVISDataset, train_dataloader: 2 videos',
         'train_dataloader, MaskClipDataset: 2 videos',
-        'train_dataloader, StillPairs: 1 images, 1 objects',
+        'train_dataloader, ImagePairs: 1 images, 1 objects',
         'val_dataloader, YouTubeVISDataset: 2 videos',
     ):
         assert title in printed

@@ -199,7 +199,7 @@ def test_online_fine_tuning_tests_each_video_with_a_model_of_its_own(tmp_path, d
     config = tiny.Config.fromfile(davis[0])
     config.model = tiny_settings()
     augment = [
-        dict(type='mmvos.WarpClip', clip_length=2),
+        dict(type='mmvos.SimulateMotion', clip_length=2),
         dict(type='mmvos.CropClip', size=64),
         dict(type='mmvos.DeformGuides'),
         dict(type='mmvos.PackClip'),

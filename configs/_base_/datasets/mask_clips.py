@@ -29,12 +29,12 @@ video_clips = dict(
     pipeline=[load_frames, *make_sample],
 )
 static_clips = dict(
-    type='mmvos.StaticClipDataset',
+    type='mmvos.ImageClipDataset',
     data_root='data/coco',
     ann_file='annotations/instances_train2017.json',
     data_prefix=dict(img_path='train2017'),
     samples_per_epoch=2000,
-    pipeline=[load_frames, dict(type='mmvos.WarpClip', clip_length=clip_length), *make_sample],
+    pipeline=[load_frames, dict(type='mmvos.SimulateMotion', clip_length=clip_length), *make_sample],
 )
 
 train_dataloader = dict(

@@ -5,7 +5,7 @@
 # folder of that layout fit too data/coco/annotations/instances_train2017.json, data/coco/train2017
 #
 # The published training also draws from ImageNet VID and DET, which have boxes alone; a COCO-style
-# JSON without segmentations (mmvos.StillPairs) takes the place of the second.
+# JSON without segmentations (mmvos.ImagePairs) takes the place of the second.
 train_pipeline = [
     dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')]),
     dict(type='mmvos.CropPair', search_size=255, search_shift=64),
@@ -22,14 +22,14 @@ train_dataloader = dict(
         type='mmvos.MaskPairDataset',
         sources=[
             dict(
-                type='mmvos.FolderPairs',
+                type='mmvos.MaskFolderPairs',
                 data_root='data/youtube_vos/train',
                 frame_range=20,
                 min_area=1001,
                 published_crops=True,
             ),
             dict(
-                type='mmvos.StillPairs',
+                type='mmvos.ImagePairs',
                 data_root='data/coco/',
                 ann_file='annotations/instances_train2017.json',
                 data_prefix=dict(img_path='train2017'),

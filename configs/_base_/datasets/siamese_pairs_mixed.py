@@ -15,11 +15,11 @@ train_dataloader = dict(
         type='mmvos.MaskPairDataset',
         sources=[
             dict(
-                type='mmvos.FolderPairs', data_root='data/DAVIS', split='2016/train', frame_range=20
+                type='mmvos.MaskFolderPairs', data_root='data/DAVIS', split='2016/train', frame_range=20
             ),
-            dict(type='mmvos.FolderPairs', data_root='data/composed/train', frame_range=20),
+            dict(type='mmvos.MaskFolderPairs', data_root='data/composed/train', frame_range=20),
             dict(
-                type='mmvos.StillPairs',
+                type='mmvos.ImagePairs',
                 data_root='data/coco/',
                 ann_file='instances.json',
                 data_prefix=dict(img_path='images'),

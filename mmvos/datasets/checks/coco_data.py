@@ -1,5 +1,5 @@
 """Checks the COCO JSON of an image set that serves as a source of still images
-(``StaticClipDataset``, ``StillPairs``).
+(``ImageClipDataset``, ``ImagePairs``).
 """
 
 from __future__ import annotations

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _VIDEOS = ('YouTubeVISDataset',)
-_FOLDERS = ('MaskVideoDataset', 'MaskClipDataset', 'FolderPairs')
-_STILLS = ('StaticClipDataset', 'StillPairs')
+# with the names of the version before, which a user's config may have
+_FOLDERS = ('MaskVideoDataset', 'MaskClipDataset', 'MaskFolderPairs', 'FolderPairs')
+_STILLS = ('ImageClipDataset', 'ImagePairs', 'StaticClipDataset', 'StillPairs')
 _HEADS = ('bbox_head', 'mask_head')
 Classes = dict[str, tuple[str, ...]]
 

@@ -11,7 +11,7 @@ from .pack_pair import PackPair
 from .paste_objects import PasteObjects
 from .scalar_resize import ScalarResize
 from .simulate_clicks import SimulateClicks
-from .warp_clip import WarpClip
+from .simulate_motion import SimulateMotion
 
 __all__ = [
     'ColorClip',
@@ -25,5 +25,5 @@ __all__ = [
     'PasteObjects',
     'ScalarResize',
     'SimulateClicks',
-    'WarpClip',
+    'SimulateMotion',
 ]

@@ -18,7 +18,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 from numpy.typing import NDArray
 
-from mmvos.datasets.static_clips import StaticClipDataset
+from mmvos.datasets.image_clips import ImageClipDataset
 from mmvos.io.rle import decode_mask
 from mmvos.registry import TRANSFORMS
 
@@ -45,7 +45,7 @@ class PasteObjects(BaseTransform):
     """Paste moving objects into the frames of a clip of one object.
 
     Args:
-        ann_file, data_root, data_prefix: of a ``StaticClipDataset``, whose objects are pasted.
+        ann_file, data_root, data_prefix: of a ``ImageClipDataset``, whose objects are pasted.
         prob: that anything is pasted.
         most: objects pasted at most.
         same: probability that a pasted object is a mirrored copy of the target.
@@ -62,7 +62,7 @@ class PasteObjects(BaseTransform):
         same: float = 0.4,
         over: float = 0.4,
     ) -> None:
-        self.objects = StaticClipDataset(ann_file, data_root, data_prefix, lazy_init=True)
+        self.objects = ImageClipDataset(ann_file, data_root, data_prefix, lazy_init=True)
         self.prob, self.most, self.same, self.over = prob, most, same, over
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
+from mmvos.deprecation import register_old_name
 from mmvos.registry import TRANSFORMS
 
 _MEAN_BGR = (103.53, 116.28, 123.675)
@@ -18,7 +19,7 @@ _WAVES = 5  # the elastic part is drawn on a grid of 5 x 5 points
 
 
 @TRANSFORMS.register_module()
-class WarpClip(BaseTransform):
+class SimulateMotion(BaseTransform):
     """Makes a clip of ``clip_length`` frames from a clip of one; H x W stay.
 
     A frame's motion is a rotation, a scaling and a shear around the object's center, a shift, and a
@@ -121,3 +122,6 @@ class WarpClip(BaseTransform):
             f'scale={self.scale}, '
             f'shift={self.shift}, shear={self.shear}, bend={self.bend})'
         )
+
+
+register_old_name(TRANSFORMS, 'WarpClip', SimulateMotion)

@@ -1,5 +1,5 @@
 """An image set with instance masks (COCO's JSON) seen as one-frame clips of one object each;
-``WarpClip`` sets them in motion.
+``SimulateMotion`` sets them in motion.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmvos.deprecation import register_old_name
 from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_coco
 from mmvos.io.errors import DataError
 from mmvos.io.rle import decode_mask
@@ -20,7 +21,7 @@ from mmvos.registry import DATASETS
 
 
 @DATASETS.register_module()
-class StaticClipDataset(BaseDataset):
+class ImageClipDataset(BaseDataset):
     """Every object of a COCO JSON file that is not crowd and large enough, each as a clip of one
     frame.
 
@@ -139,3 +140,6 @@ class StaticClipDataset(BaseDataset):
         weights = np.array([self.source_weights[name] for name in names])
         source = names[np.random.choice(len(names), p=weights / weights.sum())]
         return int(np.random.choice(self._by_source[source]))
+
+
+register_old_name(DATASETS, 'StaticClipDataset', ImageClipDataset)

@@ -1,4 +1,4 @@
-"""StaticClipDataset: which objects are used, their masks, and what errors say."""
+"""ImageClipDataset: which objects are used, their masks, and what errors say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from youtube_vis_files import rectangle_runs
 
-from mmvos.datasets import StaticClipDataset
+from mmvos.datasets import ImageClipDataset
 from mmvos.io.errors import DataError
 from mmvos.registry import DATASETS
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures('mmdet_scope')
 LOAD = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
 SAMPLE = [
     LOAD,
-    dict(type='mmvos.WarpClip', clip_length=4),
+    dict(type='mmvos.SimulateMotion', clip_length=4),
     dict(type='mmvos.CropClip', size=48),
     dict(type='mmvos.DeformGuides'),
     dict(type='mmvos.PackClip'),
@@ -58,8 +58,8 @@ def write(root: Path, annotations: list[dict[str, Any]]) -> str:
     return str(root)
 
 
-def opened(root: str, **more: Any) -> StaticClipDataset:
-    return StaticClipDataset('a.json', root, dict(img_path='images'), **more)
+def opened(root: str, **more: Any) -> ImageClipDataset:
+    return ImageClipDataset('a.json', root, dict(img_path='images'), **more)
 
 
 def test_small_and_crowd_objects_are_left_out(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_polygons_and_run_lengths_give_the_same_mask(tmp_path: Path) -> None:
 
 def test_becomes_a_clip(tmp_path: Path) -> None:
     config = dict(
-        type='mmvos.StaticClipDataset',
+        type='mmvos.ImageClipDataset',
         ann_file='a.json',
         data_root=write(tmp_path, [square(1, 40)]),
         data_prefix=dict(img_path='images'),
@@ -192,7 +192,7 @@ def test_damaged_files_end_in_a_sentence(
 
 @pytest.mark.skipif(not COCO.is_dir(), reason='needs ../shared/data/coco128')
 def test_coco() -> None:
-    data = StaticClipDataset('instances.json', str(COCO), dict(img_path='images'), pipeline=SAMPLE)
+    data = ImageClipDataset('instances.json', str(COCO), dict(img_path='images'), pipeline=SAMPLE)
     assert len(data) > 400 and data[0]['inputs'].shape == (4, 3, 48, 48)
 
 

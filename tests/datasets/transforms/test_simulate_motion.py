@@ -1,4 +1,4 @@
-"""WarpClip: pictures and masks move alike, and each motion by the amount that its argument says."""
+"""SimulateMotion: pictures and masks move alike, and each motion by the amount that its argument says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mmdet.structures.mask import BitmapMasks
 
-from mmvos.datasets import WarpClip
+from mmvos.datasets import SimulateMotion
 
 HEIGHT, WIDTH = 200, 240
 STILL: dict[str, Any] = dict(rotation=0, scale=(1, 1), shift=0, shear=0, bend=0)
@@ -34,7 +34,7 @@ def still(w: int = 60, h: int = 30) -> dict[str, list]:
 
 
 def warped(length: int = 3, **arguments: Any) -> dict[str, list]:
-    return WarpClip(clip_length=length, **STILL | arguments).transform(still())
+    return SimulateMotion(clip_length=length, **STILL | arguments).transform(still())
 
 
 def masks_of(results: dict[str, list]) -> list[np.ndarray]:
@@ -51,7 +51,7 @@ def test_no_motion_repeats_the_image() -> None:
 
 
 def test_masks_move_with_the_picture() -> None:
-    results = WarpClip(clip_length=20).transform(still())
+    results = SimulateMotion(clip_length=20).transform(still())
     for image, mask in zip(results['img'], masks_of(results), strict=True):
         white = (image >= 200).all(axis=-1)
         assert (white & (mask == 1)).sum() / (white | (mask == 1)).sum() > 0.93
