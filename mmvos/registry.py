@@ -35,11 +35,11 @@ WEIGHT_INITIALIZERS = _child('weight initializer', MMDET_WEIGHT_INITIALIZERS, 'm
 DATASETS = _child(
     'dataset',
     MMDET_DATASETS,
+    'mmvos.datasets.image_clips',
     'mmvos.datasets.mask_clips',
     'mmvos.datasets.mask_pairs',
     'mmvos.datasets.mask_video',
     'mmvos.datasets.pair_sources',
-    'mmvos.datasets.static_clips',
     'mmvos.datasets.youtube_vis',
     'mmvos.evaluation.vot.dataset',
 )

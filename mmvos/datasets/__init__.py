@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from mmvos.lazy_imports import lazy_attributes
 
 if TYPE_CHECKING:
+    from .image_clips import ImageClipDataset
     from .mask_clips import MaskClipDataset
     from .mask_pairs import MaskPairDataset
     from .mask_video import MaskVideoDataset, PromptedVideo
-    from .pair_sources import MaskFolderPairs, ImagePairs, YouTubeVISPairs
+    from .pair_sources import ImagePairs, MaskFolderPairs, YouTubeVISPairs
     from .samplers import OrientationBatchSampler, SeededIndex, VideoSampler
-    from .image_clips import ImageClipDataset
     from .transforms import (
         ColorClip,
         ColorPair,
@@ -32,9 +32,11 @@ __all__ = [
     'CropClip',
     'CropPair',
     'DeformGuides',
-    'MaskFolderPairs',
+    'ImageClipDataset',
+    'ImagePairs',
     'LoadFrame',
     'MaskClipDataset',
+    'MaskFolderPairs',
     'MaskPairDataset',
     'MaskVideoDataset',
     'OrientationBatchSampler',
@@ -44,11 +46,9 @@ __all__ = [
     'PromptedVideo',
     'SeededIndex',
     'SimulateClicks',
-    'ImageClipDataset',
-    'ImagePairs',
+    'SimulateMotion',
     'Video',
     'VideoSampler',
-    'SimulateMotion',
     'YouTubeVISDataset',
     'YouTubeVISPairs',
 ]

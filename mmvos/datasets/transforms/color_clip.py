@@ -8,60 +8,49 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmvos.deprecation import accept_old_options
 from mmvos.registry import TRANSFORMS
+
+BRIGHTNESS = 25  # largest offset to each side, in values of 0 to 255
+CONTRAST = 0.2  # the factor lies between 1 - x and 1 + x
+SATURATION = 0.3  # likewise
+FLICKER = 0.2  # probability that a frame is brighter or darker than the others
 
 _GRAY_BGR = (0.114, 0.587, 0.299)
 _MIDDLE = 117  # gray value that contrast leaves alone
 
 
 @TRANSFORMS.register_module()
+@accept_old_options(removed=('brightness', 'contrast', 'saturation', 'flicker'))
 class ColorClip(BaseTransform):
-    """Changes all frames of a clip alike, and some frames a little more, as a camera's automatic
-    exposure does.
+    """Change all frames of a clip alike, and some frames a little more.
 
+    A single frame gets up to half of ``BRIGHTNESS`` on top, as by a camera's automatic exposure.
     Draws from numpy's global generator.
-
-    Args:
-        brightness: added to the values, at most this to each side.
-        contrast, saturation: factors between 1 - x and 1 + x.
-        flicker: probability of a frame to be brighter or darker than the others by up to half of
-            ``brightness``.
     """
 
-    def __init__(
-        self,
-        brightness: float = 25,
-        contrast: float = 0.2,
-        saturation: float = 0.3,
-        flicker: float = 0.2,
-    ) -> None:
-        self.brightness, self.contrast, self.saturation, self.flicker = (
-            brightness,
-            contrast,
-            saturation,
-            flicker,
-        )
-
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replaces ``img``, a list over T of (H, W, 3) uint8."""
+        """Replace ``img``, a list over T of (H, W, 3) uint8."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
-        brightness = rng.uniform(-self.brightness, self.brightness)
-        contrast = 1 + rng.uniform(-self.contrast, self.contrast)
-        saturation = 1 + rng.uniform(-self.saturation, self.saturation)
-        mix = contrast * (saturation * np.eye(3) + (1 - saturation) * np.array(_GRAY_BGR))  # (3, 3)
+        # One change of color for the whole clip.
+        brightness = rng.uniform(-BRIGHTNESS, BRIGHTNESS)
+        contrast = 1 + rng.uniform(-CONTRAST, CONTRAST)
+        saturation = 1 + rng.uniform(-SATURATION, SATURATION)
+        gray = np.array(_GRAY_BGR)
+        # (3, 3): from the channels of a pixel to its new ones, all channels towards their gray
+        matrix = contrast * (saturation * np.eye(3) + (1 - saturation) * gray)
         frames = []
         for image in results['img']:
-            extra = rng.uniform(-0.5, 0.5) * self.brightness if rng.random() < self.flicker else 0
+            # An offset of this frame alone.
+            extra = 0.0
+            if rng.random() < FLICKER:
+                extra = rng.uniform(-0.5, 0.5) * BRIGHTNESS
             offset = brightness + extra + _MIDDLE * (1 - contrast)
-            frames.append(
-                cv2.transform(image, np.column_stack([mix, np.full(3, offset)]).astype(np.float32))
-            )
+            # (3, 4)
+            affine = np.column_stack([matrix, np.full(3, offset)])
+            frames.append(cv2.transform(image, affine.astype(np.float32)))
         results['img'] = frames
         return results
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(brightness={self.brightness}, contrast={self.contrast}, '
-            f'saturation={self.saturation}, '
-            f'flicker={self.flicker})'
-        )
+        return f'{type(self).__name__}()'

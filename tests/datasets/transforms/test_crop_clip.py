@@ -8,6 +8,7 @@ import pytest
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.datasets import CropClip
+from mmvos.datasets.transforms import crop_clip
 
 HEIGHT, WIDTH = 90, 160
 MEAN = (104, 116, 124)
@@ -51,9 +52,7 @@ def test_object_of_every_frame_is_in_the_window_at_its_scale() -> None:
     lengths, left = [], []
     for _ in range(200):
         # together 40 x 30
-        out = CropClip(size=200, context=(1.8, 3.5)).transform(
-            clip((60, 30, 20, 20), (80, 40, 20, 20))
-        )
+        out = CropClip(size=200).transform(clip((60, 30, 20, 20), (80, 40, 20, 20)))
         a, b = (cv2.boundingRect(masks.masks[0]) for masks in out['gt_masks'])
         # nothing is cut off, in either frame
         assert abs(a[2] - b[2]) <= 1 and abs(a[3] - b[3]) <= 1
@@ -69,8 +68,9 @@ def test_object_of_every_frame_is_in_the_window_at_its_scale() -> None:
     assert min(left) < 0.1 and max(left) > 0.5  # not always centred
 
 
-def test_other_context() -> None:
-    out = CropClip(size=100, context=(2.0, 2.0)).transform(clip((60, 30, 40, 40)))
+def test_other_context(monkeypatch) -> None:
+    monkeypatch.setattr(crop_clip, 'CONTEXT', (2.0, 2.0))
+    out = CropClip(size=100).transform(clip((60, 30, 40, 40)))
     _, _, w, h = cv2.boundingRect(out['gt_masks'][0].masks[0])
     assert w * h == pytest.approx(100 * 100 / 4, rel=0.06)  # the stretch keeps the area
 
@@ -90,14 +90,14 @@ def test_padding_has_the_mean_color_and_no_object() -> None:
     assert seen > 0
 
 
-def test_window_stays_mostly_in_the_frame() -> None:
+def test_window_stays_mostly_in_the_frame(monkeypatch) -> None:
     """A window that fits into the frame reaches at most 10 % beyond an edge, also for an object at
     the edge.
     """
+    monkeypatch.setattr(crop_clip, 'CONTEXT', (3.0, 3.0))
     for _ in range(100):
-        x1, y1, x2, y2 = CropClip(size=100, context=(3.0, 3.0)).transform(clip((0, 0, 20, 20)))[
-            'inside'
-        ][0]
+        out = CropClip(size=100).transform(clip((0, 0, 20, 20)))
+        x1, y1, x2, y2 = out['inside'][0]
         assert x2 - x1 >= 89 and y2 - y1 >= 89
 
 
