@@ -13,50 +13,62 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmvos.io.image_checks import JPEG_START, PNG_START, TAIL, is_truncated
+
 _HEAD = 4096  # bytes; holds the size of most JPEGs
-_TAIL = 1024  # bytes; some cameras write padding behind the end of a JPEG
+# Markers C4, C8 and CC are something else.
+_JPEG_FRAME_HEADERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def missing_frames(
     videos: Sequence[Mapping[str, Any] | None], folder: str | Path
 ) -> Iterator[tuple[int, str]]:
-    """Yields (position in the list, sentence that names video, frame and file) for every video with
-    a missing frame.
+    """Find the videos with a missing frame.
 
     Every folder is listed once, no file is opened.
 
     Args:
         videos: entries of the JSON, None for one that is not to be looked at.
         folder: what the file names are relative to.
+
+    Yields:
+        Position in the list, and a sentence that names video, frame and file.
     """
     present: dict[str, set[str] | None] = {}
     root = str(folder)
     for position, video in enumerate(videos):
+        if video is None:
+            continue
         missing = []
-        for t, name in enumerate(video['file_names'] if video else ()):
+        for t, name in enumerate(video['file_names']):
             parent, base = os.path.split(os.path.join(root, name))
             if parent not in present:
                 present[parent] = _listing(parent)
             if base not in (present[parent] or ()):
-                missing.append((t, os.path.join(parent, base), present[parent] is None))
-        if video and missing:
-            t, path, no_folder = missing[0]
-            more = f' (and {len(missing) - 1} more of this video)' if len(missing) > 1 else ''
-            hint = (
-                '; its folder does not exist, check data_root and data_prefix' if no_folder else ''
-            )
-            yield position, f'video {video["id"]}, frame {t}: {path} is missing{more}{hint}'
+                missing.append((t, parent, base))
+        if not missing:
+            continue
+        # The first one is named.
+        t, parent, base = missing[0]
+        fault = f'video {video["id"]}, frame {t}: {os.path.join(parent, base)} is missing'
+        if len(missing) > 1:
+            fault += f' (and {len(missing) - 1} more of this video)'
+        if present[parent] is None:
+            fault += '; its folder does not exist, check data_root and data_prefix'
+        yield position, fault
 
 
 def damaged_images(
     videos: Sequence[Mapping[str, Any] | None], folder: str | Path
 ) -> Iterator[tuple[int, str]]:
-    """Yields (position in the list, sentence that names video, frame and file) for every video with
-    an ``image_fault``.
+    """Find the videos with an ``image_fault``.
 
     Args:
         videos: entries of the JSON, None for one that is not to be looked at.
         folder: what the file names are relative to.
+
+    Yields:
+        Position in the list, and a sentence that names video, frame and file.
     """
     for position, video in enumerate(videos):
         if video is None:
@@ -70,38 +82,44 @@ def damaged_images(
 
 
 def image_fault(path: str | Path, height: int, width: int) -> str | None:
-    """What the first and last bytes of an image file say against it, None if nothing; looks into
-    JPEG and PNG only.
+    """Return what the first and last bytes of an image file say against it, None if nothing.
 
     Args:
-        path: the file.
+        path: the file; only JPEG and PNG are looked into.
         height, width: size that the picture should have.
     """
     try:
         with open(path, 'rb', buffering=0) as file:
             head = file.read(_HEAD)
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            tail = file.read(_TAIL)
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
+            tail = file.read(TAIL)
             if not head:
                 return 'is empty'
-            if head.startswith(b'\xff\xd8'):
-                ended, size = b'\xff\xd9' in tail, _jpeg_size(head)
-                if ended and size is None:
-                    file.seek(0)
-                    size = _jpeg_size(file.readall())
-            elif head.startswith(b'\x89PNG\r\n\x1a\n') and len(head) >= 24:
-                ended, size = b'IEND' in tail, struct.unpack('>II', head[16:24])[::-1]
-            else:
-                return None
+            if is_truncated(head, tail):
+                return 'is a truncated image; copy or extract it again'
+            size = _image_size(head)
+            if size is None and head.startswith(JPEG_START):
+                # Behind a large block of a camera.
+                file.seek(0)
+                size = _jpeg_size(file.readall())
     except OSError as error:
         return f'cannot be read: {error.strerror}'
-    if not ended:
-        return 'is a truncated image; copy or extract it again'
+    if size is None or size == (height, width):
+        return None
     # A camera's Exif block may tell the decoder to turn the picture; the loader compares the size
     # after that.
-    turned = b'Exif' in head and size == (width, height)
-    if size is not None and size != (height, width) and not turned:
-        return f'is {size[1]}x{size[0]}, but the annotation file says {width}x{height}'
+    if b'Exif' in head and size == (width, height):
+        return None
+    return f'is {size[1]}x{size[0]}, but the annotation file says {width}x{height}'
+
+
+def _image_size(head: bytes) -> tuple[int, int] | None:
+    """(H, W) from the first bytes of a JPEG or PNG, None if it does not stand there."""
+    if head.startswith(JPEG_START):
+        return _jpeg_size(head)
+    if head.startswith(PNG_START) and len(head) >= 24:
+        width, height = struct.unpack('>II', head[16:24])
+        return height, width
     return None
 
 
@@ -116,12 +134,15 @@ def _listing(folder: str) -> set[str] | None:
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     """(H, W) from the frame header of a JPEG, None if it does not lie in ``data``."""
     at = 2
+    # Segments: 0xFF, a marker, the length of the segment in two bytes.
     while at + 9 <= len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], 'big')
-        # those are no frame headers
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 5 : at + 7], 'big'), int.from_bytes(
-                data[at + 7 : at + 9], 'big'
-            )
-        at += 1 if marker == 0xFF else 2 + length
+        marker = data[at + 1]
+        if marker == 0xFF:
+            # A byte of padding.
+            at += 1
+            continue
+        if marker in _JPEG_FRAME_HEADERS:
+            height, width = struct.unpack('>HH', data[at + 5 : at + 9])
+            return height, width
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
     return None

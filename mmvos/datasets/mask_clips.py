@@ -12,16 +12,19 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmvos.deprecation import accept_old_options
 from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.registry import DATASETS
 
 from .mask_folders import find_mask_videos
 
-_LEAST_AREA = 64  # pixels; smaller objects are not chosen
-_DRAWS = 10
+_MIN_AREA = 64  # pixels; smaller objects are not chosen
+_MAX_DRAWS = 10  # of frames until the first one shows an object
+REVERSE_PROB = 0.5  # that a clip is played backwards
 
 
 @DATASETS.register_module()
+@accept_old_options(removed=('reverse',))
 class MaskClipDataset(BaseDataset):
     """Clips of T annotated frames, with the masks of one object that is visible in the first of
     them.
@@ -41,7 +44,6 @@ class MaskClipDataset(BaseDataset):
         split: as for ``find_mask_videos``.
         clip_length: T.
         max_gap: largest step between neighbors, in annotated frames.
-        reverse: how probably a clip is played backwards.
         samples_per_epoch: number of items, each of a random video; by default one item for each
             video.
         pipeline: transforms.
@@ -57,7 +59,6 @@ class MaskClipDataset(BaseDataset):
         split: str | None = None,
         clip_length: int = 3,
         max_gap: int = 5,
-        reverse: float = 0.5,
         samples_per_epoch: int | None = None,
         pipeline: Sequence[Any] = (),
         lazy_init: bool = False,
@@ -66,29 +67,24 @@ class MaskClipDataset(BaseDataset):
             raise ValueError(
                 f'clip_length and max_gap must be at least 1, got {clip_length} and {max_gap}'
             )
-        self.split, self.clip_length, self.max_gap, self.reverse = (
-            split,
-            clip_length,
-            max_gap,
-            reverse,
-        )
+        self.split = split
+        self.clip_length = clip_length
+        self.max_gap = max_gap
         self.samples_per_epoch = samples_per_epoch
         super().__init__(data_root=data_root, pipeline=list(pipeline), lazy_init=lazy_init)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One record for each video: name, and the paths and positions of its annotated frames."""
-        videos = find_mask_videos(self.data_root, self.split)
+        """Return one record for each video: name, annotated frames, their masks and positions."""
         records = []
-        for video in videos:
-            annotated = [t for t, mask in enumerate(video.masks) if mask is not None]
-            records.append(
-                dict(
-                    name=video.name,
-                    positions=annotated,
-                    frames=[str(video.frames[t]) for t in annotated],
-                    masks=[str(video.masks[t]) for t in annotated],
-                )
+        for video in find_mask_videos(self.data_root, self.split):
+            positions = [t for t, mask in enumerate(video.masks) if mask is not None]
+            record = dict(
+                name=video.name,
+                positions=positions,
+                frames=[str(video.frames[t]) for t in positions],
+                masks=[str(video.masks[t]) for t in positions],
             )
+            records.append(record)
         count = sum(len(record['frames']) for record in records)
         print_log(
             f'{self.data_root}, split {self.split}: {len(records)} videos, {count} annotated '
@@ -101,44 +97,65 @@ class MaskClipDataset(BaseDataset):
         return self.samples_per_epoch or super().__len__()
 
     def prepare_data(self, idx: int) -> Any:
-        """A clip through the pipeline; None where none of some starts drawn shows an object."""
+        """Return a clip, after the pipeline; None where no start that was drawn shows an object."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
-        videos = super().__len__()
-        video = self.get_data_info(int(rng.integers(videos)) if self.samples_per_epoch else idx)
-        for _ in range(_DRAWS):
-            chosen = self._draw_frames(rng, len(video['frames']))
-            labels = read_label_png(video['masks'][chosen[0]])
-            ids = object_ids(labels, _LEAST_AREA)
+        num_videos = super().__len__()
+        if self.samples_per_epoch:
+            idx = int(rng.integers(num_videos))
+        video = self.get_data_info(idx)
+        for _ in range(_MAX_DRAWS):
+            positions = self._draw_frames(rng, len(video['frames']))
+            # An object of the clip's first frame.
+            first_labels = read_label_png(video['masks'][positions[0]])
+            ids = object_ids(first_labels, _MIN_AREA)
             if ids:
-                return self.pipeline(_item(video, chosen, labels, ids[rng.integers(len(ids))]))
+                object_id = ids[rng.integers(len(ids))]
+                return self.pipeline(_clip(video, positions, first_labels, object_id))
         return None
 
     def _draw_frames(self, rng: np.random.Generator, count: int) -> list[int]:
         """T positions in a list of ``count`` annotated frames."""
         steps = self.clip_length - 1
-        largest = min(self.max_gap, (count - 1) // max(steps, 1))
-        gaps = rng.integers(1, largest + 1, steps) if largest else np.zeros(steps, dtype=int)
+        # The gaps, so small that the clip fits into the video,
+        max_gap = min(self.max_gap, (count - 1) // max(steps, 1))
+        gaps = np.zeros(steps, dtype=int)
+        if max_gap:
+            gaps = rng.integers(1, max_gap + 1, steps)
         offsets = np.concatenate([[0], np.cumsum(gaps)])
-        chosen = offsets + rng.integers(count - offsets[-1])
-        return [int(t) for t in (chosen[::-1] if rng.random() < self.reverse else chosen)]
+        # the start,
+        positions = offsets + rng.integers(count - offsets[-1])
+        # and the direction.
+        if rng.random() < REVERSE_PROB:
+            positions = positions[::-1]
+        return [int(t) for t in positions]
 
 
-def _item(
-    video: dict[str, Any], chosen: Sequence[int], first: np.ndarray, object_id: int
+def _clip(
+    video: dict[str, Any], positions: Sequence[int], first_labels: np.ndarray, object_id: int
 ) -> dict[str, list[Any]]:
-    """The pipeline's input; ``first`` is the label map of the clip's first frame."""
-    maps = [first, *(read_label_png(video['masks'][t]) for t in chosen[1:])]
-    positions = [video['positions'][t] for t in chosen]
+    """What the pipeline takes.
+
+    Args:
+        video: its record.
+        positions: T positions among its annotated frames.
+        first_labels: (H, W), label image of the clip's first frame.
+        object_id: the object.
+    """
+    label_maps = [first_labels]
+    for t in positions[1:]:
+        label_maps.append(read_label_png(video['masks'][t]))
+    masks = []
+    for labels in label_maps:
+        mask = (labels == object_id).view(np.uint8)
+        masks.append(BitmapMasks(mask[None], *mask.shape))
+    frame_ids = [video['positions'][t] for t in positions]
     return dict(
-        img_path=[video['frames'][t] for t in chosen],
-        video_id=[video['name'] for _ in chosen],
-        img_id=positions,
-        frame_id=positions,
-        height=[labels.shape[0] for labels in maps],
-        width=[labels.shape[1] for labels in maps],
-        gt_masks=[
-            BitmapMasks((labels == object_id).view(np.uint8)[None], *labels.shape)
-            for labels in maps
-        ],
-        gt_instances_ids=[np.array([object_id], dtype=np.int64) for _ in maps],
+        img_path=[video['frames'][t] for t in positions],
+        video_id=[video['name']] * len(positions),
+        img_id=frame_ids,
+        frame_id=frame_ids,
+        height=[labels.shape[0] for labels in label_maps],
+        width=[labels.shape[1] for labels in label_maps],
+        gt_masks=masks,
+        gt_instances_ids=[np.array([object_id], dtype=np.int64)] * len(positions),
     )

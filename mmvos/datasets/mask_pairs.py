@@ -16,7 +16,9 @@ from mmengine.dataset import BaseDataset
 
 from mmvos.registry import DATASETS
 
-_DRAWS = 8
+from .pair_sources import View
+
+_MAX_DRAWS = 8  # of a view of another object
 _LISTED = (
     'img_path',
     'img_id',
@@ -65,11 +67,12 @@ class MaskPairDataset(BaseDataset):
         if not sources or (samples is not None and len(samples) != len(sources)):
             raise ValueError(
                 f'{len(sources)} sources and {len(samples or ())} numbers of samples do not belong '
-                f'together'
+                'together'
             )
         self.negative = negative
         self.sources: list[Any] = []
-        self._configs, self._samples = sources, samples
+        self._configs = sources
+        self._samples = samples
         # item after the last one of each source
         self._ends: np.ndarray = np.zeros(0, dtype=np.int64)
         super().__init__(pipeline=list(pipeline), lazy_init=lazy_init)
@@ -91,65 +94,74 @@ class MaskPairDataset(BaseDataset):
         return np.zeros(len(self), dtype=bool)
 
     def prepare_data(self, idx: int) -> Any:
-        """A pair through the pipeline; None (another item is taken) where the videos drawn show no
-        object.
+        """Return a pair, after the pipeline.
+
+        None (another item is taken) where the videos that were drawn show no object.
         """
-        if (seed := getattr(idx, 'seed', None)) is not None:
+        seed = getattr(idx, 'seed', None)
+        if seed is not None:
             np.random.seed(seed)
         rng = np.random.default_rng(np.random.randint(1 << 31))
         source = int(np.searchsorted(self._ends, int(idx), side='right'))
-        negative = bool(rng.random() < self.negative)
-        views = self._draw(source, rng, 1 if negative else 2)
-        if negative and views is not None:
-            other = self._draw_other(source, views[0], rng)
-            views = [views[0], other] if other is not None else None
+        is_negative = bool(rng.random() < self.negative)
+        views = self._draw_pair(source, is_negative, rng)
         if views is None:
             return None
-        views = [
-            dict(
-                view,
-                gt_bboxes=view['gt_bboxes'][None],
-                last_bbox=view.get('last_bbox'),
-                published_crop=view.get('published_crop', False),
-            )
-            for view in views
-        ]
-        known = all(view['gt_masks'] is not None for view in views)
-        masks = [view['gt_masks'] or _empty(view) for view in views]
-        return self.pipeline(
-            {
-                **{key: [view[key] for view in views] for key in _LISTED},
-                'gt_masks': masks,
-                'negative': [negative] * 2,
-                'has_mask': [known and not negative] * 2,
-            }
-        )
+        views = [_complete(view) for view in views]
+        # Masks may be learned where both are known and of the same object.
+        has_masks = all(view['gt_masks'] is not None for view in views)
+        pair = {key: [view[key] for view in views] for key in _LISTED}
+        pair['gt_masks'] = [view['gt_masks'] or _empty_masks(view) for view in views]
+        pair['negative'] = [is_negative] * 2
+        pair['has_mask'] = [has_masks and not is_negative] * 2
+        return self.pipeline(pair)
 
-    def _draw(
-        self, source: int, rng: np.random.Generator, count: int
-    ) -> list[dict[str, Any]] | None:
+    def _draw_pair(
+        self, source: int, is_negative: bool, rng: np.random.Generator
+    ) -> list[View] | None:
+        """Two views of one object of a source, or of an object and another one."""
+        if not is_negative:
+            return self._draw(source, rng, 2)
+        views = self._draw(source, rng, 1)
+        if views is None:
+            return None
+        other = self._draw_other(source, views[0], rng)
+        if other is None:
+            return None
+        return [views[0], other]
+
+    def _draw(self, source: int, rng: np.random.Generator, count: int) -> list[View] | None:
         """Views of an object of a random video."""
-        views: list[dict[str, Any]] | None = self.sources[source].draw(
-            int(rng.integers(len(self.sources[source]))), rng, count
-        )
+        videos = self.sources[source]
+        index = int(rng.integers(len(videos)))
+        views: list[View] | None = videos.draw(index, rng, count)
         return views
 
-    def _draw_other(
-        self, source: int, view: dict[str, Any], rng: np.random.Generator
-    ) -> dict[str, Any] | None:
+    def _draw_other(self, source: int, view: View, rng: np.random.Generator) -> View | None:
         """A view of another object, from any source."""
-        for _ in range(_DRAWS):
+        first = (source, view['video_id'], view['object_id'])
+        for _ in range(_MAX_DRAWS):
             other_source = int(rng.integers(len(self.sources)))
             views = self._draw(other_source, rng, 1)
-            if views is not None and (
-                other_source,
-                views[0]['video_id'],
-                views[0]['object_id'],
-            ) != (source, view['video_id'], view['object_id']):
-                return views[0]
+            if views is None:
+                continue
+            other = views[0]
+            if (other_source, other['video_id'], other['object_id']) != first:
+                return other
         return None
 
 
-def _empty(view: dict[str, Any]) -> BitmapMasks:
+def _complete(view: View) -> View:
+    """A view with all keys that the pipeline takes, and its box as (1, 4)."""
+    return dict(
+        view,
+        gt_bboxes=view['gt_bboxes'][None],
+        last_bbox=view.get('last_bbox'),
+        published_crop=view.get('published_crop', False),
+    )
+
+
+def _empty_masks(view: View) -> BitmapMasks:
+    """One mask without a pixel, where only the box is known."""
     height, width = view['height'], view['width']
     return BitmapMasks(np.zeros((1, height, width), dtype=np.uint8), height, width)

@@ -7,7 +7,9 @@ data set and a seed alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from mmvos.registry import DATA_SAMPLERS
 
 @DATA_SAMPLERS.register_module()
 class VideoSampler(Sampler):
-    """Gives each process whole videos, about the same number of frames to each; frames of a video
+    """Give each process whole videos, about the same number of frames to each; frames of a video
     are contiguous and in order.
 
     Args:
@@ -39,22 +41,22 @@ class VideoSampler(Sampler):
         self.skip_videos = frozenset(skip_videos)
 
     def video_indices(self) -> list[int]:
-        """Positions in ``dataset.videos`` of this process' videos, ascending."""
-        frames = {
-            i: len(self.dataset.frame_range(i))
-            for i, video in enumerate(self.dataset.videos)
-            if video.id not in self.skip_videos
-        }
+        """Return the positions in ``dataset.videos`` of this process' videos, ascending."""
+        num_frames = {}
+        for index, video in enumerate(self.dataset.videos):
+            if video.id not in self.skip_videos:
+                num_frames[index] = len(self.dataset.frame_range(index))
+        # Longest first; ties go to the lower index, so all processes agree.
+        longest_first = sorted(num_frames, key=lambda index: (-num_frames[index], index))
+        # Each to the process with the least to do.
         loads = np.zeros(self.world_size, dtype=np.int64)
-        mine = []
-        # Longest first, each to the process with the least to do; ties go to the lower index, so
-        # all processes agree.
-        for index in sorted(frames, key=lambda i: (-frames[i], i)):
+        own = []
+        for index in longest_first:
             rank = int(loads.argmin())
-            loads[rank] += frames[index]
+            loads[rank] += num_frames[index]
             if rank == self.rank:
-                mine.append(index)
-        return sorted(mine)
+                own.append(index)
+        return sorted(own)
 
     def __iter__(self) -> Iterator[int]:
         for index in self.video_indices():
@@ -112,50 +114,65 @@ class OrientationBatchSampler(Sampler):
         self._landscape = _landscape(sampler.dataset)
 
     def __iter__(self) -> Iterator[list[int]]:
-        step = self.batch_size * self.world_size
-        groups: dict[bool, list[int]] = {True: [], False: []}
-        filling: dict[bool, list[int]] = {True: [], False: []}
+        # Batches of all processes together, and the first of each orientation.
+        size = self.batch_size * self.world_size
+        batches: dict[bool, list[int]] = {True: [], False: []}
+        first_batches: dict[bool, list[int]] = {True: [], False: []}
         for index in self._order():
-            landscape = bool(self._landscape[index])
-            group = groups[landscape]
-            group.append(index)
-            if len(filling[landscape]) < step:
-                filling[landscape].append(index)
-            if len(group) == step:
-                yield self._mine(group)
-                group.clear()
-        for landscape, group in groups.items():
-            if group and not self.drop_last:
-                start = filling[landscape]
-                group += [start[i % len(start)] for i in range(step - len(group))]
-                yield self._mine(group)
+            is_landscape = bool(self._landscape[index])
+            batch = batches[is_landscape]
+            batch.append(index)
+            if len(first_batches[is_landscape]) < size:
+                first_batches[is_landscape].append(index)
+            if len(batch) == size:
+                yield self._own_part(batch)
+                batch.clear()
+        if self.drop_last:
+            return
+        # The last batch of an orientation is filled up from the beginning of its order.
+        for is_landscape, batch in batches.items():
+            if batch:
+                missing = size - len(batch)
+                batch += islice(cycle(first_batches[is_landscape]), missing)
+                yield self._own_part(batch)
 
     def __len__(self) -> int:
-        step = self.batch_size * self.world_size
-        sizes = [int(self._landscape.sum()), int((~self._landscape).sum())]
-        return sum(size // step if self.drop_last else -(-size // step) for size in sizes)
+        size = self.batch_size * self.world_size
+        num_landscape = int(self._landscape.sum())
+        num_other = len(self._landscape) - num_landscape
+        if self.drop_last:
+            return num_landscape // size + num_other // size
+        return math.ceil(num_landscape / size) + math.ceil(num_other / size)
 
     def _order(self) -> list[int]:
+        """All items, in the order of this epoch."""
+        count = len(self._landscape)
         if not self.sampler.shuffle:
-            return list(range(len(self._landscape)))
+            return list(range(count))
         generator = torch.Generator().manual_seed(self.sampler.seed + self.sampler.epoch)
-        return torch.randperm(len(self._landscape), generator=generator).tolist()
+        return torch.randperm(count, generator=generator).tolist()
 
-    def _mine(self, group: list[int]) -> list[int]:
-        return [
-            SeededIndex(index, self._seed(index)) for index in group[self.rank :: self.world_size]
-        ]
+    def _own_part(self, batch: list[int]) -> list[int]:
+        """This process' items of a batch of all processes, with their seeds."""
+        own = batch[self.rank :: self.world_size]
+        return [SeededIndex(index, self._seed(index)) for index in own]
 
     def _seed(self, index: int) -> int:
+        """The seed of an item in this epoch, the same on every process."""
         entropy = [self.sampler.seed, self.sampler.epoch, index]
-        return int(np.random.SeedSequence(entropy).generate_state(1, dtype=np.uint32)[0])
+        sequence = np.random.SeedSequence(entropy)
+        return int(sequence.generate_state(1, dtype=np.uint32)[0])
 
 
 def _landscape(dataset: Any) -> np.ndarray:
     """(N,) bool; asks the data set at once where it can tell, else (mmengine's wrappers) item by
     item.
     """
-    if (known := getattr(dataset, 'landscape', None)) is not None:
+    known = getattr(dataset, 'landscape', None)
+    if known is not None:
         return np.asarray(known, dtype=bool)
-    infos = (dataset.get_data_info(index) for index in range(len(dataset)))
-    return np.array([info['width'] > info['height'] for info in infos], dtype=bool)
+    is_landscape = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        is_landscape.append(info['width'] > info['height'])
+    return np.array(is_landscape, dtype=bool)

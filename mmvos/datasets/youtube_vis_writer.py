@@ -50,13 +50,15 @@ class VideoRecord:
 
 
 def uncompressed_rle(mask: np.ndarray) -> dict[str, Any]:
-    """Return the COCO run lengths of an (H, W) bool mask, column by column, beginning with the
-    zeros.
-    """
+    """Return the COCO run lengths of an (H, W) bool mask, column by column, beginning with zeros."""
     flat = np.asarray(mask, dtype=bool).ravel(order='F')
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
-    return {'counts': [0, *counts] if flat[0] else counts, 'size': list(mask.shape)}
+    run_ends = np.flatnonzero(np.diff(flat)) + 1
+    bounds = np.concatenate([[0], run_ends, [flat.size]])
+    counts = np.diff(bounds).tolist()
+    if flat[0]:
+        # The first run is one of zeros, empty here.
+        counts = [0, *counts]
+    return {'counts': counts, 'size': list(mask.shape)}
 
 
 def keep_visible(
@@ -68,13 +70,17 @@ def keep_visible(
         label_maps: L arrays (H, W) uint8.
         categories: object number -> category id.
     """
-    seen = sorted(set().union(*(np.unique(labels).tolist() for labels in label_maps)) - {0})
-    table = np.zeros(256, np.uint8)
-    for new, old in enumerate(seen, 1):
-        table[old] = new
-    return [table[labels] for labels in label_maps], {
-        new: categories[old] for new, old in enumerate(seen, 1)
-    }
+    visible: set[int] = set()
+    for labels in label_maps:
+        visible.update(np.unique(labels).tolist())
+    visible.discard(0)
+    # (256,): from the old number of a pixel to the new one
+    new_number = np.zeros(256, np.uint8)
+    kept_categories = {}
+    for new, old in enumerate(sorted(visible), 1):
+        new_number[old] = new
+        kept_categories[new] = categories[old]
+    return [new_number[labels] for labels in label_maps], kept_categories
 
 
 class VideoWriter:
@@ -114,32 +120,37 @@ class VideoWriter:
             ValueError: another size than the first frame, picture and labels of different sizes, an
                 object number without category.
         """
-        place = f'video {self.name}, frame {len(self._rows)}'
-        height, width = label_map.shape
-        if image.shape != (height, width, 3):
-            raise ValueError(
-                f'{place}: the picture is {image.shape}, the label map {label_map.shape}'
-            )
-        if self._shape not in (None, (height, width)):
-            raise ValueError(
-                f'{place}: size {(height, width)} differs from the first frame, {self._shape}'
-            )
-        numbers = [int(n) for n in np.unique(label_map) if n]
+        index = len(self._rows)
+        place = f'video {self.name}, frame {index}'
+        self._check(image, label_map, place)
+        numbers = [int(number) for number in np.unique(label_map) if number]
         unknown = sorted(set(numbers) - set(self.categories))
         if unknown:
             raise ValueError(
                 f'{place}: object number {unknown[0]} has no category; '
                 f'known: {list(self.categories)}'
             )
+        height, width = label_map.shape
         self._shape = (height, width)
-        stem = f'{len(self._rows):05d}'
-        image_path = self.image_dir / f'{stem}.jpg'
-        written, jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-        if not written:
+        # The picture, the label image, and what the JSON says about the objects.
+        is_encoded, jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        if not is_encoded:
             raise DataError(f'{place}: the picture cannot be encoded as JPEG')
-        write_bytes(image_path, jpeg.data, durable=False)
-        write_label_png(self.label_dir / f'{stem}.png', label_map)
-        self._rows.append({number: _describe(label_map == number) for number in numbers})
+        write_bytes(self.image_dir / f'{index:05d}.jpg', jpeg.data, durable=False)
+        write_label_png(self.label_dir / f'{index:05d}.png', label_map)
+        row = {number: _describe(label_map == number) for number in numbers}
+        self._rows.append(row)
+
+    def _check(self, image: np.ndarray, label_map: np.ndarray, place: str) -> None:
+        """Raise ValueError where sizes differ."""
+        if image.shape != (*label_map.shape, 3):
+            raise ValueError(
+                f'{place}: the picture is {image.shape}, the label map {label_map.shape}'
+            )
+        if self._shape is not None and self._shape != label_map.shape:
+            raise ValueError(
+                f'{place}: size {label_map.shape} differs from the first frame, {self._shape}'
+            )
 
     def finish(self) -> VideoRecord:
         """Return the record of the video.
@@ -150,17 +161,21 @@ class VideoWriter:
         """
         if self._shape is None:
             raise ValueError(f'video {self.name}: no frame was added')
-        objects = []
-        for number, category_id in self.categories.items():
-            rows = [row.get(number) for row in self._rows]
-            if not any(rows):
-                raise ValueError(
-                    f'video {self.name}: object {number} is visible in no frame; leave it out'
-                )
-            masks, boxes, areas = zip(*(row if row else (None, None, None) for row in rows))
-            objects.append(ObjectRecord(number, category_id, masks, boxes, areas))
-        names = tuple(f'{self.name}/{index:05d}.jpg' for index in range(len(self._rows)))
-        return VideoRecord(self.name, *self._shape, names, tuple(objects))
+        objects = tuple(self._object_record(number) for number in self.categories)
+        file_names = tuple(f'{self.name}/{index:05d}.jpg' for index in range(len(self._rows)))
+        height, width = self._shape
+        return VideoRecord(self.name, height, width, file_names, objects)
+
+    def _object_record(self, number: int) -> ObjectRecord:
+        """The record of an object; ValueError where no frame shows it."""
+        rows = [row.get(number) for row in self._rows]
+        if not any(rows):
+            raise ValueError(
+                f'video {self.name}: object {number} is visible in no frame; leave it out'
+            )
+        absent = (None, None, None)
+        masks, boxes, areas = zip(*(row or absent for row in rows))
+        return ObjectRecord(number, self.categories[number], masks, boxes, areas)
 
 
 def write_instances(
@@ -184,40 +199,41 @@ def write_instances(
         if record.name in names:
             raise ValueError(f'{path}: two videos are called {record.name}')
         names.add(record.name)
-        size = {'height': record.height, 'width': record.width, 'length': len(record.file_names)}
-        videos.append({'id': video_id, **size, 'file_names': list(record.file_names)})
+        size = dict(height=record.height, width=record.width, length=len(record.file_names))
+        videos.append(dict(id=video_id, **size, file_names=list(record.file_names)))
         for item in record.objects:
             if not 1 <= item.category_id <= len(categories):
                 raise ValueError(
                     f'{path}: video {record.name}, object {item.number}: category id '
                     f'{item.category_id} is not within 1..{len(categories)}'
                 )
-            annotations.append(
-                {
-                    'id': len(annotations) + 1,
-                    'video_id': video_id,
-                    'category_id': item.category_id,
-                    'iscrowd': 0,
-                    **size,
-                    'segmentations': item.segmentations,
-                    'bboxes': item.bboxes,
-                    'areas': item.areas,
-                }
+            annotation = dict(
+                id=len(annotations) + 1,
+                video_id=video_id,
+                category_id=item.category_id,
+                iscrowd=0,
+                **size,
+                segmentations=item.segmentations,
+                bboxes=item.bboxes,
+                areas=item.areas,
             )
-    classes = [
-        {'id': i, 'name': name, 'supercategory': 'object'} for i, name in enumerate(categories, 1)
-    ]
-    data = {
-        'info': {'description': description, 'version': '1.0'},
-        'licenses': [],
-        'videos': videos,
-        'categories': classes,
-        'annotations': annotations,
-    }
-    write_json(path, data)
+            annotations.append(annotation)
+    classes = []
+    for category_id, name in enumerate(categories, 1):
+        classes.append(dict(id=category_id, name=name, supercategory='object'))
+    content = dict(
+        info=dict(description=description, version='1.0'),
+        licenses=[],
+        videos=videos,
+        categories=classes,
+        annotations=annotations,
+    )
+    write_json(path, content)
 
 
 def _describe(mask: np.ndarray) -> tuple[dict[str, Any], list[float], int]:
     """Return RLE, box (x, y, w, h) and area of a non-empty (H, W) bool mask."""
-    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return uncompressed_rle(mask), coco_mask.toBbox(rle).tolist(), int(coco_mask.area(rle))
+    compressed = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    box = coco_mask.toBbox(compressed).tolist()
+    area = int(coco_mask.area(compressed))
+    return uncompressed_rle(mask), box, area

@@ -17,9 +17,9 @@ from PIL import Image
 from .errors import DataError
 
 MAX_PIXELS = 178_956_970  # where Pillow refuses by itself: 512 MiB in color
-_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-_PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
-_TAIL = 1024  # bytes; some cameras write padding behind the end of a picture
+JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
+TAIL = 1024  # bytes of a file that hold its end; some cameras write padding behind the end of a picture
 
 
 class ImageError(DataError):
@@ -67,6 +67,20 @@ def open_image(
         ) from error
 
 
+def is_truncated(head: bytes, tail: bytes) -> bool:
+    """Whether a JPEG or PNG file lacks its end; files of other formats are not looked at.
+
+    Args:
+        head: its first bytes, at least 8.
+        tail: its last ``TAIL`` bytes.
+    """
+    if head.startswith(JPEG_START):
+        return _JPEG_END not in tail
+    if head.startswith(PNG_START):
+        return _PNG_END not in tail
+    return False
+
+
 def check_image_bytes(data: bytes, where: str) -> tuple[int, int]:
     """Check the bytes of an image file before OpenCV decodes them.
 
@@ -83,11 +97,9 @@ def check_image_bytes(data: bytes, where: str) -> tuple[int, int]:
     """
     if not data:
         raise ImageError(f'{where} is empty, not an image that can be decoded')
-    tail = data[-_TAIL:]
-    if data.startswith(_JPEG_START) and _JPEG_END not in tail:
-        raise ImageError(f'{where} is a truncated JPEG; copy or extract it again')
-    if data.startswith(_PNG_START) and _PNG_END not in tail:
-        raise ImageError(f'{where} is a truncated PNG; copy or extract it again')
+    if is_truncated(data[: len(PNG_START)], data[-TAIL:]):
+        kind = 'JPEG' if data.startswith(JPEG_START) else 'PNG'
+        raise ImageError(f'{where} is a truncated {kind}; copy or extract it again')
     with open_image(where, data, where) as image:
         width, height = image.size
     return height, width

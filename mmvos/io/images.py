@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from .errors import DataError
-from .image_checks import ImageError, open_image
+from .image_checks import JPEG_START, TAIL, ImageError, is_truncated, open_image
 from .notes import note_once
 from .text import read_bytes
 
@@ -214,7 +214,7 @@ def _decode(path: str | Path) -> NDArray[Any]:
     data = read_bytes(path)
     # OpenCV fills a truncated picture with gray and goes on; Pillow, which does not, is asked where
     # the end of a JPEG is missing, and for all other formats.
-    has_jpeg_end = data[:2] == b'\xff\xd8' and b'\xff\xd9' in data[-1024:]
+    has_jpeg_end = data.startswith(JPEG_START) and not is_truncated(data[:8], data[-TAIL:])
     if not has_jpeg_end:
         with open_image(path, data) as image:
             _check_numbers(image.mode, path)

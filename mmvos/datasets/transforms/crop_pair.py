@@ -21,7 +21,7 @@ _PUBLISHED_BOX_SHIFT = 0.5  # pixels of the frame, in x and in y
 
 @TRANSFORMS.register_module()
 class CropPair(BaseTransform):
-    """Cuts a square around the object out of each frame, moved and stretched a little.
+    """Cut a square around the object out of each frame, moved and stretched a little.
 
     A box of w x h pixels has the context c = (w + h) / 2; a square of side sqrt((w + c)(h + c))
     around it becomes 127 pixels wide, and both images of a pair show their object in this size;
@@ -54,42 +54,48 @@ class CropPair(BaseTransform):
         search_scale: float = 0.18,
         flip: float = 0.0,
     ) -> None:
-        self.sizes = TEMPLATE_SIZE, search_size
-        self.shifts = template_shift, search_shift
-        self.scales = template_scale, search_scale
+        # Of template and search image.
+        self.sizes = (TEMPLATE_SIZE, search_size)
+        self.shifts = (template_shift, search_shift)
+        self.scales = (template_scale, search_scale)
         self.flip = flip
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Replaces ``img``, ``img_shape``, ``gt_bboxes`` ((1, 4) float32) and ``gt_masks`` of both
-        frames.
-        """
+        """Replace ``img``, ``img_shape``, ``gt_bboxes`` ((1, 4) float32) and ``gt_masks``."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
         flip = bool(rng.random() < self.flip)
-        images, boxes, masks = [], [], []
+        last_boxes = results.get('last_bbox', (None, None))
+        is_published = results.get('published_crop', (False, False))
+        images = []
+        boxes = []
+        masks = []
         for t, size in enumerate(self.sizes):
-            image, box = results['img'][t], results['gt_bboxes'][t]
+            image = results['img'][t]
+            box = results['gt_bboxes'][t]
+            last_box = last_boxes[t]
+            # Shift and stretch in x and y, as shares of the largest.
             shift, stretch = rng.uniform(-1, 1, (2, 2))
-            last = results.get('last_bbox', (None, None))[t]
             min_share = _MIN_MASK_SHARE
-            if results.get('published_crop', (False, False))[t]:
-                box = box + _PUBLISHED_BOX_SHIFT
-                last = None if last is None else last + _PUBLISHED_BOX_SHIFT
+            if is_published[t]:
                 min_share = _PUBLISHED_MIN_MASK_SHARE
-            matrix = self._matrix(
-                box[0] if last is None else last,
-                size,
-                shift * self.shifts[t],
-                1 + stretch * self.scales[t],
-            )
+                box = box + _PUBLISHED_BOX_SHIFT
+                if last_box is not None:
+                    last_box = last_box + _PUBLISHED_BOX_SHIFT
+            # (2, 3): from the frame to the crop around this box
+            center_box = box[0] if last_box is None else last_box
+            stretch = 1 + stretch * self.scales[t]
+            matrix = _crop_matrix(center_box, size, shift * self.shifts[t], stretch)
             if flip:
-                matrix = np.array([[-1, 0, size - 1], [0, 1, 0]]) @ np.vstack([matrix, (0, 0, 1)])
-            images.append(cv2.warpAffine(image, matrix, (size, size), borderValue=cv2.mean(image)))
-            boxes.append(_moved(box, matrix))
-            shares = cv2.warpAffine(
-                results['gt_masks'][t].masks[0] * np.uint8(255), matrix, (size, size)
-            )
-            mask = shares > 255 * min_share
-            masks.append(BitmapMasks(mask.view(np.uint8)[None], size, size))
+                mirror = np.array([[-1, 0, size - 1], [0, 1, 0]])
+                matrix = mirror @ np.vstack([matrix, (0, 0, 1)])
+            # Image, box and mask go the same way.
+            crop = cv2.warpAffine(image, matrix, (size, size), borderValue=cv2.mean(image))
+            images.append(crop)
+            boxes.append(_transform_box(box, matrix))
+            mask = results['gt_masks'][t].masks[0] * np.uint8(255)
+            shares = cv2.warpAffine(mask, matrix, (size, size))
+            is_object = shares > 255 * min_share
+            masks.append(BitmapMasks(is_object.view(np.uint8)[None], size, size))
         return dict(
             results,
             img=images,
@@ -98,26 +104,49 @@ class CropPair(BaseTransform):
             gt_masks=masks,
         )
 
-    def _matrix(
-        self, box: np.ndarray, size: int, shift: np.ndarray, stretch: np.ndarray
-    ) -> np.ndarray:
-        """(2, 3) matrix from pixels of the frame to pixels of the crop, both with the origin in the
-        center of the first one.
-        """
-        x1, y1, x2, y2 = (float(value) for value in box)
-        factors = self.sizes[0] / context_side(x2 - x1, y2 - y1) / stretch
-        center = np.array([x1 + x2 - 1, y1 + y2 - 1]) / 2
-        return np.column_stack(
-            [np.diag(factors), (size - 1) / 2 + shift / stretch - factors * center]
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(sizes={self.sizes}, shifts={self.shifts}, '
+            f'scales={self.scales}, flip={self.flip})'
         )
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(sizes={self.sizes}, shifts={self.shifts}, scales={self.scales}, flip={self.flip})'
 
+def _crop_matrix(box: np.ndarray, size: int, shift: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """The matrix from pixels of the frame to pixels of the crop.
 
-def _moved(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """(1, 4) xyxy of continuous pixels, in crop pixels with the origin in the center of the first
-    one.
+    Both have their origin in the center of the first pixel.
+
+    Args:
+        box: (4,) xyxy, continuous pixels.
+        size: side of the crop.
+        shift: (2,) x, y in pixels of the crop.
+        stretch: (2,) what both sides and the shift are divided by.
+
+    Returns:
+        (2, 3).
     """
-    corners = (boxes.reshape(-1, 2) - 0.5) @ matrix[:, :2].T + matrix[:, 2]  # (2, 2)
-    return np.concatenate([corners.min(axis=0), corners.max(axis=0)])[None].astype(np.float32)
+    x1, y1, x2, y2 = (float(value) for value in box)
+    # (2,): the square with its context becomes as wide as the template, in both images
+    factors = TEMPLATE_SIZE / context_side(x2 - x1, y2 - y1) / stretch
+    center = np.array([x1 + x2 - 1, y1 + y2 - 1]) / 2
+    offset = (size - 1) / 2 + shift / stretch - factors * center
+    return np.column_stack([np.diag(factors), offset])
+
+
+def _transform_box(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """A box of the frame in pixels of the crop with the origin in the center of the first one.
+
+    Args:
+        box: (1, 4) xyxy of continuous pixels.
+        matrix: (2, 3), see ``_crop_matrix``.
+
+    Returns:
+        (1, 4) float32 xyxy.
+    """
+    # (2, 2): upper left and lower right corner
+    corners = box.reshape(-1, 2) - 0.5
+    corners = corners @ matrix[:, :2].T + matrix[:, 2]
+    # A mirrored crop has them the other way around.
+    low = corners.min(axis=0)
+    high = corners.max(axis=0)
+    return np.concatenate([low, high])[None].astype(np.float32)

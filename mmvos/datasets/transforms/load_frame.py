@@ -1,6 +1,6 @@
 """Loading one video frame, with errors that a user can act on.
 
-OpenCV decodes a JPEG whose end is missing without complaint (the rest of the picture is grey), and
+OpenCV decodes a JPEG whose end is missing without complaint (the rest of the picture is gray), and
 mmcv's loader does not notice that a picture has another size than its masks.
 """
 
@@ -19,8 +19,7 @@ from mmvos.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LoadFrame(BaseTransform):
-    """Reads ``img_path`` into ``img``, an (H, W, 3) uint8 BGR array, and sets ``img_shape`` and
-    ``ori_shape`` to (H, W).
+    """Read ``img_path`` into ``img``, (H, W, 3) uint8 BGR, and set ``img_shape`` and ``ori_shape``.
 
     Raises:
         DataError: the file is missing, cannot be decoded, is cut off or too large, or has another
@@ -29,24 +28,29 @@ class LoadFrame(BaseTransform):
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Adds the picture to the results of one frame; see the class."""
-        place = f'{results["img_path"]} (video {results.get("video_id")}, frame {results.get("frame_id")})'
+        """Add the picture to the results of one frame; see the class."""
+        path = results['img_path']
+        place = f'{path} (video {results.get("video_id")}, frame {results.get("frame_id")})'
         try:
-            content = Path(results['img_path']).read_bytes()
+            content = Path(path).read_bytes()
         except OSError as error:
             raise DataError(f'{place} cannot be read: {error.strerror}') from error
         check_image_bytes(content, place)
-        image = mmcv.imfrombytes(content)  # (H, W, 3)
+        # (H, W, 3)
+        image = mmcv.imfrombytes(content)
         if image is None:
             raise DataError(f'{place} is not an image that can be decoded')
         height, width = image.shape[:2]
-        expected = results.get('height', height), results.get('width', width)
-        if (height, width) != expected:
+        stated_height = results.get('height', height)
+        stated_width = results.get('width', width)
+        if (height, width) != (stated_height, stated_width):
             raise DataError(
                 f'{place} is {width}x{height}, but the annotation file says '
-                f'{expected[1]}x{expected[0]}'
+                f'{stated_width}x{stated_height}'
             )
-        results.update(img=image, img_shape=(height, width), ori_shape=(height, width))
+        results['img'] = image
+        results['img_shape'] = (height, width)
+        results['ori_shape'] = (height, width)
         return results
 
     def __repr__(self) -> str:

@@ -20,88 +20,118 @@ from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
+from mmvos.ops.boxes import Box, tight_box
+
 Mask = NDArray[np.bool_]
 Image = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
 
 _STEP = 8  # pixels between two points at which a spline is evaluated
 _POINT_DRAWS = 8  # of which the one with the widest spread is taken
-_STEEPEST = 0.3  # largest offset over the spread of the points
+_MAX_SLOPE = 0.3  # largest offset over the spread of the points
 _PLACE_DRAWS = 30
 _ONLINE_DILATION = 5  # pixels
 
 
-def box_of(mask: Mask) -> Box | None:
-    """Tight box x1, y1, x2, y2 (x2, y2 one past the last pixel); None for an empty mask."""
-    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
-    return (x, y, x + w, y + h) if w else None
-
-
 def filled_box(mask: Mask, rng: np.random.Generator, jitter: float = 0.05) -> Mask:
-    """The filled tight box, each side of it moved by up to ``jitter`` of w or h in or out, at least
-    one pixel of it left.
+    """Return the filled tight box, its sides moved a little.
+
+    Args:
+        mask: the object.
+        rng: draws the moves.
+        jitter: each side moves by up to this share of w or h, in or out; at least one pixel of the
+            box is left.
     """
     filled = np.zeros_like(mask)
-    box = box_of(mask)
+    box = tight_box(mask)
     if box is None:
         return filled
-    height, width = mask.shape
     x1, y1, x2, y2 = box
-    w, h = x2 - x1, y2 - y1
-    moved = np.rint(np.array(box) + rng.uniform(-jitter, jitter, 4) * (w, h, w, h)).astype(int)
-    left, top = min(max(moved[0], 0), width - 1), min(max(moved[1], 0), height - 1)
-    filled[top : max(moved[3], top + 1), left : max(moved[2], left + 1)] = True
+    w = x2 - x1
+    h = y2 - y1
+    moves = rng.uniform(-jitter, jitter, 4) * (w, h, w, h)
+    left, top, right, bottom = np.rint(np.array(box) + moves).astype(int)
+    # At least the pixel in the corner, inside the picture.
+    height, width = mask.shape
+    left = min(max(left, 0), width - 1)
+    top = min(max(top, 0), height - 1)
+    filled[top : max(bottom, top + 1), left : max(right, left + 1)] = True
     return filled
 
 
 def affine_deform(
     mask: Mask, rng: np.random.Generator, scale: float = 0.05, shift: float = 0.1
 ) -> Mask:
-    """The object scaled by 1 +- up to ``scale`` around its box's centre and shifted by up to
-    ``shift`` of w in x, of h in y.
+    """Return the object scaled and shifted a little.
+
+    Args:
+        mask: the object.
+        rng: draws scale and shift.
+        scale: the factor around the box's center lies between 1 - x and 1 + x.
+        shift: largest shift, over w in x and over h in y.
     """
-    box = box_of(mask)
+    box = tight_box(mask)
     if box is None:
         return mask.copy()
     x1, y1, x2, y2 = box
     factor = 1 + rng.uniform(-scale, scale)
     dx, dy = rng.uniform(-shift, shift, 2) * (x2 - x1, y2 - y1)
-    center_x, center_y = (x1 + x2 - 1) / 2, (y1 + y2 - 1) / 2
-    matrix = np.array(
-        [[factor, 0, (1 - factor) * center_x + dx], [0, factor, (1 - factor) * center_y + dy]]
-    )
-    return _warped(mask, matrix)
+    # The center of the box stays where it is before the shift.
+    center_x = (x1 + x2 - 1) / 2
+    center_y = (y1 + y2 - 1) / 2
+    offset_x = (1 - factor) * center_x + dx
+    offset_y = (1 - factor) * center_y + dy
+    matrix = np.array([[factor, 0, offset_x], [0, factor, offset_y]])
+    height, width = mask.shape
+    pixels = mask.view(np.uint8)
+    warped = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_NEAREST)
+    return warped.view(np.bool_)
 
 
 def tps_deform(mask: Mask, rng: np.random.Generator, points: int = 5, shift: float = 0.1) -> Mask:
-    """The object bent so that ``points`` random points of its boundary move by up to ``shift`` of w
-    in x, of h in y.
+    """Return the object bent by a thin-plate spline that moves random points of its boundary.
 
     The boundary is the ring of pixels just outside the object. Points that lie close together or
     nearly on a line move less, so that the plane does not fold. A mask whose ring has fewer than
     ``points`` pixels, or is a line, is returned as it is.
+
+    Args:
+        mask: the object.
+        rng: draws points and moves.
+        points: number of points.
+        shift: largest move of a point, over w in x and over h in y.
     """
-    box = box_of(mask)
+    box = tight_box(mask)
     if box is None:
         return mask.copy()
-    x1, y1, x2, y2 = box
-    w, h = x2 - x1, y2 - y1
-    ring_y, ring_x = np.nonzero(_ring(mask, box))
-    if len(ring_x) < points:
+    ring = _ring(mask, box)
+    if len(ring) < points:
         return mask.copy()
-    ring = np.stack([ring_x, ring_y], axis=1) + np.maximum((x1 - 1, y1 - 1), 0)
-    draws = [ring[rng.choice(len(ring), points, replace=False)] for _ in range(_POINT_DRAWS)]
-    spreads = [_spread(drawn / (w, h)) for drawn in draws]
+    # Of several draws the points that are spread best.
+    x1, y1, x2, y2 = box
+    size = np.array([x2 - x1, y2 - y1])
+    draws = []
+    spreads = []
+    for _ in range(_POINT_DRAWS):
+        drawn = ring[rng.choice(len(ring), points, replace=False)]
+        draws.append(drawn)
+        spreads.append(_spread(drawn / size))
     best = int(np.argmax(spreads))
-    source, offsets = draws[best], rng.uniform(-shift, shift, (points, 2))
-    offsets *= min(1, _STEEPEST * spreads[best] / max(float(np.abs(offsets).max()), 1e-6))
-    target = source + offsets * (w, h)
-    return _moved_by_spline(mask, source, target, box)
+    # (points, 2): their moves, smaller where they lie close together
+    moves = rng.uniform(-shift, shift, (points, 2))
+    largest_move = max(float(np.abs(moves).max()), 1e-6)
+    moves *= min(1, _MAX_SLOPE * spreads[best] / largest_move)
+    source = draws[best]
+    target = source + moves * size
+    return _warp_by_spline(mask, source, target, box)
 
 
 def thin_plate_spline(source: NDArray[np.float64], target: NDArray[np.float64]) -> RBFInterpolator:
-    """The spline with kernel r^2 log r^2 that takes ``source`` exactly to ``target``, both (N, 2);
-    no regularisation.
+    """Return the spline with kernel r^2 log r^2 that takes ``source`` exactly to ``target``.
+
+    There is no regularization.
+
+    Args:
+        source, target: (N, 2).
 
     Returns:
         A function from (M, 2) points to (M, 2) points.
@@ -114,37 +144,47 @@ def thin_plate_spline(source: NDArray[np.float64], target: NDArray[np.float64]) 
 
 
 def dilate_disk(mask: Mask, radius: float) -> Mask:
-    """All pixels at most ``radius`` pixels (Euclidean) from the object; a single pixel becomes 81
-    for a radius of 5.
+    """Return all pixels at most ``radius`` pixels (Euclidean) from the object.
+
+    A single pixel becomes 81 for a radius of 5.
     """
-    box = box_of(mask)
+    box = tight_box(mask)
     grown = mask.copy()
-    if box is not None and radius >= 1:
-        window = _window(box, int(radius), mask.shape)
-        grown[window] = cv2.dilate(mask[window].view(np.uint8), disk(radius)).view(np.bool_)
+    if box is None or radius < 1:
+        return grown
+    window = _window(box, int(radius), mask.shape)
+    grown[window] = cv2.dilate(mask[window].view(np.uint8), disk(radius)).view(np.bool_)
     return grown
 
 
 @functools.lru_cache(maxsize=64)
 def disk(radius: float) -> NDArray[np.uint8]:
-    """Exact Euclidean disk of ones in a square of zeros of side 2 * floor(radius) + 1."""
-    y, x = np.mgrid[-int(radius) : int(radius) + 1, -int(radius) : int(radius) + 1]
-    inside: NDArray[np.uint8] = (x * x + y * y <= radius * radius).astype(np.uint8)
-    return inside
+    """Return the exact Euclidean disk of ones in a square of zeros of side 2 * floor(radius) + 1."""
+    reach = int(radius)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    is_inside = x * x + y * y <= radius * radius
+    pixels: NDArray[np.uint8] = is_inside.astype(np.uint8)
+    return pixels
 
 
-def cut_part(mask: Mask, rng: np.random.Generator, least: float = 0.3, most: float = 0.85) -> Mask:
-    """The part of a mask on one side of a line of random direction; ``least`` to ``most`` of the
-    pixels are left.
+def cut_part(
+    mask: Mask, rng: np.random.Generator, min_part: float = 0.3, max_part: float = 0.85
+) -> Mask:
+    """Return the part of a mask on one side of a line of random direction.
+
+    Args:
+        mask: the object.
+        rng: draws the line.
+        min_part, max_part: bounds of the share of the pixels that is left.
     """
     rows, columns = np.nonzero(mask)
-    if not len(rows):
+    if len(rows) == 0:
         return mask.copy()
     angle = rng.uniform(0, 2 * np.pi)
     along = np.cos(angle) * columns + np.sin(angle) * rows
-    kept = along <= np.quantile(along, rng.uniform(least, most))
+    is_kept = along <= np.quantile(along, rng.uniform(min_part, max_part))
     part = np.zeros_like(mask)
-    part[rows[kept], columns[kept]] = True
+    part[rows[is_kept], columns[is_kept]] = True
     return part
 
 
@@ -156,8 +196,9 @@ def move_away(
     reach: float = 1.3,
     scale: tuple[float, float] = (0.3, 1.0),
 ) -> Mask | None:
-    """The object of ``guide``, smaller and somewhere else, where a square around it has no pixel of
-    ``avoid``.
+    """Return the object of ``guide``, smaller and somewhere else.
+
+    A square around its new place has no pixel of ``avoid``.
 
     Args:
         guide: what is moved.
@@ -168,29 +209,32 @@ def move_away(
         scale: bounds of the factor by which the object is scaled.
 
     Returns:
-        The moved mask, None where no room was found or ``guide`` is empty.
+        The moved mask, None where no place was found or ``guide`` is empty.
     """
-    box = box_of(guide)
+    box = tight_box(guide)
     if box is None:
         return None
     x1, y1, x2, y2 = box
     for _ in range(_PLACE_DRAWS):
+        # A size that fits,
         factor = rng.uniform(*scale)
-        w, h = max(round((x2 - x1) * factor), 1), max(round((y2 - y1) * factor), 1)
-        if w > within[2] - within[0] or h > within[3] - within[1]:
+        w = max(round((x2 - x1) * factor), 1)
+        h = max(round((y2 - y1) * factor), 1)
+        max_left = within[2] - w
+        max_top = within[3] - h
+        if max_left < within[0] or max_top < within[1]:
             continue
-        left, top = (
-            int(rng.integers(within[0], within[2] - w + 1)),
-            int(rng.integers(within[1], within[3] - h + 1)),
-        )
-        side = 2 * reach * max(w, h)
-        rows, columns = (
-            slice(max(int(center - side / 2), 0), int(center + side / 2) + 2)
-            for center in (top + h / 2, left + w / 2)
-        )
+        # a place,
+        left = int(rng.integers(within[0], max_left + 1))
+        top = int(rng.integers(within[1], max_top + 1))
+        # far enough from the object.
+        half = reach * max(w, h)
+        columns = _span(left + w / 2, half)
+        rows = _span(top + h / 2, half)
         if avoid[rows, columns].any():
             continue
-        small = cv2.resize(guide[y1:y2, x1:x2].view(np.uint8), (w, h), interpolation=cv2.INTER_AREA)
+        part = guide[y1:y2, x1:x2].view(np.uint8)
+        small = cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA)
         moved = np.zeros_like(guide)
         moved[top : top + h, left : left + w] = small > 0
         return moved
@@ -200,8 +244,7 @@ def move_away(
 def online_set(
     image: Image, mask: Mask, rng: np.random.Generator
 ) -> Iterator[tuple[Image, Mask, Mask]]:
-    """Training samples from the one annotated frame of a video, for tuning a net to it (MaskTrack,
-    section 3.2).
+    """Yield training samples of the one annotated frame of a video (MaskTrack, section 3.2).
 
     The frame as it is and turned by 2, 4, ... 20 degrees to both sides, each also mirrored, makes
     42 images; each comes with two guides, one by ``affine_deform`` and one by ``tps_deform`` and a
@@ -218,30 +261,46 @@ def online_set(
     """
     affine = affine_deform(mask, rng)
     bent = dilate_disk(tps_deform(mask, rng), _ONLINE_DILATION)
-    for angle in (0, *(sign * degrees for degrees in range(2, 21, 2) for sign in (1, -1))):
-        turned = _turned(image, angle, cv2.INTER_CUBIC)
-        masks = [
-            _turned(m.view(np.uint8), angle, cv2.INTER_NEAREST).view(np.bool_)
-            for m in (mask, affine, bent)
-        ]
-        for step in (1, -1):  # as it is and mirrored
-            target, *guides = (np.ascontiguousarray(m[:, ::step]) for m in masks)
-            picture = np.ascontiguousarray(turned[:, ::step])
+    # 0, 2, -2, 4, -4, ... 20, -20 degrees
+    angles = [0]
+    for degrees in range(2, 21, 2):
+        angles += [degrees, -degrees]
+    for angle in angles:
+        turned_image = _turned(image, angle, cv2.INTER_CUBIC)
+        turned = []
+        for m in (mask, affine, bent):
+            pixels = _turned(m.view(np.uint8), angle, cv2.INTER_NEAREST)
+            turned.append(pixels.view(np.bool_))
+        # As it is and mirrored.
+        for step in (1, -1):
+            shown = np.ascontiguousarray(turned_image[:, ::step])
+            target, *guides = (np.ascontiguousarray(m[:, ::step]) for m in turned)
             for guide in guides:
-                yield picture, target, guide
+                yield shown, target, guide
 
 
 def largest_rectangle(width: float, height: float, degrees: float) -> tuple[float, float]:
-    """Width and height of the largest upright rectangle inside a rectangle that is turned by -90 to
-    90 degrees.
+    """Return width and height of the largest upright rectangle inside a turned rectangle.
+
+    Args:
+        width, height: of the rectangle that is turned.
+        degrees: -90 to 90.
     """
-    sine, cosine = abs(math.sin(math.radians(degrees))), math.cos(math.radians(degrees))
-    longer, shorter = max(width, height), min(width, height)
+    sine = abs(math.sin(math.radians(degrees)))
+    cosine = math.cos(math.radians(degrees))
+    longer = max(width, height)
+    shorter = min(width, height)
     if shorter <= 2 * sine * cosine * longer or abs(sine - cosine) < 1e-9:
-        half = shorter / 2  # only the longer sides bound it
-        return (half / sine, half / cosine) if width >= height else (half / cosine, half / sine)
+        # Two corners touch the longer sides, the others lie on the middle line.
+        half = shorter / 2
+        if width >= height:
+            return half / sine, half / cosine
+        return half / cosine, half / sine
+    # Each corner touches a side.
     double = cosine * cosine - sine * sine
-    return (width * cosine - height * sine) / double, (height * cosine - width * sine) / double
+    inner_width = (width * cosine - height * sine) / double
+    inner_height = (height * cosine - width * sine) / double
+    return inner_width, inner_height
 
 
 def _turned(picture: NDArray[np.uint8], degrees: float, interpolation: int) -> NDArray[np.uint8]:
@@ -250,12 +309,12 @@ def _turned(picture: NDArray[np.uint8], degrees: float, interpolation: int) -> N
         return picture
     height, width = picture.shape[:2]
     inner_width, inner_height = largest_rectangle(width, height, degrees)
-    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    sine = math.sin(math.radians(degrees))
+    cosine = math.cos(math.radians(degrees))
+    # (2, 3): from the result back to the picture, around its center
+    shrinkage = (inner_width / width, inner_height / height)
+    linear = np.array([[cosine, -sine], [sine, cosine]]) * shrinkage
     center = np.array([width - 1, height - 1]) / 2
-    linear = np.array([[cosine, -sine], [sine, cosine]]) * (
-        inner_width / width,
-        inner_height / height,
-    )
     matrix = np.column_stack([linear, center - linear @ center])
     turned = cv2.warpAffine(
         picture,
@@ -267,63 +326,78 @@ def _turned(picture: NDArray[np.uint8], degrees: float, interpolation: int) -> N
     return turned.astype(np.uint8, copy=False)
 
 
-def _warped(mask: Mask, matrix: NDArray[np.float64]) -> Mask:
-    height, width = mask.shape
-    return cv2.warpAffine(
-        mask.view(np.uint8), matrix, (width, height), flags=cv2.INTER_NEAREST
-    ).view(np.bool_)
+def _span(center: float, half: float) -> slice:
+    """The pixels of a line at most ``half`` from a center."""
+    return slice(max(int(center - half), 0), int(center + half) + 2)
 
 
 def _window(box: Box, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns of a box with a margin, inside the picture."""
     x1, y1, x2, y2 = box
-    return (
-        slice(max(y1 - margin, 0), min(y2 + margin, shape[0])),
-        slice(max(x1 - margin, 0), min(x2 + margin, shape[1])),
-    )
+    height, width = shape
+    rows = slice(max(y1 - margin, 0), min(y2 + margin, height))
+    columns = slice(max(x1 - margin, 0), min(x2 + margin, width))
+    return rows, columns
 
 
-def _ring(mask: Mask, box: Box) -> Mask:
-    """The pixels outside the object that touch it, in the window of its box with a margin of 1."""
-    inside = mask[_window(box, 1, mask.shape)]
-    return cv2.dilate(inside.view(np.uint8), disk(1)).view(np.bool_) & ~inside
+def _ring(mask: Mask, box: Box) -> NDArray[np.int64]:
+    """(N, 2) x, y of the pixels outside the object that touch it."""
+    rows, columns = _window(box, 1, mask.shape)
+    inside = mask[rows, columns]
+    grown = cv2.dilate(inside.view(np.uint8), disk(1)).view(np.bool_)
+    y, x = np.nonzero(grown & ~inside)
+    return np.stack([x + columns.start, y + rows.start], axis=1)
 
 
 def _spread(points: NDArray[np.float64]) -> float:
-    """Smallest distance between two of the points, or their root mean square distance to a line,
-    the smaller.
+    """How far N points lie apart.
+
+    Returns:
+        The smallest distance between two of them, or their root mean square distance to a line,
+        whichever is smaller.
     """
+    # (N, N)
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
-    thickness = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)[-1] / math.sqrt(
-        len(points)
-    )
-    return min(float(distances[np.triu_indices(len(points), 1)].min()), float(thickness))
+    pairs = np.triu_indices(len(points), 1)
+    smallest = float(distances[pairs].min())
+    # The last singular value: how thick the cloud of points is.
+    deviations = points - points.mean(axis=0)
+    singular_values = np.linalg.svd(deviations, compute_uv=False)
+    thickness = float(singular_values[-1] / math.sqrt(len(points)))
+    return min(smallest, thickness)
 
 
-def _moved_by_spline(
+def _warp_by_spline(
     mask: Mask, source: NDArray[np.int64], target: NDArray[np.float64], box: Box
 ) -> Mask:
-    """Warps backward: every pixel near the object looks up where the spline from target to source
-    takes it.
+    """Warp the object so that the points ``source`` come to ``target``, both (N, 2).
+
+    Backward: every pixel near the object looks up where the spline from target to source takes it.
     """
     x1, y1, x2, y2 = box
     rows, columns = _window(box, max(x2 - x1, y2 - y1) // 4 + 2, mask.shape)
-    height, width = rows.stop - rows.start, columns.stop - columns.start
-    count_y, count_x = -(-height // _STEP), -(-width // _STEP)
-    # cell centres: where cv2.resize puts the values
+    height = rows.stop - rows.start
+    width = columns.stop - columns.start
+    # The spline is evaluated at every eighth pixel: at the centers of cells, where cv2.resize puts
+    # its values.
+    count_y = -(-height // _STEP)
+    count_x = -(-width // _STEP)
     grid_y, grid_x = np.mgrid[:count_y, :count_x] * _STEP + (_STEP - 1) / 2
+    # (count_y * count_x, 2)
     grid = np.stack([grid_x + columns.start, grid_y + rows.start], axis=-1).reshape(-1, 2)
     try:
-        offsets = thin_plate_spline(target, source.astype(np.float64))(grid) - grid
+        spline = thin_plate_spline(target, source.astype(np.float64))
     except LinAlgError:
         return mask.copy()
+    offsets = spline(grid) - grid
+    # (height, width, 2): in between it is interpolated
     coarse = offsets.reshape(count_y, count_x, 2).astype(np.float32)
-    fine = cv2.resize(coarse, (count_x * _STEP, count_y * _STEP), interpolation=cv2.INTER_LINEAR)[
-        :height, :width
-    ]
+    whole_cells = (count_x * _STEP, count_y * _STEP)
+    fine = cv2.resize(coarse, whole_cells, interpolation=cv2.INTER_LINEAR)[:height, :width]
     pixel_y, pixel_x = np.mgrid[rows, columns].astype(np.float32)
+    from_x = pixel_x + fine[..., 0]
+    from_y = pixel_y + fine[..., 1]
+    warped = cv2.remap(mask.view(np.uint8), from_x, from_y, cv2.INTER_NEAREST)
     moved = np.zeros_like(mask)
-    moved[rows, columns] = cv2.remap(
-        mask.view(np.uint8), pixel_x + fine[..., 0], pixel_y + fine[..., 1], cv2.INTER_NEAREST
-    ).view(np.bool_)
+    moved[rows, columns] = warped.view(np.bool_)
     return moved

@@ -21,9 +21,9 @@ class ScalarResize(Resize):
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resizes the picture of one frame; see the class."""
+        """Resize the picture of one frame; see the class."""
         height, width = results['img'].shape[:2]
+        _, factor = rescale_size((width, height), self.scale, return_scale=True)
         results = super().transform(results)
-        scale = rescale_size((width, height), self.scale, return_scale=True)[1]
-        results['scale_factor'] = (scale, scale)
+        results['scale_factor'] = (factor, factor)
         return results

@@ -16,119 +16,135 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
+from mmvos.deprecation import accept_old_options
+from mmvos.ops.boxes import tight_box
 from mmvos.registry import TRANSFORMS
 from mmvos.structures import GuideKind
 
 Mask = NDArray[np.bool_]
+Click = tuple[float, float, int]
+
 BOX_PRIOR = 0.5  # value of a guide inside a box; 1 is the value inside a mask
 MAX_CLICKS = 4  # P
+CLICKS_ALONE_PROB = 0.12  # that a first frame is given by clicks alone
+CLICKS_PROB = 0.12  # of clicks beside another guide
+LOST_PART_PROB = 0.25  # that the same part is missing from all later guides
+
 _MIN_REGION = 12  # pixels of a wrong region that is worth a click
 _RING = 0.25  # width of the ring in which background is clicked, over the object's extent
+_KEPT_PART = (0.4, 0.85)  # bounds of the share of pixels that is left of an object
 
 
 @TRANSFORMS.register_module()
+@accept_old_options(removed=('points', 'clicks', 'lost_part'))
 class SimulateClicks(BaseTransform):
     """Add ``gt_clicks``, a list over T of (K, P, 3) float32; rows of sign 0 are no clicks.
 
     Comes after ``DeformGuides``, whose guides and kinds it changes: some first frames are given by
-    clicks alone (kind 4, a guide of zeros), boxes get a value of their own, and the same side of an
-    object may be missing from the guides of all later frames.
-
-    Args:
-        points: probability that a first frame is given by clicks alone.
-        clicks: probability of clicks beside another guide.
-        lost_part: probability that the same part is missing from all later guides.
+    clicks alone (``GuideKind.CLICKS``, a guide of zeros), boxes get a value of their own, and the same
+    side of an object may be missing from the guides of all later frames. Draws from numpy's global
+    generator.
     """
-
-    def __init__(
-        self,
-        points: float = 0.12,
-        clicks: float = 0.12,
-        lost_part: float = 0.25,
-    ) -> None:
-        self.points, self.clicks, self.lost_part = points, clicks, lost_part
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read ``gt_masks``, ``gt_guides`` and ``gt_guide_kinds``; see the class."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
-        guides, kinds = results['gt_guides'], results['gt_guide_kinds']
-        frames, objects = len(guides), len(guides[0])
-        clicks = [np.zeros((objects, MAX_CLICKS, 3), np.float32) for _ in range(frames)]
-        for k in range(objects):
-            # Which side of the object is missing from all later guides.
-            angle = rng.uniform(0, 2 * np.pi) if rng.random() < self.lost_part else None
-            kept = rng.uniform(0.4, 0.85)
-            for t in range(frames):
-                truth = results['gt_masks'][t].masks[k].astype(bool)
+        guides = results['gt_guides']
+        num_objects = len(guides[0])
+        clicks = [np.zeros((num_objects, MAX_CLICKS, 3), np.float32) for _ in guides]
+        for k in range(num_objects):
+            # The side of the object that is missing from all later guides, if any.
+            angle = None
+            if rng.random() < LOST_PART_PROB:
+                angle = rng.uniform(0, 2 * np.pi)
+            kept = rng.uniform(*_KEPT_PART)
+            for t in range(len(guides)):
+                true_mask = results['gt_masks'][t].masks[k].astype(bool)
                 guide = guides[t][k]
-                if t == 0 and rng.random() < self.points:
-                    kinds[t][k] = GuideKind.CLICKS
+                kind = results['gt_guide_kinds'][t][k]
+                # A first frame that is given by clicks alone.
+                if t == 0 and rng.random() < CLICKS_ALONE_PROB:
+                    results['gt_guide_kinds'][t][k] = GuideKind.CLICKS
                     guide[guide != 0] = 0
-                    clicks[t][k] = self._first_clicks(rng, truth)
+                    clicks[t][k] = _draw_first_clicks(rng, true_mask)
                     continue
-                if kinds[t][k] == GuideKind.BOX:
+                if kind == GuideKind.BOX:
                     guide[guide > 0] = BOX_PRIOR
-                if t > 0 and angle is not None and kinds[t][k] == GuideKind.PERTURBED:
+                if kind == GuideKind.PERTURBED and t > 0 and angle is not None:
                     _cut_side(guide, angle, kept)
-                if (
-                    kinds[t][k] in (GuideKind.BOX, GuideKind.PERTURBED)
-                    and rng.random() < self.clicks
-                ):
-                    clicks[t][k] = self._corrections(rng, guide > 0, truth)
+                # Clicks where this guide is wrong.
+                may_be_corrected = kind in (GuideKind.BOX, GuideKind.PERTURBED)
+                if may_be_corrected and rng.random() < CLICKS_PROB:
+                    clicks[t][k] = _draw_corrections(rng, guide > 0, true_mask)
         results['gt_clicks'] = clicks
         return results
 
-    def _first_clicks(self, rng: np.random.Generator, truth: Mask) -> NDArray[np.float32]:
-        """A click well inside the object, and now and then more on it or beside it: (P, 3)."""
-        rows = [_inner_point(rng, truth, 1)]
-        ring = _ring_around(truth)
-        for _ in range(int(rng.integers(0, MAX_CLICKS)) if rng.random() < 0.5 else 0):
-            negative = rng.random() < 0.5 and ring.any()
-            rows.append(_any_point(rng, ring, -1) if negative else _any_point(rng, truth, 1))
-        return self._rows(rows)
-
-    def _corrections(
-        self, rng: np.random.Generator, guide: Mask, truth: Mask
-    ) -> NDArray[np.float32]:
-        """Clicks into the largest regions that the guide has wrong: (P, 3)."""
-        rows = []
-        for _ in range(int(rng.integers(1, MAX_CLICKS))):
-            missing = _largest_region(truth & ~guide)
-            surplus = _largest_region(guide & ~truth)
-            wrong, sign = (missing, 1) if missing.sum() >= surplus.sum() else (surplus, -1)
-            if wrong.sum() < _MIN_REGION:
-                break
-            rows.append(_inner_point(rng, wrong, sign))
-            # The next click goes elsewhere.
-            guide = guide ^ wrong
-        return self._rows(rows)
-
-    def _rows(self, rows: list[tuple[float, float, int]]) -> NDArray[np.float32]:
-        filled = np.zeros((MAX_CLICKS, 3), np.float32)
-        for index, row in enumerate(rows[:MAX_CLICKS]):
-            filled[index] = row
-        return filled
-
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(points={self.points}, clicks={self.clicks}, '
-            f'lost_part={self.lost_part})'
-        )
+        return f'{type(self).__name__}()'
 
 
-def _inner_point(rng: np.random.Generator, region: Mask, sign: int) -> tuple[float, float, int]:
+def _draw_first_clicks(rng: np.random.Generator, true_mask: Mask) -> NDArray[np.float32]:
+    """A click well inside the object, and now and then more on it or beside it: (P, 3)."""
+    clicks = [_draw_inner_point(rng, true_mask, 1)]
+    ring = _ring_around(true_mask)
+    more = 0
+    if rng.random() < 0.5:
+        more = int(rng.integers(0, MAX_CLICKS))
+    for _ in range(more):
+        is_background = rng.random() < 0.5
+        if is_background and ring.any():
+            clicks.append(_draw_any_point(rng, ring, -1))
+        else:
+            clicks.append(_draw_any_point(rng, true_mask, 1))
+    return _fill_rows(clicks)
+
+
+def _draw_corrections(
+    rng: np.random.Generator, guide: Mask, true_mask: Mask
+) -> NDArray[np.float32]:
+    """Clicks into the largest regions that the guide has wrong: (P, 3)."""
+    clicks = []
+    count = int(rng.integers(1, MAX_CLICKS))
+    for _ in range(count):
+        # The larger of what is missing and what is too much.
+        missing = _largest_region(true_mask & ~guide)
+        surplus = _largest_region(guide & ~true_mask)
+        is_missing = missing.sum() >= surplus.sum()
+        wrong = missing if is_missing else surplus
+        if wrong.sum() < _MIN_REGION:
+            break
+        clicks.append(_draw_inner_point(rng, wrong, 1 if is_missing else -1))
+        # That region is right now; the next click goes elsewhere.
+        guide = guide ^ wrong
+    return _fill_rows(clicks)
+
+
+def _fill_rows(clicks: list[Click]) -> NDArray[np.float32]:
+    """Clicks as (P, 3), the other rows 0."""
+    rows = np.zeros((MAX_CLICKS, 3), np.float32)
+    for index, click in enumerate(clicks[:MAX_CLICKS]):
+        rows[index] = click
+    return rows
+
+
+def _draw_inner_point(rng: np.random.Generator, region: Mask, sign: int) -> Click:
     """A click in the region, the more probable the farther from its edge."""
     padded = np.pad(region.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1].astype(np.float64) ** 2
-    chosen = int(rng.choice(depth.size, p=depth.ravel() / depth.sum()))
-    y, x = divmod(chosen, region.shape[1])
-    return x + 0.5, y + 0.5, sign
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    weights = depth.astype(np.float64) ** 2
+    position = rng.choice(weights.size, p=weights.ravel() / weights.sum())
+    return _click_at(int(position), region, sign)
 
 
-def _any_point(rng: np.random.Generator, region: Mask, sign: int) -> tuple[float, float, int]:
+def _draw_any_point(rng: np.random.Generator, region: Mask, sign: int) -> Click:
     """A click anywhere in the region."""
-    chosen = int(rng.choice(np.flatnonzero(region)))
-    y, x = divmod(chosen, region.shape[1])
+    position = rng.choice(np.flatnonzero(region))
+    return _click_at(int(position), region, sign)
+
+
+def _click_at(position: int, region: Mask, sign: int) -> Click:
+    """A click on the middle of a pixel, given by its position in the flattened region."""
+    y, x = divmod(position, region.shape[1])
     return x + 0.5, y + 0.5, sign
 
 
@@ -137,23 +153,33 @@ def _largest_region(mask: Mask) -> Mask:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count <= 1:
         return mask
-    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    # Label 0 is the background.
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    largest = 1 + int(areas.argmax())
     return np.asarray(labels == largest)
 
 
 def _ring_around(mask: Mask) -> Mask:
     """Background within a quarter of the object's extent."""
-    _, _, w, h = cv2.boundingRect(mask.astype(np.uint8))
-    width = max(int(_RING * max(w, h)), 3)
+    x1, y1, x2, y2 = tight_box(mask) or (0, 0, 0, 0)
+    extent = max(x2 - x1, y2 - y1)
+    width = max(int(_RING * extent), 3)
     outside = (~mask).astype(np.uint8)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 3)
     return np.asarray((distance > 2) & (distance <= width))
 
 
 def _cut_side(guide: NDArray[np.float32], angle: float, kept: float) -> None:
-    """Turn the object's pixels on one side of a line into background, in place."""
+    """Turn the object's pixels on one side of a line into background, in place.
+
+    Args:
+        guide: (H, W) in [-1, 1].
+        angle: of the line's normal, in radians.
+        kept: share of the pixels that is left.
+    """
     rows, columns = np.nonzero(guide > 0)
-    if len(rows):
-        along = np.cos(angle) * columns + np.sin(angle) * rows
-        lost = along > np.quantile(along, kept)
-        guide[rows[lost], columns[lost]] = -1
+    if len(rows) == 0:
+        return
+    along = np.cos(angle) * columns + np.sin(angle) * rows
+    is_lost = along > np.quantile(along, kept)
+    guide[rows[is_lost], columns[is_lost]] = -1

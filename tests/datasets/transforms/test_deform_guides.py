@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.datasets import DeformGuides
+from mmvos.datasets.transforms import deform_guides
 
 SIZE = 120
 
@@ -25,14 +27,15 @@ def disk(x: int, y: int, radius: int = 12) -> np.ndarray:
 
 
 def guided(
-    *frames: Any, inside: tuple[int, int, int, int] | None = None, **arguments: float
+    *frames: Any, inside: tuple[int, int, int, int] | None = None, **constants: float
 ) -> tuple[list, list]:
     """Guides (T of (K, H, W)) and kinds of frames that are masks or lists of K masks."""
     stacks = [np.stack(frame) if isinstance(frame, list) else frame[None] for frame in frames]
     results: dict[str, Any] = dict(gt_masks=[BitmapMasks(stack, SIZE, SIZE) for stack in stacks])
     if inside is not None:
         results['inside'] = [inside] * len(frames)
-    results = DeformGuides(**arguments).transform(results)
+    with patch.dict(vars(deform_guides), constants):
+        results = DeformGuides().transform(results)
     return results['gt_guides'], [kinds.tolist() for kinds in results['gt_guide_kinds']]
 
 
@@ -58,12 +61,12 @@ def test_shares_of_the_kinds() -> None:
 
 
 def test_exact() -> None:
-    guides, kinds = guided(disk(30, 30), exact=1, box=0)
+    guides, kinds = guided(disk(30, 30), GT_MASK_PROB=1, BOX_PROB=0)
     assert kinds == [[0]] and ((guides[0][0] > 0) == disk(30, 30)).all()
 
 
 def test_box() -> None:
-    guides, kinds = guided(disk(60, 60), exact=0, box=1)
+    guides, kinds = guided(disk(60, 60), GT_MASK_PROB=0, BOX_PROB=1)
     x, _, w, h = cv2.boundingRect((guides[0][0] > 0).astype(np.uint8))
     assert (
         kinds == [[2]]
@@ -74,14 +77,14 @@ def test_box() -> None:
 
 
 def test_first_frame_deformed() -> None:
-    guides, kinds = guided(disk(60, 60), exact=0, box=0, step=1)
+    guides, kinds = guided(disk(60, 60), GT_MASK_PROB=0, BOX_PROB=0, STEP_PROB=1)
     share = ((guides[0][0] > 0) & (disk(60, 60) > 0)).sum() / disk(60, 60).sum()
     assert kinds == [[1]] and ((guides[0][0] > 0) != disk(60, 60)).any() and share > 0.6
 
 
 def test_later_guide_is_the_mask_before() -> None:
     first, second = disk(30, 30), disk(90, 90)
-    guides, kinds = guided(first, second, second, away=0, plain=1)
+    guides, kinds = guided(first, second, second, ABSENT_PROB=0, UNCHANGED_PROB=1)
     assert [k[0] for k in kinds[1:]] == [1, 1]
     assert ((guides[1][0] > 0) == first).all() and ((guides[2][0] > 0) == second).all()
 
@@ -89,20 +92,31 @@ def test_later_guide_is_the_mask_before() -> None:
 def test_later_guide_is_deformed_so_that_copying_is_wrong() -> None:
     same = 0
     for _ in range(50):
-        guides, _ = guided(disk(60, 60, 30), disk(60, 60, 30), away=0, plain=0, step=1, cut=0)
+        guides, _ = guided(
+            disk(60, 60, 30),
+            disk(60, 60, 30),
+            ABSENT_PROB=0,
+            UNCHANGED_PROB=0,
+            STEP_PROB=1,
+            CUT_PROB=0,
+        )
         positive, mask = guides[1][0] > 0, disk(60, 60, 30) > 0
         assert 0.4 < (positive & mask).sum() / (positive | mask).sum() <= 1
         same += int((positive == mask).all())
     assert same == 0
     # no step at all
-    guides, kinds = guided(disk(60, 60), disk(60, 60), away=0, plain=0, step=0, cut=0)
+    guides, kinds = guided(
+        disk(60, 60), disk(60, 60), ABSENT_PROB=0, UNCHANGED_PROB=0, STEP_PROB=0, CUT_PROB=0
+    )
     assert ((guides[1][0] > 0) == disk(60, 60)).all() and kinds[1] == [1]
 
 
 def test_later_guide_can_lack_a_part_and_the_first_cannot() -> None:
     mask = disk(60, 60, 30) > 0
     for _ in range(20):
-        guides, kinds = guided(mask, mask, exact=1, away=0, plain=1, cut=1)
+        guides, kinds = guided(
+            mask, mask, GT_MASK_PROB=1, ABSENT_PROB=0, UNCHANGED_PROB=1, CUT_PROB=1
+        )
         positive = guides[1][0] > 0
         assert (
             not (positive & ~mask).any()
@@ -115,7 +129,7 @@ def test_later_guide_can_lack_a_part_and_the_first_cannot() -> None:
 def test_moved_away_has_nothing_around_it() -> None:
     mask = disk(25, 25)
     for _ in range(30):
-        guides, kinds = guided(mask, mask, away=1)
+        guides, kinds = guided(mask, mask, ABSENT_PROB=1)
         assert kinds[1] == [3]
         x, y, w, h = cv2.boundingRect((guides[1][0] > 0).astype(np.uint8))
         reach = 1.3 * max(w, h)
@@ -128,12 +142,14 @@ def test_moved_away_has_nothing_around_it() -> None:
 
 def test_no_room_to_move_away() -> None:
     everywhere = disk(60, 60, 55)
-    assert all(guided(everywhere, everywhere, away=1)[1][1] == [1] for _ in range(10))
+    assert all(guided(everywhere, everywhere, ABSENT_PROB=1)[1][1] == [1] for _ in range(10))
 
 
 def test_absent_object_is_looked_for_where_it_was_last() -> None:
     first = disk(30, 30)
-    guides, kinds = guided(first, disk(0, 0, 0), disk(0, 0, 0), disk(40, 40), away=0, plain=1)
+    guides, kinds = guided(
+        first, disk(0, 0, 0), disk(0, 0, 0), disk(40, 40), ABSENT_PROB=0, UNCHANGED_PROB=1
+    )
     assert all(((guide[0] > 0) == first).all() for guide in guides[1:])
     assert [k[0] for k in kinds[1:]] == [1, 1, 1]
 
@@ -147,7 +163,7 @@ def test_no_guide_is_ever_empty() -> None:
 
 def test_padding_is_unknown() -> None:
     for _ in range(20):
-        guides, _ = guided(disk(60, 60), disk(60, 60), inside=(20, 30, 100, 110), away=0.5)
+        guides, _ = guided(disk(60, 60), disk(60, 60), inside=(20, 30, 100, 110), ABSENT_PROB=0.5)
         for guide in guides:
             known = np.zeros((SIZE, SIZE), dtype=bool)
             known[30:110, 20:100] = True

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mmvos.datasets.transforms.mask_deformations import (
     affine_deform,
-    box_of,
     cut_part,
     dilate_disk,
     disk,
@@ -22,6 +21,7 @@ from mmvos.datasets.transforms.mask_deformations import (
     thin_plate_spline,
     tps_deform,
 )
+from mmvos.ops.boxes import tight_box
 
 CORNERS = np.array([(10, 10), (10, 90), (90, 10), (90, 90), (50, 30)], dtype=float)
 POINTS = np.random.default_rng(0).uniform(-50, 150, (40, 2))
@@ -83,7 +83,7 @@ def test_dilation_ends_at_the_edges() -> None:
 def test_affine_shift_is_in_units_of_the_own_axis() -> None:
     """A wide object moves far in x and little in y; the seed had them mixed up."""
     mask, rng = rectangle(80, 90, 140, 10), np.random.default_rng(0)
-    boxes = np.array([box_of(affine_deform(mask, rng, scale=0)) for _ in range(200)])
+    boxes = np.array([tight_box(affine_deform(mask, rng, scale=0)) for _ in range(200)])
     dx, dy = boxes[:, 0] - 80, boxes[:, 1] - 90
     assert np.abs(dx).max() in (13, 14) and np.abs(dy).max() == 1
     assert np.abs(dx.mean()) < 2 and np.abs(dx).mean() == pytest.approx(7, abs=1)  # uniform on +-14
@@ -93,7 +93,7 @@ def test_affine_shift_is_in_units_of_the_own_axis() -> None:
 def test_affine_scale_keeps_the_center() -> None:
     mask, rng = rectangle(80, 60, 100, 60), np.random.default_rng(0)
     for _ in range(50):
-        x1, y1, x2, y2 = box_of(affine_deform(mask, rng, shift=0))
+        x1, y1, x2, y2 = tight_box(affine_deform(mask, rng, shift=0))
         assert abs(x1 + x2 - 260) <= 1 and abs(y1 + y2 - 180) <= 1
         assert 94 <= x2 - x1 <= 106 and 56 <= y2 - y1 <= 64
         assert (x2 - x1) / 100 == pytest.approx((y2 - y1) / 60, abs=0.04)
@@ -156,9 +156,9 @@ def test_cut_leaves_one_side_of_a_line() -> None:
 
 def test_filled_box() -> None:
     mask, rng = ellipse(), np.random.default_rng(0)
-    x1, y1, x2, y2 = box_of(mask)
+    x1, y1, x2, y2 = tight_box(mask)
     assert (filled_box(mask, rng, jitter=0) == rectangle(x1, y1, x2 - x1, y2 - y1)).all()
-    boxes = np.array([box_of(filled_box(mask, rng)) for _ in range(300)]) - (x1, y1, x2, y2)
+    boxes = np.array([tight_box(filled_box(mask, rng)) for _ in range(300)]) - (x1, y1, x2, y2)
     limits = np.rint(0.05 * np.array([x2 - x1, y2 - y1] * 2))
     assert (np.abs(boxes).max(axis=0) == limits).all()
     assert (boxes.min(axis=0) == -limits).all()  # in and out
@@ -175,7 +175,7 @@ def test_moved_away_is_clear_of_the_object() -> None:
     within = (5, 10, 290, 190)
     for _ in range(50):
         moved = move_away(mask, mask, rng, within)
-        x1, y1, x2, y2 = box_of(moved)
+        x1, y1, x2, y2 = tight_box(moved)
         assert within[0] <= x1 and within[1] <= y1 and x2 <= within[2] and y2 <= within[3]
         assert 18 <= x2 - x1 <= 60 and (x2 - x1) / (y2 - y1) == pytest.approx(1.5, abs=0.1)
         reach = 1.3 * (x2 - x1)
@@ -209,7 +209,7 @@ def test_same_seed_same_mask_and_input_untouched(deform: object) -> None:
 
 def test_empty_masks_pass_through() -> None:
     empty, rng = rectangle(0, 0, 0, 0), np.random.default_rng(0)
-    assert box_of(empty) is None
+    assert tight_box(empty) is None
     for deform in (affine_deform, tps_deform, filled_box):
         assert not deform(empty, rng).any()
     assert not dilate_disk(empty, 5).any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.datasets import PasteObjects
+from mmvos.datasets.transforms import paste_objects
 
 SIDE = 96
 TARGET, PASTED = (30, 30, 230), (230, 60, 30)
@@ -43,10 +45,13 @@ def clip(length: int = 3) -> dict[str, list]:
     )
 
 
-def pasted(folder: Path, **options: float) -> list[dict[str, list]]:
-    transform = PasteObjects('a.json', str(folder), **dict(prob=1, most=1, same=0) | options)
+def pasted(folder: Path, **constants: float) -> list[dict[str, list]]:
+    transform = PasteObjects('a.json', str(folder))
     np.random.seed(0)
-    return [transform.transform(clip()) for _ in range(12)]
+    with patch.multiple(
+        paste_objects, **dict(PASTE_PROB=1, MAX_OBJECTS=1, COPY_PROB=0) | constants
+    ):
+        return [transform.transform(clip()) for _ in range(12)]
 
 
 def blue(image: np.ndarray) -> np.ndarray:
@@ -55,7 +60,7 @@ def blue(image: np.ndarray) -> np.ndarray:
 
 def test_an_object_behind_leaves_mask_and_target_alone(folder: Path) -> None:
     seen = 0
-    for results in pasted(folder, over=0):
+    for results in pasted(folder, BEFORE_PROB=0):
         for image, masks in zip(results['img'], results['gt_masks'], strict=True):
             assert masks.masks[0].sum() == 36 * 36
             inner = image[33:63, 33:63]
@@ -66,7 +71,7 @@ def test_an_object_behind_leaves_mask_and_target_alone(folder: Path) -> None:
 
 def test_an_object_before_cuts_the_mask_where_it_lies(folder: Path) -> None:
     cut = 0
-    for results in pasted(folder, over=1):
+    for results in pasted(folder, BEFORE_PROB=1):
         for index, (image, masks) in enumerate(
             zip(results['img'], results['gt_masks'], strict=True)
         ):
@@ -79,7 +84,7 @@ def test_an_object_before_cuts_the_mask_where_it_lies(folder: Path) -> None:
 
 def test_a_copy_of_the_target_is_background(folder: Path) -> None:
     copies = 0
-    for results in pasted(folder, same=1, over=0):
+    for results in pasted(folder, COPY_PROB=1, BEFORE_PROB=0):
         image, mask = results['img'][0], results['gt_masks'][0].masks[0] > 0
         red = (image[..., 2] > 180) & (image[..., 0] < 80)
         copies += int((red & ~mask).sum())
@@ -87,5 +92,5 @@ def test_a_copy_of_the_target_is_background(folder: Path) -> None:
 
 
 def test_nothing_is_pasted_with_probability_zero(folder: Path) -> None:
-    for results in pasted(folder, prob=0):
+    for results in pasted(folder, PASTE_PROB=0):
         assert np.array_equal(results['img'][0], clip()['img'][0])

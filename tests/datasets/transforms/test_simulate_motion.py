@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -10,9 +10,10 @@ import pytest
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.datasets import SimulateMotion
+from mmvos.datasets.transforms import simulate_motion
 
 HEIGHT, WIDTH = 200, 240
-STILL: dict[str, Any] = dict(rotation=0, scale=(1, 1), shift=0, shear=0, bend=0)
+STILL = dict(ROTATION=0, SHIFT=0, SHEAR=0, BEND=0)
 MEAN = (104, 116, 124)
 
 
@@ -33,8 +34,11 @@ def still(w: int = 60, h: int = 30) -> dict[str, list]:
     )
 
 
-def warped(length: int = 3, **arguments: Any) -> dict[str, list]:
-    return SimulateMotion(clip_length=length, **STILL | arguments).transform(still())
+def warped(
+    length: int = 3, scale: tuple[float, float] = (1, 1), **constants: float
+) -> dict[str, list]:
+    with patch.multiple(simulate_motion, **STILL | constants):
+        return SimulateMotion(length, scale).transform(still())
 
 
 def masks_of(results: dict[str, list]) -> list[np.ndarray]:
@@ -62,7 +66,7 @@ def test_masks_move_with_the_picture() -> None:
 
 def test_rotation() -> None:
     angles = []
-    for mask in masks_of(warped(60, rotation=30)):
+    for mask in masks_of(warped(60, ROTATION=30)):
         y, x = np.nonzero(mask)
         covariance = np.cov(x, y)
         angles.append(
@@ -79,7 +83,7 @@ def test_scale() -> None:
 
 
 def test_shift_is_in_units_of_the_longer_side() -> None:
-    starts = np.array([cv2.boundingRect(mask) for mask in masks_of(warped(60, shift=0.5))])
+    starts = np.array([cv2.boundingRect(mask) for mask in masks_of(warped(60, SHIFT=0.5))])
     offsets = starts[:, :2] - (90, 85)
     assert (np.abs(offsets).max(axis=0) <= 30).all() and (np.abs(offsets).max(axis=0) > 24).all()
     assert (starts[:, 2:] == (60, 30)).all()
@@ -87,7 +91,7 @@ def test_shift_is_in_units_of_the_longer_side() -> None:
 
 def test_shear() -> None:
     slopes = []
-    for mask in masks_of(warped(60, shear=20)):
+    for mask in masks_of(warped(60, SHEAR=20)):
         centers = [np.nonzero(row)[0].mean() for row in mask if row.any()]
         slopes.append(np.degrees(np.arctan(np.polyfit(np.arange(len(centers)), centers, 1)[0])))
     assert -21 < min(slopes) < -14 and 14 < max(slopes) < 21
@@ -95,5 +99,5 @@ def test_shear() -> None:
 
 def test_bend() -> None:
     start = still()['gt_masks'][0].masks[0]
-    for mask in masks_of(warped(20, bend=0.05)):
+    for mask in masks_of(warped(20, BEND=0.05)):
         assert 0.5 < (mask & start).sum() / (mask | start).sum() < 0.999
