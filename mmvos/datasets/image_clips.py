@@ -56,7 +56,8 @@ class ImageClipDataset(BaseDataset):
         pipeline: Sequence[Any] = (),
         lazy_init: bool = False,
     ) -> None:
-        self.min_area, self.samples_per_epoch = min_area, samples_per_epoch
+        self.min_area = min_area
+        self.samples_per_epoch = samples_per_epoch
         self.source_weights = source_weights
         self._by_source: dict[str, list[int]] = {}
         super().__init__(
@@ -76,21 +77,19 @@ class ImageClipDataset(BaseDataset):
         records = []
         for place, annotation in enumerate(annotations):
             check_annotation(annotation, images, place, self.ann_file)
-            is_small = (annotation.get('area') or 0) < self.min_area
-            if annotation.get('iscrowd') or is_small or not annotation.get('segmentation'):
+            if not self._is_used(annotation):
                 continue
             image = images[annotation['image_id']]
-            records.append(
-                dict(
-                    img_path=str(folder / image['file_name']),
-                    img_id=image['id'],
-                    height=image['height'],
-                    width=image['width'],
-                    segmentation=annotation['segmentation'],
-                    source=image.get('source', ''),
-                    annotation=annotation.get('id', place),
-                )
+            record = dict(
+                img_path=str(folder / image['file_name']),
+                img_id=image['id'],
+                height=image['height'],
+                width=image['width'],
+                segmentation=annotation['segmentation'],
+                source=image.get('source', ''),
+                annotation=annotation.get('id', place),
             )
+            records.append(record)
         if not records:
             crowds = crowds_in_words(annotations)
             raise DataError(
@@ -101,6 +100,13 @@ class ImageClipDataset(BaseDataset):
             logger='current',
         )
         return records
+
+    def _is_used(self, annotation: dict[str, Any]) -> bool:
+        """Whether an annotation is a large enough object with a mask, and no crowd."""
+        if annotation.get('iscrowd') or not annotation.get('segmentation'):
+            return False
+        area = annotation.get('area') or 0
+        return bool(area >= self.min_area)
 
     def __len__(self) -> int:
         return self.samples_per_epoch or super().__len__()
@@ -136,9 +142,9 @@ class ImageClipDataset(BaseDataset):
             for index in range(super().__len__()):
                 source = self.get_data_info(index)['source']
                 self._by_source.setdefault(source, []).append(index)
-        names = [name for name in self.source_weights if name in self._by_source]
-        weights = np.array([self.source_weights[name] for name in names])
-        source = names[np.random.choice(len(names), p=weights / weights.sum())]
+        sources = [name for name in self.source_weights if name in self._by_source]
+        weights = np.array([self.source_weights[name] for name in sources])
+        source = sources[np.random.choice(len(sources), p=weights / weights.sum())]
         return int(np.random.choice(self._by_source[source]))
 
 

@@ -87,6 +87,7 @@ def find_mask_video(root: str | Path, name: str) -> MaskVideo:
     where = str(root)
     images = path_inside(find_videos_folder(root, 'JPEGImages'), name, where)
     annotations = path_inside(find_videos_folder(root, 'Annotations'), name, where)
+    # Frames and label images belong together by their names.
     frames = _by_stem(images, _FRAME_SUFFIXES, name)
     if not frames:
         fault = 'holds no image' if images.is_dir() else 'does not exist'
@@ -95,10 +96,11 @@ def find_mask_video(root: str | Path, name: str) -> MaskVideo:
     if not masks:
         fault = 'holds no PNG' if annotations.is_dir() else 'does not exist'
         raise DataError(f'video {name}: {annotations} {fault}')
-    lost = [path for stem, path in masks.items() if stem not in frames]
-    if lost:
-        raise DataError(f'video {name}: {lost[0]} has no frame in {images}')
-    return MaskVideo(name, tuple(frames.values()), tuple(masks.get(stem) for stem in frames))
+    for stem, path in masks.items():
+        if stem not in frames:
+            raise DataError(f'video {name}: {path} has no frame in {images}')
+    masks_of_frames = tuple(masks.get(stem) for stem in frames)
+    return MaskVideo(name, tuple(frames.values()), masks_of_frames)
 
 
 def check_sizes(video: MaskVideo) -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
 from mmvos.io.label_png import Labels, merge_objects, object_ids, read_label_png
+from mmvos.ops.boxes import tight_box
 from mmvos.registry import DATASETS
 from mmvos.structures import Prompts
 
@@ -128,32 +129,33 @@ class MaskVideoDataset(BaseDataset):
             ValueError: no object is given, or a label image cannot be read or has another size than
                 its frame.
         """
-        masks = video.files.masks[:1] if self.layout == 'davis' else video.files.masks
-        if masks[0] is None and self.layout == 'davis':
-            raise ValueError(
-                f'video {video.name}: its first frame {video.files.frames[0]} has no label image'
-            )
+        frames = video.files.frames
+        label_paths = video.files.masks
+        if self.layout == 'davis':
+            label_paths = label_paths[:1]
+            if label_paths[0] is None:
+                raise ValueError(
+                    f'video {video.name}: its first frame {frames[0]} has no label image'
+                )
         known: set[int] = set()
         found = {}
-        for index, path in enumerate(masks):
+        for index, path in enumerate(label_paths):
             if path is None:
                 continue
             labels = self._read(path)
+            # The objects that no frame before has given.
             new = [object_id for object_id in object_ids(labels) if object_id not in known]
-            if new:
-                fault = image_fault(video.files.frames[index], *labels.shape)
-                if fault is not None:
-                    raise ValueError(
-                        f'{video.files.frames[index]} {fault} (the label image {path})'
-                    )
-                found[index] = self._prompts(labels, new)
-                known.update(new)
+            if not new:
+                continue
+            fault = image_fault(frames[index], *labels.shape)
+            if fault is not None:
+                raise ValueError(f'{frames[index]} {fault} (the label image {path})')
+            found[index] = self._prompts(labels, new)
+            known.update(new)
         if not found:
-            raise ValueError(
-                f'video {video.name}: no object in '
-                f'{next(path for path in masks if path is not None)}'
-                + (' or a later label image' if len(masks) > 1 else '')
-            )
+            first_path = next(path for path in label_paths if path is not None)
+            later = ' or a later label image' if len(label_paths) > 1 else ''
+            raise ValueError(f'video {video.name}: no object in {first_path}{later}')
         return found
 
     def wanted_frames(self, video: PromptedVideo, prompted: Collection[int]) -> frozenset[int]:
@@ -171,13 +173,14 @@ class MaskVideoDataset(BaseDataset):
             return everything
         listed = self._listed.get(video.name)
         if listed:
-            return frozenset(
-                index for index, name in enumerate(video.frame_names) if name in listed
-            )
-        annotated = frozenset(
-            index for index, path in enumerate(video.files.masks) if path is not None
-        )
-        return annotated if annotated - set(prompted) else everything
+            names = enumerate(video.frame_names)
+            return frozenset(index for index, name in names if name in listed)
+        paths = enumerate(video.files.masks)
+        annotated = frozenset(index for index, path in paths if path is not None)
+        # Annotated frames that give no new object are there to be compared with.
+        if annotated - set(prompted):
+            return annotated
+        return everything
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Lists the folders; one record per frame, grouped by video.
@@ -194,16 +197,16 @@ class MaskVideoDataset(BaseDataset):
             names = tuple(path.stem for path in files.frames)
             video = PromptedVideo(len(self._videos) + 1, files.name, len(names), names, files)
             self._videos.append(video)
-            records += [
-                dict(
+            first_image = len(records)
+            for index, path in enumerate(files.frames):
+                record = dict(
                     img_path=str(path),
-                    img_id=len(records) + index,
+                    img_id=first_image + index,
                     frame_id=index,
                     video_id=video.id,
                     video_length=video.length,
                 )
-                for index, path in enumerate(files.frames)
-            ]
+                records.append(record)
             starts.append(len(records))
         self._starts = np.asarray(starts)
         meta = Path(self.data_root, 'meta.json')
@@ -225,38 +228,43 @@ class MaskVideoDataset(BaseDataset):
         return merge_objects(labels) if self.merge_objects else labels
 
     def _prompts(self, labels: Labels, ids: Sequence[int]) -> Prompts:
-        masks = [labels == object_id for object_id in ids]
+        nothing = (None,) * len(ids)
+        masks = tuple(labels == object_id for object_id in ids)
         if self.prompt == 'mask':
-            return Prompts(tuple(ids), tuple(masks), (None,) * len(ids))
-        return Prompts(tuple(ids), (None,) * len(ids), tuple(_tight_box(mask) for mask in masks))
+            return Prompts(tuple(ids), masks, nothing)
+        boxes = tuple(_float_box(mask) for mask in masks)
+        return Prompts(tuple(ids), nothing, boxes)
 
 
-def _tight_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """(x1, y1, x2, y2) around the pixels of an (H, W) mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+def _float_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """The tight box x1, y1, x2, y2 of an (H, W) mask that is not empty."""
+    box = tight_box(mask)
+    assert box is not None
+    x1, y1, x2, y2 = box
+    return float(x1), float(y1), float(x2), float(y2)
 
 
 def _listed_frames(path: Path) -> dict[str, frozenset[str]]:
-    """The frames that YouTube-VOS' meta.json lists, by video: {"videos": {VIDEO: {"objects": {ID:
-    {"frames": [NAME, ...]}}}}}.
+    """The frames that YouTube-VOS' meta.json lists, by video.
+
+    It is {"videos": {VIDEO: {"objects": {ID: {"frames": [NAME, ...]}}}}}.
 
     Raises:
         ValueError: the file is damaged or has another layout.
     """
+    listed = {}
     try:
         videos: Mapping[str, Any] = read_json(path)['videos']
-        return {
-            name: frozenset(
-                frame for item in video['objects'].values() for frame in item.get('frames', ())
-            )
-            for name, video in videos.items()
-        }
+        for name, video in videos.items():
+            frames: set[str] = set()
+            for item in video['objects'].values():
+                frames.update(item.get('frames', ()))
+            listed[name] = frozenset(frames)
     except DataError:
         raise
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(
             f'{path} is not the meta.json of YouTube-VOS ({type(error).__name__}: {error}); get '
-            f'the complete file, '
-            f'or remove it to have results for all frames'
+            'the complete file, or remove it to have results for all frames'
         ) from error
+    return listed

@@ -17,7 +17,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
@@ -28,12 +27,14 @@ from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.io.rle import decode_mask
+from mmvos.ops.boxes import tight_box
 from mmvos.registry import DATASETS
 
 from .mask_folders import find_mask_videos
 
 View = dict[str, Any]
 Tracks = dict[int, list[int]]  # of each object the positions of the frames that show it
+_FRAME_KEYS = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width')
 
 
 @DATASETS.register_module()
@@ -80,11 +81,11 @@ class MaskFolderPairs(BaseDataset):
         """One record for each video: its name and its annotated frames."""
         records = []
         for video in find_mask_videos(self.data_root, self.split):
-            frames = [
-                (t, str(frame), str(mask))
-                for t, (frame, mask) in enumerate(zip(video.frames, video.masks))
-                if mask
-            ]
+            # (position in the video, frame, label image)
+            frames = []
+            for t, (frame, mask) in enumerate(zip(video.frames, video.masks, strict=True)):
+                if mask is not None:
+                    frames.append((t, str(frame), str(mask)))
             records.append(dict(name=video.name, frames=frames))
         print_log(
             f'{self.data_root}, split {self.split}: pairs from {len(records)} videos',
@@ -98,44 +99,50 @@ class MaskFolderPairs(BaseDataset):
         tracks = self._tracks_of(video)
         if not tracks:
             return None
+        # An object, and a frame among those that show it.
         object_id, positions = _draw_track(tracks, rng)
         first = int(rng.integers(len(positions)))
-        if count > 1 and self.from_start and rng.random() < self.from_start:
+        if count == 1:
+            return [self._view(video, positions[first], object_id)]
+        if self.from_start and rng.random() < self.from_start:
             first = 0
-        views = [self._view(video, positions[first], object_id)]
-        if count > 1:
-            second = _near(rng, first, self.frame_range, len(positions))
-            view = self._view(video, positions[second], object_id)
-            before = positions[second] - 1
-            if self.previous and before in positions:
-                view['last_bbox'] = self._view(video, before, object_id)['gt_bboxes']
-            views.append(view)
-        return views
+        # Another one near to it.
+        second = _draw_near(rng, first, self.frame_range, len(positions))
+        template = self._view(video, positions[first], object_id)
+        search = self._view(video, positions[second], object_id)
+        # The annotated frame before it, where a tracker would have seen the object.
+        before = positions[second] - 1
+        if self.previous and before in positions:
+            search['last_bbox'] = self._view(video, before, object_id)['gt_bboxes']
+        return [template, search]
 
     def _tracks_of(self, video: dict[str, Any]) -> Tracks:
         """The objects of a video; its label images are read when it is drawn for the first time."""
         name = video['name']
         if name not in self._tracks:
             tracks: Tracks = {}
-            for position, (_, _, path) in enumerate(video['frames']):
-                for object_id in object_ids(read_label_png(path), self.min_area):
+            for position, (_, _, label_path) in enumerate(video['frames']):
+                labels = read_label_png(label_path)
+                for object_id in object_ids(labels, self.min_area):
                     tracks.setdefault(object_id, []).append(position)
             self._tracks[name] = tracks
         return self._tracks[name]
 
     def _view(self, video: dict[str, Any], position: int, object_id: int) -> View:
-        index, path, label_path = video['frames'][position]
+        t, path, label_path = video['frames'][position]
         mask = read_label_png(label_path) == object_id
+        height, width = mask.shape
         frame = dict(
             img_path=path,
-            img_id=index,
-            frame_id=index,
+            img_id=t,
+            frame_id=t,
             video_id=video['name'],
-            height=mask.shape[0],
-            width=mask.shape[1],
+            height=height,
+            width=width,
         )
-        view = _view(frame, mask.view(np.uint8), object_id)
-        return dict(view, published_crop=self.published_crops)
+        view = _mask_view(frame, mask.view(np.uint8), object_id)
+        view['published_crop'] = self.published_crops
+        return view
 
 
 @DATASETS.register_module()
@@ -166,11 +173,12 @@ class YouTubeVISPairs:
             return None
         object_id, items = _draw_track(tracks, rng)
         first = int(rng.integers(len(items)))
-        views = [self._view(items[first], object_id)]
-        if count > 1:
-            second = _near(rng, first, self.frame_range, len(items))
-            views.append(self._view(items[second], object_id))
-        return views
+        if count == 1:
+            return [self._view(items[first], object_id)]
+        second = _draw_near(rng, first, self.frame_range, len(items))
+        template = self._view(items[first], object_id)
+        search = self._view(items[second], object_id)
+        return [template, search]
 
     def _tracks_of(self, index: int) -> Tracks:
         """The objects of a video, with the items of the frames in which they are large enough."""
@@ -185,11 +193,13 @@ class YouTubeVISPairs:
 
     def _view(self, item: int, object_id: int) -> View:
         frame = self.dataset.get_data_info(item)
-        instance = next(one for one in frame['instances'] if one['instance_id'] == object_id)
-        return _json_view(frame, instance)
+        for instance in frame['instances']:
+            if instance['instance_id'] == object_id:
+                return _json_view(frame, instance)
+        raise AssertionError(f'object {object_id} is not in item {item}')
 
-    def _is_large(self, item: dict[str, Any]) -> bool:
-        x1, y1, x2, y2 = item['bbox']
+    def _is_large(self, instance: dict[str, Any]) -> bool:
+        x1, y1, x2, y2 = instance['bbox']
         return bool((x2 - x1) * (y2 - y1) >= self.min_area)
 
 
@@ -220,7 +230,8 @@ class ImagePairs(BaseDataset):
         crowds: bool = False,
         lazy_init: bool = False,
     ) -> None:
-        self.min_area, self.crowds = min_area, crowds
+        self.min_area = min_area
+        self.crowds = crowds
         super().__init__(
             ann_file,
             data_root=data_root,
@@ -232,22 +243,24 @@ class ImagePairs(BaseDataset):
         """One record for each image with a usable object."""
         content = read_coco(self.ann_file)
         images = check_images(content['images'], self.ann_file)
-        objects: dict[Any, list[dict[str, Any]]] = {number: [] for number in images}
+        objects: dict[Any, list[dict[str, Any]]] = {image_id: [] for image_id in images}
         for place, annotation in enumerate(content['annotations']):
             check_annotation(annotation, images, place, self.ann_file)
             if self._is_used(annotation):
                 objects[annotation['image_id']].append(_object(annotation, place))
-        records = [
-            dict(
-                img_path=str(Path(self.data_prefix['img_path'], image['file_name'])),
-                img_id=number,
+        folder = self.data_prefix['img_path']
+        records = []
+        for image_id, image in images.items():
+            if not objects[image_id]:
+                continue
+            record = dict(
+                img_path=str(Path(folder, image['file_name'])),
+                img_id=image_id,
                 height=image['height'],
                 width=image['width'],
-                objects=objects[number],
+                objects=objects[image_id],
             )
-            for number, image in images.items()
-        ]
-        records = [record for record in records if record['objects']]
+            records.append(record)
         if not records:
             crowds = '' if self.crowds else crowds_in_words(content['annotations'])
             raise DataError(
@@ -262,7 +275,8 @@ class ImagePairs(BaseDataset):
     def draw(self, index: int, rng: np.random.Generator, count: int) -> list[View] | None:
         """``count`` views of one object; see the header."""
         record = self.get_data_info(index)
-        chosen = record['objects'][rng.integers(len(record['objects']))]
+        objects = record['objects']
+        drawn = objects[rng.integers(len(objects))]
         frame = dict(
             img_path=record['img_path'],
             img_id=record['img_id'],
@@ -271,7 +285,7 @@ class ImagePairs(BaseDataset):
             height=record['height'],
             width=record['width'],
         )
-        return [_json_view(frame, chosen)] * count
+        return [_json_view(frame, drawn)] * count
 
     def _is_used(self, annotation: dict[str, Any]) -> bool:
         if annotation.get('iscrowd') and not self.crowds:
@@ -292,9 +306,11 @@ def _object(annotation: dict[str, Any], place: int) -> dict[str, Any]:
     )
 
 
-def _near(rng: np.random.Generator, first: int, reach: int, count: int) -> int:
+def _draw_near(rng: np.random.Generator, first: int, reach: int, count: int) -> int:
     """A position among ``count``, at most ``reach`` from ``first``."""
-    return int(rng.integers(max(first - reach, 0), min(first + reach, count - 1) + 1))
+    lowest = max(first - reach, 0)
+    highest = min(first + reach, count - 1)
+    return int(rng.integers(lowest, highest + 1))
 
 
 def _draw_track(tracks: Tracks, rng: np.random.Generator) -> tuple[int, list[int]]:
@@ -304,32 +320,34 @@ def _draw_track(tracks: Tracks, rng: np.random.Generator) -> tuple[int, list[int
 
 
 def _json_view(frame: dict[str, Any], item: dict[str, Any]) -> View:
-    """A view of an object of a JSON file; the box is the mask's where there is a mask that is not
-    empty.
+    """A view of an object of a JSON file.
+
+    The box is the mask's where there is a mask that is not empty.
+
+    Args:
+        frame: has the keys ``_FRAME_KEYS``.
+        item: the object: ``bbox`` xyxy, ``mask`` (polygons, run lengths or None), ``instance_id``.
     """
+    object_id = item['instance_id']
     if item['mask']:
-        where = f'{frame["img_path"]}: object {item["instance_id"]}'
+        where = f'{frame["img_path"]}: object {object_id}'
         mask = decode_mask(item['mask'], frame['height'], frame['width'], where)
         if mask.any():
-            return _view(frame, mask, item['instance_id'])
-    keys = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width')
-    return dict(
-        {key: frame[key] for key in keys},
-        object_id=item['instance_id'],
-        gt_masks=None,
-        gt_bboxes=np.array(item['bbox'], dtype=np.float32),
-    )
+            return _mask_view(frame, mask, object_id)
+    view = {key: frame[key] for key in _FRAME_KEYS}
+    view['object_id'] = object_id
+    view['gt_masks'] = None
+    view['gt_bboxes'] = np.array(item['bbox'], dtype=np.float32)
+    return view
 
 
-def _view(frame: dict[str, Any], mask: np.ndarray, object_id: int) -> View:
-    x, y, w, h = cv2.boundingRect(mask)
-    keys = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width')
-    return dict(
-        {key: frame[key] for key in keys},
-        object_id=object_id,
-        gt_masks=BitmapMasks(mask[None], *mask.shape),
-        gt_bboxes=np.array([x, y, x + w, y + h], dtype=np.float32),
-    )
+def _mask_view(frame: dict[str, Any], mask: np.ndarray, object_id: int) -> View:
+    """A view of an object by its mask, (H, W) uint8."""
+    view = {key: frame[key] for key in _FRAME_KEYS}
+    view['object_id'] = object_id
+    view['gt_masks'] = BitmapMasks(mask[None], *mask.shape)
+    view['gt_bboxes'] = np.array(tight_box(mask), dtype=np.float32)
+    return view
 
 
 register_old_name(DATASETS, 'FolderPairs', MaskFolderPairs)

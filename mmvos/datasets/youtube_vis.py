@@ -138,9 +138,8 @@ class YouTubeVISDataset(BaseDataset):
     def landscape(self) -> np.ndarray:
         """(len(self),) bool, whether the frames of an item are wider than high."""
         self.full_init()
-        return np.repeat(
-            [video.width > video.height for video in self._videos], np.diff(self._starts)
-        )
+        is_landscape = [video.width > video.height for video in self._videos]
+        return np.repeat(is_landscape, np.diff(self._starts))
 
     def frame_range(self, video_index: int) -> range:
         """The items of ``self.videos[video_index]``, in the order of its frames."""
@@ -149,7 +148,8 @@ class YouTubeVISDataset(BaseDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Labels in the (key) frame of an item, for mmengine's ``ClassBalancedDataset``."""
-        return [instance['bbox_label'] for instance in self.get_data_info(idx).get('instances', [])]
+        instances = self.get_data_info(idx).get('instances', [])
+        return [instance['bbox_label'] for instance in instances]
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Reads the file; one record per frame, grouped by video.
@@ -161,18 +161,19 @@ class YouTubeVISDataset(BaseDataset):
         if self.with_ground_truth and content['annotations'] is None:
             raise DataError(
                 f'{self.ann_file} has no annotations, as a test split; it can only be used with '
-                f'test_mode=True'
+                'test_mode=True'
             )
         names = category_names(content['categories'], self.ann_file)
         label_of = self._set_metainfo(names)
         self._leave_out_bad(content)
-        by_video: dict[int, list[dict[str, Any]]] = {}
-        for annotation in content['annotations'] if self.with_ground_truth else ():
-            by_video.setdefault(annotation['video_id'], []).append(annotation)
+        annotations_of = self._annotations_by_video(content)
+        # The frames of one video after the other.
         records: list[dict[str, Any]] = []
-        starts, first_image = [0], 0
+        starts = [0]
+        first_image = 0
         for video in content['videos']:
-            frames = self._frames(video, by_video.get(video['id'], []), label_of, first_image)
+            annotations = annotations_of.get(video['id'], [])
+            frames = self._frames(video, annotations, label_of, first_image)
             first_image += len(video['file_names'])
             if frames:
                 self._videos.append(_video(video))
@@ -180,19 +181,29 @@ class YouTubeVISDataset(BaseDataset):
                 starts.append(len(records))
         self._starts = np.asarray(starts)
         if not records:
-            raise DataError(
-                f'{self.ann_file} has no frame'
-                + (' with a usable object' if not self.test_mode else '')
-                + (crowds_in_words(content['annotations']) if not self.test_mode else '')
-            )
+            raise DataError(self._nothing_to_use(content))
         use = 'frames' if self.test_mode else 'key frames'
         print_log(
             f'{self.ann_file}: {len(records)} of {first_image} frames in {len(self._videos)} of '
-            f'{len(content["videos"])} '
-            f'videos are {use}, {len(label_of)} classes',
+            f'{len(content["videos"])} videos are {use}, {len(label_of)} classes',
             logger='current',
         )
         return records
+
+    def _annotations_by_video(self, content: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
+        """The annotations that are used, by the id of their video."""
+        by_video: dict[int, list[dict[str, Any]]] = {}
+        if self.with_ground_truth:
+            for annotation in content['annotations']:
+                by_video.setdefault(annotation['video_id'], []).append(annotation)
+        return by_video
+
+    def _nothing_to_use(self, content: dict[str, Any]) -> str:
+        """What a user is told where no frame is left."""
+        if self.test_mode:
+            return f'{self.ann_file} has no frame'
+        crowds = crowds_in_words(content['annotations'])
+        return f'{self.ann_file} has no frame with a usable object{crowds}'
 
     def prepare_data(self, idx: int) -> Any:
         """One item through the pipeline.
@@ -205,16 +216,21 @@ class YouTubeVISDataset(BaseDataset):
         if self.test_mode:
             return self.pipeline(_collate([self.get_data_info(idx)]))
         with _seeded(getattr(idx, 'seed', None)):
-            frames = [self.get_data_info(i) for i in (int(idx), self._draw_reference(int(idx)))]
-            return self.pipeline(dict(_collate(frames), key_frame_flags=[True, False]))
+            key = int(idx)
+            reference = self._draw_reference(key)
+            pair = _collate([self.get_data_info(key), self.get_data_info(reference)])
+            pair['key_frame_flags'] = [True, False]
+            return self.pipeline(pair)
 
     def _draw_reference(self, key: int) -> int:
+        """Another item of the key frame's video; the key frame itself where it is the only one."""
         video_index = int(np.searchsorted(self._starts, key, side='right')) - 1
         items = self.frame_range(video_index)
         if len(items) == 1:
             return key
         drawn = items.start + random.randrange(len(items) - 1)
-        return drawn + (drawn >= key)
+        # The key frame is left out.
+        return drawn + 1 if drawn >= key else drawn
 
     def _set_metainfo(self, names: Mapping[int, str]) -> dict[int, int]:
         """Completes ``metainfo``; returns category id -> label of the classes in use."""
@@ -225,16 +241,17 @@ class YouTubeVISDataset(BaseDataset):
             raise DataError(
                 f'{self.ann_file} has no category called {unknown[0]!r}; it has: {", ".join(id_of)}'
             )
-        palette = [
-            tuple(int(value) for value in color) for color in get_palette('random', len(classes))
-        ]
+        palette = []
+        for color in get_palette('random', len(classes)):
+            palette.append(tuple(int(value) for value in color))
         self._metainfo.update(classes=classes, category_ids=tuple(id_of[name] for name in classes))
         self._metainfo.setdefault('palette', palette)
         return {id_of[name]: label for label, name in enumerate(classes)}
 
     def _leave_out_bad(self, content: dict[str, Any]) -> None:
         """Takes bad videos and annotations out of the JSON's content, or raises ValueError."""
-        videos, annotations = content['videos'], content['annotations'] or []
+        videos = content['videos']
+        annotations = content['annotations'] or []
         folder = self.data_prefix['img_path']
         bad_videos = dict(video_problems(videos))
         bad_videos |= missing_frames(_without(videos, bad_videos), folder)
@@ -245,28 +262,21 @@ class YouTubeVISDataset(BaseDataset):
         if not problems:
             return
         shown = '\n  '.join(problems[:_SHOWN_PROBLEMS])
-        more = (
-            f'\n  and {len(problems) - _SHOWN_PROBLEMS} more'
-            if len(problems) > _SHOWN_PROBLEMS
-            else ''
-        )
+        if len(problems) > _SHOWN_PROBLEMS:
+            shown += f'\n  and {len(problems) - _SHOWN_PROBLEMS} more'
         if self.on_error == 'raise':
             raise DataError(
                 f"{self.ann_file} or its frames need repair (on_error='skip' in the data set's "
-                f'config leaves bad '
-                f'videos and annotations out):\n  {shown}{more}'
+                f'config leaves bad videos and annotations out):\n  {shown}'
             )
         print_log(
             f'{self.ann_file}: skipped {len(bad_videos)} of {len(videos)} videos and '
-            f'{len(bad_annotations)} of '
-            f'{len(annotations)} annotations:\n  {shown}{more}',
+            f'{len(bad_annotations)} of {len(annotations)} annotations:\n  {shown}',
             logger='current',
             level=logging.WARNING,
         )
-        content['videos'] = [video for video in _without(videos, bad_videos) if video]
-        content['annotations'] = [
-            annotation for annotation in _without(annotations, bad_annotations) if annotation
-        ]
+        content['videos'] = list(filter(None, _without(videos, bad_videos)))
+        content['annotations'] = list(filter(None, _without(annotations, bad_annotations)))
 
     def _frames(
         self,
@@ -293,8 +303,10 @@ class YouTubeVISDataset(BaseDataset):
                 frame['instances'] = list(_instances(annotations, t, label_of))
             if self.test_mode or frame['instances']:
                 frames.append(frame)
-        drop = not self.test_mode and self.drop_single_frame_videos and len(frames) == 1
-        return [] if drop else frames
+        is_training = not self.test_mode
+        if is_training and self.drop_single_frame_videos and len(frames) == 1:
+            return []
+        return frames
 
 
 def _without(rows: Sequence[dict[str, Any]], bad: Mapping[int, str]) -> list[dict[str, Any] | None]:
@@ -318,45 +330,47 @@ def _instances(
 ) -> Iterator[dict[str, Any]]:
     """The usable objects of frame t."""
     for annotation in annotations:
-        box, mask = annotation['bboxes'][t], annotation['segmentations'][t]
-        if (
-            is_absent(box)
-            or is_absent(mask)
-            or annotation.get('iscrowd')
-            or annotation['category_id'] not in label_of
-        ):
+        label = label_of.get(annotation['category_id'])
+        if label is None or annotation.get('iscrowd'):
+            continue
+        box = annotation['bboxes'][t]
+        mask = annotation['segmentations'][t]
+        if is_absent(box) or is_absent(mask):
             continue
         x, y, w, h = box
+        if w < 1 or h < 1:
+            continue
         stated_areas = annotation.get('areas')
-        if w < 1 or h < 1 or (stated_areas is not None and not stated_areas[t]):
+        if stated_areas is not None and not stated_areas[t]:
             continue
         yield dict(
             bbox=[x, y, x + w, y + h],
-            bbox_label=label_of[annotation['category_id']],
-            mask=_stored(mask),
+            bbox_label=label,
+            mask=_compressed(mask),
             instance_id=annotation['id'],
             ignore_flag=0,
         )
 
 
-def _stored(mask: Any) -> Any:
-    """A mask as mmdet's loader takes it, run lengths in their compressed form, which is a tenth of
-    the size.
-    """
+def _compressed(mask: Any) -> Any:
+    """A mask as mmdet's loader takes it; compressed run lengths have a tenth of the size."""
     if isinstance(mask, list) or isinstance(mask['counts'], str):
         return mask
     height, width = mask['size']
-    return dict(mask, counts=coco_mask.frPyObjects(mask, height, width)['counts'].decode('ascii'))
+    compressed = coco_mask.frPyObjects(mask, height, width)
+    return dict(mask, counts=compressed['counts'].decode('ascii'))
 
 
 def _collate(frames: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """From a list of dicts to a dict of lists."""
     return {key: [frame[key] for frame in frames] for key in frames[0]}
 
 
 @contextmanager
 def _seeded(seed: int | None) -> Iterator[None]:
-    """Seeds numpy's and Python's random numbers inside the block and puts the old states back; does
-    nothing for None.
+    """Seed numpy's and Python's random numbers inside the block, then put the old states back.
+
+    Does nothing for None.
     """
     if seed is None:
         yield
