@@ -38,8 +38,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     'check_env': {'root'},
 }
 FORBIDDEN_LIBRARIES = {'structures': ('mmdet',), 'ops': ('mmdet',)}
-# Arguments that a class takes only to hand them to its mmengine or mmdet base class.
-HANDED_ON = {'init_cfg', 'metainfo', 'lazy_init', 'collect_device', 'data_preprocessor'}
 VAGUE_NAMES = {'utils', 'util', 'misc', 'common', 'helpers'}
 
 
@@ -302,64 +300,6 @@ def normal_path(path: PurePosixPath) -> str:
         else:
             parts.append(part)
     return '/'.join(parts)
-
-
-def registered_arguments(source: Source) -> Iterator[tuple[str, str, str, int]]:
-    """Yields (class, argument, default's ast dump, line) of optional arguments of registered
-    classes.
-    """
-    for node in source.tree.body:
-        if not isinstance(node, ast.ClassDef):
-            continue
-        if not any(last_name(decorator) == 'register_module' for decorator in node.decorator_list):
-            continue
-        for item in node.body:
-            if isinstance(item, ast.FunctionDef) and item.name == '__init__':
-                positional = item.args.posonlyargs + item.args.args
-                pairs: list[tuple[ast.arg, ast.expr | None]] = list(
-                    zip(reversed(positional), reversed(item.args.defaults), strict=False)
-                )
-                pairs += zip(item.args.kwonlyargs, item.args.kw_defaults, strict=True)
-                for argument, default in pairs:
-                    if default is not None and argument.arg not in HANDED_ON:
-                        yield node.name, argument.arg, ast.dump(default), argument.lineno
-
-
-def given_values(sources: Iterable[Source]) -> dict[str, set[str]]:
-    """Returns for each keyword, dict key and assigned attribute the values that it is given, as ast
-    dumps.
-    """
-    given: dict[str, set[str]] = {}
-    for source in sources:
-        for node in ast.walk(source.tree):
-            if isinstance(node, ast.keyword) and node.arg:
-                given.setdefault(node.arg, set()).add(ast.dump(node.value))
-            elif isinstance(node, ast.Dict):
-                for key, value in zip(node.keys, node.values, strict=True):
-                    if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                        given.setdefault(key.value, set()).add(ast.dump(value))
-            elif isinstance(node, ast.Assign):
-                for target in node.targets:
-                    given.setdefault(last_target(target), set()).add(ast.dump(node.value))
-    return given
-
-
-def last_target(node: ast.expr) -> str:
-    """Returns 'x' for the targets a.x and a['x'], and for the name x."""
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-        return str(node.slice.value)
-    return last_name(node)
-
-
-def unvaried_arguments(sources: Iterable[Source], users: Iterable[Source]) -> list[str]:
-    """Optional arguments of registered classes get another value than the default somewhere."""
-    given = given_values(users)
-    return [
-        f'{source.path}:{line}: no config or test varies {name}({argument})'
-        for source in sources
-        for name, argument, default, line in registered_arguments(source)
-        if not given.get(argument, set()) - {default}
-    ]
 
 
 # Written in pieces, so that this file does not break its own rule.

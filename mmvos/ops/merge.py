@@ -9,8 +9,7 @@ from torch import Tensor
 def soft_aggregate(
     probabilities: Tensor, background: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Normalises the odds of all objects and of the background (Oh et al., RGMP, CVPR 2018,
-    equation 1).
+    """Normalize the odds of all objects and of the background (Oh et al., RGMP, CVPR 2018, eq. 1).
 
     Args:
         probabilities: (K, H, W) in [0, 1], of each object against the rest.
@@ -21,17 +20,18 @@ def soft_aggregate(
     """
     if background is None:
         background = (1 - probabilities).prod(dim=0)
-    both = torch.cat([background[None], probabilities]).float().clamp(1e-7, 1 - 1e-7)
-    odds = both / (1 - both)
+    # (1 + K, H, W): the background is one more class
+    classes = torch.cat([background[None], probabilities]).float()
+    classes = classes.clamp(1e-7, 1 - 1e-7)
+    odds = classes / (1 - classes)
     merged = odds / odds.sum(dim=0)
     return merged[1:], merged[0]
 
 
 def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
-    """Of the objects that claim a pixel (p >= .5) the most certain gets all of it, as in
-    MaskTrack's and SiamMask's public code.
+    """Give each pixel to the most certain of the objects that claim it (p >= .5).
 
-    A loser's pixel is background for it, so that no pixel of a guide is outside [-1, 1].
+    So do MaskTrack's and SiamMask's public code. A loser's pixel is background for it, so that no pixel of a guide is outside [-1, 1].
 
     Args:
         probabilities: (K, H, W) in [0, 1].
@@ -41,13 +41,16 @@ def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
     Returns:
         (K, H, W), the winner 1 and everybody else 0.
     """
-    if not len(probabilities):
+    num_objects = len(probabilities)
+    if num_objects == 0:
         return probabilities
+    # (H, W): the number of the most certain object; argmax gives the first of equal values
     if first_wins:
         winner = probabilities.argmax(dim=0)
     else:
-        # argmax gives the first of equal values
-        winner = len(probabilities) - 1 - probabilities.flip(0).argmax(dim=0)
-    claimed = probabilities.amax(dim=0) >= 0.5
-    numbers = torch.arange(len(probabilities), device=winner.device)[:, None, None]
-    return ((numbers == winner) & claimed).to(probabilities.dtype)
+        winner = num_objects - 1 - probabilities.flip(0).argmax(dim=0)
+    is_claimed = probabilities.amax(dim=0) >= 0.5
+    # (K, H, W)
+    numbers = torch.arange(num_objects, device=winner.device)[:, None, None]
+    is_won = (numbers == winner) & is_claimed
+    return is_won.to(probabilities.dtype)

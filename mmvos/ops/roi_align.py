@@ -16,7 +16,7 @@ from torch.nn import functional as F
 def roi_align(
     features: Tensor, rois: Tensor, size: int, spatial_scale: float, samples: int
 ) -> Tensor:
-    """Samples S x S cells of each region, bilinearly, the mean of n x n points per cell.
+    """Sample S x S cells of each region, bilinearly, the mean of n x n points per cell.
 
     Args:
         features: (B, C, H, W) float; fastest where it is channels-last.
@@ -29,43 +29,60 @@ def roi_align(
         (R, C, S, S) in the type of ``features``, channels-last.
     """
     assert rois.dim() == 2 and rois.shape[1] == 5 and samples >= 1
+    num_rois = len(rois)
     _, channels, height, width = features.shape
-    boxes = rois[:, 1:] * spatial_scale - 0.5  # cell centers have integer coordinates
-    columns, column_weights = _line(boxes[:, 0], boxes[:, 2], size, samples, width)  # (R, S, 2n)
-    rows, row_weights = _line(boxes[:, 1], boxes[:, 3], size, samples, height)
+    # In feature cells, whose centers have integer coordinates.
+    x1, y1, x2, y2 = (rois[:, 1:] * spatial_scale - 0.5).unbind(dim=1)
+    # (R, S, 2n) each: the features that each output cell touches along x and along y
+    columns, column_weights = _neighbors(x1, x2, size, samples, width)
+    rows, row_weights = _neighbors(y1, y2, size, samples, height)
+    # (R, S, S, 2n, 2n): their positions in the table of all feature vectors, and their weights
     first = rois[:, 0].long()[:, None, None] * (height * width)
-    # (R, S, S, 2n, 2n)
-    index = (first + rows * width)[:, :, None, :, None] + columns[:, None, :, None, :]
+    row_starts = first + rows * width
+    index = row_starts[:, :, None, :, None] + columns[:, None, :, None, :]
     weight = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
+    # (R * S * S, 4 n n) each
+    num_taps = 4 * samples * samples
+    index = index.reshape(-1, num_taps)
+    weight = weight.reshape(-1, num_taps).to(features.dtype)
+    # (B * H * W, C): the weighted sum of rows of this table for each cell
     table = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    taps = 4 * samples * samples
-    cells = F.embedding_bag(
-        index.reshape(-1, taps),
-        table,
-        mode='sum',
-        per_sample_weights=weight.reshape(-1, taps).to(features.dtype),
-    )
-    return cells.view(len(rois), size, size, channels).permute(0, 3, 1, 2)
+    cells = F.embedding_bag(index, table, mode='sum', per_sample_weights=weight)
+    return cells.view(num_rois, size, size, channels).permute(0, 3, 1, 2)
 
 
-def _line(
+def _neighbors(
     start: Tensor, end: Tensor, size: int, samples: int, length: int
 ) -> tuple[Tensor, Tensor]:
-    """The two neighbors of each sample along one axis, (R, S, 2n): indices and weights (mean over
-    the n samples).
+    """The two features next to each sample along one axis, for the mean over n samples per cell.
 
     A sample more than one cell outside the features counts as zero; one that is less far outside
     takes the border's value.
+
+    Args:
+        start, end: (R,) of the regions, in feature cells.
+        size: S.
+        samples: n.
+        length: number of features along the axis.
+
+    Returns:
+        Indices and weights, (R, S, 2n).
     """
-    steps = (torch.arange(size * samples, device=start.device, dtype=start.dtype) + 0.5) / (
-        size * samples
-    )
-    position = start[:, None] + (end - start)[:, None] * steps  # (R, S * n)
-    inside = (position >= -1) & (position <= length)
+    # (R, S * n): the samples, at equal distances
+    num_samples = size * samples
+    numbers = torch.arange(num_samples, device=start.device, dtype=start.dtype)
+    steps = (numbers + 0.5) / num_samples
+    position = start[:, None] + (end - start)[:, None] * steps
+    is_inside = (position >= -1) & (position <= length)
+    # Each lies between two features.
     position = position.clamp(0, length - 1)
     low = position.floor()
     fraction = position - low
-    low = low.long()
-    index = torch.stack([low, (low + 1).clamp(max=length - 1)], dim=-1)
-    weight = torch.stack([1 - fraction, fraction], dim=-1) * (inside / samples)[..., None]
-    return index.view(len(start), size, 2 * samples), weight.view(len(start), size, 2 * samples)
+    low_index = low.long()
+    high_index = (low_index + 1).clamp(max=length - 1)
+    # (R, S * n, 2)
+    index = torch.stack([low_index, high_index], dim=-1)
+    weight = torch.stack([1 - fraction, fraction], dim=-1)
+    weight = weight * (is_inside / samples)[..., None]
+    shape = (len(start), size, 2 * samples)
+    return index.view(shape), weight.view(shape)

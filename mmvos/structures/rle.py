@@ -22,7 +22,7 @@ class RLE(TypedDict):
 
 
 def encode(mask: NDArray[np.bool_]) -> RLE:
-    """Encodes one mask.
+    """Encode one mask.
 
     Args:
         mask: (H, W) bool.
@@ -31,7 +31,7 @@ def encode(mask: NDArray[np.bool_]) -> RLE:
 
 
 def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width: int) -> RLE:
-    """Encodes a mask that is false outside a rectangle, without building the full frame.
+    """Encode a mask that is false outside a rectangle, without building the full frame.
 
     Args:
         crop: (h, w) bool, the mask inside the rectangle.
@@ -47,35 +47,41 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
         raise ValueError(
             f'a crop of {h}x{w} at ({top}, {left}) does not lie inside a frame of {height}x{width}'
         )
+    # A run that reaches the frame's last pixel ends with the frame.
+    num_pixels = height * width
     switches = _switches(crop, top, left, height)
-    counts = np.diff(switches[switches < height * width], prepend=0, append=height * width)
-    rle = coco_mask.frPyObjects({'size': [height, width], 'counts': counts.tolist()}, height, width)
-    return RLE(size=[int(height), int(width)], counts=rle['counts'].decode('ascii'))
+    switches = switches[switches < num_pixels]
+    # The lengths of the runs, the first one of zeros.
+    counts = np.diff(switches, prepend=0, append=num_pixels)
+    uncompressed = {'size': [height, width], 'counts': counts.tolist()}
+    compressed = coco_mask.frPyObjects(uncompressed, height, width)
+    return RLE(size=[int(height), int(width)], counts=compressed['counts'].decode('ascii'))
 
 
 def _switches(crop: NDArray[np.bool_], top: int, left: int, height: int) -> NDArray[np.int64]:
     """Positions, in column-major order of the full frame, where the mask changes its value."""
-    columns = np.ascontiguousarray(crop.T, dtype=np.int8)  # (w, h)
-    # (w, h + 1), +1 a run begins, -1 it ended
+    # (w, h)
+    columns = np.ascontiguousarray(crop.T, dtype=np.int8)
+    # (w, h + 1): +1 where a run begins, -1 behind its end
     steps = np.diff(columns, axis=1, prepend=0, append=0)
     column, row = np.nonzero(steps)
     positions = (column + left) * height + row + top
     # A run that reaches the lower edge and goes on at the top of the next column is one run.
-    joined = positions[1:] == positions[:-1]
-    keep = np.ones(len(positions), dtype=bool)
-    keep[1:] &= ~joined
-    keep[:-1] &= ~joined
-    switches: NDArray[np.int64] = positions[keep].astype(np.int64)
+    is_joined = positions[1:] == positions[:-1]
+    is_kept = np.ones(len(positions), dtype=bool)
+    is_kept[1:] &= ~is_joined
+    is_kept[:-1] &= ~is_joined
+    switches: NDArray[np.int64] = positions[is_kept].astype(np.int64)
     return switches
 
 
 def decode(rle: RLE) -> NDArray[np.bool_]:
-    """Decodes one mask to (H, W) bool."""
+    """Decode one mask to (H, W) bool."""
     return np.asarray(coco_mask.decode(_as_bytes(rle)), dtype=bool)
 
 
 def area(rle: RLE) -> int:
-    """Number of pixels of a mask."""
+    """Return the number of pixels of a mask."""
     return int(coco_mask.area(_as_bytes(rle)))
 
 

@@ -60,7 +60,9 @@ class FrameResult:
         ties go to the lower id.
         """
         ids = np.zeros(self.shape, dtype=np.int32)
-        for item in sorted(self.objects, key=lambda o: (o.score, -o.id)):
+        # The last one that is drawn wins.
+        by_score = sorted(self.objects, key=lambda item: (item.score, -item.id))
+        for item in by_score:
             ids[decode(item.mask)] = item.id
         return ids
 
@@ -96,7 +98,7 @@ class VideoTracks:
     _labels: dict[int, Counter[int]] = field(default_factory=dict)
 
     def add(self, result: FrameResult) -> None:
-        """Adds the result of one frame.
+        """Add the result of one frame.
 
         Raises:
             ValueError: the frame does not belong to the video, or has already been added for one of
@@ -115,17 +117,15 @@ class VideoTracks:
             self._labels.setdefault(item.id, Counter())[item.label] += 1
 
     def tracks(self) -> list[Track]:
-        """All tracks, ordered by id."""
+        """Return all tracks, ordered by id."""
         return [self._track(object_id) for object_id in sorted(self._masks)]
 
     def _track(self, object_id: int) -> Track:
+        # The label with the most votes; the smallest of those with equally many.
         votes = self._labels[object_id]
         label = min(votes, key=lambda candidate: (-votes[candidate], candidate))
         scores = self._scores[object_id]
+        mean_score = sum(scores) / len(scores)
         masks = self._masks[object_id]
-        return Track(
-            object_id,
-            label,
-            sum(scores) / len(scores),
-            tuple(masks.get(t) for t in range(self.length)),
-        )
+        masks_of_frames = tuple(masks.get(t) for t in range(self.length))
+        return Track(object_id, label, mean_score, masks_of_frames)
