@@ -31,7 +31,8 @@ def soft_aggregate(
 def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
     """Give each pixel to the most certain of the objects that claim it (p >= .5).
 
-    So do MaskTrack's and SiamMask's public code. A loser's pixel is background for it, so that no pixel of a guide is outside [-1, 1].
+    So do MaskTrack's and SiamMask's public code. A loser's pixel is background for it, so that no
+    pixel of a guide is outside [-1, 1].
 
     Args:
         probabilities: (K, H, W) in [0, 1].
