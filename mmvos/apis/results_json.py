@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ class ResultsJson:
             raise OutputError(f'{self._shard} cannot be written: {error}') from error
         self.length += 1
 
-    def _assemble(self, stream: TextIO) -> None:
+    def _assemble(self, stream: IO[str]) -> None:
         ids = [row[0] for row in self._masks.execute('SELECT DISTINCT id FROM masks ORDER BY id')]
         stream.write('[')
         for position, object_id in enumerate(ids):
@@ -117,7 +117,7 @@ class ResultsJson:
             self._write_track(stream, object_id)
         stream.write(']')
 
-    def _write_track(self, stream: TextIO, object_id: int) -> None:
+    def _write_track(self, stream: IO[str], object_id: int) -> None:
         own = (object_id,)
         counts = self._masks.execute(
             'SELECT COUNT(*), label FROM masks WHERE id = ? GROUP BY label', own

@@ -182,6 +182,15 @@ class MaskVideoDataset(BaseDataset):
             return annotated
         return everything
 
+    def find_videos(self) -> list[MaskVideo]:
+        """Find the frames and the label images of the videos; another layout of folders is a child
+        with another one, see docs/extending.md.
+
+        Raises:
+            DataError: a folder or a file of the split is missing, see ``find_mask_videos``.
+        """
+        return find_mask_videos(self.data_root, self.split)
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Lists the folders; one record per frame, grouped by video.
 
@@ -191,7 +200,7 @@ class MaskVideoDataset(BaseDataset):
         """
         records: list[dict[str, Any]] = []
         starts = [0]
-        for files in find_mask_videos(self.data_root, self.split):
+        for files in self.find_videos():
             # Before a run begins, not when its results are scored.
             check_sizes(files)
             names = tuple(path.stem for path in files.frames)

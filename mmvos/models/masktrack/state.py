@@ -76,7 +76,7 @@ def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], T
         return memories, None
     weights = torch.ones(len(states), 2 + count, device=states[0].guide.device)
     for index in range(count):
-        corrections = []
+        corrections: list[Memory | None] = []
         for k, state in enumerate(states):
             if index < len(state.corrections):
                 corrections.append(state.corrections[index])

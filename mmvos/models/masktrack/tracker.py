@@ -183,7 +183,8 @@ class MaskPropagator(Tracker[PropagationState]):
                 box = grow_box(box, factor, height, width)
             boxes.append(box)
         # The head reads the first and the last frame of each object, and its corrections.
-        memories, weights = [], None
+        memories: list[Memory] = []
+        weights = None
         if self.head.reference:
             memories, weights = gather_memories(states)
         guides = torch.stack([state.guide for state in states])
