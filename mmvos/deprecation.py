@@ -1,17 +1,20 @@
 """Names of the version before, accepted for one version with a warning.
 
-A config that a user wrote may name a class or an option as it was called before. The class still
-builds, and a ``FutureWarning``, which Python shows by default, says what to write instead.
+A config that a user wrote may name a class or an option as it was called before, and a program may
+import one. The class still builds, and a ``FutureWarning``, which Python shows by default, says what
+to write instead.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmengine.registry import Registry
+if TYPE_CHECKING:
+    from mmengine.registry import Registry
 
 Class = TypeVar('Class', bound=type)
 
@@ -65,6 +68,53 @@ def accept_old_options(
         return cls
 
     return decorate
+
+
+def accept_old_attributes(renamed: Mapping[str, str]) -> Callable[[Class], Class]:
+    """Make a class decorator that lets attributes be read by the names of the version before.
+
+    Args:
+        renamed: old name -> name of today.
+    """
+
+    def decorate(cls: Class) -> Class:
+        for old_name, new_name in renamed.items():
+            setattr(cls, old_name, _old_attribute(cls.__name__, old_name, new_name))
+        return cls
+
+    return decorate
+
+
+def _old_attribute(class_name: str, old_name: str, new_name: str) -> property:
+    """A property that says its new name and reads that."""
+
+    def read(self: Any) -> Any:
+        _warn(f'{class_name}.{old_name} is now called {new_name}')
+        return getattr(self, new_name)
+
+    return property(read)
+
+
+def accept_old_names(
+    module: str, renamed: Mapping[str, str], others: Callable[[str], Any] | None = None
+) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module whose names have changed.
+
+    Args:
+        module: its `__name__`.
+        renamed: old name -> name of today, in the same module.
+        others: asked for names that are not old; see `lazy_attributes`.
+    """
+
+    def get_attribute(name: str) -> Any:
+        if name in renamed:
+            _warn(f'{module}.{name} is now called {renamed[name]}')
+            return getattr(sys.modules[module], renamed[name])
+        if others is not None:
+            return others(name)
+        raise AttributeError(f'module {module!r} has no attribute {name!r}')
+
+    return get_attribute
 
 
 def _warn(message: str) -> None:

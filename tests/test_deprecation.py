@@ -7,12 +7,18 @@ import warnings
 import pytest
 from mmengine.registry import Registry
 
-from mmvos.deprecation import accept_old_options, register_old_name
+from mmvos.deprecation import (
+    accept_old_attributes,
+    accept_old_names,
+    accept_old_options,
+    register_old_name,
+)
 
 SHAPES = Registry('shape')
 
 
 @SHAPES.register_module()
+@accept_old_attributes({'length': 'side'})
 @accept_old_options(renamed={'least_side': 'min_side'}, removed=('corners',))
 class Square:
     def __init__(self, side: float, min_side: float = 1.0) -> None:
@@ -45,3 +51,16 @@ def test_new_names_do_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         assert SHAPES.build(dict(type='Square', side=3.0, min_side=2.0)).min_side == 2.0
+
+
+def test_an_old_name_of_a_module_is_the_new_one():
+    get_attribute = accept_old_names(__name__, {'SQUARES': 'SHAPES'})
+    with pytest.warns(FutureWarning, match='SQUARES.*SHAPES'):
+        assert get_attribute('SQUARES') is SHAPES
+    with pytest.raises(AttributeError, match='CIRCLES'):
+        get_attribute('CIRCLES')
+
+
+def test_an_old_attribute_is_the_new_one():
+    with pytest.warns(FutureWarning, match='Square.length.*side'):
+        assert Square(3.0).length == 3.0

@@ -18,7 +18,7 @@ from command import ROOT
 from mmengine.dataset import pseudo_collate
 
 from mmvos.apis import init_model
-from mmvos.apis.inference import array_pipeline
+from mmvos.apis.array_pipeline import array_pipeline
 from mmvos.datasets.mask_folders import find_mask_videos
 from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.models.tracker import PromptedObjects, PromptKind

@@ -72,8 +72,8 @@ def list_systems() -> str:
     lines = []
     for name, system in SYSTEMS.items():
         told = (
-            ' or '.join(system.told)
-            if system.told
+            ' or '.join(system.accepted_prompts)
+            if system.accepted_prompts
             else 'nothing, it finds the objects of its classes'
         )
         lines.append(f'{name} ({system.title}): {system.model}; is told {told}')
@@ -253,7 +253,7 @@ def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> Vid
         raise ValueError('--checkpoint needs the --config or the --system that it belongs to')
     if args.system or not args.config:
         # before the weights are looked for
-        check_told(bool(SYSTEMS[args.system or _DEFAULT_SYSTEM].told), prompts)
+        check_told(bool(SYSTEMS[args.system or _DEFAULT_SYSTEM].accepted_prompts), prompts)
     config = load_config(args.config or args.system or _DEFAULT_SYSTEM)
     model = optimize(
         init_model(config, choose_weights(args, config), args.device, args.cfg_options)

@@ -40,7 +40,7 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 
-from mmvos.apis.inference import init_model
+from mmvos.apis import init_model
 from mmvos.cli.guard import run_command
 from mmvos.engine import SupervisedSegmenter
 from mmvos.evaluation import DAVISMetric, EvaluationInputError

@@ -20,19 +20,22 @@ _PATIENCE = 2.0  # seconds that a reader has to notice that nobody reads on
 
 
 def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
-    """Yields the items in order while up to ``depth`` of the following ones are made in another
+    """Yield the items in order while up to ``depth`` of the following ones are made in another
     thread.
     """
     iterator = iter(items)
     with ThreadPoolExecutor(1, 'mmvos-read') as pool:
-        waiting: deque[Future[Any]] = deque(pool.submit(next, iterator, _END) for _ in range(depth))
+        waiting: deque[Future[Any]] = deque()
+        for _ in range(depth):
+            waiting.append(pool.submit(next, iterator, _END))
         while (item := waiting.popleft().result()) is not _END:
+            # For each item that is taken the one after the waiting ones is asked for.
             waiting.append(pool.submit(next, iterator, _END))
             yield item
 
 
-def newest(items: Iterable[T]) -> Generator[T, None, None]:
-    """Yields always the latest item: those that come while the caller is busy are dropped, so that
+def latest_only(items: Iterable[T]) -> Generator[T, None, None]:
+    """Yield always the latest item: those that come while the caller is busy are dropped, so that
     it never falls behind.
 
     The items are read in another thread as fast as they come; the last one is never dropped.
@@ -48,6 +51,7 @@ def newest(items: Iterable[T]) -> Generator[T, None, None]:
             with closing(_generator(items)) as reading:
                 for item in reading:
                     with changed:
+                        # The deque holds one item: an older one that nobody took falls out.
                         latest.append(item)
                         changed.notify()
                     if left:
@@ -58,7 +62,7 @@ def newest(items: Iterable[T]) -> Generator[T, None, None]:
             ended.append(error)
             changed.notify()
 
-    thread = Thread(target=read, name='mmvos-newest', daemon=True)
+    thread = Thread(target=read, name='mmvos-latest', daemon=True)
     thread.start()
     try:
         while True:
@@ -67,8 +71,10 @@ def newest(items: Iterable[T]) -> Generator[T, None, None]:
                 if not latest:
                     break
                 item = latest.popleft()
+            # Outside the lock: the reader goes on while the caller works.
             yield item
     finally:
+        # A caller that leaves early ends the source, too, which may be a camera.
         left.append(True)
         thread.join(_PATIENCE)
     if ended[0] is not None:
@@ -79,7 +85,7 @@ def _generator(items: Iterable[T]) -> Generator[T, None, None]:
     yield from items
 
 
-class WriteBehind:
+class AsyncWriter:
     """Calls a function in another thread, in order, at most ``depth`` calls behind; a context
     manager that waits at its end.
     """
@@ -90,7 +96,7 @@ class WriteBehind:
         self._pool = ThreadPoolExecutor(1, 'mmvos-write')
         self._waiting: deque[Future[None]] = deque()
 
-    def __enter__(self) -> WriteBehind:
+    def __enter__(self) -> AsyncWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -99,7 +105,7 @@ class WriteBehind:
             self._waiting.popleft().result()
 
     def write(self, *arguments: Any) -> None:
-        """Hands over one call; waits while too many are under way. Raises what an earlier call has
+        """Hand over one call; wait while too many are under way. Raises what an earlier call has
         raised.
         """
         while len(self._waiting) >= self._depth:

@@ -1,5 +1,5 @@
-"""The systems of the toolbox by short names: which model each is, what it is told, and how to get
-weights that are not shipped.
+"""The systems of the toolbox by short names: which model each is, which prompts it accepts, and how
+to get weights that are not shipped.
 
 One row is all that a new system needs. Weights that are shipped stand as ``Weights:`` in the
 ``metafile.yml`` beside the config.
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmvos.deprecation import accept_old_attributes, accept_old_names
+
 
 @dataclass(frozen=True)
-class Way:
+class WeightsRecipe:
     """A way to get weights.
 
     Attributes:
@@ -25,6 +27,7 @@ class Way:
     weights: str
 
 
+@accept_old_attributes({'told': 'accepted_prompts', 'ways': 'recipes'})
 @dataclass(frozen=True)
 class System:
     """One row.
@@ -32,19 +35,21 @@ class System:
     Attributes:
         title: the system's name in prose.
         model: name of its config.
-        told: by what it is told its objects, the usual first; empty for a system that finds them.
-        ways: to its weights, the shortest first.
+        accepted_prompts: the kinds of prompts, the usual one first; empty for a system that finds
+            its objects by itself.
+        recipes: how to get its weights, the shortest first.
     """
 
     title: str
     model: str
-    told: tuple[str, ...]
-    ways: tuple[Way, ...]
+    accepted_prompts: tuple[str, ...]
+    recipes: tuple[WeightsRecipe, ...]
 
 
-_RCNN, _SIAM = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn', 'configs/siammask'
+_RCNN = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn'
+_SIAM = 'configs/siammask'
 _COMPACT = 'weights/masktrack_compact.safetensors'
-_SHIPPED = Way(
+_SHIPPED = WeightsRecipe(
     'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_COMPACT}',), _COMPACT
 )
 _SIAM_BASE = f'python tools/train.py {_SIAM}/siammask-base_r50_4xb16-20e.py'
@@ -55,7 +60,7 @@ SYSTEMS = {
         'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019',
         (),
         (
-            Way(
+            WeightsRecipe(
                 'train',
                 (f'python tools/train.py {_RCNN}_4xb8-12e_youtubevis2019.py',),
                 'work_dirs/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth',
@@ -71,7 +76,7 @@ SYSTEMS = {
         'siammask-sharp_r50_4xb16-20e_davis',
         ('box', 'mask'),
         (
-            Way(
+            WeightsRecipe(
                 'convert',
                 (
                     f'python tools/convert_checkpoint.py '
@@ -80,7 +85,7 @@ SYSTEMS = {
                 ),
                 'checkpoints/siammask_davis.pth',
             ),
-            Way(
+            WeightsRecipe(
                 'train',
                 (
                     _SIAM_BASE,
@@ -95,7 +100,7 @@ SYSTEMS = {
         's2iammask_r50_4xb16-10e',
         ('box', 'mask'),
         (
-            Way(
+            WeightsRecipe(
                 'train',
                 (_SIAM_BASE, f'python tools/train.py {_SIAM}/s2iammask_r50_4xb16-10e.py'),
                 'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth',
@@ -107,7 +112,7 @@ SYSTEMS = {
         'parts_r50_fpn_davis',
         ('mask', 'box'),
         (
-            Way(
+            WeightsRecipe(
                 'join',
                 (
                     f'python tools/train.py {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
@@ -123,14 +128,27 @@ SYSTEMS = {
 }
 
 
-def how_to_get(model: str, config: str) -> str:
-    """Lines that say how to get the weights of a model: the ways of its row, or its training.
+def describe_recipes(model: str, config: str) -> str:
+    """Say how to get the weights of a model: the recipes of its row, else its training.
 
     Args:
         model: name of its config.
         config: path of the config.
+
+    Returns:
+        A line for each recipe.
     """
-    ways = next((system.ways for system in SYSTEMS.values() if system.model == model), ())
-    ways = ways or (Way('train', (f'python tools/train.py {config}',), f'work_dirs/{model}/*.pth'),)
-    lines = [f'  {way.name}: {" && ".join(way.commands)}  -> {way.weights}' for way in ways]
+    training = f'python tools/train.py {config}'
+    recipes = (WeightsRecipe('train', (training,), f'work_dirs/{model}/*.pth'),)
+    for system in SYSTEMS.values():
+        if system.model == model and system.recipes:
+            recipes = system.recipes
+            break
+    lines = []
+    for recipe in recipes:
+        commands = ' && '.join(recipe.commands)
+        lines.append(f'  {recipe.name}: {commands}  -> {recipe.weights}')
     return '\n'.join(lines)
+
+
+__getattr__ = accept_old_names(__name__, {'Way': 'WeightsRecipe', 'how_to_get': 'describe_recipes'})

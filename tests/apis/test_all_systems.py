@@ -20,8 +20,8 @@ BOXES = [(10, 20, 34, 44), (52, 42, 84, 66)]
 LENGTH = 4
 
 
-def told(system: str) -> list[tuple[int, ...]] | None:
-    return BOXES if SYSTEMS[system].told else None
+def prompts_of(system: str) -> list[tuple[int, ...]] | None:
+    return BOXES if SYSTEMS[system].accepted_prompts else None
 
 
 def ids_of(result: FrameResult) -> list[int]:
@@ -31,7 +31,9 @@ def ids_of(result: FrameResult) -> list[int]:
 def test_the_same_video_through_all_systems_by_one_loop():
     video = [picture(0)] * LENGTH
     for name, system in SYSTEMS.items():
-        results = list(tiny_inferencer(name).infer(video, BOXES if system.told else None))
+        results = list(
+            tiny_inferencer(name).infer(video, BOXES if system.accepted_prompts else None)
+        )
         assert [result.frame_index for result in results] == list(range(LENGTH)), name
         for result in results:
             assert type(result) is FrameResult and result.shape == (HEIGHT, WIDTH), name
@@ -42,18 +44,18 @@ def test_the_same_video_through_all_systems_by_one_loop():
                 assert rle.decode(item.mask).shape == (HEIGHT, WIDTH) and 0 <= item.score <= 1, name
                 x1, y1, x2, y2 = item.box
                 assert 0 <= x1 <= x2 <= WIDTH and 0 <= y1 <= y2 <= HEIGHT, name
-                assert (item.label == UNKNOWN_LABEL) == bool(system.told), name
+                assert (item.label == UNKNOWN_LABEL) == bool(system.accepted_prompts), name
 
 
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_frame_by_frame_it_is_what_infer_gives(system):
     inferencer = tiny_inferencer(system)
     video = [picture(index) for index in range(LENGTH)]
-    whole = list(inferencer.infer(video, told(system)))
-    inferencer.start(told(system))
+    whole = list(inferencer.infer(video, prompts_of(system)))
+    inferencer.start(prompts_of(system))
     assert [inferencer.step(frame) for frame in video] == whole
     inferencer.start()  # another video, whose objects come later and count from 1 again
-    if told(system):
+    if prompts_of(system):
         assert inferencer.step(video[0]).objects == ()
         assert inferencer.add(BOXES) == (1, 2)
         assert ids_of(inferencer.step(video[1])) == [1, 2]
@@ -61,7 +63,7 @@ def test_frame_by_frame_it_is_what_infer_gives(system):
         assert inferencer.step(video[0]) == whole[0]
 
 
-@pytest.mark.parametrize('system', [name for name, row in SYSTEMS.items() if row.told])
+@pytest.mark.parametrize('system', [name for name, row in SYSTEMS.items() if row.accepted_prompts])
 def test_objects_are_added_and_removed(system):
     inferencer = tiny_inferencer(system)
     inferencer.start(BOXES[:1])
@@ -129,7 +131,7 @@ def size(state: object) -> int:
 def test_a_state_does_not_grow_and_removing_leaves_it_as_it_was(system):
     model, prepare = tiny_inferencer(system).model, tiny_inferencer(system)._prepare
     frames = [model.make_frame(pseudo_collate([prepare(index, picture(0))])) for index in range(8)]
-    prompts = Prompts((1, 2), (None, None), tuple(BOXES)) if told(system) else None
+    prompts = Prompts((1, 2), (None, None), tuple(BOXES)) if prompts_of(system) else None
     state, sizes = model.init_state(), []
     with torch.no_grad():
         for index, frame in enumerate(frames):

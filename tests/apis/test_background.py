@@ -1,4 +1,4 @@
-"""Reading beside the model: ahead, or always the newest."""
+"""Reading beside the model: ahead, or always the latest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mmvos.apis import newest
+from mmvos.apis import latest_only
 
 
 def test_what_comes_while_the_caller_is_busy_is_dropped_but_not_the_last():
@@ -19,7 +19,7 @@ def test_what_comes_while_the_caller_is_busy_is_dropped_but_not_the_last():
             given.acquire()
             yield index
 
-    items = newest(camera())
+    items = latest_only(camera())
     given.release()
     assert next(items) == 0
     given.release(5)  # 1 to 5 come before the next is asked for
@@ -39,7 +39,7 @@ def test_a_quick_caller_gets_everything():
             yield index
 
     seen = []
-    for item in newest(camera()):
+    for item in latest_only(camera()):
         seen.append(item)
         ready.release()
     assert seen == list(range(20))
@@ -50,7 +50,7 @@ def test_an_error_of_the_source_comes_up_after_the_last_item():
         yield 1
         raise ValueError('unplugged')
 
-    items = newest(camera())
+    items = latest_only(camera())
     assert next(items) == 1
     with pytest.raises(ValueError, match='unplugged'):
         next(items)
@@ -67,7 +67,7 @@ def test_a_caller_who_leaves_ends_the_source():
         finally:
             closed.set()
 
-    items = newest(camera())
+    items = latest_only(camera())
     next(items)
     items.close()
     assert closed.is_set()

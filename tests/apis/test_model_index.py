@@ -12,7 +12,6 @@ from mmengine.config import Config
 
 import mmvos
 from mmvos.apis import SYSTEMS, VideoInferencer, init_model
-from mmvos.apis.inference import load_config, shipped_weights
 from mmvos.apis.model_index import (
     ShippedModel,
     find_model,
@@ -20,7 +19,8 @@ from mmvos.apis.model_index import (
     project_root,
     shipped_models,
 )
-from mmvos.apis.systems import how_to_get
+from mmvos.apis.model_loading import load_config, shipped_weights
+from mmvos.apis.systems import describe_recipes
 
 from .bright_spots import bright_spots_config
 
@@ -154,24 +154,28 @@ def test_there_are_no_silent_random_weights(tmp_path):
 def test_rows_name_configs_and_commands_that_exist(models, name):
     system = SYSTEMS[name]
     model = find_model(system.model, models)
-    assert model.name == system.model and set(system.told) <= {'mask', 'box'} and system.ways
+    assert (
+        model.name == system.model
+        and set(system.accepted_prompts) <= {'mask', 'box', 'points'}
+        and system.recipes
+    )
     files = [
         word
-        for way in system.ways
-        for command in way.commands
+        for recipe in system.recipes
+        for command in recipe.commands
         for word in command.split()
         if word.startswith(('tools/', 'configs/', 'weights/'))
     ]
     assert files and all((ROOT / word).is_file() for word in files), files
-    for way in system.ways:
-        assert f'  {way.name}: ' in how_to_get(
+    for recipe in system.recipes:
+        assert f'  {recipe.name}: ' in describe_recipes(
             system.model, 'unused'
-        ) and f'-> {way.weights}' in how_to_get(system.model, '')
+        ) and f'-> {recipe.weights}' in describe_recipes(system.model, '')
         epochs = (
             load_config(
-                ROOT / 'configs' / way.commands[-1].split('configs/')[-1].split()[0]
+                ROOT / 'configs' / recipe.commands[-1].split('configs/')[-1].split()[0]
             ).train_cfg.get('max_epochs')
-            if way.name == 'train'
+            if recipe.name == 'train'
             else None
         )
-        assert epochs is None or way.weights == f'work_dirs/{system.model}/epoch_{epochs}.pth'
+        assert epochs is None or recipe.weights == f'work_dirs/{system.model}/epoch_{epochs}.pth'

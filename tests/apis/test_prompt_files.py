@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts, read_told
+from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
+from mmvos.apis.prompts import parse_prompts
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import write_label_png
 from mmvos.structures import Prompts
@@ -117,18 +118,15 @@ BOX = [0, 0, 5, 5]
         ([], r'must hold a list of prompts'),
         ({'frame': 0, 'id': 1, 'box': BOX}, r'must hold a list of prompts'),
         ([5], r'entry 0 is no object'),
-        (
-            [{'frame': 0, 'id': 1, 'point': [3, 4]}],
-            r'entry 0: points are not supported; give a box or a mask',
-        ),
+        ([{'frame': 0, 'id': 1, 'point': [3, 4, 1]}], r"entry 0 has 'point'"),
         (
             [{'frame': 0, 'id': 1, 'box': BOX}, {'frame': 0, 'id': 2, 'bbox': BOX}],
             r"entry 1 has 'bbox'",
         ),
-        ([{'frame': 0, 'id': 1}], r'entry 0 must have either a box or a mask'),
+        ([{'frame': 0, 'id': 1}], r'entry 0 must have a box, a mask or points'),
         (
             [{'frame': 0, 'id': 1, 'box': BOX, 'mask': 'a.png'}],
-            r'entry 0 must have either a box or a mask',
+            r'entry 0 has a mask and a box or points',
         ),
         ([{'frame': -1, 'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is -1'),
         ([{'id': 1, 'box': BOX}], r'frame must be a whole number from 0 on, it is None'),
@@ -174,10 +172,10 @@ def test_a_file_that_cannot_be_read(tmp_path):
 @pytest.mark.parametrize('kind', [np.uint8, np.int64])
 def test_an_array_of_0_and_255_is_one_object(kind):
     mask = (LABELS > 0).astype(kind) * 255
-    prompts = read_told(mask)[0]
+    prompts = parse_prompts(mask)[0]
     assert prompts.ids == (1,)
     np.testing.assert_array_equal(prompts.masks[0], LABELS > 0)
-    assert read_told({2: mask}, first_id=5)[2].ids == (5,)
+    assert parse_prompts({2: mask}, first_id=5)[2].ids == (5,)
 
 
 def test_more_than_255_objects_come_back_from_their_label_image(tmp_path):
@@ -202,7 +200,7 @@ def test_more_than_255_objects_come_back_from_their_label_image(tmp_path):
 )
 def test_boxes_that_are_none(box, fault):
     with pytest.raises(DataError, match=rf'box 1 .*{fault}'):
-        read_told([box])
+        parse_prompts([box])
     if isinstance(box, list) and fault != 'four numbers':
         with pytest.raises(DataError, match=fault):
             box_prompts([','.join(map(str, box))])
@@ -221,7 +219,122 @@ def test_numbers_beyond_all_bounds_in_a_file(tmp_path):
 
 def test_a_mask_that_its_caller_changes_later_stays_as_it_was():
     mask = LABELS > 0
-    told = read_told({0: Prompts((1,), (mask,), (None,)), 3: mask})
+    told = parse_prompts({0: Prompts((1,), (mask,), (None,)), 3: mask})
     mask[:] = False
     for frame in (0, 3):
         np.testing.assert_array_equal(told[frame].masks[0], LABELS > 0)
+
+
+def test_points_alone_and_with_a_box_in_a_file(tmp_path):
+    entries = [
+        {'frame': 0, 'id': 2, 'points': [[3, 4.5, 1], [10, 0, 0]]},
+        {'frame': 0, 'id': 1, 'box': [1, 2, 3, 4], 'points': [[2, 3, True]]},
+        {'frame': 5, 'id': 1, 'points': [[7, 8, 0]], 'restart': False},
+        {'frame': 6, 'id': 1, 'box': [1, 2, 3, 4], 'restart': True},
+    ]
+    prompts = read_prompts(write(tmp_path, entries))
+    assert prompts[0] == Prompts(
+        ids=(2, 1),
+        masks=(None, None),
+        boxes=(None, (1, 2, 3, 4)),
+        points=(((3, 4.5, True), (10, 0, False)), ((2, 3, True),)),
+    )
+    assert prompts[5] == Prompts((1,), (None,), (None,), (((7, 8, False),),))
+    assert prompts[6] == Prompts((1,), (None,), ((1, 2, 3, 4),), restart=True)
+
+
+def test_restart_is_for_known_objects_and_all_of_a_frame_agree(tmp_path):
+    entries = [
+        {'frame': 4, 'id': 1, 'box': BOX, 'restart': True},
+        {'frame': 4, 'id': 3, 'box': BOX},  # new, so there is nothing to restart
+        {'frame': 0, 'id': 1, 'box': BOX},
+        {'frame': 0, 'id': 2, 'box': BOX},
+    ]
+    prompts = read_prompts(write(tmp_path, entries))
+    assert not prompts[0].restart
+    assert prompts[4].restart and prompts[4].ids == (1, 3)
+    entries.append({'frame': 4, 'id': 2, 'box': BOX})
+    with pytest.raises(DataError, match=r'prompts\.json, frame 4: .*restart'):
+        read_prompts(write(tmp_path, entries))
+
+
+@pytest.mark.parametrize(
+    'entry, fault',
+    [
+        ({'points': []}, 'the points are an empty list'),
+        ({'points': 'on it'}, 'the points must be a list'),
+        ({'points': {'x': 1}}, 'the points must be a list'),
+        ({'points': [[3, 4]]}, 'point 0 must be'),
+        ({'points': [[3, 4, 1], [3, 4, 2]]}, 'point 1 must be'),
+        ({'points': [[3, 4, '1']]}, 'point 0 must be'),
+        ({'points': [[3, None, 1]]}, 'point 0 must be'),
+        ({'points': [3, 4, 1]}, 'point 0 must be'),
+        ({'points': ['341']}, 'point 0 must be'),
+        ({'points': [[3, 4, [1]]]}, 'point 0 must be'),
+        ({'points': [[3, 4, 1]], 'mask': 'all.png'}, 'has a mask and'),
+        ({'box': BOX, 'restart': 1}, 'restart must be true or false'),
+        ({'restart': True}, 'must have a box, a mask or points'),
+    ],
+)
+@pytest.mark.parametrize('form', ['file', 'Python'])
+def test_what_are_no_points(tmp_path, entry, fault, form):
+    place = 'frame 2, object 7' if form == 'Python' else r'prompts\.json, entry 0'
+    with pytest.raises(DataError, match=f'{place}.*{fault}') as caught:
+        if form == 'Python':
+            parse_prompts({2: {7: entry}})
+        else:
+            read_prompts(write(tmp_path, [{'frame': 2, 'id': 7, **entry}]))
+    assert '\n' not in str(caught.value)
+
+
+def test_the_forms_of_an_object_in_python(tmp_path):
+    write_label_png(tmp_path / 'all.png', LABELS)
+    mask = LABELS == 1
+    prompts = parse_prompts(
+        {
+            9: {4: {'points': np.array([[1.5, 2, 1], [3, 4, 0]])}},
+            0: {
+                np.int64(4): {'box': BOX, 'points': [(2, 2, False)]},
+                1: {'mask': mask},
+                3: {'mask': tmp_path / 'all.png', 'restart': True},
+            },
+        }
+    )
+    mask[:] = False
+    assert list(prompts) == [0, 9]
+    first = prompts[0]
+    assert first.ids == (4, 1, 3) and first.boxes == ((0, 0, 5, 5), None, None)
+    assert first.points == (((2, 2, False),), (), ())
+    np.testing.assert_array_equal(first.masks[1], LABELS == 1)
+    np.testing.assert_array_equal(first.masks[2], LABELS == 3)
+    assert prompts[9].points == (((1.5, 2, True), (3, 4, False)),)
+
+
+@pytest.mark.parametrize(
+    'objects, fault',
+    [
+        ({}, 'name no object'),
+        ({'box': BOX}, "ids from 1 on as keys, not 'box'"),
+        ({0: {'box': BOX}}, 'ids from 1 on as keys, not 0'),
+        ({True: {'box': BOX}}, 'ids from 1 on as keys, not True'),
+        ({1: BOX}, 'object 1: the prompt must be a dict'),
+        ({1: {'bbox': BOX}}, "object 1 has 'bbox'"),
+        ({1: {'mask': LABELS}}, 'object 1: the mask must be an array .* of bool'),
+        ({1: {'mask': LABELS > 9}}, 'object 1: the mask is empty'),
+        ({1: {'mask': 'gone.png'}}, r'gone\.png is missing'),
+    ],
+)
+def test_what_are_no_objects_of_a_frame(objects, fault):
+    with pytest.raises(DataError, match=fault):
+        parse_prompts({3: objects})
+
+
+def test_points_and_restart_of_prompts_are_kept():
+    given = Prompts((1,), (None,), (None,), (((3.0, 4.0, True),),), restart=True)
+    assert parse_prompts({4: given}) == {4: given}
+
+
+@pytest.mark.parametrize('number', [float('nan'), float('inf'), 10**400])
+def test_points_of_python_are_finite(number):
+    with pytest.raises(DataError, match='point 1 must be'):
+        parse_prompts({0: {1: {'points': [(1, 2, 1), (number, 4, 1)]}}})

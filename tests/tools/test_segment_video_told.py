@@ -78,7 +78,7 @@ MODEL = ['--config', 'segmenter.py', '--checkpoint', 'empty.safetensors']
 @pytest.fixture(autouse=True)
 def model_without_weights(monkeypatch):
     """The oracle has no weights to compare with."""
-    monkeypatch.setattr('mmvos.apis.inference.load_weights', lambda model, checkpoint: None)
+    monkeypatch.setattr('mmvos.apis.model_loading.load_weights', lambda model, checkpoint: None)
 
 
 def test_a_mask_of_the_first_frame_is_followed(folder, monkeypatch, recwarn):
@@ -116,9 +116,9 @@ def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> M
     folder.
     """
     oracle = ShippedModel('oracle', folder / 'segmenter.py', str(folder / weights))
-    monkeypatch.setattr('mmvos.apis.inference.project_root', lambda: folder)
-    monkeypatch.setattr('mmvos.apis.inference.shipped_models', lambda root: {'segmenter': oracle})
-    monkeypatch.setattr('mmvos.apis.inference.find_model', lambda name, models: oracle)
+    monkeypatch.setattr('mmvos.apis.model_loading.project_root', lambda: folder)
+    monkeypatch.setattr('mmvos.apis.model_loading.shipped_models', lambda root: {'segmenter': oracle})
+    monkeypatch.setattr('mmvos.apis.model_loading.find_model', lambda name, models: oracle)
     return load()
 
 
@@ -216,7 +216,7 @@ def test_the_list_of_systems(monkeypatch, capsys):
         (['frames', *MODEL, '--mask', 'gone.png'], 'gone.png is missing'),
         (
             ['frames', *MODEL, '--prompts', 'late.json'],
-            'the video has no frame 99, for which there is a prompt',
+            'there is no frame 99, for which there is a prompt',
         ),
     ],
 )

@@ -18,7 +18,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from mmvos.apis.inference import init_model
+from mmvos.apis import init_model
 from mmvos.models import VideoModel
 from mmvos.registry import MODELS
 from mmvos.structures import Frame

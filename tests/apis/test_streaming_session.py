@@ -8,6 +8,7 @@ import gc
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import colored_videos as tiny
 import cv2
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 
 from mmvos.apis import VideoInferencer, init_model
+from mmvos.apis.streaming_session import StreamingSession
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import write_label_png
 from mmvos.structures import FrameResult, Prompts
 
@@ -25,7 +28,7 @@ BOX = (3, 2, 19, 14)
 
 @pytest.fixture
 def inferencer() -> VideoInferencer:
-    """An oracle that sees the told objects by their colors."""
+    """An oracle that sees the prompted objects by their colors."""
     return VideoInferencer(
         init_model(tiny.config(dict(data_root='unused'), **tiny.SEGMENTER), device='cpu')
     )
@@ -63,6 +66,44 @@ def test_two_additions_before_a_frame_are_one_and_the_last_word_counts(inference
     assert ids_of(inferencer.step(FRAME)) == [2, 3]
 
 
+class Recorder:
+    """A model that only notes the prompts that it gets."""
+
+    def __init__(self) -> None:
+        self.got: list[Prompts | None] = []
+
+    def init_state(self) -> None:
+        return None
+
+    def make_frame(self, batch: Any) -> Any:
+        return batch
+
+    def step(self, frame: Any, state: None, prompts: Prompts | None) -> tuple[None, None]:
+        self.got.append(prompts)
+        return None, None
+
+
+def test_points_and_restart_reach_the_model():
+    clicks = (((3.0, 4.0, True),),)
+    first = Prompts((1,), (None,), (None,), clicks)
+    again = Prompts((1,), (None,), (None,), clicks, restart=True)
+    new = Prompts((2,), (None,), ((0, 0, 5, 5),))
+    model = Recorder()
+    session = StreamingSession(model, lambda index, picture: {}, {0: first})
+    session.step(FRAME)
+    session.add(again)
+    session.add(new)  # there is nothing that it could restart
+    session.step(FRAME)
+    session.add(again)
+    with pytest.raises(DataError, match=r'frame 2: .*restart'):
+        session.add(Prompts((2,), (None,), (None,), clicks))
+    session.add(Prompts((), (), ()))
+    session.step(FRAME)
+    session.step(FRAME)
+    both = Prompts((1, 2), (None, None), (None, new.boxes[0]), (clicks[0], ()), restart=True)
+    assert model.got == [first, both, again, None]
+
+
 def test_a_mistake_is_said_and_the_video_goes_on(inferencer):
     inferencer.start([BOX])
     inferencer.step(FRAME)
@@ -98,7 +139,7 @@ def test_all_forms_of_prompts_say_the_same(inferencer, tmp_path, form):
     write_label_png(tmp_path / 'first.png', LABELS * (LABELS == 1))
     entry = {'frame': 0, 'id': 1, 'box': list(BOX)}
     (tmp_path / 'prompts.json').write_text(json.dumps([entry]))
-    told = {
+    given = {
         'Prompts': prompts(1),
         'boxes': [BOX],
         'labels': LABELS * (LABELS == 1),
@@ -106,12 +147,12 @@ def test_all_forms_of_prompts_say_the_same(inferencer, tmp_path, form):
         'json': str(tmp_path / 'prompts.json'),
         'by frame': {0: np.array([BOX], dtype=float)},
     }[form]
-    (result,) = inferencer.infer([FRAME], told)
+    (result,) = inferencer.infer([FRAME], given)
     np.testing.assert_array_equal(result.label_map(), LABELS * (LABELS == 1))
 
 
 @pytest.mark.parametrize(
-    'told, sentence',
+    'given, sentence',
     [
         (None, 'say which objects with prompts'),
         ([], 'say which objects with prompts'),
@@ -124,9 +165,9 @@ def test_all_forms_of_prompts_say_the_same(inferencer, tmp_path, form):
         ('gone.json', r'gone\.json cannot be read'),
     ],
 )
-def test_what_says_nothing_is_one_sentence(inferencer, told, sentence):
+def test_what_says_nothing_is_one_sentence(inferencer, given, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
-        inferencer.infer([FRAME], told)
+        inferencer.infer([FRAME], given)
     assert '\n' not in str(caught.value)
 
 
