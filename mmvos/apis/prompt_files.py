@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
 from mmvos.io.label_png import LARGEST_ID, Labels, object_ids, read_label_png
-from mmvos.structures import Prompts
+from mmvos.structures import Point, Prompts
 
 from .object_prompt import (
     ObjectPrompt,
@@ -126,7 +126,9 @@ def _parse_object(
         folder: where the paths of masks begin.
         place: what the entry is called in messages.
     """
-    mask, box, points = None, None, ()
+    mask = None
+    box = None
+    points: tuple[Point, ...] = ()
     if 'mask' in entry:
         mask = read_object_mask(folder / str(entry['mask']), object_id)
     if 'box' in entry:

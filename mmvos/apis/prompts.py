@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import labels_of_array
-from mmvos.structures import Prompts
+from mmvos.structures import Point, Prompts
 
 from .object_prompt import (
     ObjectPrompt,
@@ -56,8 +56,7 @@ def parse_prompts(prompts: PromptsLike, first_id: int = 1) -> dict[int, Prompts]
         return read_prompts(prompts)
     if isinstance(prompts, Mapping):
         return _parse_frames(prompts, first_id)
-    has_length = not isinstance(prompts, (Prompts, str, Path, np.ndarray))
-    if has_length and len(prompts) == 0:
+    if not isinstance(prompts, (Prompts, str, Path, np.ndarray)) and len(prompts) == 0:
         return {}
     return {0: _parse_frame(prompts, first_id, set(), 0)}
 
@@ -163,7 +162,9 @@ def _parse_object(entry: Any, object_id: int, place: str) -> ObjectPrompt:
             f'points, and may have restart'
         )
     check_kinds(entry, place)
-    mask, box, points = None, None, ()
+    mask = None
+    box = None
+    points: tuple[Point, ...] = ()
     if 'mask' in entry:
         mask = _parse_mask(entry['mask'], object_id, place)
     if 'box' in entry:

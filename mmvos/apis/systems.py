@@ -139,7 +139,9 @@ def describe_recipes(model: str, config: str) -> str:
         A line for each recipe.
     """
     training = f'python tools/train.py {config}'
-    recipes = (WeightsRecipe('train', (training,), f'work_dirs/{model}/*.pth'),)
+    recipes: tuple[WeightsRecipe, ...] = (
+        WeightsRecipe('train', (training,), f'work_dirs/{model}/*.pth'),
+    )
     for system in SYSTEMS.values():
         if system.model == model and system.recipes:
             recipes = system.recipes
