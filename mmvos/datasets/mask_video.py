@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -30,7 +31,7 @@ from .frame_files import image_fault
 from .mask_folders import MaskVideo, check_sizes, find_mask_videos
 
 LAYOUTS = ('davis', 'youtube-vos')
-PROMPTS = ('mask', 'box')
+PROMPTS = ('mask', 'box', 'point')
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class MaskVideoDataset(BaseDataset):
             annotation, and the results have label images of the frames that the server wants (see
             ``wanted_frames``).
         merge_objects: all objects of a frame are object 1 (DAVIS-2016).
-        prompt: 'mask', or 'box' for the tight box of that mask.
+        prompt: 'mask', 'box' for the tight box of that mask, or 'point' for one point in the middle
+            of it, where it is widest.
         pipeline: transforms.
         metainfo: see ``BaseDataset``.
         lazy_init: look for the videos at first use.
@@ -241,6 +243,9 @@ class MaskVideoDataset(BaseDataset):
         masks = tuple(labels == object_id for object_id in ids)
         if self.prompt == 'mask':
             return Prompts(tuple(ids), masks, nothing)
+        if self.prompt == 'point':
+            points = tuple((_middle_point(mask),) for mask in masks)
+            return Prompts(tuple(ids), nothing, nothing, points)
         boxes = tuple(_float_box(mask) for mask in masks)
         return Prompts(tuple(ids), nothing, boxes)
 
@@ -251,6 +256,17 @@ def _float_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
     assert box is not None
     x1, y1, x2, y2 = box
     return float(x1), float(y1), float(x2), float(y2)
+
+
+def _middle_point(mask: NDArray[np.bool_]) -> tuple[float, float, bool]:
+    """The middle of the pixel of an (H, W) mask that is farthest from its edge, of equal ones the
+    first.
+    """
+    # The edge of the frame is an edge of the object.
+    padded = np.pad(mask.astype(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return float(column) + 0.5, float(row) + 0.5, True
 
 
 def _listed_frames(path: Path) -> dict[str, frozenset[str]]:

@@ -79,6 +79,18 @@ def test_a_box_is_tight_around_the_mask(tmp_path: Path) -> None:
     assert prompts.boxes == ((3, 2, 19, 14), (8, 17, 24, 29))  # 16 wide and 12 high, see label_map
 
 
+def test_a_point_is_in_the_middle_of_the_mask(tmp_path: Path) -> None:
+    data = MaskVideoDataset(
+        str(tiny.write_videos(tmp_path, {'b': (3, {1: 0, 3: 0})})), prompt='point'
+    )
+    prompts = data.prompts(data.videos[0])[0]
+    assert prompts.masks == (None, None) == prompts.boxes
+    # Boxes of 16 x 12 at (3, 2) and (8, 17), each with a hole in columns 6 to 9, rows 4 to 7 of it.
+    # Pixel (3, 3) of a box is 4 from its edges and sqrt(3^2 + 1^2) = 3.16 from the hole; none is
+    # farther from both, and none as far comes before it.
+    assert prompts.points == (((6.5, 5.5, True),), ((11.5, 20.5, True),))
+
+
 @pytest.mark.parametrize('every', [1, 5, 0])
 def test_youtube_vos_gives_an_object_in_the_first_frame_that_shows_it(
     tmp_path: Path, every: int
