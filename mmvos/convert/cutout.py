@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mmvos.ops.boxes import tight_box
+
 SOFTNESS = 0.8  # standard deviation of a soft edge, pixels
 
 
@@ -59,10 +61,9 @@ def place(layer: Layer, matrix: np.ndarray, size: tuple[int, int]) -> Layer:
 
 
 def box_of(mask: np.ndarray) -> np.ndarray | None:
-    """Return the box (x0, y0, x1, y1) around a mask (H, W), whole pixels, ends exclusive; None
-    where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) if rows.size else None
+    """Return the tight box of an (H, W) mask as an array; None where the mask is empty."""
+    box = tight_box(mask)
+    return None if box is None else np.array(box)
 
 
 def center_of(box: np.ndarray) -> np.ndarray:

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from mmvos.convert.annotation_model import (
@@ -41,6 +40,7 @@ from mmvos.io.label_png import (
     write_label_png,
 )
 from mmvos.io.paths import output_inside
+from mmvos.ops.boxes import tight_box
 
 _NO_CLASS = 'object'
 
@@ -116,10 +116,11 @@ def convert_sequence(
                     'areas': list(empty),
                 },
             )
-            rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-            box = columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1
+            box = tight_box(mask)
+            assert box is not None
+            x1, y1, x2, y2 = box
             entry['segmentations'][frame] = uncompressed_rle(mask)
-            entry['bboxes'][frame] = [float(side) for side in box]
+            entry['bboxes'][frame] = [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]
             entry['areas'][frame] = int(mask.sum())
     video = {**size, 'file_names': frame_names(name, frames, frames_folder)}
     return (video | {'void': void} if any(void) else video), dict(sorted(objects.items()))

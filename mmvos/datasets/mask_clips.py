@@ -123,11 +123,12 @@ class MaskClipDataset(BaseDataset):
             gaps = rng.integers(1, max_gap + 1, steps)
         offsets = np.concatenate([[0], np.cumsum(gaps)])
         # the start,
-        positions = offsets + rng.integers(count - offsets[-1])
+        start = rng.integers(count - offsets[-1])
+        positions = [int(start + offset) for offset in offsets]
         # and the direction.
         if rng.random() < REVERSE_PROB:
-            positions = positions[::-1]
-        return [int(t) for t in positions]
+            positions.reverse()
+        return positions
 
 
 def _clip(

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvos.ops.masks import box_of_mask, pad_maps
+from mmvos.ops.boxes import tight_box
+from mmvos.ops.masks import pad_maps
 from mmvos.ops.merge import hard_merge, soft_aggregate
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts, TrackedObject
@@ -282,7 +283,7 @@ def _boxes(prompts: Prompts, meta: FrameMeta) -> list[tuple[float, ...]]:
     height, width = meta.original_shape
     boxes = []
     for mask, given, points in zip(prompts.masks, prompts.boxes, prompts.points, strict=True):
-        box: tuple[float, ...] | None = given if mask is None else box_of_mask(mask)
+        box: tuple[float, ...] | None = given if mask is None else tight_box(mask)
         if box is None:
             across = [x for x, _, _ in points]
             down = [y for _, y, _ in points]
@@ -357,7 +358,7 @@ def _tracked_object(
         meta: of the frame.
     """
     height, width = meta.original_shape
-    box = box_of_mask(mask)
+    box = tight_box(mask)
     score = 0.0
     if box is not None:
         score = float(probability.cpu().numpy()[mask].mean())

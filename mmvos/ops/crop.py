@@ -87,7 +87,9 @@ def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Te
             continue
         # what of the square lies in the frame
         square = _resize(crop[None, None].float(), side, side)[0, 0]
-        frame[y0:y1, x0:x1] = square[y0 - y : y1 - y, x0 - x : x1 - x]
+        rows = slice(y0 - y, y1 - y)
+        columns = slice(x0 - x, x1 - x)
+        frame[y0:y1, x0:x1] = square[rows, columns]
     return frames
 
 
@@ -103,7 +105,9 @@ def square_rois(squares: Tensor, index: Sequence[int]) -> Tensor:
     """
     x, y, side = squares.unbind(dim=1)
     frame = torch.as_tensor(index, device=squares.device)
-    return torch.stack([frame, x, y, x + side, y + side], dim=1).float()
+    right = x + side
+    bottom = y + side
+    return torch.stack([frame, x, y, right, bottom], dim=1).float()
 
 
 def visible_part(x: int, y: int, side: int, height: int, width: int) -> tuple[int, int, int, int]:

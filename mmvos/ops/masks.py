@@ -8,27 +8,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-
-
-def box_of_mask(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Find the box of a mask's pixels.
-
-    Args:
-        mask: (H, W).
-
-    Returns:
-        x1, y1, x2, y2 with x2, y2 one past the last pixel; None for an empty mask.
-    """
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def pad_maps(maps: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -72,8 +54,10 @@ def _pixel_range(low: float, high: float, size: int) -> tuple[int, int]:
     """First pixel, and one past the last, whose center can lie in [low, high], of ``size``
     pixels.
     """
-    first = min(max(math.floor(low), 0), size)
-    last = min(max(math.ceil(high), first), size)
+    first = max(math.floor(low), 0)
+    first = min(first, size)
+    last = max(math.ceil(high), first)
+    last = min(last, size)
     return first, last
 
 

@@ -21,31 +21,36 @@ class Findings:
     kinds: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def error(self, kind: str, place: str) -> None:
-        """Takes an error: its kind, and a sentence that names the place."""
+        """Take an error: its kind, and a sentence that names the place."""
         self.kinds.setdefault(('error', kind), []).append(place)
 
     def note(self, kind: str, place: str) -> None:
-        """Takes a note, likewise."""
+        """Take a note, likewise."""
         self.kinds.setdefault(('note', kind), []).append(place)
 
     def count(self, level: str) -> int:
-        """Number of findings of a level, 'error' or 'note'."""
-        return sum(
-            len(places) for (its_level, _), places in self.kinds.items() if its_level == level
-        )
+        """Return the number of findings of a level, 'error' or 'note'."""
+        total = 0
+        for (its_level, _), places in self.kinds.items():
+            if its_level == level:
+                total += len(places)
+        return total
 
     def table(self) -> str:
-        """Several lines: title and summary, then errors and notes with their number and first
-        places.
-        """
-        lines = [self.title + (f': {self.summary}' if self.summary else '')]
+        """Return title and summary, then errors and notes with their number and first places."""
+        title = self.title
+        if self.summary:
+            title += f': {self.summary}'
         if not self.kinds:
-            lines.append('  nothing found')
-        width = max((len(kind) for _, kind in self.kinds), default=0)
-        # errors first
-        for (level, kind), places in sorted(self.kinds.items(), key=lambda item: item[0][0]):
+            return f'{title}\n  nothing found'
+        lines = [title]
+        width = max(len(kind) for _, kind in self.kinds)
+        # Errors come first; findings of one level stay in their order.
+        for level, kind in sorted(self.kinds, key=lambda key: key[0]):
+            places = self.kinds[level, kind]
             lines.append(f'  {level:5} {kind:{width}} {len(places):7}')
-            lines += [f'        {place}' for place in places[:EXAMPLES]]
+            for place in places[:EXAMPLES]:
+                lines.append(f'        {place}')
             if len(places) > EXAMPLES:
                 lines.append(f'        and {len(places) - EXAMPLES} more')
         return '\n'.join(lines)
@@ -53,7 +58,8 @@ class Findings:
 
 def numbers(all_findings: list[Findings]) -> str:
     """'3 errors, 1 note' over all data sets."""
-    counts = {level: sum(findings.count(level) for findings in all_findings) for level in _PLURAL}
-    return ', '.join(
-        f'{count} {level if count == 1 else _PLURAL[level]}' for level, count in counts.items()
-    )
+    parts = []
+    for level, plural in _PLURAL.items():
+        count = sum(findings.count(level) for findings in all_findings)
+        parts.append(f'{count} {level if count == 1 else plural}')
+    return ', '.join(parts)

@@ -335,9 +335,11 @@ def _window(box: Box, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice
     """Rows and columns of a box with a margin, inside the picture."""
     x1, y1, x2, y2 = box
     height, width = shape
-    rows = slice(max(y1 - margin, 0), min(y2 + margin, height))
-    columns = slice(max(x1 - margin, 0), min(x2 + margin, width))
-    return rows, columns
+    top = max(y1 - margin, 0)
+    bottom = min(y2 + margin, height)
+    left = max(x1 - margin, 0)
+    right = min(x2 + margin, width)
+    return slice(top, bottom), slice(left, right)
 
 
 def _ring(mask: Mask, box: Box) -> NDArray[np.int64]:
@@ -346,7 +348,10 @@ def _ring(mask: Mask, box: Box) -> NDArray[np.int64]:
     inside = mask[rows, columns]
     grown = cv2.dilate(inside.view(np.uint8), disk(1)).view(np.bool_)
     y, x = np.nonzero(grown & ~inside)
-    return np.stack([x + columns.start, y + rows.start], axis=1)
+    # From the window to the picture.
+    x = x + columns.start
+    y = y + rows.start
+    return np.stack([x, y], axis=1)
 
 
 def _spread(points: NDArray[np.float64]) -> float:
@@ -380,11 +385,13 @@ def _warp_by_spline(
     width = columns.stop - columns.start
     # The spline is evaluated at every eighth pixel: at the centers of cells, where cv2.resize puts
     # its values.
-    count_y = -(-height // _STEP)
-    count_x = -(-width // _STEP)
+    count_y = math.ceil(height / _STEP)
+    count_x = math.ceil(width / _STEP)
     grid_y, grid_x = np.mgrid[:count_y, :count_x] * _STEP + (_STEP - 1) / 2
+    grid_x = grid_x + columns.start
+    grid_y = grid_y + rows.start
     # (count_y * count_x, 2)
-    grid = np.stack([grid_x + columns.start, grid_y + rows.start], axis=-1).reshape(-1, 2)
+    grid = np.stack([grid_x, grid_y], axis=-1).reshape(-1, 2)
     try:
         spline = thin_plate_spline(target, source.astype(np.float64))
     except LinAlgError:

@@ -126,7 +126,7 @@ class PasteObjects(BaseTransform):
         """Image (None where it cannot be decoded) and mask of an object of the image set."""
         record = self.objects.get_data_info(index)
         path = record['img_path']
-        image = cv2.imread(path)
+        image: Any = cv2.imread(path)
         where = f'{path}: annotation {record["annotation"]}'
         mask = decode_mask(record['segmentation'], record['height'], record['width'], where)
         return image, mask
@@ -169,10 +169,12 @@ def _place(patch: _Patch, center: Vector, degrees: float, shape: tuple[int, ...]
     h, w = patch.alpha.shape
     middle = (w / 2, h / 2)
     # (2, 3): from the patch to the frame
-    matrix = np.asarray(cv2.getRotationMatrix2D(middle, degrees, 1.0), np.float64)
+    matrix = cv2.getRotationMatrix2D(middle, degrees, 1.0)
+    matrix = np.asarray(matrix, np.float64)
     matrix[:, 2] = matrix[:, 2] + center - middle
-    image = cv2.warpAffine(patch.image, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    alpha = cv2.warpAffine(patch.alpha, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    size = (width, height)
+    image = cv2.warpAffine(patch.image, matrix, size, flags=cv2.INTER_LINEAR)
+    alpha = cv2.warpAffine(patch.alpha, matrix, size, flags=cv2.INTER_LINEAR)
     return _Patch(np.asarray(image, np.uint8), np.asarray(alpha, np.float32))
 
 

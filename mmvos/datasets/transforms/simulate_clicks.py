@@ -132,7 +132,8 @@ def _draw_inner_point(rng: np.random.Generator, region: Mask, sign: int) -> Clic
     padded = np.pad(region.astype(np.uint8), 1)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
     weights = depth.astype(np.float64) ** 2
-    position = rng.choice(weights.size, p=weights.ravel() / weights.sum())
+    probabilities = weights.ravel() / weights.sum()
+    position = rng.choice(weights.size, p=probabilities)
     return _click_at(int(position), region, sign)
 
 

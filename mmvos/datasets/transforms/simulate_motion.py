@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -92,17 +93,22 @@ class SimulateMotion(BaseTransform):
         sine = np.sin(angle)
         cosine = np.cos(angle)
         rotation = np.array([[cosine, -sine], [sine, cosine]])
-        matrix = rotation @ [[1, np.tan(shear)], [0, 1]] / factor
+        shearing = [[1, np.tan(shear)], [0, 1]]
+        matrix = rotation @ shearing / factor
         center = np.array([(x1 + x2 - 1) / 2, (y1 + y2 - 1) / 2])
         shift = rng.uniform(-SHIFT, SHIFT, 2) * side
-        # The motion is computed at every 16th pixel: (rows, columns, 2).
-        rows = -(-height // _STEP)
-        columns = -(-width // _STEP)
-        cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
-        grid = cells * _STEP + (_STEP - 1) / 2
-        field = rng.normal(0, BEND * side, (_WAVES, _WAVES, 2)).astype(np.float32)
+        # The motion is computed at every 16th pixel: (rows, columns, 2), their x and y.
+        rows = math.ceil(height / _STEP)
+        columns = math.ceil(width / _STEP)
+        cells = np.meshgrid(np.arange(columns), np.arange(rows))
+        grid = np.stack(cells, axis=-1) * _STEP + (_STEP - 1) / 2
+        # The smooth random field, from a few random vectors.
+        field = rng.normal(0, BEND * side, (_WAVES, _WAVES, 2))
+        field = field.astype(np.float32)
         bend = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC)
-        source = (grid - center - shift) @ matrix.T + center + bend
+        # Where the pixels of the grid come from.
+        around_center = grid - center - shift
+        source = around_center @ matrix.T + center + bend
         # Offsets are interpolated, since positions would stand still at the edges.
         offsets = (source - grid).astype(np.float32)
         whole_cells = (columns * _STEP, rows * _STEP)

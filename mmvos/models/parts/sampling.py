@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.ops.boxes import tight_box
+
 Boxes = NDArray[np.int64]
 
 
@@ -71,15 +73,13 @@ def sample_parts(mask: NDArray[np.bool_], max_parts: int, rng: np.random.Generat
     """
     if max_parts < 1:
         raise ValueError(f'an object has at least one part, not {max_parts}')
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    box = tight_box(mask)
+    if box is None:
         return np.zeros((0, 4), dtype=np.int64)
 
-    # The object's box and the rule for its size.
-    left, right = columns[0], columns[-1] + 1
-    top, bottom = rows[0], rows[-1] + 1
-    rule = block_rule(int(min(right - left, bottom - top)))
+    # The rule for the object's size.
+    left, top, right, bottom = box
+    rule = block_rule(min(right - left, bottom - top))
 
     # Squares of each block; the last block of a row or column may be narrower.
     integral = integral_image(mask)
