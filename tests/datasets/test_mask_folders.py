@@ -39,13 +39,9 @@ def test_order_and_alignment(tmp_path: Path, folder: str) -> None:
 
 def test_bad_folders(tmp_path: Path) -> None:
     root = tiny.write_videos(tmp_path / 'videos', VIDEOS)
-    with pytest.raises(
-        ValueError, match=r'nowhere/JPEGImages is no folder; .* must hold JPEGImages'
-    ):
+    with pytest.raises(ValueError, match=r'nowhere/JPEGImages is no folder'):
         find_mask_videos(tmp_path / 'nowhere')
-    with pytest.raises(
-        ValueError, match=r"split '2016/val' is neither .*ImageSets/2016/val\.txt nor a file"
-    ):
+    with pytest.raises(ValueError, match=r"'2016/val' .*ImageSets/2016/val\.txt"):
         find_mask_videos(root, '2016/val')
     tiny.write_split(root, 'wrong', ['a', 'gnu'])
     with pytest.raises(ValueError, match=r'video gnu: .*JPEGImages/gnu does not exist'):
@@ -76,5 +72,5 @@ def test_frames_are_in_natural_order_and_foreign_files_are_none(tmp_path: Path) 
     assert [path.stem for path in video.frames] == [str(t) for t in range(11)]
     assert [mask.stem for mask in video.masks if mask] == [str(t) for t in range(11)]
     shutil.copy(root / 'JPEGImages/b/3.png', root / 'JPEGImages/b/3.jpg')
-    with pytest.raises(ValueError, match=r'video b: .*3\.jpg and 3\.png are one frame twice'):
+    with pytest.raises(ValueError, match=r'video b: .*3\.jpg and 3\.png'):
         find_mask_videos(root)

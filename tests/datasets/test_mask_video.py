@@ -119,9 +119,7 @@ def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
     root = tiny.write_videos(tmp_path, {'b': (3, {1: 0}), 'late': (3, {1: 1})}, 0)
     data = MaskVideoDataset(str(root))
     b, late = data.videos
-    with pytest.raises(
-        ValueError, match=r'video late: its first frame .*00000.png has no label image'
-    ):
+    with pytest.raises(ValueError, match=r'video late: .*00000.png has no label image'):
         data.prompts(late)
     path = root / 'Annotations/b/00000.png'
     tiny.write_label_png(path, np.zeros((48, 64), np.uint8))
@@ -130,7 +128,7 @@ def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
     tiny.write_label_png(path, np.ones((64, 48), np.uint8))
     with pytest.raises(
         ValueError,
-        match=r'JPEGImages/b/00000.png is 64x48, but .* 48x64 \(the label image .*Annotations/b',
+        match=r'JPEGImages/b/00000.png .* 64x48.* 48x64.*Annotations/b',
     ):
         data.prompts(b)
     cv2.imwrite(str(path), np.zeros((48, 64, 3), np.uint8))
@@ -138,7 +136,7 @@ def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
         data.prompts(b)
     tiny.write_label_png(path, np.ones((48, 64), np.uint8))
     (root / 'meta.json').write_text('{"videos": []}')
-    with pytest.raises(ValueError, match=r'meta.json is not the meta.json of YouTube-VOS'):
+    with pytest.raises(ValueError, match=r'meta.json is not'):
         MaskVideoDataset(str(root), layout='youtube-vos')
     shutil.rmtree(root / 'Annotations')
     with pytest.raises(ValueError, match=r'Annotations is no folder'):
@@ -184,9 +182,9 @@ def test_a_frame_or_label_image_of_another_size_is_found_before_the_run(tmp_path
     path = root / 'JPEGImages/b/00002.png'
     whole = path.read_bytes()
     cv2.imwrite(str(path), np.zeros((24, 32, 3), np.uint8))
-    with pytest.raises(ValueError, match=r'JPEGImages/b/00002\.png is 32x24, but .* 64x48'):
+    with pytest.raises(ValueError, match=r'JPEGImages/b/00002\.png .*32x24.* 64x48'):
         MaskVideoDataset(str(root))
     path.write_bytes(whole)
     tiny.write_label_png(root / 'Annotations/b/00003.png', np.zeros((24, 32), np.uint8))
-    with pytest.raises(ValueError, match=r'Annotations/b/00003\.png is 32x24 but .* 64x48'):
+    with pytest.raises(ValueError, match=r'Annotations/b/00003\.png .*32x24.* 64x48'):
         MaskVideoDataset(str(root))

@@ -134,7 +134,7 @@ def test_metainfo_follows_the_json_or_the_given_classes(tmp_path: Path) -> None:
     assert [dogs.get_cat_ids(i) for i in range(len(dogs))] == [[0]] * 4
     turned = open_dataset(folder, metainfo=dict(classes=('dog', 'cat')))
     assert turned.get_cat_ids(4) == [1, 0]
-    with pytest.raises(ValueError, match=r"no category called 'cow'; it has: cat, dog"):
+    with pytest.raises(ValueError, match=r"no category .*'cow'.* cat, dog"):
         open_dataset(folder, metainfo=dict(classes=('cow',)))
     assert open_dataset(folder, lazy_init=True).videos[1].id == 3
 
@@ -242,9 +242,9 @@ def test_test_items_are_all_frames_in_order_without_ground_truth(tmp_path: Path)
 
 def test_training_without_annotations_or_without_objects_says_so(tmp_path: Path) -> None:
     entry = video(1, 2)
-    with pytest.raises(ValueError, match=r'instances.json has no annotations, as a test split'):
+    with pytest.raises(ValueError, match=r'instances.json has no annotations'):
         open_dataset(write(tmp_path, content([entry], None)))
-    with pytest.raises(ValueError, match=r'instances.json has no frame with a usable object'):
+    with pytest.raises(ValueError, match=r'instances.json has no frame .* object'):
         open_dataset(write(tmp_path, content([entry], [])))
 
 

@@ -29,14 +29,12 @@ def test_a_box_partly_outside_is_clipped_and_all_else_stays():
 
 @pytest.mark.parametrize('box', [(60, 0, 70, 10), (-9, 0, 0, 10), (0, 40, 10, 41), (5, -8, 10, -1)])
 def test_a_box_outside_the_frame_is_refused(box):
-    with pytest.raises(ValueError, match=r'box prompt of object 2 lies outside the frame of 60x40'):
+    with pytest.raises(ValueError, match=r'object 2 lies outside .*60x40'):
         boxes((0, 0, 1, 1), box).fitted(40, 60)
 
 
 def test_a_mask_of_another_size_is_refused():
-    with pytest.raises(
-        ValueError, match=r'mask prompt of object 4 is 40x60 but the frame is 60x40'
-    ):
+    with pytest.raises(ValueError, match=r'object 4 is 40x60 .*60x40'):
         Prompts((4,), (mask(60, 40, 0, 0),), (None,)).fitted(40, 60)
 
 
@@ -75,7 +73,7 @@ def test_points_stay_as_they_are_and_prompts_without_have_none():
 
 @pytest.mark.parametrize('x, y', [(-0.1, 5), (60.5, 5), (5, 40.2)])
 def test_a_point_outside_the_frame_is_refused(x, y):
-    with pytest.raises(ValueError, match=r'object 4 lies outside the frame of 60x40'):
+    with pytest.raises(ValueError, match=r'object 4 lies outside .*60x40'):
         points((x, y, True)).fitted(40, 60)
 
 
