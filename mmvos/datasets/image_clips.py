@@ -69,7 +69,7 @@ class ImageClipDataset(BaseDataset):
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One record for each usable object."""
+        """Return one record for each usable object."""
         content = read_coco(self.ann_file)
         annotations = content['annotations']
         images = check_images(content['images'], self.ann_file)
@@ -112,7 +112,7 @@ class ImageClipDataset(BaseDataset):
         return self.samples_per_epoch or super().__len__()
 
     def prepare_data(self, idx: int) -> Any:
-        """One object through the pipeline; None where its mask is empty."""
+        """Return one object, after the pipeline; None where its mask is empty."""
         if self.samples_per_epoch:
             idx = self._draw_object()
         record = self.get_data_info(idx)

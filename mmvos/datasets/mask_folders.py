@@ -42,7 +42,7 @@ class MaskVideo:
 
 
 def find_mask_videos(root: str | Path, split: str | Path | None = None) -> list[MaskVideo]:
-    """The videos below ``root``, in the order of the split file, or of their names.
+    """Find the videos below ``root``, in the order of the split file, or of their names.
 
     Args:
         root: folder that holds JPEGImages and Annotations.
@@ -57,8 +57,7 @@ def find_mask_videos(root: str | Path, split: str | Path | None = None) -> list[
 
 
 def mask_video_names(root: str | Path, split: str | Path | None = None) -> list[str]:
-    """The names of the videos that ``find_mask_videos`` finds; a video's own folders are not looked
-    into.
+    """List the names of the videos; their own folders are not looked into.
 
     Raises:
         DataError: a folder or the split file is missing, or there is no video.
@@ -79,7 +78,7 @@ def mask_video_names(root: str | Path, split: str | Path | None = None) -> list[
 
 
 def find_mask_video(root: str | Path, name: str) -> MaskVideo:
-    """One video below ``root``.
+    """Find one video below ``root``.
 
     Raises:
         DataError: it has no frames or no annotated one, or a label image has no frame.

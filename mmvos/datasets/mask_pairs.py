@@ -78,7 +78,7 @@ class MaskPairDataset(BaseDataset):
         super().__init__(pipeline=list(pipeline), lazy_init=lazy_init)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Opens the sources; one record for each."""
+        """Open the sources; return one record for each."""
         self.sources = [DATASETS.build(config) for config in self._configs]
         samples = self._samples or [len(source) for source in self.sources]
         self._ends = np.cumsum(samples)

@@ -119,13 +119,12 @@ class MaskVideoDataset(BaseDataset):
         return self._videos
 
     def frame_range(self, video_index: int) -> range:
-        """The items of ``self.videos[video_index]``, in the order of its frames."""
+        """Return the items of ``self.videos[video_index]``, in the order of its frames."""
         self.full_init()
         return range(int(self._starts[video_index]), int(self._starts[video_index + 1]))
 
     def prompts(self, video: PromptedVideo) -> dict[int, Prompts]:
-        """What is said about a video, by frame index: every object once, in the frame in which it
-        is given.
+        """Return the prompts of a video by frame: every object once, where it is given.
 
         Raises:
             ValueError: no object is given, or a label image cannot be read or has another size than
@@ -161,7 +160,7 @@ class MaskVideoDataset(BaseDataset):
         return found
 
     def wanted_frames(self, video: PromptedVideo, prompted: Collection[int]) -> frozenset[int]:
-        """Frames whose label images belong to the results.
+        """Return the frames whose label images belong to the results.
 
         All in DAVIS's layout. In YouTube-VOS's those that meta.json lists for the video's objects;
         where it lists none, the annotated frames if some of them give no new object, so are there
@@ -194,7 +193,7 @@ class MaskVideoDataset(BaseDataset):
         return find_mask_videos(self.data_root, self.split)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Lists the folders; one record per frame, grouped by video.
+        """List the folders; return one record per frame, grouped by video.
 
         Raises:
             DataError: a folder or a file of the split is missing, see ``find_mask_videos``, an
@@ -230,7 +229,7 @@ class MaskVideoDataset(BaseDataset):
         return records
 
     def prepare_data(self, idx: int) -> Any:
-        """One frame through the pipeline."""
+        """Return one frame, after the pipeline."""
         record = self.get_data_info(idx)
         return self.pipeline({key: [value] for key, value in record.items() if key != 'sample_idx'})
 

@@ -78,7 +78,7 @@ class MaskFolderPairs(BaseDataset):
         super().__init__(data_root=data_root, lazy_init=lazy_init)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One record for each video: its name and its annotated frames."""
+        """Return one record for each video: its name and its annotated frames."""
         records = []
         for video in find_mask_videos(self.data_root, self.split):
             # (position in the video, frame, label image)
@@ -94,7 +94,7 @@ class MaskFolderPairs(BaseDataset):
         return records
 
     def draw(self, index: int, rng: np.random.Generator, count: int) -> list[View] | None:
-        """``count`` views of one object; see the header."""
+        """Draw ``count`` views of one object; see the header."""
         video = self.get_data_info(index)
         tracks = self._tracks_of(video)
         if not tracks:
@@ -167,7 +167,7 @@ class YouTubeVISPairs:
         return len(self.dataset.videos)
 
     def draw(self, index: int, rng: np.random.Generator, count: int) -> list[View] | None:
-        """``count`` views of one object; see the header."""
+        """Draw ``count`` views of one object; see the header."""
         tracks = self._tracks_of(index)
         if not tracks:
             return None
@@ -240,7 +240,7 @@ class ImagePairs(BaseDataset):
         )
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One record for each image with a usable object."""
+        """Return one record for each image with a usable object."""
         content = read_coco(self.ann_file)
         images = check_images(content['images'], self.ann_file)
         objects: dict[Any, list[dict[str, Any]]] = {image_id: [] for image_id in images}
@@ -273,7 +273,7 @@ class ImagePairs(BaseDataset):
         return records
 
     def draw(self, index: int, rng: np.random.Generator, count: int) -> list[View] | None:
-        """``count`` views of one object; see the header."""
+        """Draw ``count`` views of one object; see the header."""
         record = self.get_data_info(index)
         objects = record['objects']
         drawn = objects[rng.integers(len(objects))]

@@ -142,17 +142,17 @@ class YouTubeVISDataset(BaseDataset):
         return np.repeat(is_landscape, np.diff(self._starts))
 
     def frame_range(self, video_index: int) -> range:
-        """The items of ``self.videos[video_index]``, in the order of its frames."""
+        """Return the items of ``self.videos[video_index]``, in the order of its frames."""
         self.full_init()
         return range(int(self._starts[video_index]), int(self._starts[video_index + 1]))
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels in the (key) frame of an item, for mmengine's ``ClassBalancedDataset``."""
+        """Return the labels in the (key) frame of an item, for mmengine's ``ClassBalancedDataset``."""
         instances = self.get_data_info(idx).get('instances', [])
         return [instance['bbox_label'] for instance in instances]
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Reads the file; one record per frame, grouped by video.
+        """Read the file; return one record per frame, grouped by video.
 
         Raises:
             ValueError: the file is not usable; the message says where and why.
@@ -206,7 +206,7 @@ class YouTubeVISDataset(BaseDataset):
         return f'{self.ann_file} has no frame with a usable object{crowds}'
 
     def prepare_data(self, idx: int) -> Any:
-        """One item through the pipeline.
+        """Return one item, after the pipeline.
 
         Args:
             idx: item index; an index with an attribute ``seed`` (see ``OrientationBatchSampler``)
@@ -233,7 +233,7 @@ class YouTubeVISDataset(BaseDataset):
         return drawn + 1 if drawn >= key else drawn
 
     def _set_metainfo(self, names: Mapping[int, str]) -> dict[int, int]:
-        """Completes ``metainfo``; returns category id -> label of the classes in use."""
+        """Complete ``metainfo``; return category id -> label of the classes in use."""
         id_of = {name: number for number, name in names.items()}
         classes = tuple(self._metainfo.get('classes', id_of))
         unknown = [name for name in classes if name not in id_of]
@@ -249,7 +249,7 @@ class YouTubeVISDataset(BaseDataset):
         return {id_of[name]: label for label, name in enumerate(classes)}
 
     def _leave_out_bad(self, content: dict[str, Any]) -> None:
-        """Takes bad videos and annotations out of the JSON's content, or raises ValueError."""
+        """Take bad videos and annotations out of the JSON's content, or raise ValueError."""
         videos = content['videos']
         annotations = content['annotations'] or []
         folder = self.data_prefix['img_path']

@@ -96,9 +96,11 @@ class VideoWriter:
     def __init__(
         self, split_dir: str | Path, name: str, categories: Mapping[int, int], quality: int = 92
     ) -> None:
-        bad = [number for number in categories if not 1 <= number <= MAX_OBJECTS]
-        if bad:
-            raise ValueError(f'video {name}: object number {bad[0]} is not within 1..{MAX_OBJECTS}')
+        for number in categories:
+            if not 1 <= number <= MAX_OBJECTS:
+                raise ValueError(
+                    f'video {name}: object number {number} is not within 1..{MAX_OBJECTS}'
+                )
         self.name = name
         self.categories = dict(sorted(categories.items()))
         self.quality = quality

@@ -51,12 +51,13 @@ def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: in
     Returns:
         (K, C, S, S) float32.
     """
-    height, width = images.shape[2:]
+    _, channels, height, width = images.shape
+    empty = images.new_zeros(1, channels, size, size, dtype=torch.float32)
     crops = []
     for frame, (x, y, side) in zip(index, squares.tolist(), strict=True):
         x0, y0, x1, y1 = visible_part(x, y, side, height, width)
         if x0 == x1 or y0 == y1:
-            crops.append(images.new_zeros(1, images.shape[1], size, size, dtype=torch.float32))
+            crops.append(empty)
             continue
         part = images[frame, None, :, y0:y1, x0:x1].float()
         # (1, C, side, side): zeros outside the frame
@@ -65,7 +66,7 @@ def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: in
         part = F.pad(part, (*horizontal, *vertical))
         crops.append(_resize(part, size, size))
     if not crops:
-        return images.new_zeros(0, images.shape[1], size, size, dtype=torch.float32)
+        return empty[:0]
     return torch.cat(crops)
 
 
@@ -120,10 +121,12 @@ def visible_part(x: int, y: int, side: int, height: int, width: int) -> tuple[in
     Returns:
         x0, y0, x1, y1, the ends not included; x0 = x1 or y0 = y1 where the square lies outside.
     """
+    right = x + side
+    bottom = y + side
     x0 = min(max(x, 0), width)
     y0 = min(max(y, 0), height)
-    x1 = max(min(x + side, width), x0)
-    y1 = max(min(y + side, height), y0)
+    x1 = max(min(right, width), x0)
+    y1 = max(min(bottom, height), y0)
     return x0, y0, x1, y1
 
 

@@ -40,8 +40,10 @@ def paste_in_box(
     x1, y1, x2, y2 = box.tolist()
     size_y, size_x = probabilities.shape
     # Zero padding reaches half a mask cell beyond the box.
-    margin_x = (x2 - x1) / size_x / 2
-    margin_y = (y2 - y1) / size_y / 2
+    cell_width = (x2 - x1) / size_x
+    cell_height = (y2 - y1) / size_y
+    margin_x = cell_width / 2
+    margin_y = cell_height / 2
     left, right = _pixel_range(x1 - margin_x, x2 + margin_x, width)
     top, bottom = _pixel_range(y1 - margin_y, y2 + margin_y, height)
     # (h, S) and (w, S): bilinear interpolation is one matrix for each axis

@@ -22,7 +22,7 @@ _FLAGS = {'amx_bf16', 'avx512_bf16', 'bf16'}
 
 
 def has_fast_bfloat16(device: torch.device | str) -> bool:
-    """Whether a device has instructions for bfloat16.
+    """Say whether a device has instructions for bfloat16.
 
     On a CPU these are AMX, AVX512-BF16 or ARM's BF16. A machine that does not say (an old torch
     outside Linux, Apple's GPUs) counts as one without.
@@ -38,7 +38,7 @@ def has_fast_bfloat16(device: torch.device | str) -> bool:
 
 
 def choose_dtype(name: str, device: torch.device | str) -> torch.dtype:
-    """The dtype that is asked for by name.
+    """Return the dtype that is asked for by name.
 
     Args:
         name: 'float32', 'float16', 'bfloat16', or 'auto': bfloat16 where the device has instructions

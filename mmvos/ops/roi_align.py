@@ -37,8 +37,9 @@ def roi_align(
     columns, column_weights = _neighbors(x1, x2, size, samples, width)
     rows, row_weights = _neighbors(y1, y2, size, samples, height)
     # (R, S, S, 2n, 2n): their positions in the table of all feature vectors, and their weights
-    first = rois[:, 0].long()[:, None, None] * (height * width)
-    row_starts = first + rows * width
+    image = rois[:, 0].long()
+    first = image * (height * width)
+    row_starts = first[:, None, None] + rows * width
     index = row_starts[:, :, None, :, None] + columns[:, None, :, None, :]
     weight = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
     # (R * S * S, 4 n n) each
@@ -83,6 +84,7 @@ def _neighbors(
     # (R, S * n, 2)
     index = torch.stack([low_index, high_index], dim=-1)
     weight = torch.stack([1 - fraction, fraction], dim=-1)
-    weight = weight * (is_inside / samples)[..., None]
+    share = is_inside / samples
+    weight = weight * share[..., None]
     shape = (len(start), size, 2 * samples)
     return index.view(shape), weight.view(shape)

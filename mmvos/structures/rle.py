@@ -55,7 +55,8 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
     counts = np.diff(switches, prepend=0, append=num_pixels)
     uncompressed = {'size': [height, width], 'counts': counts.tolist()}
     compressed = coco_mask.frPyObjects(uncompressed, height, width)
-    return RLE(size=[int(height), int(width)], counts=compressed['counts'].decode('ascii'))
+    text = compressed['counts'].decode('ascii')
+    return RLE(size=[int(height), int(width)], counts=text)
 
 
 def _switches(crop: NDArray[np.bool_], top: int, left: int, height: int) -> NDArray[np.int64]:
@@ -86,8 +87,9 @@ def area(rle: RLE) -> int:
 
 
 def bounding_box(rle: RLE) -> tuple[float, float, float, float]:
-    """Tight box (x1, y1, x2, y2), continuous: a single pixel at the origin has (0, 0, 1, 1); an
-    empty mask (0, 0, 0, 0).
+    """Return the tight box (x1, y1, x2, y2), continuous.
+
+    A single pixel at the origin has (0, 0, 1, 1), an empty mask (0, 0, 0, 0).
     """
     x, y, w, h = (float(value) for value in coco_mask.toBbox(_as_bytes(rle)))
     return x, y, x + w, y + h

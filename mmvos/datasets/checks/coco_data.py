@@ -19,7 +19,7 @@ from .findings import Findings
 def check_coco(
     path: str | Path, findings: Findings, folder: str | Path, images: bool = False
 ) -> None:
-    """Checks one file.
+    """Check one file.
 
     Args:
         folder: what the file names are relative to. images: look at the first and last bytes of

@@ -30,7 +30,7 @@ Classes = dict[str, tuple[str, ...]]
 
 
 def check_config(config: Config, images: bool) -> tuple[list[Findings], Classes]:
-    """Checks every data set of a config.
+    """Check every data set of a config.
 
     Args:
         images: open every frame and label image.
@@ -69,7 +69,7 @@ def check_config(config: Config, images: bool) -> tuple[list[Findings], Classes]
 def compare_classes(
     classes: Sequence[str], other: Sequence[str], findings: Findings, name: str, other_name: str
 ) -> None:
-    """Reports classes that are not the same or not in the same order."""
+    """Report classes that are not the same or not in the same order."""
     if tuple(classes) == tuple(other):
         return
     if set(classes) == set(other):

@@ -33,7 +33,7 @@ def check_mask_folder(
     layout: str | None = None,
     images: bool = False,
 ) -> None:
-    """Checks one folder.
+    """Check one folder.
 
     Args:
         split: list of videos, see ``find_mask_videos``. layout: 'davis' or 'youtube-vos'; the

@@ -41,7 +41,7 @@ def check_youtube_vis(
     truth: bool = True,
     classes: Sequence[str] | None = None,
 ) -> tuple[str, ...] | None:
-    """Checks one file.
+    """Check one file.
 
     Args:
         frames: folder that the file names are relative to; None: the frames are not looked for.

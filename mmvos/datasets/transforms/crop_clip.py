@@ -96,10 +96,11 @@ class CropClip(BaseTransform):
         source = (max(x1, 0), max(y1, 0), min(x2, width), min(y2, height))
         scale_x = self.size / (x2 - x1)
         scale_y = self.size / (y2 - y1)
-        left = round((source[0] - x1) * scale_x)
-        top = round((source[1] - y1) * scale_y)
-        right = round((source[2] - x1) * scale_x)
-        bottom = round((source[3] - y1) * scale_y)
+        frame_left, frame_top, frame_right, frame_bottom = source
+        left = round((frame_left - x1) * scale_x)
+        top = round((frame_top - y1) * scale_y)
+        right = round((frame_right - x1) * scale_x)
+        bottom = round((frame_bottom - y1) * scale_y)
         # At least one pixel.
         target = (left, top, max(right, left + 1), max(bottom, top + 1))
         return source, target

@@ -39,7 +39,7 @@ class PackClip(PackTrackInputs):
         )
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Packs; see the class."""
+        """Pack a clip; see the class."""
         return super().transform(results | dict(img=[_as_bytes(image) for image in results['img']]))
 
 

@@ -35,27 +35,22 @@ _META = ('img_shape', 'img_path', 'img_id', 'frame_id', 'video_id', 'negative', 
 
 @TRANSFORMS.register_module()
 class PackPair(BaseTransform):
-    """Packs the lists of a pair into dict(inputs, data_samples); see the header."""
+    """Pack the lists of a pair into dict(inputs, data_samples); see the header."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Reads ``img``, ``gt_bboxes``, ``gt_masks`` and what is told of the pair, all of them
-        lists of two.
-        """
+        """Read ``img``, ``gt_bboxes``, ``gt_masks`` and the metainfo of the pair, lists of two."""
         template, search = results['img']
         assert len(template) <= len(search), 'the template is larger than the search image'
-        inputs = np.zeros((2, *search.shape), dtype=search.dtype)  # (2, S, S, 3)
+        # (2, S, S, 3): the template in the upper left corner
+        inputs = np.zeros((2, *search.shape), dtype=search.dtype)
         inputs[0, : len(template), : len(template)] = template
         inputs[1] = search
         samples = []
         for t in range(2):
-            instances = InstanceData(
-                bboxes=torch.from_numpy(results['gt_bboxes'][t]), masks=results['gt_masks'][t]
-            )
-            samples.append(
-                DetDataSample(
-                    gt_instances=instances, metainfo={key: results[key][t] for key in _META}
-                )
-            )
+            bboxes = torch.from_numpy(results['gt_bboxes'][t])
+            instances = InstanceData(bboxes=bboxes, masks=results['gt_masks'][t])
+            metainfo = {key: results[key][t] for key in _META}
+            samples.append(DetDataSample(gt_instances=instances, metainfo=metainfo))
         return dict(
             inputs=torch.from_numpy(np.ascontiguousarray(inputs.transpose(0, 3, 1, 2))),
             data_samples=TrackDataSample(video_data_samples=samples),

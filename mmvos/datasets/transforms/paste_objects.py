@@ -118,8 +118,9 @@ class PasteObjects(BaseTransform):
         part = np.ascontiguousarray(image[y1:y2, x1:x2])
         alpha = np.ascontiguousarray(shape[y1:y2, x1:x2]).astype(np.float32)
         interpolation = cv2.INTER_AREA if factor < 0.7 else cv2.INTER_LINEAR
-        small = cv2.resize(part, (width, height), interpolation=interpolation)
-        small_alpha = cv2.resize(alpha, (width, height), interpolation=interpolation)
+        size = (width, height)
+        small = cv2.resize(part, size, interpolation=interpolation)
+        small_alpha = cv2.resize(alpha, size, interpolation=interpolation)
         return _Patch(np.asarray(small, np.uint8), np.asarray(small_alpha, np.float32))
 
     def _read_object(self, index: int) -> tuple[Image | None, Mask]:
@@ -198,6 +199,7 @@ def _keeps_enough(masks: list[Mask], visible: list[Mask]) -> bool:
     """Whether enough of the target is visible in each frame, and some of it in the first."""
     for index, (mask, left) in enumerate(zip(masks, visible, strict=True)):
         min_share = _MIN_SHOWN_LATER if index else _MIN_SHOWN_FIRST
-        if int(left.sum()) < min_share * int(mask.sum()):
+        area = int(mask.sum())
+        if int(left.sum()) < min_share * area:
             return False
     return bool(visible[0].any())
