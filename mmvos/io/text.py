@@ -7,12 +7,14 @@ else cannot be decoded is refused with the line at which it begins, never read a
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 from .errors import DataError
 
 # Annotation files of the largest public sets have less than 2 GiB.
 MAX_TEXT_BYTES = 4 << 30
+_PIECE = 1 << 20  # bytes of a pipe that are read at once
 
 # UTF-32 comes first: its little-endian mark begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
@@ -62,7 +64,15 @@ def read_bytes(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
     """
     try:
         with open(path, 'rb') as stream:
-            data = stream.read(max_bytes + 1)
+            # Python takes memory for all bytes that are asked for, so no more are than there are.
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(min(size, max_bytes) + 1)
+            # A pipe does not say its size.
+            while data and len(data) > size and len(data) <= max_bytes:
+                more = stream.read(min(_PIECE, max_bytes + 1 - len(data)))
+                if not more:
+                    break
+                data += more
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f'{path} cannot be read: {reason}; check the path.') from None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import os
+import tracemalloc
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -58,3 +61,29 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'x' * 2049)
     with pytest.raises(DataError, match=r'a\.txt is larger than 2 KiB'):
         read_bytes(path, max_bytes=2048)
+
+
+def test_a_small_file_needs_little_memory(tmp_path: Path) -> None:
+    # Python takes memory for as many bytes as are asked for; under a limit of a container or of
+    # ulimit -v a file of a few bytes was "larger than the free memory".
+    path = tmp_path / 'a.json'
+    path.write_bytes(b'[1, 2]')
+    tracemalloc.start()
+    assert read_bytes(path) == b'[1, 2]'
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_a_pipe_is_read_to_its_end_and_not_beyond_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / 'pipe'
+    os.mkfifo(path)
+    for content, limit in ((b'ab' * 200_000, 1 << 20), (b'ab', 1)):
+        writer = Thread(target=path.write_bytes, args=(content,))
+        writer.start()
+        if limit < len(content):
+            with pytest.raises(DataError, match='pipe is larger than'):
+                read_bytes(path, limit)
+        else:
+            assert read_bytes(path, limit) == content
+        writer.join()

@@ -1,0 +1,1 @@
+"""Attacks on all readers and writers: damaged inputs, kills at system calls, names that lead out."""
