@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,18 @@ class ResumableCheckpointHook(CheckpointHook):
     """mmengine's ``CheckpointHook``, for trainings that may be killed at any moment; the same
     arguments.
     """
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
+        """Refuse to go on from a file that holds weights and no state of a training.
+
+        Raises:
+            DataError: a training is to be resumed from weights.
+        """
+        if runner._resume and not _is_state_of_training(checkpoint):
+            raise DataError(
+                f'{runner._load_from} holds weights and no state of a training, so there is '
+                'nothing to resume; start from them with --cfg-options load_from=FILE'
+            )
 
     def before_train(self, runner: Runner) -> None:
         """Make up for the validation that a stopped run had not finished."""
@@ -207,6 +220,16 @@ def find_whole_checkpoint(work_dir: str | Path) -> FoundCheckpoint | None:
             'start from the beginning'
         )
     return None
+
+
+def _is_state_of_training(checkpoint: Any) -> bool:
+    """Whether a loaded checkpoint says where its training was, and what mmengine had noted."""
+    if not isinstance(checkpoint, Mapping):
+        return False
+    meta, notes = checkpoint.get('meta'), checkpoint.get('message_hub')
+    if not isinstance(meta, Mapping) or not isinstance(notes, Mapping):
+        return False
+    return all(type(meta.get(key)) is int for key in ('epoch', 'iter'))
 
 
 def is_whole(path: Path) -> bool:

@@ -249,3 +249,23 @@ def test_time_left_is_positive_after_a_resume_with_fewer_iterations(tmp_path):
     assert runner.iter == 5 and len(NoteEta.seen) == 3
     assert min(NoteEta.seen) >= 0 and NoteEta.seen[0] > 0
     assert any(isinstance(hook, IterationSeedHook) for hook in runner.hooks)
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda state: state.pop('meta'),
+        lambda state: state.pop('message_hub'),
+        lambda state: state['meta'].pop('epoch'),
+        lambda state: state['meta'].update(iter='4'),
+        lambda state: state.update(meta=[]),
+    ],
+)
+def test_weights_alone_cannot_be_resumed(tmp_path, damage):
+    train(tmp_path / 'a', train_cfg=dict(by_epoch=True, max_epochs=1, val_interval=1))
+    state = torch.load(tmp_path / 'a/epoch_1.pth', weights_only=False)
+    damage(state)
+    torch.save(state, tmp_path / 'weights.pth')
+    config = settings(tmp_path / 'b', resume=True, load_from=str(tmp_path / 'weights.pth'))
+    with pytest.raises(DataError, match=r'weights\.pth holds weights and no state of a training'):
+        Runner.from_cfg(config).train()

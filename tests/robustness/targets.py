@@ -90,9 +90,7 @@ def annotations_of_videos() -> dict[str, Any]:
     videos, tracks = [], []
     for number in (1, 2):
         names = [f'v{number}/{t}.jpg' for t in range(FRAMES)]
-        videos.append(
-            dict(id=number, height=HEIGHT, width=WIDTH, length=FRAMES, file_names=names)
-        )
+        videos.append(dict(id=number, height=HEIGHT, width=WIDTH, length=FRAMES, file_names=names))
         squares = run_lengths(labels(number) == 1)
         polygon = [[15.0, 10, 28, 10, 28, 20, 15, 20]]
         tracks.append(_track(2 * number - 1, number, 1, [squares, dict(squares), None]))
@@ -182,12 +180,8 @@ def make_coco(folder: Path) -> None:
         common = dict(image_id=t + 1, iscrowd=0, area=72.0, bbox=[3.0, 4.0, 9.0, 8.0])
         squares = run_lengths(labels(t) == 1)
         polygon = [[15.0, 10, 28, 10, 28, 20, 15, 20]]
-        rows.append(
-            dict(common, id=2 * t + 1, category_id=1, track_id=1, segmentation=squares)
-        )
-        rows.append(
-            dict(common, id=2 * t + 2, category_id=2, track_id=2, segmentation=polygon)
-        )
+        rows.append(dict(common, id=2 * t + 1, category_id=1, track_id=1, segmentation=squares))
+        rows.append(dict(common, id=2 * t + 2, category_id=2, track_id=2, segmentation=polygon))
     categories = [{'id': 1, 'name': 'cat'}, {'id': 2, 'name': 'dog'}]
     write_json(folder / 'c.json', dict(images=images, annotations=rows, categories=categories))
 
@@ -208,9 +202,7 @@ def read_still_pairs(folder: Path, out: Path) -> str:
     """Views of objects in still images, as the siamese trackers are trained with."""
     from mmvos.datasets.pair_sources import StillPairs
 
-    data = StillPairs(
-        str(folder / 'c.json'), data_prefix=dict(img_path=str(folder)), min_area=10
-    )
+    data = StillPairs(str(folder / 'c.json'), data_prefix=dict(img_path=str(folder)), min_area=10)
     for index in range(len(data)):
         data.draw(index, np.random.default_rng(0), 2)
     return str(len(data))
@@ -470,7 +462,9 @@ def make_cvat(folder: Path) -> None:
     for t in range(FRAMES):
         points = f'{3 + t}.00,4.00;{12 + t}.00,4.00;{12 + t}.00,12.00'
         shapes.append(f'<polygon frame="{t}" keyframe="1" outside="0" points="{points}"/>')
-    box = '<box frame="{}" keyframe="1" outside="0" xtl="5" ytl="5" xbr="20" ybr="15" rotation="{}"/>'
+    box = (
+        '<box frame="{}" keyframe="1" outside="0" xtl="5" ytl="5" xbr="20" ybr="15" rotation="{}"/>'
+    )
     boxes = box.format(0, 350) + box.format(2, 10)
     ellipse = '<ellipse frame="1" keyframe="1" outside="0" cx="16" cy="12" rx="5" ry="4"/>'
     mask = (
