@@ -68,6 +68,7 @@ class VideoSource:
         time_base: the unit of the frames' times in seconds; None where they have none.
         longest_side: the larger of height and width in pixels; None where it is not known
             beforehand.
+        place: what messages call the video, where that is not its name: a path or a URL.
     """
 
     name: str
@@ -78,6 +79,7 @@ class VideoSource:
     timed: bool = False
     time_base: Fraction | None = None
     longest_side: int | None = None
+    place: str | None = None
 
     def __iter__(self) -> Iterator[tuple[str, Picture]]:
         """Yields name and picture of each frame; raises what ``frames`` raises."""
@@ -92,14 +94,15 @@ class VideoSource:
                 frame.
         """
         size = None
+        place = self.place or self.name
         for frame in self.read():
             shape = frame.picture.shape[:2]
             if size not in (None, shape):
-                raise DataError(_mixed(f'{self.name}, frame {frame.name}', shape, size))
+                raise DataError(_mixed(f'{place}, frame {frame.name}', shape, size))
             size = shape
             yield frame
         if size is None:
-            raise DataError(f'{self.name} has no frame')
+            raise DataError(f'{place} has no frame that can be read; is it a whole video?')
 
 
 def open_source(source: Source) -> VideoSource:
@@ -213,6 +216,7 @@ def _open_image(path: Path) -> VideoSource:
         lambda: _read_stack(path),
         time_base=_MILLISECOND,
         longest_side=max(header.height, header.width),
+        place=str(path),
     )
 
 
@@ -361,6 +365,7 @@ def _open_url(url: str) -> VideoSource:
         timed=timed,
         time_base=header.time_base,
         longest_side=header.longest_side,
+        place=shown,
     )
 
 
@@ -382,6 +387,7 @@ def _open_video(path: Path) -> VideoSource:
         read,
         time_base=header.time_base,
         longest_side=header.longest_side,
+        place=shown,
     )
 
 

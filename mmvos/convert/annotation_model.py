@@ -22,6 +22,7 @@ from mmvos.datasets.frame_files import damaged_images, missing_frames
 from mmvos.io.errors import DataError
 from mmvos.io.frame_names import list_files
 from mmvos.io.rle import mask_fault
+from mmvos.io.youtube_vis import box_fault
 
 _WORDS = {
     int: 'a whole number',
@@ -196,11 +197,14 @@ def check_mask(mask: Any, height: int, width: int, where: str) -> None:
         raise ConversionError(f'{where}: {fault}.')
 
 
-def check_box(box: Any, where: str) -> list[float]:
-    """Refuse a box that is not [x, y, width, height] in finite numbers; return it."""
-    if not isinstance(box, list) or len(box) != 4:
-        raise ConversionError(f'{where}: the box {box!s:.40} must be [x, y, width, height].')
-    return [value_of({'bbox': value}, 'bbox', (int, float), where) for value in box]
+def check_box(box: Any, height: int, width: int, where: str) -> list[float]:
+    """Refuse a box that is not [x, y, width, height] in finite numbers, or lies outside of the
+    frame, as the data sets do; return it.
+    """
+    fault = box_fault(box, height, width)
+    if fault is not None:
+        raise ConversionError(f'{where}: {fault}.')
+    return list(box)
 
 
 def as_rle(mask: Any, height: int, width: int) -> dict[str, Any]:

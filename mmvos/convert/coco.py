@@ -228,7 +228,7 @@ def _object(
                     f'frames{remedy}.'
                 )
         if entry.get('bbox') is not None:
-            boxes[t] = check_box(entry['bbox'], place)
+            boxes[t] = check_box(entry['bbox'], *size, place)
         if entry.get('area') is not None:
             areas[t] = value_of(entry, 'area', (int, float), place)
         masks[t] = _mask(entry, boxes.get(t), fill_boxes, place)

@@ -23,8 +23,8 @@ def rectangle(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.0) 
 def ellipse(cx: float, cy: float, rx: float, ry: float, degrees: float = 0.0) -> list[float]:
     """An ellipse by center and half axes, turned about its center."""
     # a chord of angle a lies r a a / 8 inside
-    corners = math.pi * math.sqrt(max(rx, ry) / (2 * _DISTANCE))
-    corners = min(max(_FEWEST_CORNERS, math.ceil(corners)), _MOST_CORNERS)
+    wanted = math.pi * math.sqrt(float(max(rx, ry)) / (2 * _DISTANCE))  # infinite for infinite axes
+    corners = max(_FEWEST_CORNERS, math.ceil(min(wanted, _MOST_CORNERS)))
     angles = [2 * math.pi * corner / corners for corner in range(corners)]
     points = [
         value

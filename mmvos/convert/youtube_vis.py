@@ -30,6 +30,7 @@ from mmvos.convert.annotation_model import (
 from mmvos.evaluation.youtube_vis import GroundTruth, check_results, read_results
 from mmvos.io.atomic import write_json
 from mmvos.io.youtube_vis import (
+    MAX_ID,
     Video,
     annotation_fault,
     areas_fault,
@@ -115,7 +116,7 @@ def write_videos(
     if None in ids or len(set(ids)) < len(ids):
         ids = list(range(1, len(ids) + 1))
     numbers = [item.id for video in videos for item in video.objects]
-    keep = len(set(numbers)) == len(numbers) and all(number > 0 for number in numbers)
+    keep = len(set(numbers)) == len(numbers) and all(0 < number <= MAX_ID for number in numbers)
     category_id = {category['name']: category['id'] for category in categories}
     entries: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -339,7 +340,7 @@ def _stated_boxes(entry: Mapping[str, Any], video: Video, where: str) -> dict[in
     boxes: dict[int, list[float]] = {}
     for t, box in enumerate(entry['bboxes']):
         if not is_absent(box):
-            boxes[t] = check_box(box, f'{where}, frame {t}')
+            boxes[t] = check_box(box, video.height, video.width, f'{where}, frame {t}')
     return boxes
 
 

@@ -6,6 +6,21 @@ print its text as it stands and end with exit code 1; any other exception is a d
 
 from __future__ import annotations
 
+import re
+
+# No name of a file has more letters, so a longer word is a value that the message quotes.
+_LONGEST_WORD = 255
+_SHOWN, _SHOWN_END = 60, 20
+_LONG_WORD = re.compile(rf'[^\s/\\]{{{_LONGEST_WORD + 1},}}')
+
 
 class DataError(ValueError):
-    """Input or output that cannot be used; the message is one sentence meant for the user."""
+    """Input or output that cannot be used; the message is one sentence meant for the user.
+
+    A value of thousands of letters, which the message quotes, is cut.
+    """
+
+    def __str__(self) -> str:
+        return _LONG_WORD.sub(
+            lambda word: f'{word[0][:_SHOWN]}...{word[0][-_SHOWN_END:]}', super().__str__()
+        )

@@ -7,6 +7,7 @@ OpenCV fills what is missing with gray and goes on; here both become one sentenc
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -57,6 +58,8 @@ def open_image(
     except MemoryError as error:
         raise ImageError(f'{where} does not fit into the memory') from error
     except Exception as error:  # Pillow raises whatever its format readers stumble over
+        if data is None and not _can_be_a_path(path):
+            raise ImageError(f'{where!a} cannot be read: it is no name of a file') from error
         reason = getattr(error, 'strerror', None) or str(error) or type(error).__name__
         # Pillow's text for a file of unknown format only repeats the path.
         if isinstance(error, Image.UnidentifiedImageError):
@@ -65,6 +68,14 @@ def open_image(
             f'{where} is not an image that can be decoded ({reason.splitlines()[0]}); replace or '
             f'remove it'
         ) from error
+
+
+def _can_be_a_path(path: str | Path) -> bool:
+    """Whether the system takes a name: not with a null byte, nor with letters that it cannot write."""
+    try:
+        return b'\0' not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def is_truncated(head: bytes, tail: bytes) -> bool:

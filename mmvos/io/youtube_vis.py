@@ -28,7 +28,7 @@ from .paths import name_fault
 from .rle import RunLengthError, compress_mask, mask_fault, measure_run_lengths, size_fault
 
 PARTS = ('videos', 'categories', 'annotations')
-_MAX_ID = 2**31 - 1  # mmdet's loader keeps ids as int32
+MAX_ID = 2**31 - 1  # mmdet's loader keeps ids as int32
 _MAX_COORDINATE = 1e300  # beyond it sums of two coordinates may be infinite
 
 Row = Mapping[str, Any]
@@ -320,7 +320,7 @@ def _training_fault(annotation: Row, video: Row | None) -> str | None:
             'its id must be an int above 0 (evaluation counts an object of id 0 as never found); '
             'number them from 1'
         )
-    if annotation['id'] > _MAX_ID:
+    if annotation['id'] > MAX_ID:
         return f'its id {annotation["id"]} does not fit into 32 bits; number them from 1'
     for key in ('segmentations', 'bboxes'):
         if key not in annotation:

@@ -169,6 +169,8 @@ def _work(
         answer = attempt(folder, TARGETS[name])
         faulthandler.cancel_dump_traceback_later()
         pipe.send(('end', number, *answer))
+        if answer[0] not in ('read', 'refused'):
+            break  # the input lies there to be kept
     pipe.close()
     os._exit(0)
 

@@ -369,6 +369,17 @@ def make_videos(folder: Path) -> None:
             container.mux(stream.encode(None))
 
 
+def read_videos(folder: Path, out: Path) -> str:
+    """All frames of the videos that are not as they were made."""
+    (valid,) = folder.parent.parent.glob('valid*')
+    changed = []
+    for path in sorted(folder.iterdir()):
+        was = valid / path.name
+        if not was.is_file() or path.is_dir() or was.read_bytes() != path.read_bytes():
+            changed.append(path)
+    return _read_sources(changed or sorted(folder.iterdir()))
+
+
 def make_prompts(folder: Path) -> None:
     """A prompts.json with boxes and masks."""
     save_labels(folder / 'm.png', labels())
@@ -717,7 +728,11 @@ TARGETS: dict[str, Target] = {
     'label images': Target(make_label, read_label),
     'images': Target(make_images, read_images),
     'images of many pages': Target(make_pages, read_images),
-    'videos': Target(make_videos, read_images),
+    'video mp4': Target(make_videos, read_videos, ('*.mp4',)),
+    'video avi': Target(make_videos, read_videos, ('*.avi',)),
+    'video mkv': Target(make_videos, read_videos, ('*.mkv',)),
+    'video webm': Target(make_videos, read_videos, ('*.webm',)),
+    'video mov': Target(make_videos, read_videos, ('*.mov',)),
     'prompts': Target(make_prompts, read_prompts),
     'checkpoints': Target(make_checkpoint, read_checkpoints),
     'coco_to_youtube_vis': Target(make_coco, read_coco, (JSON,)),

@@ -1,0 +1,81 @@
+"""What the fuzzers found, each as a test of its own with the right value."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmvos.apis.sources import VideoSource
+from mmvos.cli.convert import coco_to_youtube_vis, labelme_to_youtube_vis
+from mmvos.convert.shape_polygons import ellipse
+from mmvos.io.errors import DataError
+from mmvos.io.image_checks import ImageError, open_image
+from robustness.targets import annotations_of_videos, make_coco, make_labelme, write_json
+
+
+def test_a_quoted_value_of_thousands_of_letters_is_cut() -> None:
+    # 255 is the longest name of a file, which is never cut
+    name = 'n' * 255
+    message = str(DataError(f'/a/{name}/b.json: its width is {"9" * 5000}, which is no number.'))
+    assert message == f'/a/{name}/b.json: its width is {"9" * 60}...{"9" * 19}, which is no number.'
+
+
+def test_a_video_without_a_frame_is_named_by_its_path() -> None:
+    source = VideoSource('a', None, None, lambda: iter(()), place='/x/a.webm')
+    with pytest.raises(DataError, match=r'^/x/a\.webm has no frame'):
+        list(source)
+
+
+@pytest.mark.parametrize('name', ['\ud800.png', 'a\0b.png'])
+def test_what_is_no_name_of_a_file(tmp_path: Path, name: str) -> None:
+    with (
+        pytest.raises(ImageError, match=r'png.* is no name of a file'),
+        open_image(tmp_path / name),
+    ):
+        pass
+
+
+def coco(folder: Path, **changes: Any) -> Path:
+    make_coco(folder)
+    content = json.loads((folder / 'c.json').read_text())
+    for row in content['annotations']:
+        if row['track_id'] == 1:
+            row.update(changes)
+    write_json(folder / 'c.json', content)
+    return folder / 'c.json'
+
+
+def test_a_box_outside_of_the_frame_is_refused_as_the_data_set_does(tmp_path: Path) -> None:
+    path = coco(tmp_path, bbox=[-(2**32), 4.0, 9.0, 8.0])
+    with pytest.raises(DataError, match=r'c\.json.*annotation 1: the box .* lies outside'):
+        coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
+
+
+def test_track_ids_beyond_32_bits_are_numbered_anew(tmp_path: Path) -> None:
+    path = coco(tmp_path, track_id=2**31)
+    coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
+    written = json.loads((tmp_path / 'o.json').read_text())['annotations']
+    assert {row['id']: row['object_id'] for row in written} == {1: 2, 2: 2**31}
+
+
+def test_a_circle_without_end_is_refused(tmp_path: Path) -> None:
+    make_labelme(tmp_path)
+    path = tmp_path / 'yard/0.json'
+    content = json.loads(path.read_text())
+    content['shapes'][1]['points'] = [[22, 12], [1e308, -1e308]]
+    write_json(path, content)
+    with pytest.raises(DataError, match=r'0\.json: shape 1'):
+        labelme_to_youtube_vis.main([str(tmp_path), str(tmp_path / 'o.json')])
+
+
+def test_an_ellipse_has_12_to_1000_corners() -> None:
+    assert len(ellipse(0, 0, 1, 1)) == 2 * 12  # pi * sqrt(10) is less
+    assert len(ellipse(0, 0, math.inf, 1)) == 2 * 1000
+
+
+def test_the_annotations_of_the_fuzzer_are_good() -> None:
+    assert len(annotations_of_videos()['annotations']) == 4
