@@ -243,8 +243,8 @@ def allow_types_of_mm_checkpoints() -> None:
     modern = digit_version(np.__version__) >= digit_version('2.0.0')
     multiarray = numpy._core.multiarray if modern else numpy.core.multiarray
     rebuild, scalar = multiarray._reconstruct, multiarray.scalar
-    kinds = (np.bool_, np.int32, np.int64, np.uint8, np.float32, np.float64)
-    dtypes = [type(np.dtype(kind)) for kind in kinds]
+    kinds = '?bhilqBHILQefdgFD'  # all numbers of numpy
+    dtypes = list(dict.fromkeys(type(np.dtype(kind)) for kind in kinds))
     allowed: list[Any] = [
         HistoryBuffer,
         OneCycleParamScheduler,

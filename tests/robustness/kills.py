@@ -136,25 +136,25 @@ def write_results_json(out: Path, which: int, source: Path) -> None:
 
 def write_video_results(out: Path, which: int, source: Path) -> None:
     """The results of a test."""
-    from mmvos.apis.video_results import VideoResults
+    from mmvos.evaluation.youtube_vis.track_results import TrackResults
 
-    with VideoResults(out / 'r', f'run {which}') as store:
+    with TrackResults(out / 'r', f'run {which}') as store:
         for video in (1, 2):
             if video not in store.finished:
                 entry = dict(video_id=video, category_id=1, score=float(which), segmentations=[])
                 store.append(video, [entry] * 20)
-    with VideoResults(out / 'r', f'run {which}') as store:
+    with TrackResults(out / 'r', f'run {which}') as store:
         store.merge((1, 2))
 
 
 def write_label_folders(out: Path, which: int, source: Path) -> None:
     """The label images of a test and their zip."""
-    from mmvos.apis.video_results import LabelFolders
     from mmvos.datasets import PromptedVideo
     from mmvos.datasets.mask_folders import MaskVideo
+    from mmvos.evaluation.label_map_results import LabelMapResults
     from mmvos.structures import FrameResult, TrackedObject, rle
 
-    with LabelFolders(out / 'r', f'run {which}') as store:
+    with LabelMapResults(out / 'r', f'run {which}') as store:
         for number in (1, 2):
             frames = tuple(Path('frames', f'{t:05d}.jpg') for t in range(2))
             files = MaskVideo(f'v{number}', frames, (None, None))

@@ -188,9 +188,9 @@ def make_coco(folder: Path) -> None:
 
 def read_stills(folder: Path, out: Path) -> str:
     """All items of the data set of still images."""
-    from mmvos.datasets.static_clips import StaticClipDataset
+    from mmvos.datasets import ImageClipDataset
 
-    data = StaticClipDataset(
+    data = ImageClipDataset(
         str(folder / 'c.json'), data_prefix=dict(img_path=str(folder)), min_area=0
     )
     for index in range(len(data)):
@@ -200,9 +200,9 @@ def read_stills(folder: Path, out: Path) -> str:
 
 def read_still_pairs(folder: Path, out: Path) -> str:
     """Views of objects in still images, as the siamese trackers are trained with."""
-    from mmvos.datasets.pair_sources import StillPairs
+    from mmvos.datasets import ImagePairs
 
-    data = StillPairs(str(folder / 'c.json'), data_prefix=dict(img_path=str(folder)), min_area=10)
+    data = ImagePairs(str(folder / 'c.json'), data_prefix=dict(img_path=str(folder)), min_area=10)
     for index in range(len(data)):
         data.draw(index, np.random.default_rng(0), 2)
     return str(len(data))
@@ -222,16 +222,14 @@ def make_davis(folder: Path) -> None:
 
 def read_mask_folders(folder: Path, out: Path) -> str:
     """Videos to be segmented, clips and pairs of a DAVIS folder."""
-    from mmvos.datasets.mask_clips import MaskClipDataset
-    from mmvos.datasets.mask_video import MaskVideoDataset
-    from mmvos.datasets.pair_sources import FolderPairs
+    from mmvos.datasets import MaskClipDataset, MaskFolderPairs, MaskVideoDataset
 
     test = MaskVideoDataset(str(folder), '2017/val', 'davis')
     prompts = [len(test.prompts(video)) for video in test.videos]
     clips = MaskClipDataset(str(folder), '2017/val')
     for index in range(len(clips)):
         clips.prepare_data(index)
-    pairs = FolderPairs(str(folder), '2017/val', min_area=10)
+    pairs = MaskFolderPairs(str(folder), '2017/val', min_area=10)
     for index in range(len(pairs)):
         pairs.draw(index, np.random.default_rng(0), 2)
     return f'{len(test)} {prompts} {len(clips)}'

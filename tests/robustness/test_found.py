@@ -7,8 +7,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.sources import VideoSource
 from mmvos.cli.convert import coco_to_youtube_vis, labelme_to_youtube_vis
 from mmvos.convert.shape_polygons import ellipse
@@ -79,3 +82,10 @@ def test_an_ellipse_has_12_to_1000_corners() -> None:
 
 def test_the_annotations_of_the_fuzzer_are_good() -> None:
     assert len(annotations_of_videos()['annotations']) == 4
+
+
+@pytest.mark.parametrize('kind', ['float16', 'int8', 'uint16', 'uint64', 'complex64'])
+def test_numbers_of_any_kind_beside_the_weights(tmp_path: Path, kind: str) -> None:
+    content = {'state_dict': {'a': torch.zeros(2)}, 'history': np.arange(3).astype(kind)}
+    torch.save(content, tmp_path / 'a.pth')
+    assert list(read_checkpoint(tmp_path / 'a.pth').weights) == ['a']

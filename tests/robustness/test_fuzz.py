@@ -15,7 +15,7 @@ from robustness import fuzz
 from robustness.mutations import damage_folder
 from robustness.targets import TARGETS, Target, WrongResultError
 
-INPUTS = 12  # of each reader
+INPUTS = 9  # of each reader
 SEED = 17
 
 
