@@ -143,7 +143,7 @@ def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
         MaskVideoDataset(str(root))
 
 
-@pytest.mark.parametrize('wrong', [dict(layout='vos'), dict(prompt='point')])
+@pytest.mark.parametrize('wrong', [dict(layout='vos'), dict(prompt='scribble')])
 def test_unknown_words_are_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r'must be .* or '):
         MaskVideoDataset(str(tmp_path), **wrong)
