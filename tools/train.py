@@ -73,7 +73,7 @@ def use_mixed_precision(config: Config) -> None:
         wrapper.loss_scale = 'dynamic'
         wrapper.pop('dtype', None)
     else:
-        wrapper.type = 'mmvos.GuardedOptimWrapper'
+        wrapper.type = 'mmvos.SafeOptimWrapper'
         wrapper.dtype = 'bfloat16'
 
 

@@ -42,7 +42,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmvos.apis import init_model
 from mmvos.cli.guard import run_command
-from mmvos.engine import SupervisedSegmenter
+from mmvos.engine import VOTTrackerAdapter
 from mmvos.evaluation import DAVISMetric, EvaluationInputError
 from mmvos.evaluation.resumable_results import fingerprint
 from mmvos.evaluation.vot import (
@@ -288,7 +288,7 @@ def score_vot(model: VideoModel, trial: Trial) -> Metrics:
         frames = (
             model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index)
         )
-        lines = run_supervised(frames, truth, SupervisedSegmenter(model), size)
+        lines = run_supervised(frames, truth, VOTTrackerAdapter(model), size)
         runs[video.name] = [measure(trajectory(lines), truth, size)]
     return summarize(runs, interval).metrics
 

@@ -47,7 +47,7 @@ train_dataloader = dict(
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.02),
     clip_grad=dict(max_norm=5, norm_type=2),

@@ -69,7 +69,7 @@ train_dataloader = dict(
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=3e-4, weight_decay=0.01),
     paramwise_cfg=dict(

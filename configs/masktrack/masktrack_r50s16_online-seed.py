@@ -16,7 +16,7 @@ test_cfg = dict(
         batch_size=2,
         iterations=5,
         optim_wrapper=dict(
-            type='mmvos.GuardedOptimWrapper',
+            type='mmvos.SafeOptimWrapper',
             dtype='auto',
             accumulative_counts=8,
             optimizer=dict(type='SGD', lr=2.5e-3, momentum=0.9, weight_decay=1e-4),

@@ -12,7 +12,7 @@ test_cfg = dict(
         steps=40,
         batch_size=4,
         optim_wrapper=dict(
-            type='mmvos.GuardedOptimWrapper',
+            type='mmvos.SafeOptimWrapper',
             dtype='auto',
             optimizer=dict(type='AdamW', lr=5e-5, weight_decay=0.01),
             paramwise_cfg=dict(custom_keys={'tracker.backbone': dict(lr_mult=0.2)}),

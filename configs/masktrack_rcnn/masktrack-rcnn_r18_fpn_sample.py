@@ -91,7 +91,7 @@ test_evaluator = val_evaluator
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=epochs, val_interval=1)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=6e-4, weight_decay=0.05),
     clip_grad=dict(max_norm=10, norm_type=2),

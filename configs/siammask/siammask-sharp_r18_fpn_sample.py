@@ -87,7 +87,7 @@ test_dataloader = val_dataloader
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=2.5e-3, weight_decay=0.02),
     clip_grad=dict(max_norm=10, norm_type=2),
@@ -99,7 +99,7 @@ param_scheduler = [
 custom_hooks = [
     dict(type='mmvos.NonFiniteLossHook', action='skip'),
     dict(type='mmvos.IterationSeedHook'),
-    dict(type='mmvos.FixedNormHook', begin=0.4),
+    dict(type='mmvos.FreezeBatchNormHook', begin=0.4),
 ]
 default_hooks = dict(
     logger=dict(interval=20),

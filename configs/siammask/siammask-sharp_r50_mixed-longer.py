@@ -48,7 +48,7 @@ param_scheduler = [
 custom_hooks = [
     dict(type='mmvos.NonFiniteLossHook', action='skip'),
     dict(type='mmvos.IterationSeedHook'),
-    dict(type='mmvos.FixedNormHook', begin=0.4),
+    dict(type='mmvos.FreezeBatchNormHook', begin=0.4),
 ]
 default_hooks = {{_base_.short_hooks}}
 log_processor = dict(by_epoch=False)

@@ -17,7 +17,7 @@ from mmvos.registry import HOOKS
 
 @HOOKS.register_module()
 class FreezeHook(Hook):
-    """Keeps modules untrained, their batch norms in evaluation mode, until a share of the training
+    """Keep modules untrained, their batch norms in evaluation mode, until a share of the training
     is over.
 
     The optimizer is made before the first iteration, with all parameters of the config and their
@@ -40,13 +40,14 @@ class FreezeHook(Hook):
     def __init__(self, modules: Sequence[str], until: float = 1.0) -> None:
         if not 0 <= until <= 1:
             raise ValueError(f'until is a share of the training between 0 and 1, not {until}')
-        self.modules, self.until = tuple(modules), until
+        self.modules = tuple(modules)
+        self.until = until
         self._chosen: list[nn.Module] = []
         self._own: list[nn.Parameter] = []  # what the hook froze
         self._modes: dict[nn.Module, bool] = {}  # whether the model itself trains a module
 
     def before_train(self, runner: Runner) -> None:
-        """Finds the modules and their trained parameters."""
+        """Find the modules and their trained parameters."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         named = dict(model.named_modules())
         self._chosen = []
@@ -55,29 +56,37 @@ class FreezeHook(Hook):
             if not found:
                 raise ValueError(f'FreezeHook: the model has no module {pattern!r}')
             self._chosen += found
-        parameters = {
-            id(p): p for module in self._chosen for p in module.parameters() if p.requires_grad
-        }
-        self._own, self._modes = list(parameters.values()), {}
+        # Modules may share parameters; what the model itself freezes is left to it.
+        parameters = {}
+        for module in self._chosen:
+            for parameter in module.parameters():
+                if parameter.requires_grad:
+                    parameters[id(parameter)] = parameter
+        self._own = list(parameters.values())
+        self._modes = {}
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
     ) -> None:
-        """Freezes or thaws; before every iteration, because the loops put the model into training
+        """Freeze or thaw; before every iteration, because the loops put the model into training
         mode in between.
         """
         if not self._own:
             return
+        # The model has just been put into training mode, so this is how it trains its modules.
         if not self._modes:
-            self._modes = {
-                part: part.training for module in self._chosen for part in module.modules()
-            }
+            for module in self._chosen:
+                for part in module.modules():
+                    self._modes[part] = part.training
+
         trained = runner.iter >= self.until * runner.max_iters
         for parameter in self._own:
             parameter.requires_grad_(trained)
         for part, mode in self._modes.items():
             part.training = mode and trained
+
         if trained:
+            # Thawed for good: there is nothing more to do.
             runner.logger.info(
                 f'iteration {runner.iter}: {", ".join(self.modules)} are trained from now on'
             )
@@ -85,8 +94,8 @@ class FreezeHook(Hook):
 
 
 @HOOKS.register_module()
-class FreshOptimizerHook(Hook):
-    """Lets the optimizer forget its momentum where SiamMask's published training makes a new one.
+class ResetOptimizerStateHook(Hook):
+    """Let the optimizer forget its momentum where SiamMask's published training makes a new one.
 
     Args:
         at: shares of the iterations, in [0, 1], at which it forgets.
@@ -99,24 +108,26 @@ class FreshOptimizerHook(Hook):
     def __init__(self, at: Sequence[float] = (), every_epoch: bool = False) -> None:
         if not all(0 <= share <= 1 for share in at):
             raise ValueError(f'at has shares of the training between 0 and 1, not {list(at)}')
-        self.at, self.every_epoch = tuple(at), every_epoch
+        self.at = tuple(at)
+        self.every_epoch = every_epoch
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Forgets, if every epoch is to start afresh."""
+        """Forget, if every epoch is to start afresh."""
         if self.every_epoch:
             runner.optim_wrapper.optimizer.state.clear()
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
     ) -> None:
-        """Forgets in the first iteration after a share of the training."""
-        if runner.iter in {math.ceil(share * runner.max_iters) for share in self.at}:
-            runner.optim_wrapper.optimizer.state.clear()
+        """Forget in the first iteration after a share of the training."""
+        for share in self.at:
+            if runner.iter == math.ceil(share * runner.max_iters):
+                runner.optim_wrapper.optimizer.state.clear()
 
 
 @HOOKS.register_module()
-class FixedNormHook(Hook):
-    """Lets batch norms use their running statistics, as in a test, in the last part of a training.
+class FreezeBatchNormHook(Hook):
+    """Let batch norms use their running statistics, as in a test, in the last part of a training.
 
     A siamese tracker's template and search image have statistics of their own, of which a test sees
     a mixture; what is trained on the mixture for a while fits it. Scales and offsets are trained
@@ -137,7 +148,7 @@ class FixedNormHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
     ) -> None:
-        """Before every iteration, because the loops put the model into training mode in between."""
+        """Fix the statistics; before every iteration, because the loops put the model into training mode in between."""
         if runner.iter >= self.begin * runner.max_iters:
             for module in runner.model.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -17,13 +17,13 @@ from mmvos.registry import HOOKS
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Stops at, or skips, a batch whose loss is not finite, and names the batch.
+    """Stop at, or skip, a batch whose loss is not finite, and name the batch.
 
-    A batch with finite losses whose step ``GuardedOptimWrapper`` left out, as a gradient was not
+    A batch with finite losses whose step ``SafeOptimWrapper`` skipped, as a gradient was not
     finite or the loss too large, is always skipped.
 
     Args:
-        action: 'stop' raises; 'skip' goes on (the optimizer wrapper has left the step out) and
+        action: 'stop' raises; 'skip' goes on (the optimizer wrapper has skipped the step) and
             counts.
         max_skips: more skipped batches than this in a row stop the training all the same.
     """
@@ -34,7 +34,7 @@ class NonFiniteLossHook(Hook):
         self.action = action
         self.max_skips = max_skips
         self.in_a_row = 0
-        self.left_out = 0
+        self._seen_skips = 0
 
     def after_train_iter(
         self,
@@ -43,35 +43,43 @@ class NonFiniteLossHook(Hook):
         data_batch: dict[str, Any] | None = None,
         outputs: dict[str, Any] | None = None,
     ) -> None:
-        """Looks at the losses of the iteration.
+        """Look at the losses of the iteration.
 
         Raises:
             FloatingPointError: a loss is not finite and ``action`` is 'stop', or too many batches
                 in a row were skipped.
         """
+        # 1. A loss that is not finite; the optimizer wrapper has skipped its step, too.
+        losses = outputs or {}
         bad = [
             name
-            for name, value in (outputs or {}).items()
+            for name, value in losses.items()
             if not torch.isfinite(torch.as_tensor(value)).all()
         ]
-        stops = bool(bad) and self.action == 'stop'
-        fault = f'{", ".join(bad)} is not finite' if bad else ''
-        left_out = getattr(runner.optim_wrapper, 'left_out', 0)
-        if left_out > self.left_out and not bad:
-            fault = runner.optim_wrapper.fault
-        self.left_out = left_out
-        if not fault:
+        reason = f'{", ".join(bad)} is not finite' if bad else ''
+
+        # 2. Finite losses, but a step that was skipped since the last iteration.
+        skipped_steps = getattr(runner.optim_wrapper, 'skipped_steps', 0)
+        if skipped_steps > self._seen_skips and not bad:
+            reason = runner.optim_wrapper.skip_reason
+        self._seen_skips = skipped_steps
+
+        if not reason:
             self.in_a_row = 0
             return
+
+        # 3. Name the batch, and stop or go on.
         self.in_a_row += 1
-        message = f'iteration {runner.iter + 1} (rank {get_rank()}): {fault} for the batch {"; ".join(_names(data_batch))}'
+        files = '; '.join(_image_files(data_batch))
+        message = f'iteration {runner.iter + 1} (rank {get_rank()}): {reason} for the batch {files}'
+        stops = bool(bad) and self.action == 'stop'
         if stops or self.in_a_row > self.max_skips:
             raise FloatingPointError(message + '; lower the learning rate or look at these frames')
         runner.logger.warning(f'{message}; the step is skipped')
 
 
-def _names(batch: dict[str, Any] | None) -> list[str]:
-    """The image files of a batch."""
+def _image_files(batch: dict[str, Any] | None) -> list[str]:
+    """The image files of a batch, whose samples are frames or clips of frames."""
     paths: list[str] = []
     for sample in (batch or {}).get('data_samples', []):
         for frame in getattr(sample, 'video_data_samples', [sample]):
@@ -81,7 +89,7 @@ def _names(batch: dict[str, Any] | None) -> list[str]:
 
 @HOOKS.register_module()
 class IterationSeedHook(Hook):
-    """Seeds the random numbers of each iteration from the run's seed, the iteration and the rank.
+    """Seed the random numbers of each iteration from the run's seed, the iteration and the rank.
 
     With it a resumed training draws what the uninterrupted one would have drawn; the frames' own
     augmentations are seeded by the data set (see ``OrientationBatchSampler``).
@@ -90,7 +98,7 @@ class IterationSeedHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Runner) -> None:
-        """Counts iterations anew from the finished epochs where an epoch has another number of them
+        """Count iterations anew from the finished epochs where an epoch has another number of them
         than before a resume, as with another number of GPUs.
         """
         loop = runner.train_loop
@@ -107,7 +115,7 @@ class IterationSeedHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
     ) -> None:
-        """Seeds torch and numpy."""
+        """Seed torch and numpy."""
         entropy = [runner.seed or 0, runner.iter, get_rank()]
         seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
         torch.manual_seed(seed)

@@ -13,12 +13,14 @@ from mmengine.dist import all_reduce
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmvos.deprecation import accept_old_attributes
 from mmvos.ops.precision import choose_dtype, warn_of_slow_bfloat16
 from mmvos.registry import OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
-class GuardedOptimWrapper(OptimWrapper):
+@accept_old_attributes({'left_out': 'skipped_steps', 'fault': 'skip_reason'})
+class SafeOptimWrapper(OptimWrapper):
     """mmengine's ``OptimWrapper`` with autocast on any device and a guard against non-finite
     gradients.
 
@@ -36,8 +38,8 @@ class GuardedOptimWrapper(OptimWrapper):
         kwargs: see ``OptimWrapper``.
 
     Attributes:
-        left_out: number of steps that were left out.
-        fault: why the last of them was.
+        skipped_steps: number of steps that were left out.
+        skip_reason: why the last of them was.
     """
 
     def __init__(
@@ -51,14 +53,14 @@ class GuardedOptimWrapper(OptimWrapper):
             )
         self.dtype = dtype
         self.max_loss = max_loss
-        self.left_out = 0
-        self.fault = ''
+        self.skipped_steps = 0
+        self.skip_reason = ''
         self._too_large = False
         self._warned = False
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """The context of one forward pass."""
+        """Compute one forward pass in the precision that was asked for."""
         device = next(model.parameters()).device
         if self.dtype == 'auto' and device.type != 'cpu':
             dtype = torch.float32
@@ -75,27 +77,30 @@ class GuardedOptimWrapper(OptimWrapper):
             yield
 
     def update_params(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """See ``OptimWrapper``; looks at the loss before."""
+        """Look at the loss, then go on as ``OptimWrapper`` does."""
         if self.max_loss is not None:
+            # The mean of all processes, so that they decide alike.
             mean = loss.detach().clone()
             all_reduce(mean, 'mean')
             self._too_large |= bool(mean > self.max_loss)
         super().update_params(loss, *args, **kwargs)
 
     def step(self, **kwargs: Any) -> None:
-        """Steps the optimizer, unless a gradient is not finite or the loss was too large."""
-        gradients = [
-            p.grad
-            for group in self.optimizer.param_groups
-            for p in group['params']
-            if p.grad is not None
-        ]
-        finite = torch.stack([gradient.norm() for gradient in gradients]).isfinite().all()
+        """Step the optimizer, unless a gradient is not finite or the loss was too large."""
+        # A norm is not finite where any of its numbers is not; one look at all norms together, since
+        # each look waits for the device.
+        norms = []
+        for group in self.optimizer.param_groups:
+            for parameter in group['params']:
+                if parameter.grad is not None:
+                    norms.append(parameter.grad.norm())
+        finite = torch.stack(norms).isfinite().all()
+
         if finite and not self._too_large:
             super().step(**kwargs)
         else:
-            self.left_out += 1
-            self.fault = (
-                f'the loss is above {self.max_loss:g}' if finite else 'a gradient is not finite'
-            )
+            self.skipped_steps += 1
+            self.skip_reason = 'a gradient is not finite'
+            if finite:
+                self.skip_reason = f'the loss is above {self.max_loss:g}'
         self._too_large = False

@@ -26,7 +26,7 @@ from mmvos.models.video_model import frame_metainfo
 from mmvos.registry import LOOPS, TASK_UTILS
 from mmvos.structures import Frame, FrameResult, Prompts
 
-from .supervised_segmenter import SupervisedSegmenter
+from .vot_tracker_adapter import VOTTrackerAdapter
 
 _REPORT_SECONDS = 10
 _MIB = 2**20
@@ -60,9 +60,9 @@ class ModelRunner:
             return self.model.run(frames, prompts)
         return self.tuner.run(self.model, frames, prompts)
 
-    def make_tracker(self) -> SupervisedSegmenter:
+    def make_tracker(self) -> VOTTrackerAdapter:
         """Make a tracker that is started on a region and asked for one in each later frame."""
-        return SupervisedSegmenter(self.model)
+        return VOTTrackerAdapter(self.model)
 
 
 class VideoStream:

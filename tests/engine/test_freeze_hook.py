@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from mmvos.engine import FixedNormHook, FreezeHook, FreshOptimizerHook
+from mmvos.engine import FreezeBatchNormHook, FreezeHook, ResetOptimizerStateHook
 
 SCHEDULES = Path(__file__).resolve().parents[2] / 'configs/_base_/schedules'
 
@@ -40,7 +40,7 @@ def trained(model: nn.Module) -> list[str]:
 
 
 def run(
-    hook: FixedNormHook | FreezeHook,
+    hook: FreezeBatchNormHook | FreezeHook,
     model: Stages,
     iterations: int,
     optimizer: torch.optim.Optimizer,
@@ -114,7 +114,7 @@ def test_norms_use_their_running_statistics_in_the_last_part(start):
     torch.manual_seed(0)
     model = Stages()
     changes = run(
-        FixedNormHook(begin=0.5),
+        FreezeBatchNormHook(begin=0.5),
         model,
         8 - start,
         torch.optim.SGD(model.parameters(), lr=0.1),
@@ -124,7 +124,7 @@ def test_norms_use_their_running_statistics_in_the_last_part(start):
         assert ('last.1.running_mean' in names) == (t < 4)
         assert {'first.0.weight', 'last.0.weight', 'last.1.weight'} <= set(names)
     with pytest.raises(ValueError, match='begin is a share'):
-        FixedNormHook(begin=1.5)
+        FreezeBatchNormHook(begin=1.5)
 
 
 def rates(schedule: str) -> list[list[float]]:
@@ -174,11 +174,11 @@ def test_learning_rates_of_the_refine_stage():
 @pytest.mark.parametrize(
     ('hook', 'start', 'fresh'),
     [
-        (FreshOptimizerHook(), 0, []),
-        (FreshOptimizerHook(at=[0.5]), 0, [4]),
-        (FreshOptimizerHook(at=[0.5]), 5, []),
-        (FreshOptimizerHook(at=[0.3, 0.9]), 0, [3]),
-        (FreshOptimizerHook(every_epoch=True), 0, [0, 4]),
+        (ResetOptimizerStateHook(), 0, []),
+        (ResetOptimizerStateHook(at=[0.5]), 0, [4]),
+        (ResetOptimizerStateHook(at=[0.5]), 5, []),
+        (ResetOptimizerStateHook(at=[0.3, 0.9]), 0, [3]),
+        (ResetOptimizerStateHook(every_epoch=True), 0, [0, 4]),
     ],
 )
 def test_momentum_is_forgotten_where_a_new_optimizer_is_due(hook, start, fresh):
@@ -206,7 +206,7 @@ def test_momentum_is_forgotten_where_a_new_optimizer_is_due(hook, start, fresh):
 
 def test_shares_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r'between 0 and 1, not \[0.5, 2\]'):
-        FreshOptimizerHook(at=[0.5, 2])
+        ResetOptimizerStateHook(at=[0.5, 2])
 
 
 @pytest.mark.parametrize(
@@ -215,4 +215,4 @@ def test_shares_out_of_range_are_refused():
 )
 def test_published_stages_forget_their_momentum(name, settings):
     hooks = Config.fromfile(SCHEDULES / f'{name}.py').stage_hooks
-    assert dict(type='mmvos.FreshOptimizerHook', **settings) in [dict(hook) for hook in hooks]
+    assert dict(type='mmvos.ResetOptimizerStateHook', **settings) in [dict(hook) for hook in hooks]

@@ -46,18 +46,18 @@ def test_skip_goes_on_and_counts_batches_in_a_row(caplog):
         hook.after_train_iter(runner(), 0, batch(two_objects()), NAN)
 
 
-def test_steps_that_were_left_out_do_not_go_unseen(caplog):
+def test_steps_that_were_skipped_do_not_go_unseen(caplog):
     """Finite losses, but a gradient that is not: the step did nothing, which is said, and not for
     ever.
     """
     hook = NonFiniteLossHook(action='stop', max_skips=1)
     training = runner()
-    training.optim_wrapper.fault = 'a gradient is not finite'
+    training.optim_wrapper.skip_reason = 'a gradient is not finite'
     with caplog.at_level('WARNING'):
-        for training.optim_wrapper.left_out in (0, 1, 1, 2):
+        for training.optim_wrapper.skipped_steps in (0, 1, 1, 2):
             hook.after_train_iter(training, 0, batch(two_objects()), FINE)
     assert len(caplog.records) == 2 and 'a gradient is not finite' in caplog.text
-    training.optim_wrapper.left_out = 3
+    training.optim_wrapper.skipped_steps = 3
     with pytest.raises(FloatingPointError, match='a gradient'):
         hook.after_train_iter(training, 0, batch(two_objects()), FINE)
 

@@ -16,7 +16,7 @@ CLIPS = [
     dict(type='mmvos.DeformGuides'),
     dict(type='mmvos.PackClip'),
 ]
-WRAPPER = dict(type='mmvos.GuardedOptimWrapper', optimizer=dict(type='AdamW', lr=3e-3))
+WRAPPER = dict(type='mmvos.SafeOptimWrapper', optimizer=dict(type='AdamW', lr=3e-3))
 
 
 def scene(index: int, x: int) -> Frame:

@@ -157,7 +157,7 @@ def test_two_processes_train_as_one_with_the_same_global_batch(annotations, tmp_
             'model.detector.train_cfg.rpn_proposal': every_box,
             'optim_wrapper': dict(
                 _delete_=True,
-                type='mmvos.GuardedOptimWrapper',
+                type='mmvos.SafeOptimWrapper',
                 optimizer=dict(type='SGD', lr=0.05, momentum=0.9),
             ),
             'param_scheduler': [],

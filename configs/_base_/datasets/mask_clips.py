@@ -34,7 +34,11 @@ static_clips = dict(
     ann_file='annotations/instances_train2017.json',
     data_prefix=dict(img_path='train2017'),
     samples_per_epoch=2000,
-    pipeline=[load_frames, dict(type='mmvos.SimulateMotion', clip_length=clip_length), *make_sample],
+    pipeline=[
+        load_frames,
+        dict(type='mmvos.SimulateMotion', clip_length=clip_length),
+        *make_sample,
+    ],
 )
 
 train_dataloader = dict(

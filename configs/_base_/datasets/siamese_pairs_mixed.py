@@ -15,7 +15,10 @@ train_dataloader = dict(
         type='mmvos.MaskPairDataset',
         sources=[
             dict(
-                type='mmvos.MaskFolderPairs', data_root='data/DAVIS', split='2016/train', frame_range=20
+                type='mmvos.MaskFolderPairs',
+                data_root='data/DAVIS',
+                split='2016/train',
+                frame_range=20,
             ),
             dict(type='mmvos.MaskFolderPairs', data_root='data/composed/train', frame_range=20),
             dict(

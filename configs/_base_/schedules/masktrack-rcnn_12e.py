@@ -2,7 +2,7 @@
 # rate 0.005.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='float32',
     optimizer=dict(type='SGD', lr=0.005, momentum=0.9, weight_decay=0.0001),
     clip_grad=dict(max_norm=35, norm_type=2),

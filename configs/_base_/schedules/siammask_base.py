@@ -4,7 +4,7 @@
 # it.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=5)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='float32',
     max_loss=1e4,
     optimizer=dict(type='SGD', lr=0.001, momentum=0.9, weight_decay=0.0001),
@@ -18,7 +18,7 @@ param_scheduler = [
 # custom_hooks = {{_base_.stage_hooks}} in a config, as the runtime has some of its own
 stage_hooks = [
     dict(type='mmvos.FreezeHook', modules=[r'tracker\.features\.backbone\.layer[23]'], until=0.5),
-    dict(type='mmvos.FreshOptimizerHook', at=(0.5,)),
+    dict(type='mmvos.ResetOptimizerStateHook', at=(0.5,)),
     dict(type='mmvos.NonFiniteLossHook', action='skip'),
     dict(type='mmvos.IterationSeedHook'),
 ]

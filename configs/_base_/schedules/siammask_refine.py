@@ -3,7 +3,7 @@
 # learning rate that falls from 0.01 to 0.0025 on a logarithmic scale.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=20, val_interval=5)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='float32',
     max_loss=1e4,
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0001),
@@ -22,7 +22,7 @@ stage_hooks = [
             r'tracker\.head\.(score|box)',
         ],
     ),
-    dict(type='mmvos.FreshOptimizerHook', every_epoch=True),
+    dict(type='mmvos.ResetOptimizerStateHook', every_epoch=True),
     dict(type='mmvos.NonFiniteLossHook', action='skip'),
     dict(type='mmvos.IterationSeedHook'),
 ]

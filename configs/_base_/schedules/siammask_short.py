@@ -1,7 +1,7 @@
 # A short training with Adam, for a CPU and few data: 450 iterations.
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=450, val_interval=450)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='auto',
     optimizer=dict(type='AdamW', lr=4e-4, weight_decay=0.01),
     paramwise_cfg=dict(custom_keys={'features.backbone': dict(lr_mult=0.1)}, norm_decay_mult=0.0),

@@ -3,7 +3,7 @@
 # first stage proposes.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=5)
 optim_wrapper = dict(
-    type='mmvos.GuardedOptimWrapper',
+    type='mmvos.SafeOptimWrapper',
     dtype='float32',
     max_loss=1e4,
     optimizer=dict(type='SGD', lr=0.001, momentum=0.9, weight_decay=0.0001),

@@ -59,7 +59,7 @@ def iteration_seconds(
 def _step(
     model: nn.Module, config: Config, batch: dict[str, Any], dtype: str
 ) -> Callable[[], object]:
-    settings = dict(config.optim_wrapper.to_dict(), type='mmvos.GuardedOptimWrapper', dtype=dtype)
+    settings = dict(config.optim_wrapper.to_dict(), type='mmvos.SafeOptimWrapper', dtype=dtype)
     settings.pop('loss_scale', None)
     optimizer = dict(settings.pop('optimizer'))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -20,8 +20,8 @@ _ID = 1
 
 
 @TASK_UTILS.register_module()
-class SupervisedSegmenter:
-    """Follows one object; see ``SupervisedTracker`` of mmvos.evaluation.vot, whose images are
+class VOTTrackerAdapter:
+    """Follow one object; see ``SupervisedTracker`` of mmvos.evaluation.vot, whose images are
     ``Frame``s here.
 
     The region is the polygon that the result has, else the smallest rotated rectangle around the
@@ -36,24 +36,33 @@ class SupervisedSegmenter:
         self._state: Any = None
 
     def init(self, image: Frame, region: NDArray[np.float64]) -> None:
-        """Starts anew on a polygon (8,) in pixels."""
+        """Start anew on a polygon (8,) in pixels."""
         x, y, width, height = box_of_polygon(region)
-        box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        left = x - width / 2
+        top = y - height / 2
+        box = (left, top, x + width / 2, y + height / 2)
         self._state = self.model.init_state()
         self._step(image, Prompts((_ID,), (None,), (box,)))
 
     def track(self, image: Frame) -> NDArray[np.float64]:
-        """(8,) corners in pixels, or (4,) x, y, width and height; zeros where nothing is found."""
+        """Find the object in the next frame.
+
+        Returns:
+            (8,) corners in pixels, or (4,) x, y, width and height; zeros where nothing is found.
+        """
         return self._step(image, None)
 
     @torch.no_grad()
     def _step(self, frame: Frame, prompts: Prompts | None) -> NDArray[np.float64]:
         self._state, result = self.model.step(frame, self._state, prompts)
         (found,) = result.objects
+        # 1. The polygon by which the model follows the object (SiamMask, parts).
         if found.region is not None:
             return np.asarray(found.region, dtype=np.float64).ravel()
+        # 2. The rotated rectangle around the largest part of its mask.
         polygon = mask_polygon(rle.decode(found.mask))
         if polygon is not None:
             return np.asarray(polygon, dtype=np.float64).ravel()
+        # 3. Its box, which has no area where nothing is found.
         x1, y1, x2, y2 = found.box
         return np.array([x1, y1, x2 - x1, y2 - y1])

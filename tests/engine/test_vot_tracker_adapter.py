@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_siamese import HEIGHT, WIDTH, frame, tiny_siamese
 
-from mmvos.engine import SupervisedSegmenter
+from mmvos.engine import VOTTrackerAdapter
 from mmvos.models import PromptedSegmenter
 from mmvos.structures import Frame, FrameMeta
 
@@ -27,7 +27,7 @@ def model() -> PromptedSegmenter:
 )
 def test_it_starts_on_the_box_of_the_polygon(model, polygon, center, size):
     """Case 13 of the description of the published code."""
-    tracker = SupervisedSegmenter(model)
+    tracker = VOTTrackerAdapter(model)
     tracker.init(frame(0), np.array(polygon, dtype=float))
     (state,) = tracker._state
     assert state.center == pytest.approx(center) and state.size == pytest.approx(size, abs=1e-6)
@@ -41,7 +41,7 @@ def test_regions_are_in_original_pixels(model):
     original = Frame(
         frame(1).image, FrameMeta(1, (2 * HEIGHT, 2 * WIDTH), (HEIGHT, WIDTH), (0.5, 0.5))
     )
-    tracker = SupervisedSegmenter(model)
+    tracker = VOTTrackerAdapter(model)
     tracker.init(original, np.array([20, 40, 101, 40, 101, 81, 20, 81], dtype=float))
     assert tracker._state[0].center == pytest.approx((60.5 / 2, 60.5 / 2))
     assert tracker._state[0].size == pytest.approx((41, 21))
@@ -59,5 +59,5 @@ def test_the_start_window_is_that_of_the_polygon_itself(model, monkeypatch):
         lambda frame, windows, *rest: cut.append(windows) or encode_crops(frame, windows, *rest),
     )
     polygon = np.array([65, 12, 70, 50, -6, 60, -11, 22], dtype=float)
-    SupervisedSegmenter(model).init(frame(0), polygon)
+    VOTTrackerAdapter(model).init(frame(0), polygon)
     assert cut[0] == [(-28, -21, 113)]
