@@ -72,6 +72,8 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['mmvos', 'mmvos.*']),
+    package_data={'mmvos': ['cli/prompts_page/*']},
+    entry_points={'console_scripts': ['mmvos = mmvos.cli.main:main']},
     install_requires=read_requirements('runtime'),
     extras_require={
         'mm': [

@@ -1,8 +1,8 @@
-"""Runs a command of tools/ in a process of its own, but without paying for the imports each time.
+"""Runs ``mmvos COMMAND`` in a process of its own, but without paying for the imports each time.
 
 The processes are forked from a clean server that has torch and mmdet loaded (multiprocessing's
-forkserver); the script runs as ``__main__`` with its own arguments, environment, output and exit
-status, and can be killed.
+forkserver); the command has its own arguments, environment, output and exit status, and can be
+killed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from mmvos.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / 'tests'
@@ -47,23 +50,31 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # lines and errors in the order in which they came
-    sys.argv = arguments
     # The server may have started with other threads; sums of another number of threads differ in
     # their last bits.
     torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
-    # the script's folder, as Python puts it there
-    sys.path[:0] = [str(Path(arguments[0]).parent), str(TESTS)]
-    runpy.run_path(arguments[0], run_name='__main__')
+    if arguments[0].endswith('.py'):
+        sys.argv = arguments
+        sys.path[:0] = [str(Path(arguments[0]).parent), str(TESTS)]
+        runpy.run_path(arguments[0], run_name='__main__')
+    main(arguments)
 
 
-def run_tool(
+def run_mmvos(
     name: str,
     *arguments: object,
     folder: Path,
     environment: Mapping[str, str] | None = None,
     timeout: float = 600,
 ) -> Finished:
-    """Runs tools/NAME in ``folder``.
+    """Run ``mmvos NAME ARGUMENTS`` in a folder.
+
+    Args:
+        name: of the command; may be two words, e.g. 'weights join'.
+        arguments: of the command; anything that can be written as text.
+        folder: the current folder, and where the log is written.
+        environment: variables beside `ENVIRONMENT`.
+        timeout: in seconds.
 
     Raises:
         TimeoutError: it is not done after ``timeout`` seconds; it is then killed.
@@ -72,11 +83,11 @@ def run_tool(
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(PRELOADED)
-    log = folder / f'{name}.log'
+    log = folder / f'{Path(name).name.replace(" ", "_")}.log'
     process = context.Process(
         target=_serve,
         args=(
-            [str(ROOT / 'tools' / name), *map(str, arguments)],
+            [*([name] if name.endswith('.py') else name.split()), *map(str, arguments)],
             str(folder),
             str(log),
             {**ENVIRONMENT, **(environment or {})},
@@ -89,3 +100,8 @@ def run_tool(
         printed = log.read_text()[-2000:] if log.exists() else ''
         raise TimeoutError(f'{name} {arguments} is not done after {timeout} s:\n{printed}')
     return Finished(process.exitcode, log.read_text())
+
+
+def run_tool(name: str, *arguments: object, **options: Any) -> Finished:
+    """Run a script of tools/ that is no command yet."""
+    return run_mmvos(str(ROOT / 'tools' / name), *arguments, **options)

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'studio': EARLY | DATA | {'models', 'optimize', 'engine', 'apis'},
     'cli': EARLY | DATA | {'models', 'optimize', 'engine', 'apis', 'studio', 'check_env'},
     'check_env': {'root'},
+    '__main__': {'cli'},
 }
 FORBIDDEN_LIBRARIES = {'structures': ('mmdet',), 'ops': ('mmdet',)}
 VAGUE_NAMES = {'utils', 'util', 'misc', 'common', 'helpers'}

@@ -1,6 +1,7 @@
-"""Says what is wrong in a data set before a training does; `--help` says what it takes."""
+"""Says what is wrong in a data set, as ``mmvos check`` does; `--help` says what it takes."""
 
-from mmvos.cli.check import run_check
+from mmvos.cli.check import EXPECTED_ERRORS, main
+from mmvos.cli.guard import run_command
 
 if __name__ == '__main__':
-    run_check()
+    run_command('check_data', main, *EXPECTED_ERRORS)

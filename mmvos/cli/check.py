@@ -1,8 +1,8 @@
 """Says what is wrong in a data set before a training does:
 
-    python tools/check_data.py instances.json [--frames JPEGImages] [--images] [--test] [--checkpoint CKPT]
-    python tools/check_data.py FOLDER [--split LIST] [--images]          DAVIS or YouTube-VOS layout
-    python tools/check_data.py CONFIG.py [--images] [--checkpoint CKPT]  every data set of a config
+    mmvos check instances.json [--frames JPEGImages] [--images] [--test] [--checkpoint CKPT]
+    mmvos check FOLDER [--split LIST] [--images]          DAVIS or YouTube-VOS layout
+    mmvos check CONFIG.py [--images] [--checkpoint CKPT]  every data set of a config
 
 Prints a table of findings with their number and the first places. Exit code: 0, or 1 where there is
 an error; notes are no errors.
@@ -13,19 +13,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from mmvos.cli.guard import run_command
 
 if TYPE_CHECKING:
     from mmvos.datasets.checks.config_data import Classes
     from mmvos.datasets.checks.findings import Findings
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+EXPECTED_ERRORS = (ValueError,)
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Says what is wrong in a data set before a training does.'
     )
@@ -59,11 +59,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         '--checkpoint',
         help="also compare its classes with the data's: a model to be tested or resumed",
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
 def check(arguments: argparse.Namespace) -> list[Findings]:
-    """The findings of what the arguments name.
+    """Find what is wrong in what the arguments name.
 
     Raises:
         FileNotFoundError, ValueError: the data or the checkpoint is none.
@@ -123,25 +123,17 @@ def _check_checkpoint(source: str, classes: Classes) -> Findings:
     return findings
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Check, print the tables, and exit with 1 where there is an error."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Check, print the tables, and exit with 1 where there is an error.
+
+    Raises:
+        DataError, OSError, ValueError: the data or the checkpoint is none.
+    """
     from mmvos.datasets.checks.findings import numbers
 
-    parsed = parse_arguments(arguments)
-    try:
-        found = check(parsed)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'check_data: {error}')
+    found = check(parse_arguments(argv))
     for findings in found:
         print(findings.table())
     print(f'check_data: {numbers(found)}')
-    sys.exit(any(findings.count('error') for findings in found))
-
-
-def run_check(arguments: Sequence[str] | None = None) -> None:
-    """Run the check and end the process as its result says.
-
-    Args:
-        arguments: of the command line; those of the process by default.
-    """
-    run_command('check_data', partial(main, arguments))
+    if any(findings.count('error') for findings in found):
+        sys.exit(1)

@@ -1,6 +1,7 @@
 """COCO with track ids to a YouTube-VIS annotation file; `--help` says what it takes."""
 
-from mmvos.cli.convert import run_converter
+from mmvos.cli.convert.coco_to_youtube_vis import main
+from mmvos.cli.guard import run_command
 
 if __name__ == '__main__':
-    run_converter('coco_to_youtube_vis')
+    run_command('coco_to_youtube_vis', main)

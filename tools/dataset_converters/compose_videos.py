@@ -1,6 +1,7 @@
 """Makes videos out of objects of a DAVIS-layout folder; `--help` says what it takes."""
 
-from mmvos.cli.convert import run_converter
+from mmvos.cli.compose import main
+from mmvos.cli.guard import run_command
 
 if __name__ == '__main__':
-    run_converter('compose_videos')
+    run_command('compose_videos', main)

@@ -1,6 +1,7 @@
 """Holds out a part of a YouTube-VIS training file; `--help` says what it takes."""
 
-from mmvos.cli.convert import run_converter
+from mmvos.cli.convert.split_youtube_vis import main
+from mmvos.cli.guard import run_command
 
 if __name__ == '__main__':
-    run_converter('split_youtube_vis')
+    run_command('split_youtube_vis', main)

@@ -1,6 +1,7 @@
 """A YouTube-VIS annotation or results file to COCO with track ids; `--help` says what it takes."""
 
-from mmvos.cli.convert import run_converter
+from mmvos.cli.convert.youtube_vis_to_coco import main
+from mmvos.cli.guard import run_command
 
 if __name__ == '__main__':
-    run_converter('youtube_vis_to_coco')
+    run_command('youtube_vis_to_coco', main)

@@ -1,6 +1,6 @@
 """COCO with track ids to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/coco_to_youtube_vis.py IN.json OUT.json [--frames FOLDER]
+    mmvos convert coco_to_youtube_vis IN.json OUT.json [--frames FOLDER]
     [--fill-boxes]
 
 An image belongs to the video ``video_id``, or, where the images have none, to the folder in its
@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='COCO with track ids to a YouTube-VIS annotation file.'
     )
@@ -39,15 +39,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         action='store_true',
         help='take crowds for objects; CVAT marks every mask that was drawn with the brush as one',
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert one file."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import coco, youtube_vis
     from mmvos.convert.annotation_model import Notes, check_frames
 
-    args = parse_arguments(arguments)
     notes = Notes()
     videos, categories = coco.read(args.coco, notes, args.fill_boxes, args.ignore_iscrowd)
     if args.frames:

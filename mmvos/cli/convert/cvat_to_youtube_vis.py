@@ -1,6 +1,6 @@
 """Videos annotated in CVAT ("CVAT for video 1.1") to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/cvat_to_youtube_vis.py VIDEO.xml [VIDEO2.xml ...] OUT.json
+    mmvos convert cvat_to_youtube_vis VIDEO.xml [VIDEO2.xml ...] OUT.json
     [--frames FOLDER] [--classes a,b]
 
 One XML file is one video, named after it (``annotations.xml``: after its folder). The objects are
@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Videos annotated in CVAT to a YouTube-VIS annotation file.'
     )
@@ -38,11 +38,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar='A,B',
         help='order of the classes (default: that of the labels in CVAT)',
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert the files into one."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import cvat, youtube_vis
     from mmvos.convert.annotation_model import (
         Notes,
@@ -51,7 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         number_categories,
     )
 
-    args = parse_arguments(arguments)
     notes = Notes()
     videos, labels = cvat.read(args.xml, args.frames, notes)
     if args.frames:

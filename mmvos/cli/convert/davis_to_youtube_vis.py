@@ -1,5 +1,4 @@
-"""DAVIS label PNGs to a YouTube-VIS annotation file: python
-tools/dataset_converters/davis_to_youtube_vis.py DAVIS OUT.json
+"""DAVIS label PNGs to a YouTube-VIS annotation file: mmvos convert davis_to_youtube_vis DAVIS OUT.json
 
 Nothing is lost: `youtube_vis_to_davis.py` writes the same pixel values again. The id of an object
 is kept as `object_id` in its annotation, void pixels (255) as `void` in the video. Pictures stay
@@ -13,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='DAVIS label PNGs to a YouTube-VIS annotation file.'
     )
@@ -43,17 +42,18 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         metavar='JSON',
         help='{sequence: class} or {sequence: {object id: class}}; without it all are "object"',
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert one folder."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import davis
     from mmvos.evaluation.davis.sequences import Protocol, find_ground_truth
     from mmvos.io.atomic import write_json
     from mmvos.io.json_file import read_json
 
-    args = parse_arguments(arguments)
     folders = find_ground_truth(args.davis, Protocol(args.year), args.split, args.resolution)
     classes = read_json(args.classes) if args.classes else None
     frames_folder = davis.find_frames_folder(args.davis.resolve(), args.resolution)

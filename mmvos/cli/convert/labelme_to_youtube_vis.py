@@ -1,6 +1,6 @@
 """Folders of labelme files to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/labelme_to_youtube_vis.py FOLDER OUT.json [--classes A,B]
+    mmvos convert labelme_to_youtube_vis FOLDER OUT.json [--classes A,B]
     [--track-by label]
         [--unlabeled empty]
 
@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Folders of labelme files to a YouTube-VIS annotation file.'
     )
@@ -46,11 +46,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         default='skip',
         help='frames without a JSON: leave them out (default), or say that they show no object',
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert one folder."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import labelme, youtube_vis
     from mmvos.convert.annotation_model import (
         ConversionError,
@@ -60,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         number_categories,
     )
 
-    args = parse_arguments(arguments)
     notes = Notes()
     videos, root = labelme.read(args.folder, args.track_by, args.unlabeled, notes)
     check_frames(videos, root)

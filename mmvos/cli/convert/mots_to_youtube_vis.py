@@ -1,7 +1,7 @@
 """MOTS text files to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/mots_to_youtube_vis.py SEQ/gt/gt.txt [...] OUT.json [--frames
-    FOLDER] [--classes 1=car,2=cat] python tools/dataset_converters/mots_to_youtube_vis.py
+    mmvos convert mots_to_youtube_vis SEQ/gt/gt.txt [...] OUT.json [--frames
+    FOLDER] [--classes 1=car,2=cat] mmvos convert mots_to_youtube_vis
     instances_txt/*.txt OUT.json --frames image_02 --frame-numbers name
 
 (the second for KITTI).
@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='MOTS text files to a YouTube-VIS annotation file.'
     )
@@ -44,15 +44,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         default='1=car,2=pedestrian',
         help='(default 1=car,2=pedestrian)',
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert the files into one."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import mots, youtube_vis
     from mmvos.convert.annotation_model import Notes, check_frames
 
-    args = parse_arguments(arguments)
     notes = Notes()
     classes = mots.parse_classes(args.classes)
     by_name = args.frame_numbers == 'name'

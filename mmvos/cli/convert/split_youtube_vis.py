@@ -1,5 +1,4 @@
-"""Holds out a part of a YouTube-VIS training file: python
-tools/dataset_converters/split_youtube_vis.py TRAIN.json --out DIR
+"""Holds out a part of a YouTube-VIS training file: mmvos convert split_youtube_vis TRAIN.json --out DIR
 
 The published validation files have no ground truth, so a score needs videos that training does not
 see. Whole videos are held out, of every class about the same share (at least one video of a class
@@ -14,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description='Holds out a part of a YouTube-VIS training file.')
     parser.add_argument('train', type=Path, help='annotation file in YouTube-VIS format')
     parser.add_argument(
@@ -25,15 +24,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         '--fraction', type=float, default=0.1, help='share of the videos to hold out (default 0.1)'
     )
     parser.add_argument('--seed', type=int, default=0, help='chooses the videos (default 0)')
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(argv)
     if not 0 < args.fraction < 1:
         parser.error('--fraction must be between 0 and 1')
     return args
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Split one file."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import split
 
-    args = parse_arguments(arguments)
     split.write(args.train, args.out, args.fraction, args.seed)

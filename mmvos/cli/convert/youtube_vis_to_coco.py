@@ -1,6 +1,6 @@
 """A YouTube-VIS annotation or results file to COCO with track ids:
 
-    python tools/dataset_converters/youtube_vis_to_coco.py IN.json OUT.json [--results RESULTS.json
+    mmvos convert youtube_vis_to_coco IN.json OUT.json [--results RESULTS.json
     --min-score 0.5]
 
 Every frame becomes an image with ``video_id`` and ``frame_id`` (from 0), every visible object in it
@@ -18,21 +18,22 @@ from collections.abc import Sequence
 from .source_arguments import add_source_arguments, read_source
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='A YouTube-VIS annotation or results file to COCO with track ids.'
     )
     add_source_arguments(parser)
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert one file."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import coco
     from mmvos.convert.annotation_model import Notes
 
-    args = parse_arguments(arguments)
     notes = Notes()
     coco.write(args.out, read_source(args), notes)
     notes.show()

@@ -1,6 +1,6 @@
 """A YouTube-VIS annotation or results file to MOTS text files:
 
-    python tools/dataset_converters/youtube_vis_to_mots.py IN.json OUT [--results RESULTS.json
+    mmvos convert youtube_vis_to_mots IN.json OUT [--results RESULTS.json
     --min-score 0.5]
         [--overlaps smaller]
 
@@ -22,8 +22,8 @@ from mmvos.convert.flatten_masks import OVERLAPS
 from .source_arguments import add_source_arguments, read_source
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='A YouTube-VIS annotation or results file to MOTS text files.'
     )
@@ -42,15 +42,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         '(default), '
         'the smaller one, or the one of the higher score',
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write one text file per video."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import mots
     from mmvos.convert.annotation_model import Notes
 
-    args = parse_arguments(arguments)
     notes = Notes()
     mots.write(args.out, read_source(args), args.ids, args.overlaps, notes)
     notes.show()

@@ -1,6 +1,6 @@
 """A YouTube-VOS folder to a YouTube-VIS annotation file:
 
-    python tools/dataset_converters/youtube_vos_to_youtube_vis.py FOLDER OUT.json [--split LIST]
+    mmvos convert youtube_vos_to_youtube_vis FOLDER OUT.json [--split LIST]
     [--classes a,b]
 
 FOLDER has JPEGImages/VIDEO/FRAME.jpg, Annotations/VIDEO/FRAME.png (pixel value = object id, 255 =
@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='A YouTube-VOS folder to a YouTube-VIS annotation file.'
     )
@@ -30,15 +30,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         '--classes', metavar='A,B', help='order of the classes (default: alphabetical)'
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert one folder."""
+    args = parse_arguments(argv)
+
     from mmvos.convert import youtube_vis, youtube_vos
     from mmvos.convert.annotation_model import Notes, choose_classes, number_categories
 
-    args = parse_arguments(arguments)
     notes = Notes()
     videos = youtube_vos.read(args.folder, args.split)
     found = sorted({item.category for video in videos for item in video.objects})

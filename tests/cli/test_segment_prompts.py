@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import colored_videos as tiny
 import cv2
@@ -21,6 +19,8 @@ from safetensors.torch import save_file
 
 from mmvos.apis import SYSTEMS
 from mmvos.apis.model_index import ShippedModel, find_model, project_root, shipped_models
+from mmvos.cli.main import main
+from mmvos.cli.segment import DEFAULT_SYSTEM
 from mmvos.io.label_png import write_label_png
 
 LENGTH, FIRST = 6, {1: 0, 3: 2}
@@ -30,7 +30,7 @@ LENGTH, FIRST = 6, {1: 0, 3: 2}
 def folder(tmp_path, monkeypatch) -> Path:
     """A folder with frames, and with a config and weights of the oracle; it is the current one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, 'path', [*sys.path])
+    monkeypatch.setattr(sys, 'argv', [*sys.argv])
     monkeypatch.delenv('DISPLAY', raising=False)
     monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
     for index in range(LENGTH):
@@ -47,22 +47,10 @@ def labels(index: int) -> np.ndarray:
     return tiny.label_map(index, FIRST, LENGTH)
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('segment_video', ROOT / 'tools/segment_video.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def segment(
-    monkeypatch: pytest.MonkeyPatch, *arguments: str, module: ModuleType | None = None
-) -> str | None:
-    """Runs the command; returns the sentence of an error."""
-    monkeypatch.setattr(
-        sys, 'argv', ['segment_video.py', *arguments, '--out', 'out', '--device', 'cpu']
-    )
+def segment(*arguments: str) -> str | None:
+    """Run the command; return the sentence of an error."""
     try:
-        (module or load()).main()
+        main(['segment', *arguments, '--out', 'out', '--device', 'cpu'])
     except SystemExit as error:
         return str(error)
     return None
@@ -83,7 +71,7 @@ def model_without_weights(monkeypatch):
 
 def test_a_mask_of_the_first_frame_is_followed(folder, monkeypatch, recwarn):
     write_label_png(folder / 'first.png', labels(0))
-    assert segment(monkeypatch, 'frames', '--mask', 'first.png', *MODEL, '--no-video') is None
+    assert segment('frames', '--mask', 'first.png', *MODEL, '--no-video') is None
     found = masks(folder / 'out')
     assert len(found) == LENGTH
     for index, image in enumerate(found):
@@ -101,39 +89,32 @@ def test_prompts_of_several_frames(folder, monkeypatch):
     ]
     (folder / 'prompts.json').write_text(json.dumps(entries))
     assert (
-        segment(
-            monkeypatch, 'segmenter.py', 'empty.safetensors', 'frames', '--prompts', 'prompts.json'
-        )
-        is None
+        segment('segmenter.py', 'empty.safetensors', 'frames', '--prompts', 'prompts.json') is None
     )
     for index, image in enumerate(masks(folder / 'out')):
         np.testing.assert_array_equal(image, labels(index))
     assert (folder / 'out/overlay.mp4').is_file()
 
 
-def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> ModuleType:
-    """The command, for which the oracle is the model of all systems, with these weights in the
-    folder.
-    """
+def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
+    """Make the oracle the model of all systems, with these weights in the folder."""
     oracle = ShippedModel('oracle', folder / 'segmenter.py', str(folder / weights))
     monkeypatch.setattr('mmvos.apis.model_loading.project_root', lambda: folder)
     monkeypatch.setattr('mmvos.apis.model_loading.shipped_models', lambda root: {'segmenter': oracle})
     monkeypatch.setattr('mmvos.apis.model_loading.find_model', lambda name, models: oracle)
-    return load()
 
 
 def test_boxes_and_the_model_that_comes_with_the_project(folder, monkeypatch):
     arguments = ['frames', '--box', '3,2,19,14', '--box', '8,17,24,29', '--no-video']
-    said = segment(
-        monkeypatch, *arguments, module=as_shipped(folder, monkeypatch, 'gone.safetensors')
-    )
+    as_shipped(folder, monkeypatch, 'gone.safetensors')
+    said = segment(*arguments)
     assert (
         'gone.safetensors is missing; give some with weights=FILE (--checkpoint FILE on the '
         'command line)' in said
     )
     for chosen in ([], ['--system', 'siammask'], ['--config', 'segmenter.py']):
-        module = as_shipped(folder, monkeypatch, 'empty.safetensors')
-        assert segment(monkeypatch, *arguments, *chosen, module=module) is None
+        as_shipped(folder, monkeypatch, 'empty.safetensors')
+        assert segment(*arguments, *chosen) is None
         # there is no object 2 with its color
         np.testing.assert_array_equal(masks(folder / 'out')[4], labels(4) == 1)
 
@@ -145,31 +126,29 @@ def test_without_a_choice_it_is_the_shipped_masktrack():
         shipped.weights == str(ROOT / 'weights/masktrack_compact.safetensors')
         and shipped.weights_are_here
     )
-    assert load()._DEFAULT_SYSTEM == 'masktrack'
+    assert DEFAULT_SYSTEM == 'masktrack'
 
 
 def test_missing_weights_are_named_with_the_ways_to_get_them(folder, monkeypatch):
-    said = segment(monkeypatch, 'frames', '--system', 's2iammask', '--box', '1,1,9,9')
+    said = segment('frames', '--system', 's2iammask', '--box', '1,1,9,9')
     assert said.splitlines() == [
-        'segment_video: configs/siammask/s2iammask_r50_4xb16-10e.py comes without weights; give '
+        'mmvos segment: configs/siammask/s2iammask_r50_4xb16-10e.py comes without weights; give '
         'some with weights=FILE '
         '(--checkpoint FILE on the command line). Ways to get them:',
-        '  train: python tools/train.py configs/siammask/siammask-base_r50_4xb16-20e.py && python '
-        'tools/train.py '
+        '  train: mmvos train configs/siammask/siammask-base_r50_4xb16-20e.py && mmvos train '
         'configs/siammask/s2iammask_r50_4xb16-10e.py  -> '
         'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth',
     ]
-    said = segment(monkeypatch, 'frames', '--config', 'segmenter.py', '--box', '1,1,9,9')
+    said = segment('frames', '--config', 'segmenter.py', '--box', '1,1,9,9')
     assert (
-        'segmenter.py comes without weights' in said
-        and '  train: python tools/train.py segmenter.py' in said
+        'segmenter.py comes without weights' in said and '  train: mmvos train segmenter.py' in said
     )
 
 
 def test_the_list_of_systems(monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['segment_video.py', '--list'])
+    monkeypatch.setattr(sys, 'argv', [*sys.argv])
     with pytest.raises(SystemExit) as ended:
-        load().main()
+        main(['segment', '--list'])
     printed = capsys.readouterr().out
     assert ended.value.code == 0
     assert (
@@ -224,10 +203,10 @@ def test_mistakes_are_one_sentence(folder, monkeypatch, arguments, sentence):
     write_label_png(folder / 'small.png', labels(0)[::2, ::2])
     write_label_png(folder / 'empty.png', np.zeros((48, 64), np.uint8))
     (folder / 'late.json').write_text('[{"frame": 99, "id": 1, "box": [1, 1, 9, 9]}]')
-    said = segment(monkeypatch, *arguments)
+    said = segment(*arguments)
     assert (
         said is not None
-        and said.startswith('segment_video: ')
+        and said.startswith('mmvos segment: ')
         and sentence in said
         and '\n' not in said
     )
@@ -243,4 +222,4 @@ def test_mistakes_are_one_sentence(folder, monkeypatch, arguments, sentence):
     ],
 )
 def test_a_call_that_is_not_understood(folder, monkeypatch, arguments):
-    assert segment(monkeypatch, *arguments) == '2'
+    assert segment(*arguments) == '2'

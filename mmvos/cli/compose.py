@@ -1,7 +1,7 @@
 """Makes multi-object videos out of real footage: objects of a DAVIS-layout folder, pasted over its
 other sequences.
 
-    python tools/dataset_converters/compose_videos.py DAVIS_ROOT OUT --seed 0
+    mmvos compose DAVIS_ROOT OUT --seed 0
 
 Each video is one sequence, whose own object stays, with the tracks of objects cut out of other
 sequences; order of occlusion, scale, path, flip and time offset are drawn from the seed. OUT has
@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     keep_lines = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
     parser.add_argument(
@@ -52,7 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument('--processes', type=int, default=multiprocessing.cpu_count())
     parser.add_argument('--overwrite', action='store_true', help='replace OUT/train and OUT/valid')
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(argv)
     args.train_step = args.step if args.train_step is None else args.train_step
     counts = (
         args.train_videos,
@@ -67,15 +67,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return args
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Make both parts and say what is in them."""
+    args = parse_arguments(argv)
+
     from functools import partial
 
     from mmvos.convert.compose import VideoJob, make_video
     from mmvos.convert.davis_sequences import LISTS, read_sequences
     from mmvos.convert.parallel_dataset import check_target, make_dataset, summarize
 
-    args = parse_arguments(arguments)
     plan = {'train': (args.train_videos, args.train_step), 'valid': (args.val_videos, args.step)}
     jobs = [
         VideoJob(split, args.seed, index, args.frames, step, tuple(args.size))

@@ -1,7 +1,7 @@
 """Makes a small video instance segmentation data set from nothing but a seed, in the YouTube-VIS
 layout.
 
-    python tools/dataset_converters/make_sample_videos.py OUT --seed 0
+    mmvos sample-videos OUT --seed 0
 
 writes OUT/train and OUT/valid: `instances.json` (native YouTube-VIS), `JPEGImages/`, and the same
 masks as DAVIS-style palette PNGs in `Annotations/`. Five classes (ball, crate, star, fish, ring),
@@ -27,8 +27,8 @@ def picture_size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     keep_lines = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=keep_lines)
     parser.add_argument('out', type=Path, help='folder to write to')
@@ -43,7 +43,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument('--processes', type=int, default=multiprocessing.cpu_count())
     parser.add_argument('--overwrite', action='store_true', help='replace OUT/train and OUT/valid')
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(argv)
     if (
         min(
             args.seed,
@@ -60,13 +60,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return args
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Make both splits and say what is in them."""
+    args = parse_arguments(argv)
+
     from mmvos.convert.parallel_dataset import check_target, make_dataset, summarize
     from mmvos.convert.sample_shapes import CLASSES
     from mmvos.convert.sample_videos import SPLITS, VideoJob, make_video
 
-    args = parse_arguments(arguments)
     counts = dict(zip(SPLITS, (args.train_videos, args.val_videos), strict=True))
     jobs = [
         VideoJob(split, args.seed, index, args.frames, args.size)

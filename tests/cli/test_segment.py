@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import Finished, run_tool
+from command import Finished, run_mmvos
 from PIL import Image
 
 from mmvos.apis import open_source
@@ -33,7 +33,7 @@ def model_files(tmp_path) -> list[str]:
 
 
 def segment_video(folder: Path, *arguments: str) -> Finished:
-    return run_tool('segment_video.py', *arguments, '--device', 'cpu', folder=folder)
+    return run_mmvos('segment', *arguments, '--device', 'cpu', folder=folder)
 
 
 def test_an_mp4_becomes_masks_results_and_overlay(tmp_path, model_files):
@@ -76,5 +76,5 @@ def test_a_mistake_is_one_sentence_and_not_a_traceback(tmp_path, model_files):
     ]:
         done = segment_video(tmp_path, *arguments, '--out', 'out')
         assert done.status == 1
-        assert done.output.splitlines()[-1] == f'segment_video: {sentence}'
+        assert done.output.splitlines()[-1] == f'mmvos segment: {sentence}'
         assert 'Traceback' not in done.output and not (tmp_path / 'out').exists()

@@ -1,0 +1,143 @@
+"""The command ``mmvos``: ``mmvos COMMAND ...`` calls the `main` of the command's own module.
+
+Only the module of the command that is called is imported, and it imports torch and mmdet when it
+starts to work, so ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
+
+from mmvos.cli.convert import CONVERTERS
+from mmvos.cli.guard import run_command
+from mmvos.version import __version__
+
+_SUMMARY = 'Video object and instance segmentation on mmdetection 3.x.'
+_NOT_UNDERSTOOD = 2  # exit status of a command line that cannot be meant so
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        summary: what it does, for the list of commands.
+        module: holds ``main(argv)``, and may hold ``EXPECTED_ERRORS`` (errors of users beside
+            `DataError` and `OSError`) and ``KEPT_WHEN_STOPPED`` (see `run_command`).
+    """
+
+    summary: str
+    module: str
+
+
+@dataclass(frozen=True)
+class CommandGroup:
+    """Commands with a first name in common, e.g. ``mmvos weights list``.
+
+    Attributes:
+        summary: what they do.
+        commands: by their next words.
+    """
+
+    summary: str
+    commands: Mapping[str, Command | CommandGroup]
+
+
+COMMANDS: Mapping[str, Command | CommandGroup] = {
+    'segment': Command('follow objects in a video, or find all of known classes', 'segment'),
+    'check': Command('say what is wrong in a data set', 'check'),
+    'convert': CommandGroup(
+        'Convert annotations and results between formats.',
+        {name: Command(summary, f'convert.{name}') for name, summary in CONVERTERS.items()},
+    ),
+    'weights': CommandGroup(
+        'List systems and their weights; convert, join and publish checkpoints.',
+        {'list': Command('the systems, and how to get their weights', 'weights.list_systems')},
+    ),
+    'sample-videos': Command('make a small data set from nothing but a seed', 'sample_videos'),
+    'compose': Command('make videos out of still images with masks', 'compose'),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command that the words name, and end the process as its result says.
+
+    Args:
+        argv: words of the command line after ``mmvos``; those of the process by default.
+
+    Raises:
+        SystemExit: the command has ended, or there is no such command.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    name, command, arguments = find_command(words)
+    # argparse, and the records of runs, name a command by the process's first word.
+    sys.argv = [name, *arguments]
+    module = import_module(f'mmvos.cli.{command.module}')
+    run_command(
+        name,
+        partial(module.main, arguments),
+        *getattr(module, 'EXPECTED_ERRORS', ()),
+        kept=getattr(module, 'KEPT_WHEN_STOPPED', 'what was finished stays'),
+    )
+
+
+def find_command(words: Sequence[str]) -> tuple[str, Command, list[str]]:
+    """Find the command that the first words name.
+
+    Args:
+        words: of the command line after ``mmvos``.
+
+    Returns:
+        The command's whole name, e.g. 'mmvos weights list', the command, and its own words.
+
+    Raises:
+        SystemExit: help or the version was asked for, or there is no such command.
+    """
+    name = 'mmvos'
+    chosen: Command | CommandGroup = CommandGroup(_SUMMARY, COMMANDS)
+    rest = list(words)
+    while isinstance(chosen, CommandGroup):
+        first = rest.pop(0) if rest else '--help'
+        if first in ('-h', '--help'):
+            print(_help_of(name, chosen))
+            sys.exit(0)
+        if first == '--version':
+            print(f'mmvos {__version__}')
+            sys.exit(0)
+        if first not in chosen.commands:
+            close = get_close_matches(first, chosen.commands, n=3)
+            meant = f'did you mean {" or ".join(close)}?' if close else f'{name} --help lists them'
+            print(f'{name}: there is no command {first!r}; {meant}', file=sys.stderr)
+            sys.exit(_NOT_UNDERSTOOD)
+        name = f'{name} {first}'
+        chosen = chosen.commands[first]
+    return name, chosen, rest
+
+
+def _help_of(name: str, group: CommandGroup) -> str:
+    """List the commands of a group, and what their first arguments can be."""
+    lines = [f'usage: {name} COMMAND ...', '', group.summary, '', 'commands:']
+    width = max(map(len, group.commands))
+    for word, command in group.commands.items():
+        lines.append(f'  {word:<{width}}  {command.summary}')
+    if group.commands is COMMANDS:
+        lines.append('')
+        for title, names in _names_by_title().items():
+            lines += textwrap.wrap(
+                ', '.join(names), 98, initial_indent=f'{title}: ', subsequent_indent='  '
+            )
+    lines += ['', f'{name} COMMAND --help lists the options of a command.']
+    return '\n'.join(lines)
+
+
+def _names_by_title() -> dict[str, list[str]]:
+    """Names that commands take, for the help of ``mmvos``."""
+    from mmvos.apis.systems import SYSTEMS
+
+    return {'systems (segment)': list(SYSTEMS)}

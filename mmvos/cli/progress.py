@@ -1,0 +1,79 @@
+"""How long work shows that it goes on: a tqdm bar on a terminal, a line every two seconds elsewhere
+(files, pipes, logs of a cluster), where a bar would fill the text with its repetitions.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+_SECONDS = 2.0  # between two lines
+
+
+class Progress:
+    """Shows how far work has come; a context manager.
+
+    Args:
+        unit: what is counted, e.g. 'frame'.
+        total: how many there are; None where that is not known.
+        is_bar: whether a bar is drawn; by default where standard output is a terminal.
+    """
+
+    def __init__(self, unit: str, total: int | None, is_bar: bool | None = None) -> None:
+        self.count = 0
+        self._unit = unit
+        self._total = total
+        self._begin = time.monotonic()
+        self._shown: float | None = None
+        self._bar: Any = None
+        if sys.stdout.isatty() if is_bar is None else is_bar:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit=f' {unit}s', file=sys.stdout, dynamic_ncols=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    @property
+    def rate(self) -> float:
+        """Units per second since the beginning."""
+        return self.count / max(time.monotonic() - self._begin, 1e-9)
+
+    def advance(self, note: str = '') -> None:
+        """Count one more, and show it.
+
+        Args:
+            note: what is to be said about this one, e.g. '3 objects'.
+        """
+        self.count += 1
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update()
+            return
+        now = time.monotonic()
+        if self._shown is not None and now - self._shown < _SECONDS:
+            return
+        self._shown = now
+        total = '?' if self._total is None else self._total
+        said = f'{note}, ' if note else ''
+        print(
+            f'{self._unit} {self.count}/{total}: {said}{self.rate:.2f} {self._unit}s/s', flush=True
+        )
+
+    def say(self, text: str) -> None:
+        """Print a line without damaging the bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stdout)
+        else:
+            print(text, flush=True)

@@ -1,0 +1,332 @@
+"""Segments one video, a camera's or a stream's pictures.
+
+    mmvos segment INPUT --mask first.png --out DIR        the objects of a label image of frame 0
+    mmvos segment INPUT --box 10,20,110,220 --box 5,5,80,90 --out DIR    objects 1 and 2, by boxes
+    mmvos segment INPUT --prompts prompts.json --out DIR           in any frames, by masks or boxes
+    mmvos segment INPUT --system siammask --box 10,20,110,220 --out DIR       another system; --list
+    mmvos segment CONFIG CHECKPOINT INPUT --out DIR            all objects of the model's classes
+
+INPUT is a video file, a folder of frames with any names, a glob of frames (quoted, so that the
+shell leaves it alone), the number of a camera, or a URL (http, rtsp, ...). Writes DIR/results.json
+(YouTube-VIS schema), DIR/masks/*.png (pixel value = object id) and DIR/overlay.mp4. Without
+--system, CONFIG and CHECKPOINT (or --config and --checkpoint) MaskTrack with the weights that come
+with this project is used, which follows what it is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmvos.apis.systems import SYSTEMS
+from mmvos.cli.arguments import frame_rate, join_negative_values
+from mmvos.cli.config_options import add_config_options, read_config_options
+
+if TYPE_CHECKING:
+    from mmvos.apis import VideoInferencer, VideoSource
+    from mmvos.apis.video_run import VideoRun
+    from mmvos.models import VideoModel
+    from mmvos.structures import Prompts
+
+EXPECTED_ERRORS = (ValueError,)
+DEFAULT_SYSTEM = 'masktrack'
+_HOW_TO_PROMPT = '--mask first.png, --box x1,y1,x2,y2 or --prompts prompts.json'
+
+
+class ListSystems(argparse.Action):
+    """Prints the systems and their weights, and ends the program."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        from mmvos.cli.weights.list_systems import list_systems
+
+        print(list_systems())
+        parser.exit()
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Returns:
+        The options; ``config`` and ``checkpoint`` are also those given by place, ``input`` is the
+        video.
+    """
+    parser = argparse.ArgumentParser(
+        description='Segments one video.',
+        usage='%(prog)s [CONFIG CHECKPOINT] INPUT --out DIR [options]',
+        epilog=f'systems: {", ".join(SYSTEMS)}',
+    )
+    parser.add_argument(
+        'places',
+        nargs='+',
+        metavar='INPUT',
+        help='video file, folder of frames, glob in quotes, number of a camera, or URL; before it '
+        'the config of a model and its weights',
+    )
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
+    _add_prompt_options(parser)
+    _add_model_options(parser)
+    _add_output_options(parser)
+
+    words = sys.argv[1:] if argv is None else argv
+    args = parser.parse_args(join_negative_values(words, '--box'))
+    if len(args.places) not in (1, 3):
+        parser.error(
+            f'give INPUT, or CONFIG CHECKPOINT INPUT; these are {len(args.places)} places: '
+            f'{" ".join(args.places)}'
+        )
+    if len(args.places) == 3 and (args.config or args.checkpoint):
+        parser.error('config and checkpoint are given twice')
+    if len(args.places) == 3:
+        args.config, args.checkpoint = args.places[:2]
+    if args.system and args.config:
+        parser.error('a system and a config are given; give one of them')
+    args.input = args.places[-1]
+    return args
+
+
+def _add_prompt_options(parser: argparse.ArgumentParser) -> None:
+    prompts = parser.add_mutually_exclusive_group()
+    prompts.add_argument(
+        '--mask',
+        metavar='PNG',
+        help='the objects in the first frame: a PNG of ids, or of 0 and 255',
+    )
+    prompts.add_argument(
+        '--box',
+        action='append',
+        metavar='X1,Y1,X2,Y2',
+        help='an object in the first frame, in pixels; again for object 2, 3, ...',
+    )
+    prompts.add_argument(
+        '--prompts',
+        metavar='JSON',
+        help='list of {"frame": 0, "id": 1, "box": [x1, y1, x2, y2]} or with '
+        '"mask": PNG, relative to the file',
+    )
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--system', choices=SYSTEMS, help=f'default: {DEFAULT_SYSTEM}')
+    parser.add_argument(
+        '--list',
+        action=ListSystems,
+        nargs=0,
+        help='what the systems are told, and how to get their weights',
+    )
+    parser.add_argument('--config', help='name of a model, or config file, instead of a system')
+    parser.add_argument(
+        '--checkpoint',
+        help='weights: a .pth or .safetensors file, or a URL; default: those that come with the '
+        'system or config',
+    )
+    parser.add_argument('--device', help='e.g. cpu or cuda:0; default: a GPU where there is one')
+    add_config_options(parser)
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        metavar='S',
+        help='leave objects with a lower score in a frame out of masks and overlay (default 0.3, 0 '
+        'for given objects); results.json has all',
+    )
+    parser.add_argument(
+        '--fps',
+        type=frame_rate,
+        metavar='F',
+        help="frame rate of the overlay, e.g. 30000/1001; default: the video's, or 25",
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show the overlay in a window; q ends the video'
+    )
+    parser.add_argument(
+        '--every-frame',
+        action='store_true',
+        help='of a camera or stream take every frame and fall behind, instead of the newest',
+    )
+    parser.add_argument('--no-video', action='store_true', help='write no overlay.mp4')
+    parser.add_argument('--no-png', action='store_true', help='write no masks/*.png')
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Segment the video and say where the results are.
+
+    Raises:
+        DataError, OSError, ValueError: what a user can mend.
+    """
+    args = parse_arguments(argv)
+
+    from mmvos.apis import VideoInferencer, open_source
+    from mmvos.apis.inference import check_prompted_frames
+    from mmvos.io.atomic import check_folder
+
+    prompts = read_all_prompts(args)
+    source = open_source(args.input)
+    check_prompted_frames(prompts, source)
+    check_folder(args.out)
+    model = build_model(args, prompts)
+    with begin_run(model, source, prompts, args) as run:
+        if run.was_finished:
+            print(
+                f'{args.out} holds the finished results of this command; to compute them again, '
+                f'give another --out'
+            )
+            count = run.frames
+        else:
+            count = segment(VideoInferencer(model), source, prompts, args, run)
+
+    print(f'{count} frames of {source.name}')
+    for name in names_of_results(args):
+        print(f'  {Path(args.out, name)}')
+
+
+def names_of_results(args: argparse.Namespace) -> list[str]:
+    """List what is written in --out."""
+    from mmvos.apis.inference import MASKS, OVERLAY, RESULTS_JSON
+
+    names = [RESULTS_JSON]
+    if not args.no_png:
+        names.append(MASKS)
+    if not args.no_video:
+        names.append(OVERLAY)
+    return names
+
+
+def begin_run(
+    model: VideoModel, source: VideoSource, prompts: Mapping[int, Prompts], args: argparse.Namespace
+) -> VideoRun:
+    """Begin the run, which a later one with the same arguments goes on with."""
+    from mmvos.apis.video_run import VideoRun, fingerprint_of
+
+    can_be_read_again = not (source.live or source.timed)
+    fingerprint = fingerprint_of(
+        model,
+        args.input if can_be_read_again else None,
+        prompts,
+        score_thr=args.score_thr,
+        png=not args.no_png,
+        video=not args.no_video,
+        fps=args.fps,
+    )
+    made_by = {
+        'config': str(args.config or args.system or DEFAULT_SYSTEM),
+        'weights': str(args.checkpoint or 'that come with it'),
+        'data': str(args.input),
+    }
+    return VideoRun(args.out, fingerprint, names_of_results(args), made_by, can_be_read_again)
+
+
+def read_all_prompts(args: argparse.Namespace) -> dict[int, Prompts]:
+    """Read what is said about the video, by frame index; empty where nothing is."""
+    from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
+
+    if args.mask:
+        return {0: read_mask_prompts(args.mask)}
+    if args.box:
+        return {0: box_prompts(args.box)}
+    if args.prompts:
+        return read_prompts(args.prompts)
+    return {}
+
+
+def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> VideoModel:
+    """Build the model of the system or config, with its weights, and make it faster.
+
+    Raises:
+        ValueError: only a checkpoint is given, or prompts and model do not fit each other.
+        FileNotFoundError: the weights are missing; the message says how to get them.
+    """
+    from mmvos.apis import init_model
+    from mmvos.apis.inference import load_config, shipped_weights
+    from mmvos.optimize import optimize
+
+    if args.checkpoint and not (args.config or args.system):
+        raise ValueError('--checkpoint needs the --config or the --system that it belongs to')
+    if args.system or not args.config:
+        # before the weights are looked for
+        system = SYSTEMS[args.system or DEFAULT_SYSTEM]
+        check_prompts_fit(bool(system.accepted_prompts), prompts)
+
+    config = load_config(args.config or args.system or DEFAULT_SYSTEM)
+    weights = args.checkpoint or shipped_weights(config)
+    options = read_config_options(args.cfg_options)
+    model = optimize(init_model(config, weights, args.device, options))
+    check_prompts_fit(model.takes_prompts, prompts)
+    return model
+
+
+def check_prompts_fit(takes_prompts: bool, prompts: Mapping[int, Prompts]) -> None:
+    """Check that a model that needs prompts has some, and that one that takes none has none.
+
+    Raises:
+        ValueError: it is not so.
+    """
+    if takes_prompts and not prompts:
+        raise ValueError(
+            f'the model follows what it is given: say which objects to follow, with '
+            f'{_HOW_TO_PROMPT}; or take one that finds objects by itself, with --system '
+            f'masktrack-rcnn or its CONFIG and CHECKPOINT'
+        )
+    if prompts and not takes_prompts:
+        raise ValueError('the model finds objects by itself: leave --mask, --box and --prompts out')
+
+
+def segment(
+    inferencer: VideoInferencer,
+    source: VideoSource,
+    prompts: Mapping[int, Prompts],
+    args: argparse.Namespace,
+    run: VideoRun,
+) -> int:
+    """Segment the video, show progress and return the number of frames.
+
+    Raises:
+        KeyboardInterrupt: the video was stopped before its end; a camera is not, this is its end.
+    """
+    from mmvos.cli.progress import Progress
+
+    if run.set_aside is not None:
+        print(f'The results of another command are kept in {run.set_aside}.')
+    results = inferencer.infer(
+        source,
+        prompts,
+        args.out,
+        score_thr=args.score_thr,
+        png=not args.no_png,
+        video=not args.no_video,
+        show=args.show,
+        fps=args.fps,
+        drop_frames=False if args.every_frame else None,
+        run=run,
+    )
+    total = source.length or '?'
+    rate = f'{float(source.fps):.3f} frames per second' if source.fps else 'frame rate unknown'
+    print(f'{source.name}: {total} frames, {rate}', flush=True)
+
+    with Progress('frame', source.length) as progress:
+        try:
+            for result in results:
+                if progress.count == 0 and run.frames > 1:
+                    progress.say(f'going on after {run.frames} frames that were finished before')
+                progress.advance(f'{len(result.objects)} objects')
+        except KeyboardInterrupt:  # the way to end a camera
+            results.close()
+            if not (source.live or source.timed):
+                raise KeyboardInterrupt(
+                    f'the results of {run.frames} of {total} frames are in {args.out}; the same '
+                    f'command goes on with the next one'
+                ) from None
+        finally:
+            results.close()
+    print(f'done: {progress.rate:.2f} frames/s from reading to writing', flush=True)
+    return progress.count
