@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmvos.cli.config_options import read_config_file
+
 if TYPE_CHECKING:
     from mmvos.datasets.checks.config_data import Classes
     from mmvos.datasets.checks.findings import Findings
@@ -94,10 +96,8 @@ def check(arguments: argparse.Namespace) -> list[Findings]:
 
 
 def _config(path: Path) -> Any:
-    from mmengine.config import Config  # takes seconds, and most data is no config
-
     try:
-        return Config.fromfile(path)
+        return read_config_file(path)
     except Exception as error:  # a config is Python, which can fail in any way
         raise ValueError(
             f'{path} is no config ({type(error).__name__}: {str(error).splitlines()[0]})'
@@ -124,7 +124,7 @@ def _check_checkpoint(source: str, classes: Classes) -> Findings:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Check, print the tables, and exit with 1 where there is an error.
+    """Check, print the tables, and exit with 0, or 1 where there is an error.
 
     Raises:
         DataError, OSError, ValueError: the data or the checkpoint is none.
@@ -135,5 +135,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     for findings in found:
         print(findings.table())
     print(f'check_data: {numbers(found)}')
-    if any(findings.count('error') for findings in found):
-        sys.exit(1)
+    has_error = any(findings.count('error') for findings in found)
+    sys.exit(1 if has_error else 0)

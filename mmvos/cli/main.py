@@ -51,6 +51,8 @@ class CommandGroup:
 
 COMMANDS: Mapping[str, Command | CommandGroup] = {
     'segment': Command('follow objects in a video, or find all of known classes', 'segment'),
+    'test': Command('test a model on a data set of videos', 'test'),
+    'evaluate': Command('score results of any model', 'evaluate'),
     'check': Command('say what is wrong in a data set', 'check'),
     'convert': CommandGroup(
         'Convert annotations and results between formats.',
@@ -139,5 +141,10 @@ def _help_of(name: str, group: CommandGroup) -> str:
 def _names_by_title() -> dict[str, list[str]]:
     """Names that commands take, for the help of ``mmvos``."""
     from mmvos.apis.systems import SYSTEMS
+    from mmvos.evaluation.benchmarks import BENCHMARKS
 
-    return {'systems (segment)': list(SYSTEMS)}
+    return {
+        'systems (segment --system)': list(SYSTEMS),
+        'protocols (evaluate)': list(BENCHMARKS),
+        'converters (convert)': list(CONVERTERS),
+    }

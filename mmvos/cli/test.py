@@ -24,7 +24,7 @@ from mmvos.evaluation.benchmark import Benchmark
 from mmvos.evaluation.benchmarks import BENCHMARKS, benchmark_of_metric
 from mmvos.io.errors import DataError
 
-from .config_options import add_config_options, read_config_options
+from .config_options import add_config_options, read_config_file, read_config_options
 from .evaluate import print_report
 from .guard import INTERRUPTED
 
@@ -89,7 +89,7 @@ def read_config(arguments: argparse.Namespace) -> Config:
     from mmengine.config import Config
 
     # Without its name the runner's copy cannot overwrite a config that lies beside the results.
-    config = Config(Config.fromfile(arguments.config).to_dict())
+    config = Config(read_config_file(arguments.config).to_dict())
     config.launcher = arguments.launcher
     config.merge_from_dict(read_config_options(arguments.cfg_options))
     config.work_dir = arguments.work_dir or str(Path(arguments.out).parent)

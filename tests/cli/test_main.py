@@ -66,11 +66,13 @@ def test_help_lists_the_commands(words, capsys) -> None:
         assert f'\n  {name} ' in printed
 
 
-def test_help_lists_the_systems(capsys) -> None:
+def test_help_lists_systems_and_protocols(capsys) -> None:
     with pytest.raises(SystemExit):
         main(['--help'])
     printed = ' '.join(capsys.readouterr().out.split())
     assert 'masktrack-rcnn, masktrack, masktrack-box, siammask, s2iammask, parts' in printed
+    assert 'youtube-vis, davis, youtube-vos, vot' in printed
+    assert 'coco_to_youtube_vis, cvat_to_youtube_vis' in printed
 
 
 @pytest.mark.parametrize('words', LINES, ids=' '.join)

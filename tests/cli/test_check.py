@@ -1,11 +1,10 @@
-"""tools/check_data.py: planted faults are found, counted and named, sound data has none, and the
+"""mmvos check: planted faults are found, counted and named, sound data has none, and the
 exit code says which.
 """
 
 from __future__ import annotations
 
 import json
-import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,9 @@ import torch
 from PIL import Image
 from youtube_vis_files import annotation, content, rectangle_runs, video, write
 
+from mmvos.cli.main import main
 from mmvos.io.label_png import write_label_png
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'check_data.py'
 Check = Callable[..., tuple[int, str]]
 
 
@@ -28,9 +27,9 @@ def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Che
     """Runs the command; returns exit code and what it printed, with runs of spaces made one."""
 
     def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, 'argv', ['check_data', *map(str, arguments)])
+        monkeypatch.setattr(sys, 'argv', ['mmvos'])
         with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(TOOL), run_name='__main__')
+            main(['check', *map(str, arguments)])
         code = ended.value.code
         printed = ' '.join(capsys.readouterr().out.split())
         return (1, code) if isinstance(code, str) else (int(code or 0), printed)
