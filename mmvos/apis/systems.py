@@ -52,7 +52,7 @@ _COMPACT = 'weights/masktrack_compact.safetensors'
 _SHIPPED = WeightsRecipe(
     'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_COMPACT}',), _COMPACT
 )
-_SIAM_BASE = f'python tools/train.py {_SIAM}/siammask-base_r50_4xb16-20e.py'
+_SIAM_BASE = f'mmvos train {_SIAM}/siammask-base_r50_4xb16-20e.py'
 
 SYSTEMS = {
     'masktrack-rcnn': System(
@@ -62,7 +62,7 @@ SYSTEMS = {
         (
             WeightsRecipe(
                 'train',
-                (f'python tools/train.py {_RCNN}_4xb8-12e_youtubevis2019.py',),
+                (f'mmvos train {_RCNN}_4xb8-12e_youtubevis2019.py',),
                 'work_dirs/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth',
             ),
         ),
@@ -79,7 +79,7 @@ SYSTEMS = {
             WeightsRecipe(
                 'convert',
                 (
-                    f'python tools/convert_checkpoint.py '
+                    f'mmvos weights convert '
                     f'{_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py SiamMask_DAVIS.pth '
                     'checkpoints/siammask_davis.pth',
                 ),
@@ -89,7 +89,7 @@ SYSTEMS = {
                 'train',
                 (
                     _SIAM_BASE,
-                    f'python tools/train.py {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py',
+                    f'mmvos train {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py',
                 ),
                 'work_dirs/siammask-sharp_r50_4xb16-20e_davis/epoch_20.pth',
             ),
@@ -102,7 +102,7 @@ SYSTEMS = {
         (
             WeightsRecipe(
                 'train',
-                (_SIAM_BASE, f'python tools/train.py {_SIAM}/s2iammask_r50_4xb16-10e.py'),
+                (_SIAM_BASE, f'mmvos train {_SIAM}/s2iammask_r50_4xb16-10e.py'),
                 'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth',
             ),
         ),
@@ -115,8 +115,8 @@ SYSTEMS = {
             WeightsRecipe(
                 'join',
                 (
-                    f'python tools/train.py {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
-                    'python tools/join_checkpoints.py configs/parts/parts_r50_fpn_davis.py '
+                    f'mmvos train {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
+                    'mmvos weights join configs/parts/parts_r50_fpn_davis.py '
                     'checkpoints/parts_r50_fpn.safetensors '
                     'matcher=work_dirs/siammask-base_r50_fpn_4xb16-20e/epoch_20.pth '
                     f'propagator={_COMPACT}',
@@ -138,7 +138,7 @@ def describe_recipes(model: str, config: str) -> str:
     Returns:
         A line for each recipe.
     """
-    training = f'python tools/train.py {config}'
+    training = f'mmvos train {config}'
     recipes: tuple[WeightsRecipe, ...] = (
         WeightsRecipe('train', (training,), f'work_dirs/{model}/*.pth'),
     )

@@ -247,7 +247,7 @@ def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> Vid
         FileNotFoundError: the weights are missing; the message says how to get them.
     """
     from mmvos.apis import init_model
-    from mmvos.apis.inference import load_config, shipped_weights
+    from mmvos.apis.model_loading import load_config, shipped_weights
     from mmvos.optimize import optimize
 
     if args.checkpoint and not (args.config or args.system):

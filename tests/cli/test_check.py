@@ -236,7 +236,7 @@ def test_classes_of_a_checkpoint(check: Check, folder: Path, tmp_path: Path) -> 
 def test_what_is_no_data(check: Check, tmp_path: Path) -> None:
     assert check(tmp_path / 'nowhere.json') == (
         1,
-        f'check_data: {tmp_path / "nowhere.json"} does not exist',
+        f'mmvos check: {tmp_path / "nowhere.json"} does not exist',
     )
     (tmp_path / 'cut.json').write_text('{"videos": [')
     code, printed = check(tmp_path / 'cut.json')

@@ -100,7 +100,9 @@ def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> N
     """Make the oracle the model of all systems, with these weights in the folder."""
     oracle = ShippedModel('oracle', folder / 'segmenter.py', str(folder / weights))
     monkeypatch.setattr('mmvos.apis.model_loading.project_root', lambda: folder)
-    monkeypatch.setattr('mmvos.apis.model_loading.shipped_models', lambda root: {'segmenter': oracle})
+    monkeypatch.setattr(
+        'mmvos.apis.model_loading.shipped_models', lambda root: {'segmenter': oracle}
+    )
     monkeypatch.setattr('mmvos.apis.model_loading.find_model', lambda name, models: oracle)
 
 

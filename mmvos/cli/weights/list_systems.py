@@ -11,7 +11,7 @@ from mmvos.apis.systems import SYSTEMS
 
 def list_systems() -> str:
     """Write a paragraph for each system: config, accepted prompts, weights or how to get them."""
-    from mmvos.apis.inference import load_config, shipped_weights
+    from mmvos.apis.model_loading import load_config, shipped_weights
 
     lines = []
     for name, system in SYSTEMS.items():
