@@ -25,6 +25,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from pycocotools import mask as coco_mask
 
+from mmvos.deprecation import accept_old_options
 from mmvos.io.coco import crowds_in_words
 from mmvos.io.errors import DataError
 from mmvos.io.youtube_vis import (
@@ -60,6 +61,7 @@ class Video:
 
 
 @DATASETS.register_module()
+@accept_old_options(removed=('ground_truth_in_test', 'drop_single_frame_videos'))
 class YouTubeVISDataset(BaseDataset):
     """Frames (test) or pairs of frames (training) of a YouTube-VIS JSON file.
 
@@ -85,8 +87,6 @@ class YouTubeVISDataset(BaseDataset):
         test_mode: items are single frames, all of them.
         metainfo: ``classes``, names of the JSON's categories to be used, in the order of the
             labels; all of them, in the JSON's order, by default.
-        ground_truth_in_test: ``instances`` are given in ``test_mode`` too.
-        drop_single_frame_videos: leave out videos with one usable frame in training.
         on_error: 'raise' stops at bad input; 'skip' leaves bad videos and annotations out and logs
             their number.
         check_images: also look at the first and last bytes of every JPEG and PNG frame when the
@@ -103,8 +103,6 @@ class YouTubeVISDataset(BaseDataset):
         pipeline: Sequence[Any] = (),
         test_mode: bool = False,
         metainfo: dict[str, Any] | None = None,
-        ground_truth_in_test: bool = False,
-        drop_single_frame_videos: bool = False,
         on_error: str = 'raise',
         check_images: bool = True,
         lazy_init: bool = False,
@@ -113,8 +111,6 @@ class YouTubeVISDataset(BaseDataset):
             raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         self.on_error = on_error
         self.check_images = check_images
-        self.with_ground_truth = ground_truth_in_test or not test_mode
-        self.drop_single_frame_videos = drop_single_frame_videos
         self._videos: list[Video] = []
         # (V + 1,) item index of each video's first item
         self._starts: np.ndarray = np.zeros(1, dtype=np.int64)
@@ -158,7 +154,7 @@ class YouTubeVISDataset(BaseDataset):
             ValueError: the file is not usable; the message says where and why.
         """
         content = read_youtube_vis(self.ann_file)
-        if self.with_ground_truth and content['annotations'] is None:
+        if not self.test_mode and content['annotations'] is None:
             raise DataError(
                 f'{self.ann_file} has no annotations, as a test split; it can only be used with '
                 'test_mode=True'
@@ -193,7 +189,7 @@ class YouTubeVISDataset(BaseDataset):
     def _annotations_by_video(self, content: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
         """The annotations that are used, by the id of their video."""
         by_video: dict[int, list[dict[str, Any]]] = {}
-        if self.with_ground_truth:
+        if not self.test_mode:
             for annotation in content['annotations']:
                 by_video.setdefault(annotation['video_id'], []).append(annotation)
         return by_video
@@ -299,13 +295,10 @@ class YouTubeVISDataset(BaseDataset):
                 height=video['height'],
                 width=video['width'],
             )
-            if self.with_ground_truth:
+            if not self.test_mode:
                 frame['instances'] = list(_instances(annotations, t, label_of))
             if self.test_mode or frame['instances']:
                 frames.append(frame)
-        is_training = not self.test_mode
-        if is_training and self.drop_single_frame_videos and len(frames) == 1:
-            return []
         return frames
 
 

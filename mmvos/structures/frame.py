@@ -36,7 +36,7 @@ class Frame:
     """A preprocessed image and its geometry.
 
     Attributes:
-        image: (1, 3, H, W) float, normalised and padded, on the model's device.
+        image: (1, 3, H, W) float, normalized and padded, on the model's device.
         meta: the geometry.
     """
 

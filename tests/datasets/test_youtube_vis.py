@@ -157,16 +157,11 @@ def test_polygons_compressed_and_uncompressed_runs_give_the_same_mask(tmp_path: 
             dict(type='LoadTrackAnnotations', with_mask=True),
         ],
     )
-    data = open_dataset(
-        write(tmp_path, content([entry], [item])),
-        pipeline=[loader],
-        test_mode=True,
-        ground_truth_in_test=True,
-    )
+    data = open_dataset(write(tmp_path, content([entry], [item])), pipeline=[loader])
     expected = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     expected[6:14, 4:14] = 1
     for t in range(3):
-        (masks,) = data[t]['gt_masks']
+        masks, _ = data[t]['gt_masks']
         np.testing.assert_array_equal(masks.masks, expected[None])
 
 
@@ -195,15 +190,13 @@ def test_reference_is_uniform_over_all_other_usable_frames_and_never_the_key(
     assert chi_square < 34.5  # 99.9 % point at 13 degrees of freedom
 
 
-def test_a_video_with_one_usable_frame_is_its_own_reference_or_dropped(tmp_path: Path) -> None:
+def test_a_video_with_one_usable_frame_is_its_own_reference(tmp_path: Path) -> None:
     one, two = video(1, 3), video(2, 2)
     folder = write(
         tmp_path, content([one, two], [annotation(1, one, frames=(2,)), annotation(2, two)])
     )
     data = open_dataset(folder)
     assert (len(data), data[0]['frame_id'], data[0]['video_id']) == (3, [2, 2], [1, 1])
-    dropped = open_dataset(folder, drop_single_frame_videos=True)
-    assert ([v.id for v in dropped.videos], len(dropped)) == ([2], 2)
 
 
 def test_a_seeded_index_draws_the_same_whatever_was_drawn_before(tmp_path: Path) -> None:

@@ -122,17 +122,14 @@ def _check(entry: Mapping[str, Any], findings: Findings, images: bool) -> tuple[
         )
         check_mask_folder(root, findings, entry.get('split'), layout, images)
         return None
-    path, frames = (
-        root / entry['ann_file'],
-        root / (entry.get('data_prefix') or {}).get('img_path', ''),
-    )
+    path = root / entry['ann_file']
+    frames = root / (entry.get('data_prefix') or {}).get('img_path', '')
     if _kind(entry) in _STILLS:
         check_coco(path, findings, frames, images)
         return None
-    needs_truth = not entry.get('test_mode') or bool(entry.get('ground_truth_in_test'))
-    return check_youtube_vis(
-        path, findings, frames, images, needs_truth, (entry.get('metainfo') or {}).get('classes')
-    )
+    needs_truth = not entry.get('test_mode')
+    classes = (entry.get('metainfo') or {}).get('classes')
+    return check_youtube_vis(path, findings, frames, images, needs_truth, classes)
 
 
 def _compare(classes: Classes, config: Config, findings: Findings) -> None:
