@@ -118,9 +118,7 @@ class MaskClipDataset(BaseDataset):
         steps = self.clip_length - 1
         # The gaps, so small that the clip fits into the video,
         max_gap = min(self.max_gap, (count - 1) // max(steps, 1))
-        gaps = np.zeros(steps, dtype=int)
-        if max_gap:
-            gaps = rng.integers(1, max_gap + 1, steps)
+        gaps = rng.integers(1, max_gap + 1, steps) if max_gap else np.zeros(steps, dtype=int)
         offsets = np.concatenate([[0], np.cumsum(gaps)])
         # the start,
         start = rng.integers(count - offsets[-1])
