@@ -11,11 +11,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
+from statistics import median
 
 FILE_LINES = 500
 FUNCTION_LINES = 120
 INHERITANCE_STEPS = 2
 CONFIG_STEPS = 2
+# Syntax nodes for each line of a function's body. Much above 10, a line says more than one thing.
+# The codebases of the field have 6 to 8; what is reached here stands in docs/architecture.md.
+MEDIAN_NODES = 11.0
+FILE_NODES = 25.0
+MODEL_FILE_NODES = 16.5
+MEASURED_LINES = 3  # a shorter body says nothing
+# Lines of their own, of 100 lines in functions that carry a method.
+COMMENTS = 4.0
+METHOD_LINES = 10
 
 ROOT_MODULES = ('registry', 'version')
 EARLY = {'structures', 'ops', 'io', 'root'}
@@ -167,6 +177,68 @@ def sizes(source: Source) -> list[str]:
                 place = f'{source.path}:{node.lineno}: {node.name}'
                 found.append(f'{place} has {length} lines, at most {FUNCTION_LINES}')
     return found
+
+
+def bodies(source: Source) -> Iterator[list[ast.stmt]]:
+    """Yields the statements of every function, without its docstring."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            has_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+            body = node.body[1:] if has_docstring else node.body
+            if body:
+                yield body
+
+
+def line_range(body: list[ast.stmt]) -> range:
+    """Returns the numbers of a body's lines."""
+    last = body[-1]
+    return range(body[0].lineno, (last.end_lineno or last.lineno) + 1)
+
+
+def densities(source: Source) -> list[float]:
+    """Returns the syntax nodes for each line of each function of at least `MEASURED_LINES`."""
+    found = []
+    for body in bodies(source):
+        lines = len(line_range(body))
+        if lines >= MEASURED_LINES:
+            nodes = sum(1 for statement in body for _ in ast.walk(statement))
+            found.append(nodes / lines)
+    return found
+
+
+def dense_files(source: Source) -> list[str]:
+    """Functions of a file have a median of at most `FILE_NODES` nodes a line, `MODEL_FILE_NODES` in
+    models.
+    """
+    found = densities(source)
+    limit = MODEL_FILE_NODES if room_of(source.parts) == 'models' else FILE_NODES
+    if not found or median(found) <= limit:
+        return []
+    return [f'{source.path}: {median(found):.1f} syntax nodes a line, at most {limit}']
+
+
+def dense_package(sources: Iterable[Source]) -> list[str]:
+    """All functions have a median of at most `MEDIAN_NODES` nodes a line."""
+    found = [value for source in sources for value in densities(source)]
+    if median(found) <= MEDIAN_NODES:
+        return []
+    return [f'{median(found):.1f} syntax nodes a line, at most {MEDIAN_NODES}']
+
+
+def few_comments(sources: Iterable[Source]) -> list[str]:
+    """In functions of at least `METHOD_LINES` lines, `COMMENTS` of 100 lines are comments."""
+    lines = 0
+    comments = 0
+    for source in sources:
+        text = source.text.splitlines()
+        for body in bodies(source):
+            numbers = line_range(body)
+            if len(numbers) >= METHOD_LINES:
+                lines += len(numbers)
+                comments += sum(text[number - 1].lstrip().startswith('#') for number in numbers)
+    share = 100 * comments / max(lines, 1)
+    return [f'{share:.1f} comments in 100 lines, at least {COMMENTS}'] if share < COMMENTS else []
 
 
 def vague_names(path: str) -> list[str]:

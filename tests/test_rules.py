@@ -67,6 +67,7 @@ def test_the_repository_is_seen() -> None:
         rules.command_line,
         rules.sizes,
         rules.described,
+        rules.dense_files,
     ],
     ids=lambda rule: rule.__name__,
 )
@@ -82,6 +83,14 @@ def test_tools_keep_their_size_and_have_headers() -> None:
 
 def test_names_say_what_is_in_a_file() -> None:
     none_of([line for source in PACKAGE + TOOLS for line in rules.vague_names(source.path)])
+
+
+def test_lines_say_one_thing() -> None:
+    none_of(rules.dense_package(PACKAGE))
+
+
+def test_models_say_what_their_steps_are() -> None:
+    none_of(rules.few_comments([s for s in PACKAGE if rules.room_of(s.parts) == 'models']))
 
 
 def test_no_circular_imports() -> None:
@@ -338,3 +347,31 @@ def test_machine_places_fails_on(text: str) -> None:
 )
 def test_machine_places_passes(text: str) -> None:
     assert rules.machine_places('a.txt', text) == []
+
+
+# x = 1 is an assignment, a name, its context and a constant: 4 nodes.
+PLAIN = 'def f():\n    """Say."""\n    x = 1\n    x = 2\n    x = 3\n'
+
+
+def test_densities_are_nodes_over_lines() -> None:
+    assert rules.densities(Source('mmvos/a.py', PLAIN)) == [4.0]
+    # Blank lines and comments count, bodies of two lines do not.
+    assert rules.densities(Source('mmvos/a.py', PLAIN.replace('x = 2', '# a step'))) == [8 / 3]
+    assert rules.densities(Source('mmvos/a.py', PLAIN.replace('    x = 3\n', ''))) == []
+
+
+def test_dense_files_are_named() -> None:
+    calls = ' + '.join(['g(x)'] * 20)
+    text = f'def f(x):\n    x = {calls}\n    x = {calls}\n    return {calls}\n'
+    assert len(rules.dense_files(Source('mmvos/apis/a.py', text))) == 1
+    assert len(rules.dense_package([Source('mmvos/apis/a.py', text)])) == 1
+    assert rules.dense_files(Source('mmvos/models/a.py', PLAIN)) == []
+    assert rules.dense_package([Source('mmvos/models/a.py', PLAIN)]) == []
+
+
+def test_few_comments_are_told() -> None:
+    lines = '    x = 1\n' * 20
+    bare = Source('mmvos/models/a.py', f'def f():\n{lines}    return x')
+    told = Source('mmvos/models/a.py', f'def f():\n{lines}    # what is found\n    return x')
+    assert len(rules.few_comments([bare])) == 1
+    assert rules.few_comments([told]) == []
