@@ -40,8 +40,12 @@ def roi_align(
     image = rois[:, 0].long()
     first = image * (height * width)
     row_starts = first[:, None, None] + rows * width
-    index = row_starts[:, :, None, :, None] + columns[:, None, :, None, :]
-    weight = row_weights[:, :, None, :, None] * column_weights[:, None, :, None, :]
+    row_starts = row_starts[:, :, None, :, None]
+    row_weights = row_weights[:, :, None, :, None]
+    columns = columns[:, None, :, None, :]
+    column_weights = column_weights[:, None, :, None, :]
+    index = row_starts + columns
+    weight = row_weights * column_weights
     # (R * S * S, 4 n n) each
     num_taps = 4 * samples * samples
     index = index.reshape(-1, num_taps)

@@ -113,8 +113,10 @@ class VideoTracks:
             if result.frame_index in masks:
                 raise ValueError(f'object {item.id} has two masks in frame {result.frame_index}')
             masks[result.frame_index] = item.mask
-            self._scores.setdefault(item.id, []).append(item.score)
-            self._labels.setdefault(item.id, Counter())[item.label] += 1
+            scores = self._scores.setdefault(item.id, [])
+            scores.append(item.score)
+            votes = self._labels.setdefault(item.id, Counter())
+            votes[item.label] += 1
 
     def tracks(self) -> list[Track]:
         """Return all tracks, ordered by id."""
