@@ -15,7 +15,6 @@ from pathlib import Path
 # a checkout works without being installed
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
@@ -23,6 +22,7 @@ from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.convert import Converted, convert_weights
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import save_torch
+from mmvos.io.config_file import read_config_file
 from mmvos.registry import MODELS
 
 
@@ -61,7 +61,7 @@ def convert(arguments: argparse.Namespace) -> Converted:
         ValueError: the file is not what it should be.
     """
     given = read_checkpoint(arguments.source, trust=arguments.trust).weights
-    config = Config.fromfile(arguments.config)
+    config = read_config_file(arguments.config)
     import_modules_from_strings(**config.get('custom_imports', {'imports': ['mmvos.models']}))
     init_default_scope(config.get('default_scope', 'mmdet'))
     return convert_weights(given, MODELS.build(config.model).state_dict(), arguments.source)

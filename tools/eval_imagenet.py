@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from image_classes.classifier import Classifier, build_classifier, find_backbone
 from image_classes.labeled_images import LabeledImages, class_folders, flat_folder
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.utils import import_modules_from_strings
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -36,6 +36,7 @@ from tqdm import tqdm
 from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.cli.guard import run_command
 from mmvos.io.atomic import write_json
+from mmvos.io.config_file import read_config_file
 from mmvos.ops.precision import warn_of_slow_bfloat16
 
 _MEAN, _STD = (123.68, 116.78, 103.94), (1.0, 1.0, 1.0)
@@ -170,7 +171,7 @@ def count_hits(
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     """Runs the check; returns the result with its settings."""
     if arguments.config:
-        config = Config.fromfile(arguments.config)
+        config = read_config_file(arguments.config)
         if config.get('custom_imports'):
             import_modules_from_strings(**config.custom_imports)
         backbone = find_backbone(config.get('model') or {}, arguments.config)

@@ -28,6 +28,7 @@ from mmvos.cli.guard import run_command
 from mmvos.engine.checkpoint_hook import find_whole_checkpoint
 from mmvos.engine.worker_memory import fit_workers
 from mmvos.io.atomic import save_torch
+from mmvos.io.config_file import read_config_file
 from mmvos.registry import MODELS
 
 
@@ -109,7 +110,7 @@ def use_initial_weights(config: Config) -> None:
 
 def read_config(arguments: argparse.Namespace) -> Config:
     """The config with the arguments applied."""
-    config = Config.fromfile(arguments.config)
+    config = read_config_file(arguments.config)
     config.launcher = arguments.launcher
     if arguments.cfg_options:
         config.merge_from_dict(arguments.cfg_options)

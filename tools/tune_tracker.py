@@ -37,7 +37,7 @@ import cv2
 import numpy as np
 import torch
 from mmdet.utils import get_test_pipeline_cfg
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
 
 from mmvos.apis import init_model
@@ -55,6 +55,7 @@ from mmvos.evaluation.vot import (
     trajectory,
 )
 from mmvos.io.atomic import output_errors, write_bytes
+from mmvos.io.config_file import read_config_file
 from mmvos.io.label_png import as_labels
 from mmvos.io.output_lock import OutputLock
 from mmvos.models import VideoModel
@@ -373,7 +374,7 @@ def main() -> None:
     )
     try:
         todo = combinations(parse_grid(arguments.grid), arguments.random, arguments.seed)
-        config = Config.fromfile(trial.config)
+        config = read_config_file(trial.config)
         lock = arguments.out.with_name(arguments.out.name + '.lock')
         with OutputLock(lock, arguments.out):
             table = Table(

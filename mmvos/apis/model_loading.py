@@ -17,6 +17,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
+from mmvos.io.config_file import read_config_file
 from mmvos.io.paths import user_path
 from mmvos.models import VideoModel
 from mmvos.registry import MODELS
@@ -35,14 +36,14 @@ def load_config(model: str | Path) -> Config:
     """
     path = user_path(model)
     if path.is_file():
-        return Config.fromfile(path)
+        return read_config_file(path)
     if path.suffix == '.py':
         raise FileNotFoundError(f'the config {model} does not exist')
 
     name = str(model)
     if name in SYSTEMS:
         name = SYSTEMS[name].model
-    return Config.fromfile(find_model(name, shipped_models(project_root())).config)
+    return read_config_file(find_model(name, shipped_models(project_root())).config)
 
 
 def shipped_weights(cfg: Config) -> str:

@@ -14,9 +14,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mmvos.cli.config_options import read_config_file
+from mmvos.io.config_file import read_config_file
 
 if TYPE_CHECKING:
     from mmvos.datasets.checks.config_data import Classes
@@ -80,7 +80,7 @@ def check(arguments: argparse.Namespace) -> list[Findings]:
         raise FileNotFoundError(f'{data} does not exist')
     classes: Classes = {}
     if data.suffix == '.py':
-        found, classes = check_config(_config(data), arguments.images)
+        found, classes = check_config(read_config_file(data), arguments.images)
     elif data.is_dir():
         found = [Findings(str(data))]
         check_mask_folder(data, found[0], arguments.split, arguments.layout, arguments.images)
@@ -93,15 +93,6 @@ def check(arguments: argparse.Namespace) -> list[Findings]:
     if arguments.checkpoint:
         found.append(_check_checkpoint(arguments.checkpoint, classes))
     return found
-
-
-def _config(path: Path) -> Any:
-    try:
-        return read_config_file(path)
-    except Exception as error:  # a config is Python, which can fail in any way
-        raise ValueError(
-            f'{path} is no config ({type(error).__name__}: {str(error).splitlines()[0]})'
-        ) from error
 
 
 def _check_checkpoint(source: str, classes: Classes) -> Findings:

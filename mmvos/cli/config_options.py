@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmvos.io.errors import DataError
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    pass
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -56,16 +55,3 @@ def read_config_options(words: Sequence[str]) -> dict[str, Any]:
         raise DataError(f'--cfg-options: {error}; give as many ( and [ as ) and ].') from None
     options: dict[str, Any] = found.options
     return options
-
-
-def read_config_file(path: str | Path) -> Config:
-    """Read a config, none of whose files can run code but those in Python.
-
-    Raises:
-        DataError: it is a YAML file that makes objects, or a pickle.
-    """
-    # Replaces mmengine's readers of YAML and pickles.
-    import mmvos.registry  # noqa: F401, I001
-    from mmengine.config import Config
-
-    return Config.fromfile(path)

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from mmvos.evaluation.benchmark import Benchmark
 from mmvos.evaluation.benchmarks import BENCHMARKS, benchmark_of_metric
+from mmvos.io.config_file import read_config_file
 from mmvos.io.errors import DataError
 
-from .config_options import add_config_options, read_config_file, read_config_options
+from .config_options import add_config_options, read_config_options
 from .evaluate import print_report
 from .guard import INTERRUPTED
 

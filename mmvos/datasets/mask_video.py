@@ -282,7 +282,10 @@ def _listed_frames(path: Path) -> dict[str, frozenset[str]]:
         for name, video in videos.items():
             frames: set[str] = set()
             for item in video['objects'].values():
-                frames.update(item.get('frames', ()))
+                names = item.get('frames', [])
+                if not isinstance(names, list):
+                    raise TypeError(f'the frames of an object are {names!r:.40}, which is no list')
+                frames.update(names)
             listed[name] = frozenset(frames)
     except DataError:
         raise

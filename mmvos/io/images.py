@@ -50,7 +50,7 @@ class ImageHeader:
 
     height: int
     width: int
-    pages: tuple[int, ...]
+    pages: Sequence[int]
     is_deep: bool
 
 
@@ -169,7 +169,7 @@ def _lies_on_its_side(image: Image.Image) -> bool:
     return mark >= 5
 
 
-def _frame_pages(image: Image.Image) -> tuple[int, ...]:
+def _frame_pages(image: Image.Image) -> Sequence[int]:
     """The places of the pictures of a file that are frames of a video."""
     count = getattr(image, 'n_frames', 1)
     # A phone's photo may hold a depth map or a video's first frame beside the picture.
@@ -179,7 +179,8 @@ def _frame_pages(image: Image.Image) -> tuple[int, ...]:
         return _full_pages(image, count)
     # The picture that an animated PNG shows where animations are unknown is no frame.
     first = 1 if image.info.get('default_image') else 0
-    return tuple(range(first, count))
+    # A range, as a damaged file claims hundreds of millions of pictures.
+    return range(first, count)
 
 
 def _full_pages(image: Any, count: int) -> tuple[int, ...]:

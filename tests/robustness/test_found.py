@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,20 @@ from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.sources import VideoSource
 from mmvos.cli.convert import coco_to_youtube_vis, labelme_to_youtube_vis
 from mmvos.convert.shape_polygons import ellipse
+from mmvos.datasets import MaskVideoDataset
+from mmvos.datasets.checks.findings import Findings
+from mmvos.datasets.checks.mask_folder_data import check_mask_folder
 from mmvos.io.errors import DataError
 from mmvos.io.image_checks import ImageError, open_image
-from robustness.targets import annotations_of_videos, make_coco, make_labelme, write_json
+from mmvos.io.images import read_header, read_pages
+from robustness.targets import (
+    annotations_of_videos,
+    make_coco,
+    make_labelme,
+    make_pages,
+    make_vos,
+    write_json,
+)
 
 
 def test_a_quoted_value_of_thousands_of_letters_is_cut() -> None:
@@ -89,3 +102,33 @@ def test_numbers_of_any_kind_beside_the_weights(tmp_path: Path, kind: str) -> No
     content = {'state_dict': {'a': torch.zeros(2)}, 'history': np.arange(3).astype(kind)}
     torch.save(content, tmp_path / 'a.pth')
     assert list(read_checkpoint(tmp_path / 'a.pth').weights) == ['a']
+
+
+def test_an_animated_png_that_claims_millions_of_pictures_takes_no_time(tmp_path: Path) -> None:
+    make_pages(tmp_path)
+    data = bytearray((tmp_path / 'a.png').read_bytes())
+    place = data.index(b'acTL') + 4
+    data[place : place + 4] = (2**28 + 3).to_bytes(4, 'big')
+    data[place + 8 : place + 12] = zlib.crc32(data[place - 4 : place + 8]).to_bytes(4, 'big')
+    (tmp_path / 'a.png').write_bytes(data)
+    tracemalloc.start()
+    assert len(read_header(tmp_path / 'a.png').pages) == 2**28 + 3
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000  # a number for each picture were 2 GB
+    with pytest.raises(ImageError, match=r'a\.png, picture 3 of .* is damaged'):
+        list(read_pages(tmp_path / 'a.png'))
+
+
+@pytest.mark.parametrize('frames', [5, '00000', {'a': 1}])
+def test_frames_in_meta_json_are_a_list(tmp_path: Path, frames: Any) -> None:
+    make_vos(tmp_path)
+    path = tmp_path / 'meta.json'
+    content = json.loads(path.read_text())
+    content['videos']['b2']['objects']['1']['frames'] = frames
+    write_json(path, content)
+    with pytest.raises(ValueError, match=r'meta\.json'):
+        len(MaskVideoDataset(str(tmp_path), None, 'youtube-vos'))
+    findings = Findings('folder')
+    check_mask_folder(tmp_path, findings)
+    assert 'video b2, object 1' in findings.table() and findings.count('error')

@@ -191,7 +191,11 @@ def _check_meta(
         if not isinstance(item, Mapping) or not isinstance(item.get('category', ''), str):
             findings.error('meta.json does not list a video or its objects', where)
             continue
-        lost = sorted({str(frame) for frame in item.get('frames') or ()} - names)
+        listed = item.get('frames') or []
+        if not isinstance(listed, list):
+            findings.error('meta.json does not list the frames of an object', where)
+            continue
+        lost = sorted({str(frame) for frame in listed} - names)
         if lost:
             findings.error(
                 'meta.json lists frames that do not exist',
