@@ -132,6 +132,7 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
     key = next((key for key in _PLACE if key in images[0]), None)
     for video, frames in grouped.items():
         where = f'{source}: video {video}'
+        _check_files_differ(frames, where)
         if key is None:
             grouped[video] = sort_frames(frames, where, lambda image: str(image['file_name']))
             continue
@@ -142,6 +143,17 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
                     f'{where}: images {one["id"]} and {two["id"]} both have the {key} {one[key]}.'
                 )
     return grouped
+
+
+def _check_files_differ(frames: Sequence[Row], where: str) -> None:
+    """Refuse a file that is two frames of a video."""
+    seen: dict[Any, Any] = {}
+    for image in frames:
+        other = seen.setdefault(image['file_name'], image['id'])
+        if other != image['id']:
+            raise ConversionError(
+                f'{where}: images {other} and {image["id"]} are both {image["file_name"]}.'
+            )
 
 
 def _track_id(entry: Row, where: str) -> int:

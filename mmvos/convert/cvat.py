@@ -12,6 +12,7 @@ note.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from mmvos.convert.annotation_model import (
 )
 from mmvos.convert.cvat_shapes import AREAS, CvatShape, masks_of_track, polygon_gaps, read_shape
 from mmvos.io.text import read_bytes
+
+_WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
 
 
 @dataclass(frozen=True)
@@ -252,7 +255,7 @@ def _read_track(
 
 
 def _number(text: str | None, key: str, path: Path) -> int:
-    try:
-        return int(text or '')
-    except ValueError:
-        raise ConversionError(f'{path}: its {key} is {text!r}, which is no whole number.') from None
+    # Python's int also takes '1_000', digits of other scripts, and more than 64 bits.
+    if text is None or not _WHOLE_NUMBER.fullmatch(text.strip()):
+        raise ConversionError(f'{path}: its {key} is {text!r}, which is no whole number.')
+    return int(text)

@@ -137,7 +137,9 @@ def _judge_sentence(error: BaseException, folder: Path) -> tuple[str, str, str]:
     text = str(error)
     lines = text.count('\n') + 1
     files = [path for kind in ('valid*', 'w') for path in folder.glob(f'{kind}/**/*')]
-    is_named = 'w/in' in text or any(path.name in text for path in files if path.suffix)
+    is_named = 'w/in' in text or any(
+        path.name in text for path in files if path.suffix or len(path.name) > 2
+    )
     if not is_named or len(text) < 15 or lines > 8 or len(text) > 3000:
         return 'no sentence', _place(error), f'{type(error).__name__}: {text[:600]}'
     return 'refused', '', text[:200]

@@ -15,7 +15,7 @@ import torch
 
 from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.sources import VideoSource
-from mmvos.cli.convert import coco_to_youtube_vis, labelme_to_youtube_vis
+from mmvos.cli.convert import coco_to_youtube_vis, cvat_to_youtube_vis, labelme_to_youtube_vis
 from mmvos.convert.shape_polygons import ellipse
 from mmvos.datasets import MaskVideoDataset
 from mmvos.datasets.checks.findings import Findings
@@ -26,6 +26,7 @@ from mmvos.io.images import read_header, read_pages
 from robustness.targets import (
     annotations_of_videos,
     make_coco,
+    make_cvat,
     make_labelme,
     make_pages,
     make_vos,
@@ -132,3 +133,21 @@ def test_frames_in_meta_json_are_a_list(tmp_path: Path, frames: Any) -> None:
     findings = Findings('folder')
     check_mask_folder(tmp_path, findings)
     assert 'video b2, object 1' in findings.table() and findings.count('error')
+
+
+@pytest.mark.parametrize('number', ['9' * 20, '1_000', '²', '١', ''])
+def test_numbers_of_cvat_are_ascii_digits_within_64_bits(tmp_path: Path, number: str) -> None:
+    make_cvat(tmp_path)
+    path = tmp_path / 'yard.xml'
+    path.write_text(path.read_text().replace('<track id="0"', f'<track id="{number}"'))
+    with pytest.raises(DataError, match=r'yard\.xml: its .* no whole number'):
+        cvat_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
+
+
+def test_one_file_cannot_be_two_frames_of_a_video(tmp_path: Path) -> None:
+    path = coco(tmp_path)
+    content = json.loads(path.read_text())
+    content['images'][2]['file_name'] = 'v1/1.jpg'
+    write_json(path, content)
+    with pytest.raises(DataError, match=r'c\.json.* images 2 and 3 are both v1/1\.jpg'):
+        coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
