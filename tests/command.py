@@ -49,7 +49,8 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # lines and errors in the order in which they came
+    # Lines and errors come in the order in which they were written.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     # The server may have started with other threads; sums of another number of threads differ in
     # their last bits.
     torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
@@ -57,7 +58,8 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
         sys.argv = arguments
         sys.path[:0] = [str(Path(arguments[0]).parent), str(TESTS)]
         runpy.run_path(arguments[0], run_name='__main__')
-    main(arguments)
+    else:
+        main(arguments)
 
 
 def run_mmvos(

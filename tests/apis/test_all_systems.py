@@ -76,9 +76,7 @@ def test_objects_are_added_and_removed(system):
     for gone in (1, 9):
         with pytest.raises(ValueError, match=f'no object {gone} to remove'):
             inferencer.remove(gone)
-    with pytest.raises(
-        ValueError, match=r'object 1 was removed from this video.* the next free one is 3'
-    ):
+    with pytest.raises(ValueError, match=r'object 1 was removed.* 3'):
         inferencer.add(Prompts((1,), (None,), (BOXES[0],)))
     assert inferencer.add([BOXES[0]]) == (3,)
     inferencer.remove(2)
@@ -109,7 +107,7 @@ def test_a_finder_shows_a_removed_object_no_more_under_any_id():
     ):
         with pytest.raises(
             ValueError,
-            match='MaskTrackRCNN takes no prompts: it finds the objects of its classes by itself',
+            match='MaskTrackRCNN takes no prompts',
         ):
             tell(BOXES)
 

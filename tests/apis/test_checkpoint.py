@@ -5,7 +5,6 @@ said.
 from __future__ import annotations
 
 import os
-import re
 from collections import OrderedDict
 
 import numpy as np
@@ -103,16 +102,14 @@ class _Reaches:
 
 def test_getattr_gives_only_the_statistics_of_the_log(tmp_path):
     path = _save(tmp_path / 'a.pth', _model(), meta={'hook': _Reaches()})
-    with pytest.raises(ValueError, match=r'a\.pth holds objects other than weights \(getattr'):
+    with pytest.raises(ValueError, match=r'a\.pth holds objects .*\(getattr'):
         read_checkpoint(path)
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = _save(tmp_path / 'evil.pth', _model(), meta={'hook': _MakesFolder()})
-    with pytest.raises(
-        ValueError, match=r'evil\.pth holds objects other than weights \(posix\.mkdir\)'
-    ):
+    with pytest.raises(ValueError, match=r'evil\.pth holds objects .*\(posix\.mkdir\)'):
         read_checkpoint(path)
     assert not (tmp_path / 'made_by_checkpoint').exists()
 
@@ -123,9 +120,7 @@ def test_a_missing_file_is_named():
 
 
 def test_an_unreachable_url_is_named():
-    with pytest.raises(
-        FileNotFoundError, match=r'cannot download the checkpoint http://localhost:9/a\.pth'
-    ):
+    with pytest.raises(FileNotFoundError, match=r'cannot download .*/a\.pth'):
         read_checkpoint('http://localhost:9/a.pth')
 
 
@@ -134,16 +129,14 @@ def test_a_damaged_file_is_named(tmp_path, content):
     path = tmp_path / 'a.pth'
     _save(path, _model())
     path.write_bytes(path.read_bytes()[:500] if content == 'half' else content)
-    with pytest.raises(ValueError, match=r'a\.pth is (not )?a checkpoint (but|that is cut off)'):
+    with pytest.raises(ValueError, match=r'a\.pth is .*checkpoint (but|that is cut off)'):
         read_checkpoint(path)
 
 
 @pytest.mark.parametrize('content', [[1, 2], {}, {'state_dict': {}}, {'epoch': 3}])
 def test_a_file_without_weights(tmp_path, content):
     torch.save(content, tmp_path / 'a.pth')
-    with pytest.raises(
-        ValueError, match=r'a\.pth holds (no weights|a list, not the weights of a model)'
-    ):
+    with pytest.raises(ValueError, match=r'a\.pth holds (no weights|a list)'):
         read_checkpoint(tmp_path / 'a.pth')
 
 
@@ -153,11 +146,7 @@ def test_other_classes_are_said_and_nothing_is_loaded(tmp_path):
     before = model.conv.weight.clone()
     with pytest.raises(
         ValueError,
-        match=re.escape(
-            '2 weights have another shape (cls.weight (5, 4) instead of (3, 4), cls.bias (5,) '
-            'instead of '
-            '(3,)); it was trained for 5 classes; give the config it was trained with'
-        ),
+        match=r'cls\.weight \(5, 4\) instead of \(3, 4\)',
     ):
         load_weights(model, read_checkpoint(path))
     assert torch.equal(model.conv.weight, before)
@@ -167,11 +156,7 @@ def test_weights_of_another_model_are_said(tmp_path):
     path = _save(tmp_path / 'a.pth', nn.ModuleDict({'head': nn.Linear(2, 2)}))
     with pytest.raises(
         ValueError,
-        match=re.escape(
-            '8 weights are missing (conv.weight, conv.bias, bn.weight, ...), 2 weights do not '
-            'belong to the '
-            'model (head.weight, head.bias)'
-        ),
+        match=r'8 weights are missing .*2 weights do not belong',
     ):
         load_weights(_model(), read_checkpoint(path))
 
@@ -195,7 +180,5 @@ def test_a_safetensors_file_of_half_floats(tmp_path):
 def test_what_is_no_safetensors_file_is_said(tmp_path):
     path = tmp_path / 'a.safetensors'
     path.write_bytes(b'version https://git-lfs.github.com/spec/v1')
-    with pytest.raises(
-        ValueError, match=r'a.safetensors is not a checkpoint but a Git LFS pointer'
-    ):
+    with pytest.raises(ValueError, match=r'a\.safetensors .*Git LFS pointer'):
         read_checkpoint(path)

@@ -65,9 +65,7 @@ def test_a_camera_drops_what_the_model_has_no_time_for(camera, model):
     )
     results = VideoInferencer(model).infer(source)
     places, index = [], -1
-    with pytest.raises(
-        ValueError, match='camera 0 gave no more pictures after 30; was it unplugged'
-    ):
+    with pytest.raises(ValueError, match='camera 0 gave no more pictures after 30'):
         for index, result in enumerate(results):
             assert result.frame_index == index
             # where the square is: the number of the picture
@@ -86,9 +84,7 @@ def test_all_frames_of_a_camera_where_they_are_wanted(camera, model):
 
 
 def test_a_camera_that_is_not_there_is_said(camera):
-    with pytest.raises(
-        ValueError, match='camera 3 cannot be opened; is it connected, free, and may you read it'
-    ):
+    with pytest.raises(ValueError, match='camera 3 cannot be opened'):
         open_source(3)
 
 
@@ -188,7 +184,5 @@ def test_a_stream_that_breaks_off_is_said(monkeypatch, server):
     opened = av.open(f'{server}/live')
     monkeypatch.setattr('mmvos.io.video.open_video', lambda *_: Broken(opened))
     list(zip(source, range(1)))  # the first reading takes the container that is open
-    with pytest.raises(
-        DataError, match=r'/live: no frame came after 2 of them \(Connection timed out\)'
-    ):
+    with pytest.raises(DataError, match=r'/live: .* 2 of them \(Connection timed out\)'):
         list(source)

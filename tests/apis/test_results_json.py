@@ -91,9 +91,7 @@ def test_categories(tmp_path, label, category_ids, expected):
 
 
 def test_a_label_without_category(tmp_path):
-    with pytest.raises(
-        ValueError, match=r'r\.json: object 1 has label 2, but there are 2 categories'
-    ):
+    with pytest.raises(ValueError, match=r'r\.json: object 1 has label 2.* 2 categories'):
         _write(tmp_path / 'r.json', [[_object(1, 2, 0.5)]], category_ids=(8, 9))
 
 

@@ -399,14 +399,10 @@ def test_a_video_that_is_cut_off_is_told(tmp_path, whole_frames):
         tenth = [packet.pos for packet in container.demux(video=0) if packet.pos][10]
     path.write_bytes(path.read_bytes()[: tenth if whole_frames else tenth + 100])
     if whole_frames:
-        with pytest.warns(
-            UserWarning, match=r'cut\.mp4 announces 20 frames, but only 10 could be read'
-        ):
+        with pytest.warns(UserWarning, match=r'cut\.mp4 announces 20 frames.* 10'):
             assert len(list(open_source(path))) == 10
     else:
-        with pytest.raises(
-            ValueError, match=r'cut\.mp4: the file is damaged, frame \d+ cannot be decoded'
-        ):
+        with pytest.raises(ValueError, match=r'cut\.mp4: .*damaged, frame \d+'):
             list(open_source(path))
 
 

@@ -115,13 +115,9 @@ def test_a_mistake_is_said_and_the_video_goes_on(inferencer):
         with pytest.raises(ValueError, match=sentence):
             inferencer.step(frame)
     inferencer.add([(70, 1, 90, 9)])
-    with pytest.raises(
-        ValueError, match='the box prompt of object 2 lies outside the frame of 64x48'
-    ):
+    with pytest.raises(ValueError, match='box prompt of object 2 lies outside'):
         inferencer.step(FRAME)
-    with pytest.raises(
-        ValueError, match=r'add takes objects of the next frame, these are of frames \[0, 4\]'
-    ):
+    with pytest.raises(ValueError, match=r'of the next frame, .*\[0, 4\]'):
         inferencer.add({0: [BOX], 4: [BOX]})
     result = inferencer.step(FRAME)
     assert (ids_of(result), result.frame_index) == ([1], 1)

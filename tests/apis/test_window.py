@@ -53,14 +53,12 @@ def test_closing_the_window_ends_the_video(screen, model, change):
 def test_without_a_display_it_is_said_at_once(screen, model, monkeypatch):
     monkeypatch.delenv('DISPLAY')
     monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
-    with pytest.raises(ValueError, match='no window can be shown here: there is no display'):
+    with pytest.raises(ValueError, match=r'no window .*no display'):
         VideoInferencer(model).infer([picture(0)], show=True)
     monkeypatch.setenv('WAYLAND_DISPLAY', 'wayland-0')
     assert Window('a').title == 'a'
     monkeypatch.setattr(
         cv2, 'getBuildInformation', lambda: '  GUI:                           NONE\n'
     )
-    with pytest.raises(
-        ValueError, match=r'built without windows \(opencv-python-headless\); install opencv-python'
-    ):
+    with pytest.raises(ValueError, match=r'built without windows .*opencv-python'):
         Window('a')

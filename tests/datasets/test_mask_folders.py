@@ -50,9 +50,7 @@ def test_bad_folders(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'none\.txt names no video'):
         find_mask_videos(root, 'none')
     (root / 'JPEGImages/b/00003.png').unlink()
-    with pytest.raises(
-        ValueError, match=r'video b: .*Annotations/b/00003\.png has no frame in .*JPEGImages/b'
-    ):
+    with pytest.raises(ValueError, match=r'video b: .*b/00003\.png has no frame'):
         find_mask_videos(root)
     shutil.rmtree(root / 'Annotations/a')
     with pytest.raises(ValueError, match=r'video a: .*Annotations/a does not exist'):

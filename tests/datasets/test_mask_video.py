@@ -123,12 +123,12 @@ def test_mistakes_are_named_with_their_file(tmp_path: Path) -> None:
         data.prompts(late)
     path = root / 'Annotations/b/00000.png'
     tiny.write_label_png(path, np.zeros((48, 64), np.uint8))
-    with pytest.raises(ValueError, match=r'video b: no object in .*Annotations/b/00000.png'):
+    with pytest.raises(ValueError, match=r'video b: no object in .*b/00000\.png'):
         data.prompts(b)
     tiny.write_label_png(path, np.ones((64, 48), np.uint8))
     with pytest.raises(
         ValueError,
-        match=r'JPEGImages/b/00000.png .* 64x48.* 48x64.*Annotations/b',
+        match=r'b/00000\.png .* 64x48.* 48x64',
     ):
         data.prompts(b)
     cv2.imwrite(str(path), np.zeros((48, 64, 3), np.uint8))

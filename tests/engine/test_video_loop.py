@@ -109,7 +109,7 @@ def test_a_loop_must_know_its_benchmark(annotations, tmp_path):
     with pytest.raises(DataError, match="benchmark 'dawis'"):
         runner.build_test_loop(runner.cfg.test_cfg)
     runner.cfg.test_cfg.benchmark = None
-    with pytest.raises(DataError, match=r'option benchmark .*youtube-vis, davis, youtube-vos, vot'):
+    with pytest.raises(DataError, match=r'option benchmark .*youtube-vis.*vot'):
         runner.build_test_loop(runner.cfg.test_cfg)
     runner.cfg.test_cfg.update(benchmark='youtube-vis', online=dict(type='mmvos.OnlineFineTuner'))
     with pytest.raises(ValueError, match='prompts'):

@@ -158,9 +158,7 @@ def test_damaged_results_are_not_taken(tmp_path, old, new):
 def test_a_merge_without_all_videos_names_the_first_missing(tmp_path):
     with TrackResults(tmp_path / 'out', 'a') as store:
         store.append(30, entries(30))
-        with pytest.raises(
-            ValueError, match=r'3 of 4 videos have no result, the first is video 10'
-        ):
+        with pytest.raises(ValueError, match=r'3 of 4 videos have no result.* video 10'):
             store.merge(VIDEOS)
     assert TrackResults(tmp_path / 'out', 'a').finished == {30}
 

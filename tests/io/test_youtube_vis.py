@@ -145,7 +145,7 @@ def test_masks_of_all_forms_become_the_same_run_lengths() -> None:
     assert masks == ({'size': [3, 4], 'counts': b'426'},) * 4
     masks, areas = compress_masks([None, [], None, runs], video, 'a.json: entry 0')
     assert masks[:3] == (None, None, None) and areas.tolist() == [0, 0, 0, 2]
-    with pytest.raises(DataError, match=r'^a.json: entry 0, frame 2: the mask does not cover'):
+    with pytest.raises(DataError, match=r'^a\.json: entry 0, frame 2: the mask'):
         compress_masks([runs, None, compressed | {'counts': '427'}, None], video, 'a.json: entry 0')
 
 

@@ -118,9 +118,7 @@ def test_equally_certain_objects_go_by_the_rule_that_is_chosen():
         for rule in ('hard', 'hard-first')
     }
     assert winners == {'hard': [0, 1], 'hard-first': [1, 0]}
-    with pytest.raises(
-        ValueError, match="merge must be 'soft', 'hard' or 'hard-first', not 'first'"
-    ):
+    with pytest.raises(ValueError, match=r"merge must be .*, not 'first'"):
         tiny_segmenter(merge='first')
 
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmvos.cli.convert import run_converter
+from mmvos.cli.main import main
 from mmvos.convert.split import choose_held_out
 from mmvos.io.label_png import read_label_png, write_label_png
 
 
 def convert(name: str, *arguments: object) -> None:
-    run_converter(name, [str(argument) for argument in arguments])
+    main(['convert', name, *map(str, arguments)])
 
 
 def make_davis(root: Path, seed: int, values: list[int]) -> dict[str, np.ndarray]:

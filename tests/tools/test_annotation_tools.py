@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, overlap_of, pixels
 
-from mmvos.cli.convert import run_converter
+from mmvos.cli.main import main
 from mmvos.io.label_png import write_label_png
 from mmvos.io.youtube_vis import annotation_problems, video_problems
 
@@ -33,7 +33,7 @@ def convert(tmp_path: Path) -> Convert:
 
     def call(name: str, *arguments: object, options: tuple[object, ...] = ()) -> dict[str, Any]:
         out = tmp_path / 'out.json'
-        run_converter(name, [str(argument) for argument in (*arguments, out, *options)])
+        main(['convert', name, *map(str, (*arguments, out, *options))])
         data = json.loads((tmp_path / 'out.json').read_text())
         assert not list(video_problems(data['videos']))
         assert not list(
@@ -233,7 +233,7 @@ def test_faults_of_labelme_files_are_named(
 
 def test_an_unknown_class_and_a_cut_file(convert: Convert, tmp_path: Path) -> None:
     labelme(tmp_path / 'v', 'a', [shape('dog', [[0, 0], [5, 5]], 'rectangle')])
-    with pytest.raises(SystemExit, match=r'has an object of the class "dog", which is none of cat'):
+    with pytest.raises(SystemExit, match='"dog", which is none of cat'):
         convert('labelme_to_youtube_vis', tmp_path / 'v', options=('--classes', 'cat'))
     (tmp_path / 'v/b.json').write_text('{"shapes": [')
     with pytest.raises(SystemExit, match=r'b\.json is not valid JSON'):
@@ -561,7 +561,7 @@ def test_youtube_vos_there_and_back(convert: Convert, tmp_path: Path) -> None:
     assert [category['name'] for category in back['categories']] == [
         category['name'] for category in CATEGORIES
     ]
-    run_converter('youtube_vis_to_davis', [str(tmp_path / 'out.json'), str(tmp_path / 'davis')])
+    main(['convert', 'youtube_vis_to_davis', str(tmp_path / 'out.json'), str(tmp_path / 'davis')])
     for path in (tmp_path / 'vos/Annotations').rglob('*.png'):
         again = tmp_path / 'davis/Annotations/480p' / path.relative_to(tmp_path / 'vos/Annotations')
         assert (np.array(Image.open(again)) == np.array(Image.open(path))).all()

@@ -68,9 +68,7 @@ def test_agreement_is_the_mean_overlap_without_the_first_frame():
 
 def test_without_a_compiler_it_says_so(monkeypatch):
     monkeypatch.setenv('CXX', 'no-such-compiler')
-    with pytest.raises(
-        RuntimeError, match="needs a C\\+\\+ compiler on a CPU, and there is no 'no-such-compiler'"
-    ):
+    with pytest.raises(RuntimeError, match=r'C\+\+ compiler .*no-such-compiler'):
         compiled.compiled(tiny_siamese(), None)
 
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmvos.cli.convert import run_converter
+from mmvos.cli.main import main
 from mmvos.convert.compose import draw_frames
 from mmvos.convert.cutout import Layer, box_of, cut_out, paste, place
 from mmvos.convert.davis_sequences import DAVIS_2016_CLASSES, read_list, read_sequences
@@ -342,5 +342,5 @@ def test_size_mismatch_names_sequence_and_frame(davis: Path) -> None:
 def test_the_program_stops_with_one_sentence(davis: Path, tmp_path: Path) -> None:
     empty_masks(davis)
     with pytest.raises(SystemExit, match=r'^error: sequence goat: no mask in'):
-        run_converter('compose_videos', [str(davis), str(tmp_path / 'out'), '--seed', '0'])
+        main(['compose', str(davis), str(tmp_path / 'out'), '--seed', '0'])
     assert not (tmp_path / 'out').exists()

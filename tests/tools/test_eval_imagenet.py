@@ -213,8 +213,7 @@ def test_a_subset_with_the_list_of_all_classes(
     common = (tmp_path / 'some', '--weights', weights, '--backbone', 'type=mmvos.MeanColor')
     with pytest.raises(
         SystemExit,
-        match='has 2 class folders, but the weights have 7 classes; list all classes with '
-        '--classes',
+        match=r'2 class folders, but .* 7 classes',
     ):
         evaluate(*common)
     (tmp_path / 'names.txt').write_text('\n'.join(COLORS))
@@ -383,15 +382,13 @@ def test_a_damaged_image_and_missing_files_are_named(evaluate: Evaluate, tmp_pat
     color_folders(tmp_path / 'images')
     (tmp_path / 'images/d white/2.png').write_bytes(b'\x89PNG')
     common = ('--backbone', 'type=mmvos.MeanColor')
-    with pytest.raises(
-        SystemExit, match=r'eval_imagenet: .*d white/2.png cannot be read as an image'
-    ):
+    with pytest.raises(SystemExit, match=r'd white/2\.png cannot be read'):
         evaluate(tmp_path / 'images', '--weights', weights, *common)
     with pytest.raises(SystemExit, match=r'the checkpoint nowhere.pth does not exist'):
         evaluate(tmp_path / 'images', '--weights', 'nowhere.pth', *common)
     with pytest.raises(
         SystemExit,
-        match=r'nowhere holds no folder per class; for a flat folder give the labels with --labels',
+        match='nowhere holds no folder per class',
     ):
         evaluate(tmp_path / 'nowhere', '--weights', weights, *common)
     two = ', '.join(
@@ -399,7 +396,5 @@ def test_a_damaged_image_and_missing_files_are_named(evaluate: Evaluate, tmp_pat
         for name, depth in (('a', 18), ('b', 50))
     )
     (tmp_path / 'two.py').write_text(f'model = dict({two})')
-    with pytest.raises(
-        SystemExit, match=r'two.py has 2 backbones \(model.a.backbone, model.b.backbone\)'
-    ):
+    with pytest.raises(SystemExit, match=r'two\.py has 2 backbones'):
         evaluate(tmp_path / 'two.py', tmp_path / 'images', '--weights', weights)

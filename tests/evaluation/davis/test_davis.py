@@ -65,9 +65,7 @@ def test_late_objects_are_named_and_not_scored(tmp_path: Path) -> None:
     report = evaluate_davis(write(tmp_path / 'gt', {'a': late}), write(tmp_path / 'r', {'a': late}))
     assert len(report.tables['per_object']) == 1
     assert 'a: the objects [2] are not in the first frame' in report.notes[0]
-    with pytest.raises(
-        EvaluationInputError, match='has the id 2, which the ground truth of a does not have'
-    ):
+    with pytest.raises(EvaluationInputError, match=r'has the id 2, which .* a does not have'):
         evaluate_davis(
             tmp_path / 'gt', tmp_path / 'r', Protocol(official=True)
         )  # the official code gives up, too

@@ -122,7 +122,7 @@ def test_in_the_padding_is_no_object_and_the_guide_is_unknown(mode):
 def test_a_frame_of_another_size_is_named():
     model = tiny_segmenter()
     frames = [frame(0), frame(1), frame(2, height=80, width=120)]
-    with pytest.raises(ValueError, match='frame 2 is 120x80, but the frames before it are 96x72'):
+    with pytest.raises(ValueError, match=r'frame 2 is 120x80, .*96x72'):
         list(model.run(frames, {0: told(square_mask(10, 10))}))
 
 

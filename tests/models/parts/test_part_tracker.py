@@ -407,11 +407,11 @@ def test_wrong_arguments_and_frames_are_named(tiny):
     for wrong in (dict(parts=0), dict(attention=1.5), dict(resample=-1)):
         with pytest.raises(
             ValueError,
-            match=r'parts must be at least 1, attention in \[0, 1\] and resample not negative',
+            match=r'parts .*attention .*resample',
         ):
             tiny_parts(**wrong)
     (state,), _ = steps(tiny, [scene(0, {1: (20, 30)})])
     frame = scene(1, {1: (20, 30)})[0]
     small = Frame(frame.image[:, :, :64], replace(frame.meta, network_shape=(64, WIDTH)))
-    with pytest.raises(ValueError, match='frame 1 is 128x64, but the frames before it are 128x96'):
+    with pytest.raises(ValueError, match=r'frame 1 is 128x64, .*128x96'):
         tiny.tracker.propagate(small, state)

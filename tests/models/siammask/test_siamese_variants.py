@@ -158,7 +158,7 @@ def test_motion_moves_the_search_window_ahead(model, monkeypatch):
     'box', [(96.0, 0.0, 120.0, 20.0), (-30.0, 5.0, 0.0, 30.0), (10.0, -9.0, 20.0, -1.0)]
 )
 def test_a_box_outside_the_frame_is_refused(model, box):
-    with pytest.raises(ValueError, match=r'box prompt of object 3 lies outside the frame of 96x72'):
+    with pytest.raises(ValueError, match=r'object 3 lies outside .*96x72'):
         follow(model, Prompts((3,), (None,), (box,)), 1)
 
 
