@@ -43,7 +43,7 @@ REGISTRIES = MODELS, DATASETS, METRICS, HOOKS, TRANSFORMS
 WEIGHTS = ROOT / 'weights/masktrack_compact.safetensors'
 # What readers put in for capitals.
 GIVEN = {'CONFIG': 'config.py', 'CHECKPOINT': 'checkpoint.pth', 'S': '1', 'N': '1', 'GPUS': '2'}
-TRAIN, TOLD = 'tests/tools/test_train_and_test.py::', 'tests/tools/test_test_video_told.py::'
+TRAIN, TOLD = 'tests/cli/test_train.py::', 'tests/cli/test_test_prompted.py::'
 # Pattern of a command -> the test that runs the same with a small model.
 ELSEWHERE = {
     r'tools/train\.py .*--resume': TRAIN
@@ -53,25 +53,25 @@ ELSEWHERE = {
     r'tools/test_video\.py .*--eval youtube-vos': TOLD
     + 'test_youtube_vos_writes_the_frames_that_are_wanted',
     r'tools/test_video\.py .*--eval vot': (
-        'tests/tools/test_test_video_supervised.py::test_a_run_writes_the_standard_files_and_scores_them'
+        'tests/cli/test_test_supervised.py::test_a_run_writes_the_standard_files_and_scores_them'
     ),
     r'tools/test_video\.py ': TRAIN + 'test_the_results_file_and_the_scores',
     r'tools/segment_video\.py --list': (
-        'tests/tools/test_segment_video_told.py::test_the_list_of_systems'
+        'tests/cli/test_segment_prompts.py::test_the_list_of_systems'
     ),
     r'tools/segment_video\.py .*--show': (
-        'tests/tools/test_segment_video_told.py::test_mistakes_are_one_sentence'
+        'tests/cli/test_segment_prompts.py::test_mistakes_are_one_sentence'
     ),
     r'tools/segment_video\.py .*--system (?!masktrack)': (
-        'tests/tools/test_segment_video_told.py::test_boxes_and_the_model_that_comes_with_the_project'
+        'tests/cli/test_segment_prompts.py::test_boxes_and_the_model_that_comes_with_the_project'
     ),
     r'tools/segment_video\.py (0|rtsp:)': (
         'tests/apis/test_live_sources.py::test_a_camera_drops_what_the_model_has_no_time_for'
     ),
     r'tools/tune_tracker\.py .*--davis': (
-        'tests/tools/test_tune_tracker.py::test_the_best_setting_is_found_and_a_killed_search_goes_on'
+        'tests/cli/test_tune.py::test_the_best_setting_is_found_and_a_killed_search_goes_on'
     ),
-    r'tools/tune_tracker\.py .*--vot': 'tests/tools/test_tune_tracker.py::test_vot',
+    r'tools/tune_tracker\.py .*--vot': 'tests/cli/test_tune.py::test_vot',
     r'tools/benchmark\.py evaluation': (
         'tests/tools/test_benchmark_evaluation.py::test_all_parts_run'
     ),
@@ -83,9 +83,9 @@ ELSEWHERE = {
     r'tools/benchmark\.py vos': (
         'tests/tools/test_benchmark_vos.py::test_it_prints_a_row_per_number_of_objects_and_the_memory'
     ),
-    r'tools/convert_checkpoint\.py ': 'tests/tools/test_convert_checkpoint.py::test_there_and_back',
+    r'tools/convert_checkpoint\.py ': 'tests/cli/test_weights_convert.py::test_there_and_back',
     r'tools/join_checkpoints\.py ': (
-        'tests/tools/test_join_checkpoints.py::test_the_joined_file_fits_the_config_and_holds_both'
+        'tests/cli/test_weights_join.py::test_the_joined_file_fits_the_config_and_holds_both'
     ),
     r'python -m mmvos\.check_env': 'tests/test_check_env.py::test_a_good_installation_passes',
     r'bash tools/setup_env\.sh': 'tests/test_setup.py::test_a_second_set_up_does_nothing',

@@ -51,19 +51,28 @@ class CommandGroup:
 
 COMMANDS: Mapping[str, Command | CommandGroup] = {
     'segment': Command('follow objects in a video, or find all of known classes', 'segment'),
+    'train': Command('train a model', 'train'),
     'test': Command('test a model on a data set of videos', 'test'),
     'evaluate': Command('score results of any model', 'evaluate'),
     'check': Command('say what is wrong in a data set', 'check'),
+    'prompts': Command('make a page on which boxes are drawn around objects', 'prompts'),
     'convert': CommandGroup(
         'Convert annotations and results between formats.',
         {name: Command(summary, f'convert.{name}') for name, summary in CONVERTERS.items()},
     ),
     'weights': CommandGroup(
         'List systems and their weights; convert, join and publish checkpoints.',
-        {'list': Command('the systems, and how to get their weights', 'weights.list_systems')},
+        {
+            'list': Command('the systems, and how to get their weights', 'weights.list_systems'),
+            'convert': Command('make published weights fit a config', 'weights.convert'),
+            'join': Command('join the checkpoints of several models in one', 'weights.join'),
+            'publish': Command('make a checkpoint fit to be given away', 'weights.publish'),
+        },
     ),
+    'tune': Command("search a tracker's settings that do best on a data set", 'tune'),
     'sample-videos': Command('make a small data set from nothing but a seed', 'sample_videos'),
     'compose': Command('make videos out of still images with masks', 'compose'),
+    'env': Command('say whether this machine can run mmvos', 'env'),
 }
 
 

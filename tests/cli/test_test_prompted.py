@@ -19,7 +19,7 @@ import colored_videos as tiny
 import numpy as np
 import pytest
 import torch
-from command import ENVIRONMENT, ROOT, Finished, run_tool
+from command import ENVIRONMENT, ROOT, Finished, run_mmvos
 from PIL import Image
 from tiny_segmenter import tiny_segmenter, tiny_settings
 
@@ -46,7 +46,7 @@ def davis(tmp_path) -> list[str]:
 
 
 def run(folder: Path, *arguments: object, **environment: str) -> Finished:
-    return run_tool('test_video.py', *arguments, folder=folder, environment=environment)
+    return run_mmvos('test', *arguments, folder=folder, environment=environment)
 
 
 def images(folder: Path) -> dict[str, bytes]:

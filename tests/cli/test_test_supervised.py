@@ -10,7 +10,7 @@ from pathlib import Path
 import colored_videos as tiny
 import pytest
 import torch
-from command import Finished, run_tool
+from command import Finished, run_mmvos
 from mmengine.runner import Runner
 
 LENGTH = 12
@@ -35,7 +35,7 @@ def write_files(folder: Path, **model: bool) -> list[str]:
 
 
 def run(folder: Path, *arguments: object, **environment: str) -> Finished:
-    return run_tool('test_video.py', *arguments, folder=folder, environment=environment)
+    return run_mmvos('test', *arguments, folder=folder, environment=environment)
 
 
 def scores(output: str) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from command import ENVIRONMENT, ROOT, Finished, run_tool
+from command import ENVIRONMENT, ROOT, Finished, run_mmvos
 from tiny_videos import tiny_training, without_annotations, write_tiny_videos
 
 LENGTHS = (3, 1, 2, 2)  # eight frames: four batches of two pairs in an epoch
@@ -64,9 +64,7 @@ def annotations(tmp_path_factory) -> Path:
 def trained(annotations, tmp_path_factory) -> Path:
     """The folder of an uninterrupted training of three epochs."""
     folder = tmp_path_factory.mktemp('trained')
-    done = run_tool(
-        'train.py', write_config(folder, annotations), '--work-dir', 'run', folder=folder
-    )
+    done = run_mmvos('train', write_config(folder, annotations), '--work-dir', 'run', folder=folder)
     assert done.status == 0, done.output
     return folder
 
@@ -98,11 +96,11 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(trained, tmp_path)
     """Killed in the middle of the second epoch; the first is not repeated, and every later loss is
     the same number.
     """
-    arguments = ['train.py', trained / 'config.py', '--work-dir', 'run']
-    killed = run_tool(*arguments, folder=tmp_path, environment={'KILL_AT_ITERATION': '6'})
+    arguments = ['train', trained / 'config.py', '--work-dir', 'run']
+    killed = run_mmvos(*arguments, folder=tmp_path, environment={'KILL_AT_ITERATION': '6'})
     assert killed.status == -signal.SIGKILL
     assert sorted(losses(tmp_path / 'run')) == [1, 2, 3, 4, 5, 6]
-    resumed = run_tool(*arguments, '--resume', folder=tmp_path)
+    resumed = run_mmvos(*arguments, '--resume', folder=tmp_path)
     assert resumed.status == 0, resumed.output
     assert [item['step'] for item in scalars(tmp_path / 'run') if 'loss' in item] == [
         1,
@@ -171,8 +169,8 @@ def test_two_processes_train_as_one_with_the_same_global_batch(annotations, tmp_
         'val_evaluator=None',
         'default_hooks.checkpoint.save_best=None',
     ]
-    done = run_tool(
-        'train.py',
+    done = run_mmvos(
+        'train',
         config,
         '--work-dir',
         'one',
@@ -219,8 +217,8 @@ def run_distributed(command: list[object], folder: Path) -> None:
 def test_video(
     folder: Path, out: str, *arguments: object, trained: Path, **environment: str
 ) -> Finished:
-    return run_tool(
-        'test_video.py',
+    return run_mmvos(
+        'test',
         trained / 'config.py',
         trained / 'run/epoch_3.pth',
         '--out',
@@ -353,17 +351,17 @@ def test_a_mistake_is_one_sentence_that_names_the_file(annotations, tmp_path):
     missing = 'train_dataloader.dataset.ann_file=nowhere.json'
     for command, words in (
         (
-            ['train.py', config, '--cfg-options', 'load_from=coco.pth'],
-            ['train:', 'coco.pth', 'does not exist'],
+            ['train', config, '--cfg-options', 'load_from=coco.pth'],
+            ['mmvos train:', 'coco.pth', 'does not exist'],
         ),
-        (['train.py', config, '--cfg-options', missing], ['train:', 'nowhere.json']),
-        (['train.py', config, '--resume', 'gone.pth'], ['train:', 'gone.pth']),
-        (['train.py', 'no_config.py'], ['train:', 'no_config.py']),
+        (['train', config, '--cfg-options', missing], ['mmvos train:', 'nowhere.json']),
+        (['train', config, '--resume', 'gone.pth'], ['mmvos train:', 'gone.pth']),
+        (['train', 'no_config.py'], ['mmvos train:', 'no_config.py']),
         (
-            ['test_video.py', config, 'gone.pth', '--out', 'out'],
-            ['test_video:', 'gone.pth', 'does not exist'],
+            ['test', config, 'gone.pth', '--out', 'out'],
+            ['mmvos test:', 'gone.pth', 'does not exist'],
         ),
     ):
-        last = sentence(run_tool(*command, folder=tmp_path))
+        last = sentence(run_mmvos(*command, folder=tmp_path))
         assert all(word in last for word in words), (command, last)
     assert not list(tmp_path.glob('out*'))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from colored_videos import write_split, write_videos
-from command import ROOT, run_tool
+from command import ROOT, run_mmvos, run_tool
 from tiny_videos import tiny_training, write_tiny_videos
 
 MARKER = 'made_by_checkpoint'
@@ -32,18 +32,18 @@ CHECKPOINTS = {
         f'config.py --work-dir run --cfg-options {PRETRAINED}.type=Pretrained '
         f'{PRETRAINED}.checkpoint=EVIL.pth',
     ),
-    'test': ('test_video', 'config.py EVIL.pth --out OUT'),
-    'segment': ('segment_video', 'config.py EVIL.pth frames --out OUT'),
+    'test': ('test', 'config.py EVIL.pth --out OUT'),
+    'segment': ('segment', 'config.py EVIL.pth frames --out OUT'),
     'segment by system': (
-        'segment_video',
+        'segment',
         'frames --system masktrack --checkpoint EVIL.pth --mask m.png --out OUT',
     ),
-    'compare classes': ('check_data', 'instances.json --checkpoint EVIL.pth'),
-    'convert': ('convert_checkpoint', 'config.py EVIL.pth OUT.pth'),
-    'publish': ('publish_weights', 'EVIL.pth OUT.safetensors --license MIT'),
-    'join': ('join_checkpoints', 'config.py OUT.safetensors parts=EVIL.pth'),
-    'classify': ('eval_imagenet', 'frames --backbone type=ResNet depth=18 --weights EVIL.pth'),
-    'tune': ('tune_tracker', 'config.py EVIL.pth --davis davis --grid a=1 --out OUT.json'),
+    'compare classes': ('check', 'instances.json --checkpoint EVIL.pth'),
+    'convert': ('weights convert', 'config.py EVIL.pth OUT.pth'),
+    'publish': ('weights publish', 'EVIL.pth OUT.safetensors --license MIT'),
+    'join': ('weights join', 'config.py OUT.safetensors parts=EVIL.pth'),
+    'classify': ('eval_imagenet.py', 'frames --backbone type=ResNet depth=18 --weights EVIL.pth'),
+    'tune': ('tune', 'config.py EVIL.pth --davis davis --grid a=1 --out OUT.json'),
 }
 # the same for files that are no checkpoints
 DATA = {
@@ -52,11 +52,11 @@ DATA = {
         'config.py --work-dir run --cfg-options train_dataloader.dataset.ann_file=EVIL.pkl',
     ),
     'ground truth': ('evaluate', 'youtube-vis --gt EVIL.pkl --results EVIL.pkl'),
-    'data': ('check_data', 'EVIL.pkl'),
-    'prompts': ('segment_video', 'frames --prompts EVIL.pkl --out OUT'),
-    'mask': ('segment_video', 'frames --mask EVIL.pkl --out OUT'),
-    'video': ('segment_video', 'EVIL.pkl --mask m.png --out OUT'),
-    'config in YAML': ('test_video', 'EVIL.yml EVIL.pth --out OUT'),
+    'data': ('check', 'EVIL.pkl'),
+    'prompts': ('segment', 'frames --prompts EVIL.pkl --out OUT'),
+    'mask': ('segment', 'frames --mask EVIL.pkl --out OUT'),
+    'video': ('segment', 'EVIL.pkl --mask m.png --out OUT'),
+    'config in YAML': ('test', 'EVIL.yml EVIL.pth --out OUT'),
 }
 
 
@@ -91,7 +91,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize('case', [*CHECKPOINTS, *DATA])
 def test_nothing_in_a_file_is_run(folder: Path, case: str) -> None:
     tool, line = (CHECKPOINTS | DATA)[case]
-    done = run_tool(f'{tool}.py', *line.split(), folder=folder)
+    run = run_tool if tool.endswith('.py') else run_mmvos
+    done = run(tool, *line.split(), folder=folder)
     assert not (folder / MARKER).exists(), done.output
     assert done.status == 1, done.output
     assert 'EVIL' in done.output or 'YAML' in done.output
@@ -109,7 +110,7 @@ def test_the_pickles_do_make_a_folder(tmp_path: Path) -> None:
 def test_every_option_for_weights_is_tried() -> None:
     words = ('checkpoint', 'weights', 'resume', 'source')
     tried = {tool for tool, _ in CHECKPOINTS.values()}
-    for path in (ROOT / 'tools').glob('*.py'):
+    for path in [*(ROOT / 'tools').glob('*.py'), *(ROOT / 'mmvos/cli').rglob('*.py')]:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
@@ -117,4 +118,5 @@ def test_every_option_for_weights_is_tried() -> None:
             if node.func.attr == 'add_argument' and any(
                 word in str(name) for name in names for word in words
             ):
-                assert path.stem in tried, f'{path.name} {names}'
+                words_of_tools = {word for tool in tried for word in tool.split()}
+                assert {path.stem, path.name} & words_of_tools, f'{path.name} {names}'

@@ -13,11 +13,10 @@ from mmengine.config import Config
 from tiny_parts import matcher_settings, tiny_parts
 from tiny_segmenter import tiny_settings
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
-import join_checkpoints
-
 from mmvos.apis import init_model
 from mmvos.apis.checkpoint import Checkpoint
+from mmvos.cli.main import main
+from mmvos.cli.weights.join import joined
 
 
 @pytest.fixture(scope='module')
@@ -49,8 +48,8 @@ def files(tmp_path_factory) -> Path:
 def join(monkeypatch, folder: Path, *parts: str) -> Path:
     out = folder / 'out' / 'joined.safetensors'
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, 'argv', ['join_checkpoints.py', 'parts.py', str(out), *parts])
-    join_checkpoints.main()
+    monkeypatch.setattr(sys, 'argv', ['mmvos'])
+    main(['weights', 'join', 'parts.py', str(out), *parts])
     return out
 
 
@@ -88,7 +87,7 @@ def test_what_does_not_fit_is_named(files, monkeypatch, parts, message):
 
 def test_a_checkpoint_of_something_else_is_named():
     with pytest.raises(ValueError, match=r'backbone\.pth has no weights of a tracker'):
-        join_checkpoints.joined(
+        joined(
             {'tracker.matcher.w': torch.zeros(1)},
             {'matcher': Checkpoint('backbone.pth', {'conv1.weight': torch.zeros(1)}, {})},
         )

@@ -1,4 +1,4 @@
-"""tools/tune_tracker.py: the oracle of tests/colored_videos.py has one setting that matters, which
+"""mmvos tune: the oracle of tests/colored_videos.py has one setting that matters, which
 the search must find.
 """
 
@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -14,17 +13,12 @@ from pathlib import Path
 import colored_videos as tiny
 import pytest
 import torch
-from command import ENVIRONMENT, ROOT, Finished, run_tool
+from command import ENVIRONMENT, Finished, run_mmvos
 from tiny_siamese import tiny_config, tiny_siamese
 
-TOOL = ROOT / 'tools' / 'tune_tracker.py'
+from mmvos.cli.tracker_search import Table, combinations, parse_grid
+
 KEYS = ['model.keep=True,False', 'test_dataloader.batch_size=1']
-
-
-@pytest.fixture(scope='module')
-def functions() -> dict:
-    sys.path.insert(0, str(TOOL.parent))
-    return runpy.run_path(str(TOOL), run_name='tune_tracker')
 
 
 @pytest.fixture
@@ -40,7 +34,7 @@ def write_oracle(folder: Path, root: Path) -> list[str]:
 
 
 def tune(folder: Path, *arguments: object) -> Finished:
-    return run_tool('tune_tracker.py', *arguments, '--out', 'table.jsonl', folder=folder)
+    return run_mmvos('tune', *arguments, '--out', 'table.jsonl', folder=folder)
 
 
 def rows(folder: Path) -> list[dict]:
@@ -75,7 +69,9 @@ def test_the_best_setting_is_found_and_a_killed_search_goes_on(tmp_path, davis):
 def test_two_processes_find_the_same(tmp_path, davis):
     command = [
         sys.executable,
-        str(TOOL),
+        '-m',
+        'mmvos',
+        'tune',
         *davis,
         '--grid',
         *KEYS,
@@ -154,8 +150,8 @@ def test_a_key_that_nobody_takes_is_an_error_in_a_line(tmp_path, davis):
     )
 
 
-def test_values(functions):
-    grid = functions['parse_grid'](
+def test_values():
+    grid = parse_grid(
         ['a.b=1,2.5,x,True', 'c=0:0.1:0.03', 'd=0.08:0.13:0.01', 'e=.38:.44:.01', 'f=.0:.25:.02']
     )
     assert grid['a.b'] == [1, 2.5, 'x', True] and grid['c'] == [0, 0.03, 0.06, 0.09]
@@ -173,16 +169,15 @@ def test_values(functions):
         ('a=1:2:0', 'no value'),
     ],
 )
-def test_bad_grids_are_refused(functions, text, message):
+def test_bad_grids_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
-        functions['parse_grid']([text])
+        parse_grid([text])
 
 
-def test_published_search_sizes_and_random_choice(functions):
+def test_published_search_sizes_and_random_choice():
     """5 x 6 x 5 combinations of the sharp model, 13 x 8 x 7 of the base model."""
-    sharp = functions['parse_grid'](['k=.08:.13:.01', 'w=.38:.44:.01', 'l=.30:.35:.01'])
-    base = functions['parse_grid'](['k=.0:.25:.02', 'w=.36:.51:.02', 'l=.25:.56:.05'])
-    combinations = functions['combinations']
+    sharp = parse_grid(['k=.08:.13:.01', 'w=.38:.44:.01', 'l=.30:.35:.01'])
+    base = parse_grid(['k=.0:.25:.02', 'w=.36:.51:.02', 'l=.25:.56:.05'])
     assert len(combinations(sharp, None, 0)) == 150 and len(combinations(base, None, 0)) == 728
     assert combinations(sharp, None, 0)[:2] == [
         dict(k=0.08, w=0.38, l=0.3),
@@ -197,9 +192,9 @@ def test_published_search_sizes_and_random_choice(functions):
     )
 
 
-def test_other_files_are_not_taken_for_a_table(functions, tmp_path):
+def test_other_files_are_not_taken_for_a_table(tmp_path):
     path = tmp_path / 'notes.txt'
     path.write_text('hello\n')
     with pytest.raises(ValueError, match=r'notes\.txt is no table'):
-        functions['Table'](path, 'x')
+        Table(path, 'x')
     assert path.read_text() == 'hello\n'

@@ -1,11 +1,10 @@
 """The page on which boxes are drawn: it holds the frames, and its boxes are pixels of the video, as
-segment_video reads them.
+mmvos segment reads them.
 """
 
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 import re
 import shlex
@@ -14,28 +13,20 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
 import pytest
-from command import ROOT
 
 from mmvos.apis.prompt_files import box_prompts, read_prompts
+from mmvos.cli.main import main
+from mmvos.cli.prompts import page as page_of
 
 HEIGHT, WIDTH = 60, 80
 
 
-@pytest.fixture(scope='module')
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('draw_prompts', ROOT / 'tools/draw_prompts.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def run(tool, tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch):
     """Calls the tool in a folder with a video of three frames; gives the page, or the sentence of
     an error.
     """
@@ -47,9 +38,9 @@ def run(tool, tmp_path, monkeypatch):
         cv2.imwrite(f"it's/{index}.png", image)
 
     def call(*arguments: str) -> str:
-        monkeypatch.setattr(sys, 'argv', ['draw_prompts.py', *arguments])
+        monkeypatch.setattr(sys, 'argv', ['mmvos'])
         try:
-            tool.main()
+            main(['prompts', *arguments])
         except SystemExit as error:
             return str(error)
         return Path('prompts.html').read_text(encoding='utf-8')
@@ -76,7 +67,7 @@ class Scripts(HTMLParser):
 
 
 def data_of(page: str):
-    (kind, data), (_, _) = Scripts(page).found
+    ((kind, data),) = [item for item in Scripts(page).found if item[0]]
     assert kind == 'application/json'
     return json.loads(data)
 
@@ -113,10 +104,10 @@ def test_the_page_holds_the_frames_and_needs_nothing_else(run):
         'Jürgen \udcff.mp4',
     ],
 )
-def test_no_name_of_a_file_becomes_code(tool, name):
+def test_no_name_of_a_file_becomes_code(name):
     frames = {0: np.zeros((HEIGHT, WIDTH, 3), np.uint8)}
-    page = tool.page(name, frames)
-    assert Scripts(page).found[1] == Scripts(tool.page('clip.mp4', frames)).found[1]
+    page = page_of(name, frames)
+    assert Scripts(page).found[1] == Scripts(page_of('clip.mp4', frames)).found[1]
     data = data_of(page)
     assert data['video'] == shlex.quote(name)
     assert data['title'] == f'Objects to follow in {Path(name).name}'
@@ -126,11 +117,11 @@ def test_no_name_of_a_file_becomes_code(tool, name):
 def test_mistakes_are_one_sentence(run):
     assert (
         run('none.mp4')
-        == 'draw_prompts: none.mp4 does not exist; give a video file, a folder of images or a glob'
+        == 'mmvos prompts: none.mp4 does not exist; give a video file, a folder of images or a glob'
     )
     assert (
         run("it's", '--frames', '3')
-        == 'draw_prompts: the video has 3 frames, so there is no frame 3; frames count from 0'
+        == 'mmvos prompts: the video has 3 frames, so there is no frame 3; frames count from 0'
     )
     assert run("it's", '--frames', '-1') == '2'
 
@@ -155,11 +146,11 @@ def test_boxes_are_pixels_of_the_video_however_it_is_shown(run, tmp_path):
     answer = json.loads(done.stdout)
     assert answer['drawn'] == [[10, 20, 50, 40], [10, 0, 80, 40]]
     assert answer['commands'] == [
-        'python tools/segment_video.py clip.mp4 --box 10,20,50,40 --box 10,0,80,40 --out DIR',
-        'python tools/segment_video.py clip.mp4 --prompts prompts.json --out DIR',
+        'mmvos segment clip.mp4 --box 10,20,50,40 --box 10,0,80,40 --out DIR',
+        'mmvos segment clip.mp4 --prompts prompts.json --out DIR',
         'no box yet',
     ]
-    # The command and the file are what segment_video takes.
+    # The command and the file are what mmvos segment takes.
     assert box_prompts(['10,20,50,40']).boxes == ((10, 20, 50, 40),)
     (tmp_path / 'prompts.json').write_text(json.dumps(answer['prompts']))
     told = read_prompts(tmp_path / 'prompts.json')

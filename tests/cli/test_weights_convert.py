@@ -1,11 +1,9 @@
-"""tools/convert_checkpoint.py: what it writes can be loaded, and what it refuses it names."""
+"""mmvos weights convert: what it writes can be loaded, and what it refuses it names."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -13,9 +11,9 @@ from mmengine.registry import init_default_scope
 from tiny_siamese import tiny_config
 
 from mmvos.apis.checkpoint import load_weights, read_checkpoint
+from mmvos.cli.main import main
 from mmvos.registry import MODELS
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools/convert_checkpoint.py'
 PUBLISHED = {
     'tracker.features.backbone.': 'features.features.',
     'tracker.features.adjust.layer.conv.': 'features.downsample.downsample.0.',
@@ -35,16 +33,8 @@ class Anything:
     """What a pickle could hold."""
 
 
-@pytest.fixture(scope='module')
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('convert_checkpoint', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def run(tool, tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch):
     """Calls the tool on a file's content and gives the path it writes."""
     init_default_scope('mmdet')
     config = tiny_config()
@@ -52,18 +42,17 @@ def run(tool, tmp_path, monkeypatch):
 
     def call(content, *more: str) -> Path:
         torch.save(content, tmp_path / 'given.pth')
-        monkeypatch.setattr(
-            sys,
-            'argv',
+        monkeypatch.setattr(sys, 'argv', ['mmvos'])
+        main(
             [
+                'weights',
                 'convert',
                 str(tmp_path / 'config.py'),
                 str(tmp_path / 'given.pth'),
                 str(tmp_path / 'new/out.pth'),
                 *more,
-            ],
+            ]
         )
-        tool.main()
         return tmp_path / 'new/out.pth'
 
     return call

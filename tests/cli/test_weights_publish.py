@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 import torch
-from command import run_tool
+from command import run_mmvos
 from safetensors import safe_open
 from tiny_segmenter import tiny_segmenter
 
@@ -10,7 +10,7 @@ from mmvos.apis.checkpoint import load_weights, read_checkpoint
 
 
 def publish(folder, *arguments):
-    return run_tool('publish_weights.py', *arguments, folder=folder)
+    return run_mmvos('weights publish', *arguments, folder=folder)
 
 
 def test_weights_come_back_as_they_were_up_to_half_precision(tmp_path):
