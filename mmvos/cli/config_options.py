@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmvos.io.errors import DataError
-
-if TYPE_CHECKING:
-    pass
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

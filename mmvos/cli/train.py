@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmvos.cli.config_options import add_config_options, read_config_file, read_config_options
+from mmvos.cli.config_options import add_config_options, read_config_options
+from mmvos.io.config_file import read_config_file
 
 if TYPE_CHECKING:
     from mmengine.config import Config

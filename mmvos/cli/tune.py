@@ -18,7 +18,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmvos.cli.config_options import add_config_options, read_config_file, read_config_options
+from mmvos.cli.config_options import add_config_options, read_config_options
+from mmvos.io.config_file import read_config_file
 
 EXPECTED_ERRORS = (TypeError, ValueError)
 KEPT_WHEN_STOPPED = 'the rows of the table are kept; the same command goes on with the next one'

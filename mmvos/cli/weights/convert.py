@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmvos.cli.config_options import read_config_file
+from mmvos.io.config_file import read_config_file
 
 if TYPE_CHECKING:
     from mmvos.apis.convert import Converted
