@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_BITS = 64
-_WIDEST_SHIFT = 32
+_BITS = 64  # of a word
+_WORD_BYTES = _BITS // 8
+_WIDEST_SHIFT = 32  # pixels by which rows are widened at once
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class BitMask:
     """A cut of a binary frame.
 
     Attributes:
-        top: frame row of the first row. left: word column of the first word; both are negative
-            where the margin leaves the frame.
+        top: frame row of the first row; negative where the margin leaves the frame.
+        left: word column of the first word; negative where the margin leaves the frame.
         words: (h, n) uint64.
         shape: (H, W) of the frame.
     """
@@ -39,18 +40,26 @@ def pack(mask: NDArray[np.bool_], margin: int) -> BitMask:
     """Cut a (H, W) bool mask to what is set and at least `margin` >= 1 pixels of zeros around
     it.
     """
-    assert mask.ndim == 2 and mask.dtype == bool, (mask.shape, mask.dtype)
+    assert mask.ndim == 2, mask.shape
+    assert mask.dtype == bool, mask.dtype
     shape = (mask.shape[0], mask.shape[1])
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if not width:
+    if width == 0:
         return BitMask(0, 0, np.zeros((0, 0), np.uint64), shape)
+
+    # the word columns that hold set pixels, as bytes
+    first = x // _BITS
+    last = (x + width - 1) // _BITS
+    columns = slice(first * _BITS, (last + 1) * _BITS)
+    rows = slice(y, y + height)
+    packed = np.packbits(mask[rows, columns], axis=1, bitorder='little')
+
+    # the same on a canvas with the margin, which is of whole words on the left and on the right
     side = math.ceil(margin / _BITS)
-    first, last = x // _BITS, (x + width - 1) // _BITS  # word columns that hold set pixels
-    packed = np.packbits(
-        mask[y : y + height, first * _BITS : (last + 1) * _BITS], axis=1, bitorder='little'
-    )
-    canvas = np.zeros((height + 2 * margin, (last - first + 1 + 2 * side) * 8), np.uint8)
-    canvas[margin : margin + height, 8 * side : 8 * side + packed.shape[1]] = packed
+    words = last - first + 1 + 2 * side
+    canvas = np.zeros((height + 2 * margin, _WORD_BYTES * words), np.uint8)
+    start = _WORD_BYTES * side
+    canvas[margin : margin + height, start : start + packed.shape[1]] = packed
     return BitMask(y - margin, first - side, canvas.view('<u8'), shape)
 
 
@@ -59,19 +68,28 @@ def contour(mask: BitMask) -> BitMask:
 
     What is outside the frame is no neighbor: a mask that fills the frame has no contour.
     """
+    # where a pixel differs from each of the three neighbors
     words = mask.words
     lower = np.zeros_like(words)
     lower[:-1] = words[1:]
     right = words ^ _shift(words, -1)
     below = words ^ lower
     diagonal = words ^ _shift(lower, -1)
-    last_row, last_column = mask.shape[0] - 1 - mask.top, mask.shape[1] - 1 - mask.left * _BITS
+
+    # the frame's last row has no lower neighbors, its last column none to the right
+    height, width = mask.shape
+    last_row = height - 1 - mask.top
     if last_row < len(words):
-        below[last_row], diagonal[last_row] = 0, 0
-    if last_column // _BITS < words.shape[1]:
-        keep = ~np.uint64(1 << last_column % _BITS)
-        right[:, last_column // _BITS] &= keep
-        diagonal[:, last_column // _BITS] &= keep
+        below[last_row] = 0
+        diagonal[last_row] = 0
+    last_column = width - 1 - mask.left * _BITS
+    last_word = last_column // _BITS
+    if last_word < words.shape[1]:
+        all_but_last = ~np.uint64(1 << last_column % _BITS)
+        right[:, last_word] &= all_but_last
+        diagonal[:, last_word] &= all_but_last
+
+    # nothing is drawn outside the frame
     edge = right | below | diagonal
     if mask.top < 0:
         edge[: -mask.top] = 0
@@ -85,14 +103,15 @@ def dilate(mask: BitMask, radius: int) -> BitMask:
 
     The cut's margin must be at least `radius` wider than what is set.
     """
-    halves = [
-        math.isqrt(radius * radius - offset * offset) for offset in range(radius + 1)
-    ]  # of the disk's rows
-    wide, width = mask.words, 0
+    wide = mask.words  # the mask, widened by `width` pixels on each side
+    width = 0
     result = np.zeros_like(wide)
-    for offset in range(radius, -1, -1):  # from the disk's shortest row to its longest
-        while width < halves[offset]:
-            step = min(halves[offset] - width, 2 * width + 1, _WIDEST_SHIFT)
+    # from the disk's shortest row, which is `radius` rows away, to its longest
+    for offset in range(radius, -1, -1):
+        half = math.isqrt(radius * radius - offset * offset)
+        while width < half:
+            # 2 * width + 1 is the longest step that leaves no gap
+            step = min(half - width, 2 * width + 1, _WIDEST_SHIFT)
             wide = wide | _shift(wide, step) | _shift(wide, -step)
             width += step
         if offset:
@@ -111,20 +130,29 @@ def count(mask: BitMask) -> int:
 def count_shared(first: BitMask, second: BitMask) -> int:
     """Number of pixels that are set in two cuts of frames of one size."""
     assert first.shape == second.shape, (first.shape, second.shape)
-    top, left = max(first.top, second.top), max(first.left, second.left)
-    bottom = min(first.top + len(first.words), second.top + len(second.words))
-    right = min(first.left + first.words.shape[1], second.left + second.words.shape[1])
+    first_rows, first_columns = first.words.shape
+    second_rows, second_columns = second.words.shape
+    top = max(first.top, second.top)
+    left = max(first.left, second.left)
+    bottom = min(first.top + first_rows, second.top + second_rows)
+    right = min(first.left + first_columns, second.left + second_columns)
     if bottom <= top or right <= left:
         return 0
-    parts = [
-        one.words[top - one.top : bottom - one.top, left - one.left : right - one.left]
-        for one in (first, second)
-    ]
-    return _count(parts[0] & parts[1])
+    shared = _part(first, top, left, bottom, right) & _part(second, top, left, bottom, right)
+    return _count(shared)
+
+
+def _part(mask: BitMask, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint64]:
+    """The words of a cut in a window given by rows and word columns of the frame."""
+    rows = slice(top - mask.top, bottom - mask.top)
+    columns = slice(left - mask.left, right - mask.left)
+    return mask.words[rows, columns]
 
 
 def _count(words: NDArray[np.uint64]) -> int:
-    return int(cv2.norm(words.view(np.uint8), cv2.NORM_HAMMING)) if words.size else 0
+    if words.size == 0:
+        return 0
+    return int(cv2.norm(words.view(np.uint8), cv2.NORM_HAMMING))
 
 
 def _shift(words: NDArray[np.uint64], step: int) -> NDArray[np.uint64]:
@@ -132,10 +160,14 @@ def _shift(words: NDArray[np.uint64], step: int) -> NDArray[np.uint64]:
     hence the margin.
     """
     flat = words.ravel()
+    distance = np.uint64(abs(step))
+    rest = np.uint64(_BITS - abs(step))
     if step > 0:
-        moved = flat << np.uint64(step)
-        moved[1:] |= flat[:-1] >> np.uint64(_BITS - step)
+        moved = flat << distance
+        carried = flat[:-1] >> rest  # from the word on the left
+        moved[1:] |= carried
     else:
-        moved = flat >> np.uint64(-step)
-        moved[:-1] |= flat[1:] << np.uint64(_BITS + step)
+        moved = flat >> distance
+        carried = flat[1:] << rest  # from the word on the right
+        moved[:-1] |= carried
     return moved.reshape(words.shape)

@@ -41,21 +41,32 @@ def contour_radius(height: int, width: int, tolerance: float = TOLERANCE) -> int
     """How many pixels apart contours may be: 8 for 480 x 854. A tolerance of 1 or more is itself in
     pixels.
     """
-    return math.ceil(tolerance if tolerance >= 1 else tolerance * np.linalg.norm((height, width)))
+    if tolerance >= 1:
+        return math.ceil(tolerance)
+    diagonal = np.linalg.norm((height, width))
+    return math.ceil(tolerance * diagonal)
 
 
 def region(mask: NDArray[np.bool_], radius: int) -> Region:
     """Prepare a (H, W) bool mask for comparison with a contour tolerance of `radius` pixels."""
-    cut = pack(mask, radius + 1)
+    cut = pack(mask, margin=radius + 1)
     edge = contour(cut)
-    return Region(cut, count(cut), edge, count(edge), dilate(edge, radius))
+    return Region(
+        mask=cut,
+        area=count(cut),
+        edge=edge,
+        length=count(edge),
+        reach=dilate(edge, radius),
+    )
 
 
 def jaccard(first: Region, second: Region) -> float:
     """Intersection over union of two masks of one frame; 1 where both are empty."""
     shared = count_shared(first.mask, second.mask)
     union = first.area + second.area - shared
-    return shared / union if union else 1.0
+    if union == 0:
+        return 1.0
+    return shared / union
 
 
 def contour_accuracy(prediction: Region, truth: Region) -> float:
@@ -69,7 +80,9 @@ def contour_accuracy(prediction: Region, truth: Region) -> float:
         return float(prediction.length == truth.length)
     precision = count_shared(prediction.edge, truth.reach) / prediction.length
     recall = count_shared(truth.edge, prediction.reach) / truth.length
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    if precision + recall == 0:
+        return 0.0
+    return 2 * precision * recall / (precision + recall)
 
 
 def j_and_f(
@@ -81,14 +94,22 @@ def j_and_f(
     """J and F of one object in one frame.
 
     Args:
-        prediction, truth, void: (H, W) bool of one shape; void pixels count neither in J nor in F.
+        prediction: (H, W) bool.
+        truth: (H, W) bool.
+        void: (H, W) bool; pixels that count neither in J nor in F.
+        tolerance: how far apart contours may be, see `contour_radius`.
     """
     assert prediction.shape == truth.shape, (prediction.shape, truth.shape)
     if void is not None:
-        prediction, truth = prediction & ~void, truth & ~void
-    radius = contour_radius(truth.shape[0], truth.shape[1], tolerance)
-    pair = region(prediction, radius), region(truth, radius)
-    return jaccard(*pair), contour_accuracy(*pair)
+        prediction = prediction & ~void
+        truth = truth & ~void
+    height, width = truth.shape
+    radius = contour_radius(height, width, tolerance)
+    predicted_region = region(prediction, radius)
+    true_region = region(truth, radius)
+    j = jaccard(predicted_region, true_region)
+    f = contour_accuracy(predicted_region, true_region)
+    return j, f
 
 
 @dataclass(frozen=True)
@@ -109,8 +130,10 @@ def statistics(values: NDArray[np.float64]) -> Statistics:
     overflow at 256.
     """
     assert values.ndim == 1 and len(values), values.shape
+    # five edges between four quarters, rounded half up as MATLAB does
     edges = np.round(np.linspace(1, len(values), 5) + 1e-10).astype(np.int64) - 1
-    first, last = values[edges[0] : edges[1] + 1], values[edges[3] : edges[4] + 1]
+    first = values[edges[0] : edges[1] + 1]
+    last = values[edges[3] : edges[4] + 1]
     return Statistics(
         mean=float(values.mean()),
         recall=float((values > _RECALL_THRESHOLD).mean()),

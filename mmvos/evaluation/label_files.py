@@ -9,7 +9,7 @@ What the values of an image mean stands in `mmvos.io.label_png`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -17,8 +17,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.io.errors import DataError
 from mmvos.io.frame_names import has_file, list_files, list_folders, sort_frames
 from mmvos.io.label_png import (
+    VOID,
     Labels,
     merge_objects,
     object_ids,
@@ -27,8 +29,6 @@ from mmvos.io.label_png import (
     values_in,
     void_pixels,
 )
-
-from .input_error import EvaluationInputError
 
 _PNG = ('.png',)
 _MOST_DIGITS = 5  # of a folder named after an object
@@ -57,25 +57,23 @@ FrameLabels: TypeAlias = Labels | ObjectMasks
 
 
 def list_sequences(root: Path, results: bool = False) -> dict[str, Path]:
-    """Folders in `root` that hold at least one PNG, by name in sorted order.
+    """List the folders in `root` that hold at least one PNG, by name in sorted order.
 
     Args:
+        root: folder with one folder per sequence.
         results: folders per object inside of a sequence count, too.
 
     Raises:
-        EvaluationInputError: no such folder, or none in it.
+        DataError: no such folder, or none in it.
     """
     if not root.is_dir():
-        raise EvaluationInputError(
-            f'{root} is no folder; give the folder that holds one folder per sequence.'
-        )
-    found = {
-        folder.name: folder
-        for folder in list_folders(root)
-        if has_file(folder, _PNG) or (results and _object_folders(folder))
-    }
+        raise DataError(f'{root} is no folder; give the folder that holds one folder per sequence.')
+    found = {}
+    for folder in list_folders(root):
+        if has_file(folder, _PNG) or (results and _object_folders(folder)):
+            found[folder.name] = folder
     if not found:
-        raise EvaluationInputError(
+        raise DataError(
             f'{root} holds no folder with PNG files; give the folder with one folder per sequence.'
         )
     return found
@@ -102,39 +100,59 @@ def list_results(folder: Path) -> dict[str, ResultFile]:
 
 def check_sequences(truth: dict[str, Path], results: dict[str, Path], root: Path) -> None:
     """Refuse results that lack a sequence of the ground truth or have one that it does not list."""
+    missing = truth.keys() - results.keys()
+    extra = results.keys() - truth.keys()
+    not_listed = 'which the ground truth does not list; remove it or choose the split'
     for names, problem, remedy in (
-        (truth.keys() - results.keys(), 'lacks', 'predict every sequence'),
-        (
-            results.keys() - truth.keys(),
-            'has',
-            'which the ground truth does not list; remove it or choose the split',
-        ),
+        (missing, 'lacks', 'predict every sequence'),
+        (extra, 'has', not_listed),
     ):
         if names:
             more = f' and {len(names) - 1} more' if len(names) > 1 else ''
-            raise EvaluationInputError(
-                f'{root} {problem} the sequence {min(names)}{more}: {remedy}.'
-            )
+            raise DataError(f'{root} {problem} the sequence {min(names)}{more}: {remedy}.')
+
+
+def check_complete(expected: Collection[str], found: Collection[str]) -> None:
+    """Refuse to score a part of a split.
+
+    Args:
+        expected: names of the videos that count.
+        found: names of those that have results.
+
+    Raises:
+        DataError: one has none.
+    """
+    missing = sorted(set(expected) - set(found))
+    if missing:
+        raise DataError(
+            f'{len(missing)} videos of the split have no result, the first is {missing[0]}.'
+        )
 
 
 def check_frames(
-    wanted: Mapping[str, Path],
+    truth: Mapping[str, Path],
     given: Mapping[str, ResultFile],
     folder: Path,
     optional: set[str],
 ) -> None:
     """Refuse a sequence of results without one of the frames, or with one that the ground truth
     does not have.
+
+    Args:
+        truth: frames of the ground truth by stem.
+        given: frames of the results by stem.
+        folder: of the results, for messages.
+        optional: stems that may be missing.
     """
-    missing = [name for name in wanted if name not in given and name not in optional]
+    missing = [name for name in truth if name not in given and name not in optional]
     if missing:
-        raise EvaluationInputError(
+        raise DataError(
             f'{folder} lacks frame {missing[0]}.png and {len(missing) - 1} more; write one PNG '
             'per frame of the ground truth, under the same names.'
         )
-    extra = [name for name in given if name not in wanted]
+    extra = [name for name in given if name not in truth]
     if extra:
-        raise EvaluationInputError(
+        raise DataError(
             f'{folder} has frame {extra[0]}.png and {len(extra) - 1} more that the ground truth '
             'does not have; remove them or use the same frame names.'
         )
@@ -153,7 +171,7 @@ def read_labels(path: Path, shape: tuple[int, int] | None = None) -> Labels:
     """Read one label image that must have the size (H, W) `shape`.
 
     Raises:
-        EvaluationInputError: another size, or see `read_label_png`.
+        DataError: another size, or see `read_label_png`.
     """
     labels = read_label_png(path)
     if shape is not None:
@@ -165,7 +183,7 @@ def read_result(file: ResultFile, shape: tuple[int, int]) -> FrameLabels:
     """Read the result of one frame: a label image, or the masks of its objects.
 
     Raises:
-        EvaluationInputError: see `read_labels`; also a mask of one object that shows several.
+        DataError: see `read_labels`; also a mask of one object that shows several.
     """
     if isinstance(file, Path):
         return read_labels(file, shape)
@@ -174,7 +192,7 @@ def read_result(file: ResultFile, shape: tuple[int, int]) -> FrameLabels:
         labels = read_labels(path, shape)
         values = [value for value in values_in(labels) if value > 0]
         if len(values) > 1:
-            raise EvaluationInputError(
+            raise DataError(
                 f'{path} lies in the folder of object {object_id} but shows several objects '
                 f'({", ".join(map(str, values[:5]))}); write one mask per file, or label images '
                 'without folders of objects.'
@@ -195,12 +213,22 @@ def has_void(labels: FrameLabels) -> bool:
     return not isinstance(labels, ObjectMasks) and bool(void_pixels(labels).any())
 
 
+def marked_ids(labels: FrameLabels) -> list[int]:
+    """Object ids that occur, and `VOID` where there are void pixels."""
+    ids = ids_in(labels)
+    if has_void(labels):
+        ids.append(VOID)
+    return ids
+
+
 def mask_of(labels: FrameLabels, object_id: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """The (H, W) mask of one object, empty where it does not occur."""
     if not isinstance(labels, ObjectMasks):
         return np.asarray(labels == object_id)
     mask = labels.masks.get(object_id)
-    return np.zeros(shape, dtype=np.bool_) if mask is None else mask
+    if mask is None:
+        return np.zeros(shape, dtype=np.bool_)
+    return mask
 
 
 def merged_truth(labels: Labels) -> NDArray[np.uint8]:
@@ -250,7 +278,7 @@ def _object_folders(folder: Path) -> dict[int, Path]:
     """The folders of a sequence that are named after an object id and hold PNGs, by id.
 
     Raises:
-        EvaluationInputError: two of them are of one object, or one is called 0.
+        DataError: two of them are of one object, or one is called 0.
     """
     found: dict[int, Path] = {}
     for inside in list_folders(folder):
@@ -260,12 +288,12 @@ def _object_folders(folder: Path) -> dict[int, Path]:
             continue
         object_id = int(name)
         if object_id == 0:
-            raise EvaluationInputError(
+            raise DataError(
                 f'{inside} is a folder of object 0, which is the background; name the folders '
                 'after the ids of the ground truth, from 1 on.'
             )
         if object_id in found:
-            raise EvaluationInputError(
+            raise DataError(
                 f'{found[object_id]} and {inside.name} are both folders of object {object_id}; '
                 'remove one.'
             )
@@ -275,7 +303,7 @@ def _object_folders(folder: Path) -> dict[int, Path]:
 
 def _check_shape(path: Path, size: tuple[int, ...], shape: tuple[int, int]) -> None:
     if size != shape:
-        raise EvaluationInputError(
+        raise DataError(
             f'{path} is {size[0]} x {size[1]} but the ground truth is {shape[0]} x {shape[1]} '
             '(height x width); write label images at the size of the ground truth.'
         )

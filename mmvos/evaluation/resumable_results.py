@@ -36,7 +36,7 @@ _FORMAT = 2  # of the unfinished results
 
 
 def fingerprint(settings: Mapping[str, Any], *files: str | Path) -> str:
-    """Names what is being tested: equal only where the settings and the content of all files are
+    """Name what is being tested: equal only where the settings and the content of all files are
     equal.
 
     Args:
@@ -114,7 +114,7 @@ class ResumableResults(ABC):
         write_record(place, self.record)
 
     def append(self, video_id: int, entries: Sequence[Entry]) -> None:
-        """Keeps the entries of one finished video; a kill after this call does not lose them.
+        """Keep the entries of one finished video; a kill after this call does not lose them.
 
         Raises:
             OutputError: the disk is full.
@@ -127,17 +127,17 @@ class ResumableResults(ABC):
             journal.append(self._shard, {'video_id': video_id, 'entries': list(entries)})
 
     def read(self, video_id: int) -> list[Entry]:
-        """The entries of a video that an earlier run has finished."""
+        """Read the entries of a video that an earlier run has finished."""
         return _entries(self._earlier[video_id])
 
     def close(self) -> None:
-        """Closes the shard; what was appended stays."""
+        """Close the shard; what was appended stays."""
         if self._shard is not None:
             self._shard.close()
             self._shard = None
 
     def collect(self, video_ids: Sequence[int], use: Callable[[list[list[Entry]]], object]) -> None:
-        """Hands the entries of all videos to ``use`` on the main process, then forgets them; all
+        """Hand the entries of all videos to ``use`` on the main process, then forgets them; all
         processes call it, and wait for each other.
 
         Args:
@@ -157,7 +157,8 @@ class ResumableResults(ABC):
                     f'{self._folder}: {len(missing)} of {len(video_ids)} videos have no result, '
                     f'the first is video {missing[0]}; start the test again, it continues there'
                 )
-            use([_entries(lines[video_id]) for video_id in video_ids])
+            entries = [_entries(lines[video_id]) for video_id in video_ids]
+            use(entries)
             write_record(record_path(self.out), replace(self.record, finished=True))
             shutil.rmtree(self._folder)
         barrier()
@@ -196,14 +197,15 @@ class ResumableFiles(ResumableResults):
         videos: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(out, run, made_by, videos)
-        self.finished = frozenset(
-            video_id
-            for video_id in self._earlier
-            if all(self.find(name, digest) for name, digest in self.read(video_id))
-        )
+        whole = set()
+        for video_id in self._earlier:
+            files = [self.find(name, digest) for name, digest in self.read(video_id)]
+            if None not in files:
+                whole.add(video_id)
+        self.finished = frozenset(whole)
 
     def staged(self, name: str) -> Path:
-        """Where a file waits until all videos are finished.
+        """Say where a file waits until all videos are finished.
 
         Raises:
             UnsafeNameError: the name, which is a video's or stands in the journal, leads out.
@@ -211,18 +213,22 @@ class ResumableFiles(ResumableResults):
         return output_inside(self._folder / 'files', name, str(self.out))
 
     def entries(self, names: Iterable[str]) -> list[Entry]:
-        """The entries of files that are staged."""
-        return [[name, journal.digest(self.staged(name).read_bytes())] for name in names]
+        """Give the entries of files that are staged."""
+        found = []
+        for name in names:
+            content = self.staged(name).read_bytes()
+            found.append([name, journal.digest(content)])
+        return found
 
     def find(self, name: str, digest: str) -> Path | None:
-        """Where the whole file is; a run that was stopped at its end has moved some of them."""
+        """Find the whole file; a run that was stopped at its end has moved some of them."""
         for path in (self.staged(name), output_inside(self.out, name, str(self.out))):
             if path.is_file() and journal.digest(path.read_bytes()) == digest:
                 return path
         return None
 
     def place(self, videos: Sequence[Sequence[Entry]]) -> None:
-        """Gives all files their final names; in one step where nothing stands there."""
+        """Give all files their final names; in one step where nothing stands there."""
         with output_errors(self.out):
             staged = self._folder / 'files'
             if not self.out.exists() and staged.is_dir():
@@ -242,7 +248,7 @@ def beside(out: Path, suffix: str) -> Path:
 
 
 def _say(moved: Sequence[Path], found: RunRecord | None) -> None:
-    """Names what was set aside."""
+    """Name what was set aside."""
     if not moved:
         return
     by = f' of {found}' if found is not None else ''
@@ -259,7 +265,7 @@ def _run_of(folder: Path) -> str | None:
 
 
 def _prepare(folder: Path, run: str) -> None:
-    """Makes the folder ready; what follows a damaged line in a shard is cut off."""
+    """Make the folder ready; what follows a damaged line in a shard is cut off."""
     make_folder(folder)
     write_text(folder / 'fingerprint', run)
     for path in sorted(folder.glob('rank*.jsonl')):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
@@ -22,28 +22,32 @@ def map_in_processes(
     """Results of `function` in the order of `items`; the first error ends the work.
 
     Args:
-        function: a module's function, or a `partial` of one. items: longest work first fills the
-            processes best.
-        processes: 1 stays in this process. title: of the progress bar, which appears after 2
-            seconds.
+        function: a module's function, or a `partial` of one.
+        items: longest work first fills the processes best.
+        processes: 1 stays in this process.
+        title: of the progress bar, which appears after 2 seconds.
     """
     assert processes >= 1, processes
     processes = min(processes, len(items))
     if processes <= 1:
-        return list(
-            tqdm(map(function, items), title, len(items), delay=_BAR_AFTER_SECONDS, leave=False)
-        )
-    method = (
-        'fork' if 'fork' in multiprocessing.get_all_start_methods() else None
-    )  # a child need not import torch again
+        return _collect(map(function, items), title, len(items))
+
+    # A child that is forked need not import anything again.
+    method = None
+    if 'fork' in multiprocessing.get_all_start_methods():
+        method = 'fork'
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(processes, context, initializer=_start_worker) as pool:
         try:
-            results = pool.map(function, items)
-            return list(tqdm(results, title, len(items), delay=_BAR_AFTER_SECONDS, leave=False))
+            return _collect(pool.map(function, items), title, len(items))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _collect(results: Iterable[Result], title: str, count: int) -> list[Result]:
+    """The results as a list, behind a progress bar."""
+    return list(tqdm(results, title, count, delay=_BAR_AFTER_SECONDS, leave=False))
 
 
 def _start_worker() -> None:

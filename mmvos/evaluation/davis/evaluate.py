@@ -30,7 +30,11 @@ def evaluate_davis(
     Raises:
         DataError: input that cannot be scored.
     """
-    sequences = find_sequences(Path(ground_truth), Path(results), protocol, split, resolution)
-    longest_first = sorted(sequences, key=lambda files: -len(files.truth))
+    truth = Path(ground_truth)
+    folder = Path(results)
+    sequences = find_sequences(truth, folder, protocol, split, resolution)
+    # longest first, which fills the processes best
+    sequences.sort(key=lambda files: -len(files.truth))
     score = partial(score_files, protocol=protocol)
-    return summarize(map_in_processes(score, longest_first, processes, 'davis'))
+    scores = map_in_processes(score, sequences, processes, 'davis')
+    return summarize(scores)

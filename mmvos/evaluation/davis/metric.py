@@ -8,13 +8,13 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 
-from mmvos.io.label_png import read_label_size
+from mmvos.io.errors import DataError
+from mmvos.io.label_png import Labels, read_label_size
 from mmvos.registry import METRICS
 
-from ..input_error import EvaluationInputError
-from ..label_files import LabelImages, list_frames
-from .scores import score_objects, score_proposals, summarize
-from .sequences import Protocol, check_ground_truth, find_ground_truth
+from ..label_files import LabelImages, check_complete, list_frames
+from .scores import SequenceScores, score_sequence, summarize
+from .sequences import Protocol, check_ground_truth, find_ground_truth, scored_frames
 
 
 @METRICS.register_module()
@@ -23,7 +23,7 @@ class DAVISMetric(BaseMetric):
 
     Args:
         ground_truth: the root of DAVIS, or a folder with one folder of label PNGs per sequence.
-        year, task, split, resolution: as in `find_sequences`.
+        year, task, split, resolution: see the options of ``evaluate davis``.
         collect_device, prefix: see mmengine's `BaseMetric`.
     """
 
@@ -45,41 +45,49 @@ class DAVISMetric(BaseMetric):
         check_ground_truth(self.folders, self.protocol)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Score finished videos: {'sequence': str, 'labels': (L, H, W) uint8 ids of all frames, or
-        a sequence of (H, W)}.
+        """Score finished videos.
+
+        Args:
+            data_batch: not looked at.
+            data_samples: {'sequence': str, 'labels': (L, H, W) uint8 ids of all frames, or a
+                sequence of (H, W)}.
+
+        Raises:
+            DataError: a video is not in the split, or has other frames than its ground truth.
         """
         for sample in data_samples:
-            name, labels = sample['sequence'], sample['labels']
-            if name not in self.folders:
-                raise EvaluationInputError(
-                    f'The video {name} is not in the split that is evaluated; choose the split.'
-                )
-            paths = list(list_frames(self.folders[name]).values())
-            if len(labels) != len(paths):
-                raise EvaluationInputError(
-                    f'{name}: {len(labels)} label maps but {len(paths)} frames in '
-                    f'{self.folders[name]}.'
-                )
-            truth = LabelImages(paths, read_label_size(paths[0]))
-            if tuple(labels[0].shape) != truth.shape:
-                raise EvaluationInputError(
-                    f'{name}: the results are {labels[0].shape[0]} x {labels[0].shape[1]} but '
-                    f'{paths[0]} is {truth.shape[0]} x {truth.shape[1]} (height x width).'
-                )
-            unsupervised = self.protocol.unsupervised
-            scored = range(len(paths)) if unsupervised else range(1, len(paths) - 1)
-            score = score_proposals if unsupervised else score_objects
-            places = [f'the result of {paths[frame]}' for frame in scored]
-            self.results.append(
-                score(name, truth, [labels[i] for i in scored], scored, places, self.protocol)
-            )
+            self.results.append(self._score(sample['sequence'], sample['labels']))
 
-    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """Summary values by name; refuses to score a part of the split."""
-        by_name = {result.name: result for result in results}
-        missing = sorted(self.folders.keys() - by_name.keys())
-        if missing:
-            raise EvaluationInputError(
-                f'{len(missing)} sequences of the split have no result, the first is {missing[0]}.'
+    def _score(self, name: str, labels: Sequence[Labels]) -> SequenceScores:
+        """Score one video from its label maps."""
+        if name not in self.folders:
+            raise DataError(
+                f'The video {name} is not in the split that is evaluated; choose the split.'
             )
+        folder = self.folders[name]
+        paths = list(list_frames(folder).values())
+        if len(labels) != len(paths):
+            raise DataError(
+                f'{name}: {len(labels)} label maps but {len(paths)} frames in {folder}.'
+            )
+        truth = LabelImages(paths, read_label_size(paths[0]))
+        height, width = labels[0].shape
+        if (height, width) != truth.shape:
+            raise DataError(
+                f'{name}: the results are {height} x {width} but {paths[0]} is {truth.shape[0]} x '
+                f'{truth.shape[1]} (height x width).'
+            )
+        scored = scored_frames(folder, len(paths), self.protocol)
+        scored_labels = [labels[frame] for frame in scored]
+        places = [f'the result of {paths[frame]}' for frame in scored]
+        return score_sequence(name, truth, scored_labels, scored, places, self.protocol)
+
+    def compute_metrics(self, results: list[SequenceScores]) -> dict[str, float]:
+        """Give the summary values by name.
+
+        Raises:
+            DataError: only a part of the split has results.
+        """
+        by_name = {result.name: result for result in results}  # a sampler may repeat a video
+        check_complete(self.folders, by_name)
         return summarize(list(by_name.values())).metrics

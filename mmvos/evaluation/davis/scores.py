@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import VOID, Labels, read_label_size, void_pixels
 
-from ..input_error import EvaluationInputError
 from ..j_and_f import Region, contour_accuracy, contour_radius, jaccard, region, statistics
 from ..label_files import (
     FrameLabels,
@@ -24,6 +24,7 @@ from ..label_files import (
     ResultImages,
     has_void,
     ids_in,
+    marked_ids,
     mask_of,
     merged_result,
     merged_truth,
@@ -32,12 +33,21 @@ from ..report import Report
 from .sequences import Protocol, SequenceFiles, no_object_message
 
 MOST_PROPOSALS = 20
+_NO_PROPOSAL = 0
+_NAMES = ('J&F', 'J', 'F')
+_KINDS = ('mean', 'recall', 'decay')
 
 
 @dataclass(frozen=True)
 class SequenceScores:
-    """`objects` (K) ids of the ground truth; `j`, `f` (K, n) per scored frame; `notes` on what was
-    not scored.
+    """Scores of one sequence.
+
+    Attributes:
+        name: of the sequence.
+        objects: K ids of the ground truth.
+        j: (K, n) per scored frame.
+        f: (K, n) per scored frame.
+        notes: what was not scored.
     """
 
     name: str
@@ -52,10 +62,21 @@ def score_files(files: SequenceFiles, protocol: Protocol) -> SequenceScores:
     shape = read_label_size(files.truth[0])
     truth = LabelImages(files.truth, shape)
     results = ResultImages(files.results, shape)
+    places = [str(path) for path in files.results]
+    return score_sequence(files.name, truth, results, files.scored, places, protocol)
+
+
+def score_sequence(
+    name: str,
+    truth: Sequence[Labels],
+    results: Sequence[FrameLabels],
+    scored: Sequence[int],
+    places: Sequence[str],
+    protocol: Protocol,
+) -> SequenceScores:
+    """Score one sequence as its protocol says; arguments as of `score_objects`."""
     score = score_proposals if protocol.unsupervised else score_objects
-    return score(
-        files.name, truth, results, files.scored, [str(path) for path in files.results], protocol
-    )
+    return score(name, truth, results, scored, places, protocol)
 
 
 def score_objects(
@@ -69,55 +90,73 @@ def score_objects(
     """Semi-supervised: each object of the first frame is compared with the result of the same id.
 
     Args:
-        truth: (H, W) labels of all frames. scored: the n frames that count. results: labels of
-            those.
+        name: of the sequence.
+        truth: (H, W) labels of all frames.
+        results: labels of the n frames that count.
+        scored: positions of those.
         places: names of the results, for messages.
+        protocol: of the evaluation.
+
+    Raises:
+        DataError: the first frame shows no object, or a result one that the ground truth does not
+            have.
     """
     merge = protocol.year == 2016
-    first = merged_truth(truth[0]) if merge else truth[0]
+    first = truth[0]
+    if merge:
+        first = merged_truth(first)
     given = ids_in(first)
     if not given:
-        raise EvaluationInputError(no_object_message(name))
-    objects = list(range(1, max(given) + 1)) if protocol.official else given
-    known, scores = set(objects), []
-    strangers: dict[int, str] = {}
+        raise DataError(no_object_message(name))
+    objects = given
+    if protocol.official:
+        # the official code counts up to the highest id, gaps included
+        objects = list(range(1, max(given) + 1))
+
     height, width = first.shape
-    shape = height, width
+    shape = (height, width)
     radius = contour_radius(height, width)
+    known_ids = set(objects)
+    places_of_ids: dict[int, str] = {}  # where an id of the results occurs first
+    scores = []
     for frame, labels, place in zip(scored, results, places, strict=True):
-        wanted = truth[frame]
+        true_labels = truth[frame]
         if merge:
-            wanted, labels = merged_truth(wanted), merged_result(labels, shape)
+            true_labels = merged_truth(true_labels)
+            labels = merged_result(labels, shape)
         if not protocol.official:
-            known |= set(ids_in(wanted))
-        given_ids = ids_in(labels)
-        if has_void(labels):
-            given_ids.append(VOID)
-        strangers |= {i: place for i in given_ids if i not in known | strangers.keys()}
+            known_ids.update(ids_in(true_labels))
+        for i in marked_ids(labels):
+            places_of_ids.setdefault(i, place)
+
+        # J and F of each object in this frame
         values = []
         for i in objects:
-            prediction = region(mask_of(labels, i, shape), radius)
-            values.append(_compare(prediction, region(wanted == i, radius)))
+            predicted_region = region(mask_of(labels, i, shape), radius)
+            true_region = region(true_labels == i, radius)
+            values.append(_compare(predicted_region, true_region))
         scores.append(values)
-    unknown = sorted(strangers.keys() - known)
-    if unknown:
-        raise EvaluationInputError(
-            f'{strangers[unknown[0]]} has the id {unknown[0]}, which the ground truth of {name} '
-            f'does not '
-            f'have (it has {", ".join(map(str, sorted(known)))}); write the ids of the first frame.'
+
+    unknown_ids = sorted(places_of_ids.keys() - known_ids)
+    if unknown_ids:
+        unknown = unknown_ids[0]
+        raise DataError(
+            f'{places_of_ids[unknown]} has the id {unknown}, which the ground truth of {name} does '
+            f'not have (it has {", ".join(map(str, sorted(known_ids)))}); write the ids of the '
+            'first frame.'
         )
-    late = sorted(known - set(objects))
-    notes = (
-        (
-            f'{name}: the objects {late} are not in the first frame and were not scored (the DAVIS '
-            f'convention); '
-            'the youtube-vos protocol scores them.',
-        )
-        if late
-        else ()
+    j, f = np.array(scores).transpose(2, 1, 0)  # (n, K, 2) -> (K, n) each
+    return SequenceScores(name, tuple(objects), j, f, _late_notes(name, known_ids - set(objects)))
+
+
+def _late_notes(name: str, late: set[int]) -> tuple[str, ...]:
+    """Say which objects start after the first frame."""
+    if not late:
+        return ()
+    return (
+        f'{name}: the objects {sorted(late)} are not in the first frame and were not scored (the '
+        'DAVIS convention); the youtube-vos protocol scores them.',
     )
-    j, f = np.array(scores).transpose(2, 1, 0)
-    return SequenceScores(name, tuple(objects), j, f, notes)
 
 
 def score_proposals(
@@ -132,73 +171,99 @@ def score_proposals(
     does not count.
 
     Args: as of `score_objects`.
+
+    Raises:
+        DataError: the ground truth has no object, or the results have too many or void ones.
     """
     merge = protocol.year == 2016
     proposals: set[int] = set()
     for labels, place in zip(results, places, strict=True):
-        proposals |= set(ids_in(labels))
+        proposals.update(ids_in(labels))
         if not merge and has_void(labels):
-            raise EvaluationInputError(
+            raise DataError(
                 f'{place} has the id {VOID}, which marks void pixels; proposals have the ids 1 to '
-                f'254.'
+                '254.'
             )
     if len(proposals) > MOST_PROPOSALS and not merge:
-        raise EvaluationInputError(
+        raise DataError(
             f'{name}: {len(proposals)} proposals; at most {MOST_PROPOSALS} are allowed.'
         )
-    objects = sorted(set().union(*(ids_in(truth[frame]) for frame in scored)))
-    if protocol.official:
-        objects = list(range(1, max(ids_in(truth[0]), default=0) + 1))
+
+    objects = _objects_of(truth, scored, protocol)
     if not objects:
-        raise EvaluationInputError(
+        raise DataError(
             f'{name}: the ground truth has no object, so nothing can be scored; check the files.'
         )
-    objects, columns = ([1], [1]) if merge else (objects, sorted(proposals))
-    columns = columns + [0] * (len(objects) - len(columns))  # 0: nothing was proposed
+    columns = sorted(proposals)
+    if merge:
+        objects = [1]
+        columns = [1]
+    # as many proposals as objects at least
+    columns += [_NO_PROPOSAL] * (len(objects) - len(columns))
+
+    # (n, K, P, 2): J and F of every object with every proposal
     scores = np.array(
         [
             _compare_all(truth[frame], labels, objects, columns, merge)
             for frame, labels in zip(scored, results, strict=True)
         ]
-    )  # (n, K, P, 2)
-    rows, chosen = linear_sum_assignment(scores.mean((0, 3)), maximize=True)
+    )
+    # (K, P): the assignment of highest mean over frames and both measures
+    rows, chosen = linear_sum_assignment(scores.mean(axis=(0, 3)), maximize=True)
     best = scores[:, rows, chosen]  # (n, K, 2)
     return SequenceScores(name, tuple(objects), best[..., 0].T, best[..., 1].T)
+
+
+def _objects_of(truth: Sequence[Labels], scored: Sequence[int], protocol: Protocol) -> list[int]:
+    """The objects of an unsupervised evaluation: of all frames, or, as the official code has it, up
+    to the highest id of the first one.
+    """
+    if protocol.official:
+        return list(range(1, max(ids_in(truth[0]), default=0) + 1))
+    objects: set[int] = set()
+    for frame in scored:
+        objects.update(ids_in(truth[frame]))
+    return sorted(objects)
 
 
 def summarize(sequences: Sequence[SequenceScores]) -> Report:
     """Mean over all objects of all sequences (not over sequences), with tables per object and per
     sequence.
     """
-    per_object, per_sequence = [], []
+    per_object: list[dict[str, Any]] = []
+    per_sequence: list[dict[str, Any]] = []
     for scores in sorted(sequences, key=lambda one: one.name):
-        rows = [
-            {'sequence': scores.name, 'object': i, 'frames': len(j), **measures(j, f)}
-            for i, j, f in zip(scores.objects, scores.j, scores.f, strict=True)
-        ]
+        rows: list[dict[str, Any]] = []
+        for i, j, f in zip(scores.objects, scores.j, scores.f, strict=True):
+            row = {'sequence': scores.name, 'object': i, 'frames': len(j)}
+            rows.append(row | measures(j, f))
         per_object += rows
-        per_sequence.append({'sequence': scores.name, 'objects': len(rows), **_mean_of(rows)})
+        per_sequence.append({'sequence': scores.name, 'objects': len(rows)} | _mean_of(rows))
+    tables = {'per_sequence': per_sequence, 'per_object': per_object}
     notes = tuple(note for scores in sequences for note in scores.notes)
-    return Report(
-        _mean_of(per_object), {'per_sequence': per_sequence, 'per_object': per_object}, notes
-    )
+    return Report(_mean_of(per_object), tables, notes)
 
 
 def measures(j: NDArray[np.float64], f: NDArray[np.float64]) -> dict[str, float]:
-    """J, F and J&F (their average), each mean, recall and decay, of one object with n frames: (n,)
-    each.
+    """Give J&F (the average), J and F, each mean, recall and decay, of one object.
+
+    Args:
+        j: (n,) per scored frame.
+        f: (n,) per scored frame.
     """
+    region_similarity = statistics(j)
+    accuracy = statistics(f)
     values: dict[str, float] = {}
-    by_name = {'J': statistics(j), 'F': statistics(f)}
-    for kind in ('mean', 'recall', 'decay'):
-        pair = [getattr(by_name[name], kind) for name in 'JF']
-        values |= {f'J&F_{kind}': sum(pair) / 2, f'J_{kind}': pair[0], f'F_{kind}': pair[1]}
-    order = [f'{name}_{kind}' for name in ('J&F', 'J', 'F') for kind in ('mean', 'recall', 'decay')]
-    return {name: values[name] for name in order}
+    for kind in _KINDS:
+        pair = (getattr(region_similarity, kind), getattr(accuracy, kind))
+        values[f'J&F_{kind}'] = sum(pair) / 2
+        values[f'J_{kind}'], values[f'F_{kind}'] = pair
+    return {f'{name}_{kind}': values[f'{name}_{kind}'] for name in _NAMES for kind in _KINDS}
 
 
 def _mean_of(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    names = [name for name, value in rows[0].items() if name.startswith(('J', 'F'))]
+    """Means of all measures over rows of objects."""
+    names = [name for name in rows[0] if name.startswith(('J', 'F'))]
     return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
 
@@ -207,22 +272,41 @@ def _compare(prediction: Region, truth: Region) -> tuple[float, float]:
 
 
 def _compare_all(
-    wanted: Labels,
+    true_labels: Labels,
     labels: FrameLabels,
     objects: Sequence[int],
     columns: Sequence[int],
     merge: bool,
 ) -> list[list[tuple[float, float]]]:
-    """J and F (K, P, 2) of one frame, without the void pixels; column 0 is an empty mask."""
-    height, width = wanted.shape
-    shape = height, width
+    """J and F of every object with every proposal in one frame, without the void pixels.
+
+    Args:
+        true_labels: (H, W) of the frame.
+        labels: the result.
+        objects: K ids of the ground truth.
+        columns: P ids of proposals, or `_NO_PROPOSAL`.
+        merge: all ids are one object (DAVIS-2016).
+
+    Returns:
+        (K, P, 2).
+    """
+    height, width = true_labels.shape
+    shape = (height, width)
     radius = contour_radius(height, width)
-    void = void_pixels(wanted)
+    void = void_pixels(true_labels)
     if merge:
-        wanted, labels = merged_truth(wanted), merged_result(labels, shape)
-    truths = [region((wanted == i) & ~void, radius) for i in objects]
-    proposals = [
-        region(mask_of(labels, i, shape) & ~void if i else np.zeros_like(void), radius)
-        for i in columns
-    ]
-    return [[_compare(proposal, truth) for proposal in proposals] for truth in truths]
+        true_labels = merged_truth(true_labels)
+        labels = merged_result(labels, shape)
+
+    proposals = []
+    for i in columns:
+        mask = np.zeros_like(void)
+        if i != _NO_PROPOSAL:
+            mask = mask_of(labels, i, shape) & ~void
+        proposals.append(region(mask, radius))
+
+    scores = []
+    for i in objects:
+        true_region = region((true_labels == i) & ~void, radius)
+        scores.append([_compare(proposal, true_region) for proposal in proposals])
+    return scores

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmvos.io.davis_folder import find_split_file, find_videos_folder, read_video_names
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import object_ids, read_label_png
 
-from ..input_error import EvaluationInputError
 from ..label_files import (
     ResultFile,
     check_frames,
@@ -25,8 +25,12 @@ from ..label_files import (
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which DAVIS evaluation: `year` 2016 (ids merged) or 2017; `official`: also where the official
-    code is wrong.
+    """Which DAVIS evaluation.
+
+    Attributes:
+        year: 2016 (all ids are one object) or 2017.
+        task: 'semi-supervised' or 'unsupervised'.
+        official: as the official code also where that is wrong.
     """
 
     year: int = 2017
@@ -44,10 +48,15 @@ class Protocol:
 
 @dataclass(frozen=True)
 class SequenceFiles:
-    """One sequence: all ground-truth frames, and the frames that are scored with their results, in
-    order of time.
+    """One sequence, in order of time.
 
     Semi-supervised: the first frame is given and the last is not scored (the official convention).
+
+    Attributes:
+        name: of the sequence.
+        truth: label images of all frames.
+        results: those of the scored frames.
+        scored: positions of the scored frames.
     """
 
     name: str
@@ -67,12 +76,15 @@ def find_sequences(
 
     Args:
         ground_truth: the root of DAVIS (with Annotations/ and ImageSets/), or a folder with one
-            folder of label PNGs per sequence. results: a folder with one folder of label PNGs per
-            sequence.
+            folder of label PNGs per sequence.
+        results: a folder with one folder of label PNGs per sequence.
+        protocol: of the evaluation.
         split: a name in ImageSets/, or a text file with one sequence per line; without ImageSets/
             all sequences count.
+        resolution: a folder in Annotations/.
+
     Raises:
-        EvaluationInputError: something is missing, or results hold what the ground truth does not
+        DataError: something is missing, or results hold what the ground truth does not
             have.
     """
     truth = find_ground_truth(ground_truth, protocol, split, resolution)
@@ -89,7 +101,7 @@ def find_ground_truth(
     if (root / kind).is_dir():
         folder = find_videos_folder(root, kind, resolution)
     elif (root / 'Annotations').is_dir() or (root / 'ImageSets').is_dir():
-        raise EvaluationInputError(
+        raise DataError(
             f'{root} has no folder {kind}, which the {protocol.task} task needs; get that part of '
             'DAVIS.'
         )
@@ -102,7 +114,7 @@ def find_ground_truth(
     names = read_video_names(listed)
     missing = [name for name in names if name not in everything]
     if missing:
-        raise EvaluationInputError(
+        raise DataError(
             f'{listed} lists the sequence {missing[0]}, which has no label images in {folder}.'
         )
     return {name: everything[name] for name in sorted(names)}
@@ -116,16 +128,16 @@ def check_ground_truth(folders: Mapping[str, Path], protocol: Protocol) -> None:
         protocol: of the evaluation.
 
     Raises:
-        EvaluationInputError: a sequence is too short, an image is no label image or of another size
+        DataError: a sequence is too short, an image is no label image or of another size
             than the first one, or the first one shows no object.
     """
     for name, folder in folders.items():
         paths = list(list_frames(folder).values())
-        _scored_frames(folder, len(paths), protocol)
+        scored_frames(folder, len(paths), protocol)
         check_truth(paths)
         first = read_label_png(paths[0])
         if not protocol.unsupervised and not object_ids(first):
-            raise EvaluationInputError(no_object_message(name))
+            raise DataError(no_object_message(name))
 
 
 def no_object_message(name: str) -> str:
@@ -136,11 +148,23 @@ def no_object_message(name: str) -> str:
     )
 
 
-def _scored_frames(folder: Path, count: int, protocol: Protocol) -> range:
-    """The frames that are scored; at least one."""
-    scored = range(count) if protocol.unsupervised else range(1, count - 1)
+def scored_frames(folder: Path, count: int, protocol: Protocol) -> range:
+    """Give the positions of the frames that are scored; at least one.
+
+    Args:
+        folder: of the sequence, for messages.
+        count: number of its frames.
+        protocol: of the evaluation; where the first frame is given, the last one is not scored
+            either.
+
+    Raises:
+        DataError: none is left.
+    """
+    scored = range(count)
+    if not protocol.unsupervised:
+        scored = range(1, count - 1)
     if not scored:
-        raise EvaluationInputError(
+        raise DataError(
             f'{folder} has {count} frames; the first and the last are not scored, so three are '
             'needed.'
         )
@@ -148,9 +172,10 @@ def _scored_frames(folder: Path, count: int, protocol: Protocol) -> range:
 
 
 def _split_file(root: Path, protocol: Protocol, split: str) -> Path | None:
+    """Find the file that lists a split; None where all sequences of a plain folder count."""
     listed = find_split_file(root, split, protocol.year)
     if listed is None and ((root / 'ImageSets').is_dir() or split not in ('train', 'val')):
-        raise EvaluationInputError(
+        raise DataError(
             f'The split {split} is neither a text file nor listed as '
             f'{root / "ImageSets" / str(protocol.year) / f"{split}.txt"}; write a file with one '
             'sequence per line.'
@@ -159,10 +184,19 @@ def _split_file(root: Path, protocol: Protocol, split: str) -> Path | None:
 
 
 def _pair(name: str, truth: Path, results: Path, protocol: Protocol) -> SequenceFiles:
-    frames, given = list_frames(truth), list_results(results)
+    """Find the files of one sequence.
+
+    Args:
+        name: of the sequence.
+        truth: its folder in the ground truth.
+        results: its folder in the results.
+        protocol: of the evaluation.
+    """
+    frames = list_frames(truth)
+    given = list_results(results)
     names = list(frames)
-    scored = _scored_frames(truth, len(names), protocol)
-    check_frames(frames, given, results, optional=set(names) - {names[i] for i in scored})
-    return SequenceFiles(
-        name, tuple(frames.values()), tuple(given[names[i]] for i in scored), tuple(scored)
-    )
+    scored = scored_frames(truth, len(names), protocol)
+    scored_names = [names[i] for i in scored]
+    check_frames(frames, given, results, optional=set(names) - set(scored_names))
+    scored_results = tuple(given[stem] for stem in scored_names)
+    return SequenceFiles(name, tuple(frames.values()), scored_results, tuple(scored))

@@ -9,9 +9,9 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 
+from mmvos.io.errors import DataError
 from mmvos.registry import DATASETS
 
-from ..input_error import EvaluationInputError
 from .sequences import VOTSequence, read_sequences
 
 
@@ -50,7 +50,7 @@ class VOTDataset(BaseDataset):
         lazy_init: look for the sequences at first use.
 
     Raises:
-        EvaluationInputError: a sequence is damaged or has no frames.
+        DataError: a sequence is damaged or has no frames.
     """
 
     METAINFO = dict(classes=('object',))
@@ -91,7 +91,7 @@ class VOTDataset(BaseDataset):
         records: list[dict[str, Any]] = []
         for sequence in read_sequences(Path(self.data_root)):
             if not sequence.frames:
-                raise EvaluationInputError(
+                raise DataError(
                     f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get '
                     f'them.'
                 )

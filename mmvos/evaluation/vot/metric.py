@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 
 from mmvos.registry import METRICS
 
-from ..input_error import EvaluationInputError
+from ..label_files import check_complete
 from .intervals import choose_interval
 from .scores import Run, measure, summarize
 from .sequences import read_sequences
@@ -39,24 +39,30 @@ class VOTMetric(BaseMetric):
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.sequences = {
-            sequence.name: sequence for sequence in read_sequences(Path(ground_truth))
-        }
+        sequences = read_sequences(Path(ground_truth))
+        self.sequences = {sequence.name: sequence for sequence in sequences}
         self.interval = choose_interval(year, interval)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Score finished runs: {'sequence': str, 'lines': the N lines of `run_supervised`}."""
+        """Score finished runs.
+
+        Args:
+            data_batch: not looked at.
+            data_samples: {'sequence': str, 'lines': the N lines of `run_supervised`}.
+        """
         for sample in data_samples:
             sequence = self.sequences[sample['sequence']]
-            run = measure(trajectory(sample['lines']), sequence.truth, sequence.size())
+            track = trajectory(sample['lines'])
+            run = measure(track, sequence.truth, sequence.size())
             self.results.append((sequence.name, run))
 
-    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """Summary values by name; refuses to score a part of the sequences."""
-        runs: dict[str, list[Run]] = {name: [run] for name, run in results}
-        missing = sorted(self.sequences.keys() - runs.keys())
-        if missing:
-            raise EvaluationInputError(
-                f'{len(missing)} sequences have no result, the first is {missing[0]}.'
-            )
-        return summarize({name: runs[name] for name in self.sequences}, self.interval).metrics
+    def compute_metrics(self, results: list[tuple[str, Run]]) -> dict[str, float]:
+        """Give the summary values by name.
+
+        Raises:
+            DataError: only a part of the sequences has results.
+        """
+        by_name = dict(results)  # a sampler may repeat a sequence
+        check_complete(self.sequences, by_name)
+        runs = {name: [by_name[name]] for name in self.sequences}
+        return summarize(runs, self.interval).metrics

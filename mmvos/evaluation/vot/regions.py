@@ -21,7 +21,8 @@ def as_polygon(values: NDArray[np.float64]) -> Polygon:
     if len(values) == 8:
         return values
     x, y, width, height = values
-    right, bottom = x + width - 1, y + height - 1
+    right = x + width - 1
+    bottom = y + height - 1
     return np.array([x, y, right, y, right, bottom, x, bottom])
 
 
@@ -31,8 +32,15 @@ def box_of_polygon(polygon: Polygon) -> tuple[float, float, float, float]:
     The extent is shrunk by the root of the share that the polygon covers, and counts pixels (+ 1).
     """
     corners = polygon.reshape(4, 2)
-    center, extent = corners.mean(0), np.ptp(corners, axis=0)
-    area = np.linalg.norm(corners[1] - corners[0]) * np.linalg.norm(corners[2] - corners[1])
-    scale = np.sqrt(area / extent.prod()) if extent.prod() else 1.0
+    center = corners.mean(axis=0)
+    extent = np.ptp(corners, axis=0)  # of the upright box around all corners
+
+    # the area of a rotated rectangle, from two of its sides
+    side = np.linalg.norm(corners[1] - corners[0])
+    next_side = np.linalg.norm(corners[2] - corners[1])
+    area = side * next_side
+    upright_area = extent.prod()
+    scale = np.sqrt(area / upright_area) if upright_area else 1.0
+
     width, height = scale * extent + 1
     return float(center[0]), float(center[1]), float(width), float(height)

@@ -46,8 +46,12 @@ class Run:
 
 def measure(track: Trajectory, truth: NDArray[np.float64], size: tuple[int, int] | None) -> Run:
     """Overlaps of a trajectory with the truth (N, 8); `size`: (width, height) of the frames."""
-    last_pixel = None if size is None else (size[0] - 1, size[1] - 1)
-    run = Run(track.codes, *np.full((3, len(truth)), np.nan))
+    last_pixel = None
+    if size is not None:
+        width, height = size
+        last_pixel = (width - 1, height - 1)
+    overlaps, inside, toolkit = np.full((3, len(truth)), np.nan)
+    run = Run(track.codes, overlaps, inside, toolkit)
     for frame in np.flatnonzero(track.codes == TRACKED):
         region = track.polygons[frame]
         run.overlaps[frame] = overlap(region, truth[frame], size)
@@ -60,7 +64,8 @@ def accuracy_frames(run: Run, toolkit: bool = False) -> NDArray[np.float64]:
     """Overlaps (N,), by the tools' rule or the toolkit's, of the frames that count for accuracy; NaN
     elsewhere.
     """
-    values = (run.toolkit if toolkit else run.overlaps).copy()
+    overlaps = run.toolkit if toolkit else run.overlaps
+    values = overlaps.copy()
     for start in np.flatnonzero(run.codes == INITIALIZED):
         values[start : start + BURN_IN] = np.nan
     return values
@@ -84,10 +89,12 @@ def expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
         failures = np.flatnonzero(run.codes == FAILED)
         restarts = failures + RESTART_AFTER
         starts = [0, *restarts[restarts <= len(values)]]
+        # segments that end in a restart: filled with zeros
         for start, restart in pairwise(starts):
             segment = values[start : restart + 1]
             segments.append(_zero_filled(segment, longest))
             weights.append(len(segment) / (restart + 1 - start))
+        # the last segment just ends
         if starts[-1] < len(values):
             segments.append(values[starts[-1] :])
             weights.append(1.0)
@@ -107,9 +114,10 @@ def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> 
         values = np.where(run.codes == TRACKED, run.toolkit, 0.0)
         failures = np.flatnonzero(run.codes == FAILED)
         starts = np.flatnonzero(run.codes == INITIALIZED)
-        segments += [
-            _zero_filled(values[starts[starts < end][-1] : end], longest) for end in failures
-        ]
+        for end in failures:
+            start = starts[starts < end][-1]
+            segments.append(_zero_filled(values[start:end], longest))
+        # the segment after the last failure just ends
         if not len(failures) or starts[-1] > failures[-1]:
             segments.append(values[starts[-1] :])
     curve = expected_overlap_curve(segments, longest)
@@ -130,71 +138,90 @@ def expected_overlap_curve(
         (M,): at i the mean over the segments longer than i of their mean overlap in frames 1..i;
         NaN without one. At 0 it is 1.
     """
-    table = np.full((len(segments), longest), np.nan)  # (S, M)
-    for row, segment in zip(table, segments, strict=True):
-        row[1 : len(segment)] = np.cumsum(segment[1:]) / np.arange(1, len(segment))
-    weight = np.ones(len(segments)) if weights is None else np.asarray(weights)
-    shares = np.where(np.isnan(table), 0.0, weight[:, None])  # (S, M)
+    # (S, M): the mean overlap of each segment in frames 1..i; NaN behind its end
+    means = np.full((len(segments), longest), np.nan)
+    for row, segment in zip(means, segments, strict=True):
+        length = len(segment)
+        row[1:length] = np.cumsum(segment[1:]) / np.arange(1, length)
+
+    # (S, M): the weight of each segment where it has a mean
+    weight = np.ones(len(segments))
+    if weights is not None:
+        weight = np.asarray(weights)
+    shares = np.where(np.isnan(means), 0.0, weight[:, None])
+
+    # (M,): the weighted mean over the segments
     total = shares.sum(axis=0)
+    weighted = (np.nan_to_num(means) * shares).sum(axis=0)
     curve = np.full(longest, np.nan)
-    np.divide((np.nan_to_num(table) * shares).sum(axis=0), total, out=curve, where=total > 0)
+    np.divide(weighted, total, out=curve, where=total > 0)
     curve[0] = 1.0
     return curve
 
 
 def summarize(runs: dict[str, list[Run]], interval: Interval) -> Report:
-    """All measures of a set of sequences; several repetitions of a sequence are averaged."""
-    every = [run for repetitions in runs.values() for run in repetitions]
-    frames = {name: len(repetitions[0].codes) for name, repetitions in runs.items()}
-    lost = {
-        name: float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
-        for name, repetitions in runs.items()
-    }
-    accuracy = {name: _accuracy(repetitions) for name, repetitions in runs.items()}
-    toolkit_accuracy = {
-        name: _accuracy(repetitions, toolkit=True) for name, repetitions in runs.items()
-    }
-    scored = {name: frames[name] for name in runs if toolkit_accuracy[name] != UNDEFINED}
+    """Give all measures of a set of sequences; several repetitions of a sequence are averaged.
 
-    def weighted(values: dict[str, float], lengths: dict[str, int]) -> float:
-        return (
-            sum(values[name] * lengths[name] for name in lengths) / sum(lengths.values())
-            if lengths
-            else UNDEFINED
+    Args:
+        runs: repetitions by sequence.
+        interval: sequence lengths that EAO averages over.
+    """
+    every: list[Run] = []
+    frames: dict[str, int] = {}
+    lost: dict[str, float] = {}
+    toolkit_accuracy: dict[str, float] = {}
+    rows: list[dict[str, Any]] = []
+    for name, repetitions in runs.items():
+        every += repetitions
+        frames[name] = len(repetitions[0].codes)
+        lost[name] = float(np.mean([(run.codes == FAILED).sum() for run in repetitions]))
+        toolkit_accuracy[name] = _accuracy(repetitions, toolkit=True)
+        rows.append(
+            {
+                'sequence': name,
+                'object': 1,
+                'frames': frames[name],
+                'accuracy': _accuracy(repetitions),
+                'lost_number': lost[name],
+            }
         )
+    rows.sort(key=lambda row: row['sequence'])
 
+    # The toolkit averages over sequences by their length, and leaves out those without accuracy.
+    with_accuracy = {
+        name: frames[name] for name, value in toolkit_accuracy.items() if value != UNDEFINED
+    }
     metrics = {
         'EAO': expected_overlap(every, interval.plain),
         'accuracy': _accuracy(every),
         'robustness': 100 * sum(lost.values()) / sum(frames.values()),
         'lost_number': sum(lost.values()),
         'toolkit_EAO': toolkit_expected_overlap(every, interval.toolkit),
-        'toolkit_accuracy': weighted(toolkit_accuracy, scored),
-        'toolkit_robustness': weighted(lost, frames),
+        'toolkit_accuracy': _weighted_mean(toolkit_accuracy, with_accuracy),
+        'toolkit_robustness': _weighted_mean(lost, frames),
     }
-    rows: list[dict[str, Any]] = [
-        {
-            'sequence': name,
-            'object': 1,
-            'frames': frames[name],
-            'accuracy': accuracy[name],
-            'lost_number': lost[name],
-        }
-        for name in sorted(runs)
-    ]
-    (low, high), (toolkit_low, toolkit_high) = interval.plain, interval.toolkit
+    low, high = interval.plain
+    toolkit_low, toolkit_high = interval.toolkit
     note = (
         f'EAO averages sequence lengths {low} to {high}, toolkit_EAO {toolkit_low} to '
-        f'{toolkit_high}; '
-        f'the longest sequence has {max(frames.values())} frames.'
+        f'{toolkit_high}; the longest sequence has {max(frames.values())} frames.'
     )
     without_value = frozenset(name for name, value in metrics.items() if value == UNDEFINED)
     return Report(metrics, {'per_object': rows}, (note,), without_value)
 
 
+def _weighted_mean(values: dict[str, float], lengths: dict[str, int]) -> float:
+    """Mean over the sequences that have a length, weighted by it; -1 without one."""
+    if not lengths:
+        return UNDEFINED
+    total = sum(values[name] * length for name, length in lengths.items())
+    return total / sum(lengths.values())
+
+
 def _accuracy(runs: Sequence[Run], toolkit: bool = False) -> float:
     """Mean overlap of all frames of some runs that count; -1 without one."""
-    return _mean_of_defined(np.concatenate([accuracy_frames(run, toolkit) for run in runs]))
+    values = [accuracy_frames(run, toolkit) for run in runs]
+    return _mean_of_defined(np.concatenate(values))
 
 
 def _zero_filled(segment: NDArray[np.float64], length: int) -> NDArray[np.float64]:
@@ -202,4 +229,6 @@ def _zero_filled(segment: NDArray[np.float64], length: int) -> NDArray[np.float6
 
 
 def _mean_of_defined(values: NDArray[np.float64]) -> float:
-    return float(np.nanmean(values)) if (~np.isnan(values)).any() else UNDEFINED
+    if np.isnan(values).all():
+        return UNDEFINED
+    return float(np.nanmean(values))

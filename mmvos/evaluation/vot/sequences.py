@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mmvos.io.errors import DataError
 from mmvos.io.frame_names import is_foreign, list_files, list_folders
 from mmvos.io.paths import check_name
 from mmvos.io.text import read_list
 
-from ..input_error import EvaluationInputError
 from .trajectories import Trajectory, read_regions, read_trajectory
 
 _FRAMES = ('.jpg', '.jpeg', '.png')
+_REPETITION = '_[0-9][0-9][0-9].txt'  # end of the name of a file of results
 
 
 @dataclass(frozen=True)
 class VOTSequence:
-    """One sequence: `truth` (N, 8) polygons in pixels, the N frame files in order (none where only
-    texts are there).
+    """One sequence.
+
+    Attributes:
+        name: of its folder.
+        truth: (N, 8) polygons in pixels.
+        frames: the N frame files in order; none where only texts are there.
     """
 
     name: str
@@ -39,7 +45,7 @@ class VOTSequence:
             with Image.open(self.frames[0]) as image:
                 return image.size
         except Exception as error:  # Pillow raises a dozen unrelated kinds for damaged files
-            raise EvaluationInputError(
+            raise DataError(
                 f'{self.frames[0]} cannot be read as an image ({error}); get it again.'
             ) from None
 
@@ -49,7 +55,7 @@ def read_sequences(root: Path) -> list[VOTSequence]:
     groundtruth.txt.
 
     Raises:
-        EvaluationInputError: nothing is there, a file is damaged, or frames and ground truth differ
+        DataError: nothing is there, a file is damaged, or frames and ground truth differ
             in number.
     """
     listed = root / 'list.txt'
@@ -60,7 +66,7 @@ def read_sequences(root: Path) -> list[VOTSequence]:
             folder.name for folder in list_folders(root) if (folder / 'groundtruth.txt').is_file()
         ]
     if not names:
-        raise EvaluationInputError(
+        raise DataError(
             f'{root} has no sequence; give the folder that holds one folder with groundtruth.txt '
             f'per '
             'sequence.'
@@ -73,40 +79,41 @@ def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Tra
     without baseline/).
 
     Raises:
-        EvaluationInputError: a sequence is missing or not in the ground truth, or a file is wrong.
+        DataError: a sequence is missing or not in the ground truth, or a file is wrong.
     """
-    folder = root / 'baseline' if (root / 'baseline').is_dir() else root
-    names = {sequence.name for sequence in sequences}
-    found = {
-        path.parent.name
-        for path in folder.glob('*/*_[0-9][0-9][0-9].txt')
-        if path.stem[:-4] == path.parent.name and not is_foreign(path.parent.name)
-    }
-    for missing, problem, remedy in (
-        (names - found, 'lacks', 'run the tracker on every sequence'),
-        (found - names, 'has', 'which the ground truth does not have; remove it'),
+    folder = root / 'baseline'
+    if not folder.is_dir():
+        folder = root
+    expected = {sequence.name for sequence in sequences}
+    found = set()
+    for path in folder.glob(f'*/*{_REPETITION}'):
+        name = path.parent.name
+        if path.stem[: -len('_001')] == name and not is_foreign(name):
+            found.add(name)
+    for names, problem, remedy in (
+        (expected - found, 'lacks', 'run the tracker on every sequence'),
+        (found - expected, 'has', 'which the ground truth does not have; remove it'),
     ):
-        if missing:
-            raise EvaluationInputError(
-                f'{folder} {problem} the sequence {min(missing)} (file SEQUENCE/SEQUENCE_001.txt): '
+        if names:
+            raise DataError(
+                f'{folder} {problem} the sequence {min(names)} (file SEQUENCE/SEQUENCE_001.txt): '
                 f'{remedy}.'
             )
-    return {
-        sequence.name: [
-            read_trajectory(path, len(sequence.truth))
-            for path in sorted(
-                (folder / sequence.name).glob(f'{sequence.name}_[0-9][0-9][0-9].txt')
-            )
-        ]
-        for sequence in sequences
-    }
+
+    tracks = {}
+    for sequence in sequences:
+        pattern = glob.escape(sequence.name) + _REPETITION
+        paths = sorted((folder / sequence.name).glob(pattern))
+        tracks[sequence.name] = [read_trajectory(path, len(sequence.truth)) for path in paths]
+    return tracks
 
 
 def _read_sequence(folder: Path) -> VOTSequence:
+    """Read one sequence, and compare its frames with its ground truth in number."""
     truth = read_regions(folder / 'groundtruth.txt')
     frames = _find_frames(folder)
     if frames and len(frames) != len(truth):
-        raise EvaluationInputError(
+        raise DataError(
             f'{frames[0].parent} has {len(frames)} frames but groundtruth.txt {len(truth)} lines; '
             'get the sequence again.'
         )

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mmvos.io.atomic import write_text
+from mmvos.io.errors import DataError
 from mmvos.io.image_checks import check_image_bytes
 
-from ..input_error import EvaluationInputError
 from .raster import overlap
 from .regions import Polygon, as_polygon
 from .scores import RESTART_AFTER
@@ -86,7 +86,7 @@ def run_sequences(
     """
     for sequence in tqdm(sequences, 'supervised run', delay=2, leave=False):
         if not sequence.frames:
-            raise EvaluationInputError(
+            raise DataError(
                 f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.'
             )
         lines = run_supervised(map(_read_image, sequence.frames), sequence.truth, make_tracker())
@@ -102,9 +102,9 @@ def _read_image(path: Path) -> NDArray[np.uint8]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise EvaluationInputError(f'{path} cannot be read: {error.strerror}.') from error
+        raise DataError(f'{path} cannot be read: {error.strerror}.') from error
     check_image_bytes(data, str(path))
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise EvaluationInputError(f'{path} cannot be read as an image; get it again.')
+        raise DataError(f'{path} cannot be read as an image; get it again.')
     return np.asarray(image, np.uint8)

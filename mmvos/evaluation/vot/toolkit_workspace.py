@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 
 from mmvos.io.atomic import make_folder, output_errors, write_text
+from mmvos.io.errors import DataError
 
-from ..input_error import EvaluationInputError
 from .intervals import INTERVALS
 from .scores import RESTART_AFTER
 
@@ -43,15 +43,15 @@ def export_workspace(
         tracker: its name in the toolkit: letters, digits, `_` and `-`. year: chooses the interval
             of EAO.
     Raises:
-        EvaluationInputError: no results, or a name that the toolkit would refuse.
+        DataError: no results, or a name that the toolkit would refuse.
     """
     if not re.fullmatch(r'[A-Za-z0-9_-]+', tracker):
-        raise EvaluationInputError(
+        raise DataError(
             f'{tracker!r} is no name for a tracker in the toolkit; use letters, digits, _ and -.'
         )
     source = results / 'baseline'
     if not source.is_dir():
-        raise EvaluationInputError(f'{results} has no folder baseline; run the tracker first.')
+        raise DataError(f'{results} has no folder baseline; run the tracker first.')
     make_folder(workspace)
     with output_errors(workspace):
         shutil.copytree(source, workspace / 'results' / tracker / 'baseline', dirs_exist_ok=True)

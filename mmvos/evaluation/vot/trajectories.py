@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mmvos.io.errors import DataError
 from mmvos.io.text import read_text
 
-from ..input_error import EvaluationInputError
 from .regions import FARTHEST, Polygon, as_polygon
 
-SKIPPED, INITIALIZED, FAILED, TRACKED = 0, 1, 2, 3
+# The first three stand in files; a region stands for the last.
+SKIPPED = 0
+INITIALIZED = 1
+FAILED = 2
+TRACKED = 3
 Line = int | Polygon
 
 
@@ -35,26 +39,28 @@ class Trajectory:
 
 def trajectory(lines: Sequence[Line]) -> Trajectory:
     """Bring a supervised run's lines (0, 1, 2, or a region of 4 or 8 numbers) into arrays."""
-    codes = np.array([line if isinstance(line, int) else TRACKED for line in lines], np.int64)
-    polygons = np.array(
-        [
-            np.full(8, np.nan) if isinstance(line, int) else as_polygon(np.asarray(line, float))
-            for line in lines
-        ]
-    )
-    return Trajectory(codes, polygons)
+    codes = []
+    polygons = []
+    for line in lines:
+        if isinstance(line, int):
+            codes.append(line)
+            polygons.append(np.full(8, np.nan))
+        else:
+            codes.append(TRACKED)
+            polygons.append(as_polygon(np.asarray(line, float)))
+    return Trajectory(np.array(codes, np.int64), np.array(polygons))
 
 
 def read_regions(path: Path) -> NDArray[np.float64]:
     """Polygons (N, 8) of a groundtruth.txt.
 
     Raises:
-        EvaluationInputError: a line is no region.
+        DataError: a line is no region.
     """
     lines = [_parse(text, path, number) for number, text in enumerate(_lines(path), 1)]
     for number, line in enumerate(lines, 1):
         if isinstance(line, int):
-            raise EvaluationInputError(
+            raise DataError(
                 f'{path}, line {number}: one number is no region; write 4 or 8 numbers.'
             )
     return np.array([as_polygon(np.asarray(line)) for line in lines])
@@ -66,47 +72,63 @@ def read_trajectory(path: Path, length: int) -> Trajectory:
     Args:
         length: number of frames of the sequence.
     Raises:
-        EvaluationInputError: a line is wrong, lines are missing, or the tracker was not restarted
+        DataError: a line is wrong, lines are missing, or the tracker was not restarted
             after a failure.
     """
     lines = [_parse(text, path, number) for number, text in enumerate(_lines(path), 1)]
     if len(lines) != length:
-        raise EvaluationInputError(
+        raise DataError(
             f'{path} has {len(lines)} lines but the sequence has {length} frames; write a line per '
             f'frame.'
         )
+    _check_order(lines, path)
+    return trajectory(lines)
+
+
+def _check_order(lines: Sequence[Line], path: Path) -> None:
+    """Refuse lines that no supervised run writes: 1 begins, after a failure (2) come skipped frames
+    (0) until the next 1, and regions stand nowhere else.
+    """
     lost = True
     for number, line in enumerate(lines, 1):
         code = line if isinstance(line, int) else TRACKED
         if number == 1 and code != INITIALIZED:
-            raise EvaluationInputError(
+            raise DataError(
                 f'{path}, line 1 must be 1 (start of the tracker), as in a supervised run of VOT.'
             )
-        if (lost and code in (FAILED, TRACKED)) or (not lost and code == SKIPPED):
-            state = 'before a restart (1)' if lost else 'without a failure (2) before it'
-            raise EvaluationInputError(
-                f'{path}, line {number}: {"a region" if code == TRACKED else code} {state}; write '
-                f'the '
-                'output of a supervised run.'
+        shown = 'a region' if code == TRACKED else str(code)
+        if lost and code in (FAILED, TRACKED):
+            raise DataError(
+                f'{path}, line {number}: {shown} before a restart (1); write the output of a '
+                'supervised run.'
             )
-        lost = code == FAILED or (lost and code == SKIPPED)
-    return trajectory(lines)
+        if not lost and code == SKIPPED:
+            raise DataError(
+                f'{path}, line {number}: {shown} without a failure (2) before it; write the output '
+                'of a supervised run.'
+            )
+        if code != SKIPPED:
+            lost = code == FAILED
 
 
 def format_lines(lines: Sequence[Line]) -> str:
     """The text of a result file: codes as they are, regions with four decimals."""
-    return ''.join(
-        f'{line}\n' if isinstance(line, int) else ','.join(f'{value:.4f}' for value in line) + '\n'
-        for line in lines
-    )
+    texts = []
+    for line in lines:
+        if isinstance(line, int):
+            texts.append(str(line))
+        else:
+            texts.append(','.join(f'{value:.4f}' for value in line))
+    return ''.join(f'{text}\n' for text in texts)
 
 
 def _lines(path: Path) -> list[str]:
+    """The lines of a file without empty ones at its end."""
     lines = read_text(path).split('\n')
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
-        raise EvaluationInputError(f'{path} is empty; write one region per line.')
+        raise DataError(f'{path} is empty; write one region per line.')
     return lines
 
 
@@ -116,22 +138,22 @@ def _parse(text: str, path: Path, number: int) -> Line:
     try:
         values = np.array([float(part) for part in text.replace('\t', ',').split(',')])
     except ValueError:
-        raise EvaluationInputError(
+        raise DataError(
             f'{where}: {text[:40]!r} is no region; write 4 or 8 numbers with commas.'
         ) from None
     if len(values) == 1 and values[0] in (SKIPPED, INITIALIZED, FAILED):
         return int(values[0])
     if len(values) not in (4, 8):
-        raise EvaluationInputError(
+        raise DataError(
             f'{where} has {len(values)} numbers; a region has 4 (x, y, width, height) or 8 '
             f'(corners).'
         )
     if not (np.abs(values) <= FARTHEST).all():
-        raise EvaluationInputError(
+        raise DataError(
             f'{where} has a coordinate that is no number or far outside the image; write pixels.'
         )
     if len(values) == 4 and (values[2:] <= 0).any():
-        raise EvaluationInputError(
+        raise DataError(
             f'{where} has a width or height that is not positive; write x, y, width, height.'
         )
     return values

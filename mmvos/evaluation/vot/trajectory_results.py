@@ -18,9 +18,13 @@ class TrajectoryResults(ResumableFiles):
 
     def keep(self, video: BenchmarkVideo, lines: Iterable[Line]) -> None:
         """Write the lines of one sequence, and keep it as finished."""
-        name = f'baseline/{video.name}/{video.name}_001.txt'
-        write_trajectory(self.staged(name), list(lines))
-        self.append(video.id, self.entries([name]))
+        sequence = video.name
+        name = f'baseline/{sequence}/{sequence}_001.txt'
+        path = self.staged(name)
+        write_trajectory(path, list(lines))
+
+        entries = self.entries([name])
+        self.append(video.id, entries)
 
     def merge(self, video_ids: Sequence[int]) -> tuple[Path, ...]:
         """End the run, see ``collect``; returns the folder of the results."""

@@ -37,8 +37,7 @@ def result_entries(
         if not 0 <= track.label < len(category_ids):
             raise ValueError(
                 f'video {video_id}, object {track.id}: label {track.label} has no category, there '
-                f'are '
-                f'{len(category_ids)}; the model does not belong to this data set'
+                f'are {len(category_ids)}; the model does not belong to this data set'
             )
         entries.append(
             {
@@ -62,9 +61,11 @@ def write_results(entries: list[dict[str, Any]], prefix: str | Path) -> tuple[Pa
     Raises:
         ValueError: a score that is not finite.
     """
-    text = json.dumps([_plain(entry) for entry in entries], allow_nan=False, separators=(',', ':'))
+    plain = [_plain(entry) for entry in entries]
+    text = json.dumps(plain, allow_nan=False, separators=(',', ':'))
     prefix = Path(prefix)
-    json_path, zip_path = (prefix.with_name(prefix.name + suffix) for suffix in ('.json', '.zip'))
+    json_path = prefix.with_name(f'{prefix.name}.json')
+    zip_path = prefix.with_name(f'{prefix.name}.zip')
     write_text(json_path, text)
     member = zipfile.ZipInfo(_MEMBER, _FIXED_TIME)
     member.compress_type = zipfile.ZIP_DEFLATED
@@ -103,6 +104,7 @@ def read_results(path: str | Path) -> Any:
 
 
 def _plain(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of plain numbers and texts."""
     return {
         'video_id': int(entry['video_id']),
         'category_id': int(entry['category_id']),

@@ -64,18 +64,24 @@ def evaluate_youtube_vis(
         results: entries {video_id, category_id, score, segmentations: L x (RLE | None)}, or what
             `check_results` made of it.
     Raises:
-        EvaluationInputError: input that cannot be scored, with the place of the defect.
+        DataError: input that cannot be scored, with the place of the defect.
     """
-    truth = (
-        ground_truth if isinstance(ground_truth, GroundTruth) else check_ground_truth(ground_truth)
-    )
-    tracks = results if isinstance(results, tuple) else check_results(results, truth)
-    truths, detections = _group(truth.tracks), _group(tracks)
+    truth = ground_truth
+    if not isinstance(truth, GroundTruth):
+        truth = check_ground_truth(truth)
+    tracks = results
+    if not isinstance(tracks, tuple):
+        tracks = check_results(tracks, truth)
+
+    # the tracks of one video and category compete with each other
+    truths = _group(truth.tracks)
+    detections = _group(tracks)
+    keys = sorted(truths.keys() | detections.keys())
     matches: dict[int, list[Matches]] = defaultdict(list)
-    for key in tqdm(
-        sorted(truths.keys() | detections.keys()), 'matching tracks', delay=2, leave=False
-    ):
-        matches[key[1]].append(_match(detections[key][:MAX_DETECTIONS], truths[key]))
+    for key in tqdm(keys, 'matching tracks', delay=2, leave=False):
+        _, category = key
+        best = detections[key][:MAX_DETECTIONS]
+        matches[category].append(_match(best, truths[key]))
     return _summarize(matches, truth.categories)
 
 
@@ -84,22 +90,23 @@ def track_overlaps(detections: Sequence[Track], truths: Sequence[Track]) -> NDAr
     where both are empty.
     """
     shared = np.zeros((len(detections), len(truths)))
-    for frame in range(len(truths[0].masks) if detections and truths else 0):
+    length = len(truths[0].masks) if detections and truths else 0
+    for frame in range(length):
+        # only tracks that have pixels in the frame
         d = [i for i, track in enumerate(detections) if track.areas[frame]]
         g = [i for i, track in enumerate(truths) if track.areas[frame]]
-        if d and g:
-            pair = [
-                [tracks[i].masks[frame] for i in chosen]
-                for tracks, chosen in ((detections, d), (truths, g))
-            ]
-            # "crowd" makes it intersection / area of the detection
-            part = coco_mask.iou(*pair, [1] * len(g))
-            area = np.array([[detections[i].areas[frame]] for i in d])
-            shared[np.ix_(d, g)] += np.rint(part * area)
-    area_d, area_g = (
-        np.array([track.areas.sum() for track in tracks], float) for tracks in (detections, truths)
-    )
-    union = area_d[:, None] + area_g[None, :] - shared
+        if not d or not g:
+            continue
+        detection_masks = [detections[i].masks[frame] for i in d]
+        truth_masks = [truths[i].masks[frame] for i in g]
+        # "crowd" makes pycocotools divide the intersection by the area of the detection
+        covered = coco_mask.iou(detection_masks, truth_masks, [1] * len(g))
+        area = np.array([[detections[i].areas[frame]] for i in d])
+        shared[np.ix_(d, g)] += np.rint(covered * area)
+
+    detection_areas = np.array([track.areas.sum() for track in detections], float)
+    truth_areas = np.array([track.areas.sum() for track in truths], float)
+    union = detection_areas[:, None] + truth_areas[None, :] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
@@ -121,34 +128,57 @@ def _match(detections: list[Track], truths: list[Track]) -> Matches:
 
 
 def _summarize(matches: dict[int, list[Matches]], categories: dict[int, str]) -> YouTubeVISScores:
-    """Average over thresholds and the categories that have ground truth."""
+    """Average over thresholds and the categories that have ground truth.
 
-    def over_categories(area: str, limit: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        index = list(AREA_RANGES).index(area)
-        pairs = [average(matches[category], index, limit) for category in categories]
-        # (classes, T) each
-        return np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
-
-    def mean(values: NDArray[np.float64]) -> float:
-        return float(values[values > -1].mean()) if (values > -1).any() else -1.0
-
-    precision, recall = over_categories('all', MAX_DETECTIONS)
-    by_size = {size: over_categories(size, MAX_DETECTIONS) for size in 'sml'}
-    at = {round(threshold, 2): precision[:, t] for t, threshold in enumerate(THRESHOLDS)}
+    Args:
+        matches: of all videos, by category.
+        categories: id -> name.
+    """
+    per_category = [matches[category] for category in categories]
+    precision, recall = _over_categories(per_category, 'all', MAX_DETECTIONS)  # (classes, T)
+    small_precision, small_recall = _over_categories(per_category, 's', MAX_DETECTIONS)
+    medium_precision, medium_recall = _over_categories(per_category, 'm', MAX_DETECTIONS)
+    large_precision, large_recall = _over_categories(per_category, 'l', MAX_DETECTIONS)
+    _, recall_of_1 = _over_categories(per_category, 'all', 1)
+    _, recall_of_10 = _over_categories(per_category, 'all', 10)
+    precision_at = {round(threshold, 2): precision[:, t] for t, threshold in enumerate(THRESHOLDS)}
+    per_class = {
+        name: _mean(values) for name, values in zip(categories.values(), precision, strict=True)
+    }
     return YouTubeVISScores(
-        AP=mean(precision),
-        AP50=mean(at[0.5]),
-        AP75=mean(at[0.75]),
-        APs=mean(by_size['s'][0]),
-        APm=mean(by_size['m'][0]),
-        APl=mean(by_size['l'][0]),
-        AR1=mean(over_categories('all', 1)[1]),
-        AR10=mean(over_categories('all', 10)[1]),
-        AR100=mean(recall),
-        ARs=mean(by_size['s'][1]),
-        ARm=mean(by_size['m'][1]),
-        ARl=mean(by_size['l'][1]),
-        per_class={
-            name: mean(values) for name, values in zip(categories.values(), precision, strict=True)
-        },
+        AP=_mean(precision),
+        AP50=_mean(precision_at[0.5]),
+        AP75=_mean(precision_at[0.75]),
+        APs=_mean(small_precision),
+        APm=_mean(medium_precision),
+        APl=_mean(large_precision),
+        AR1=_mean(recall_of_1),
+        AR10=_mean(recall_of_10),
+        AR100=_mean(recall),
+        ARs=_mean(small_recall),
+        ARm=_mean(medium_recall),
+        ARl=_mean(large_recall),
+        per_class=per_class,
     )
+
+
+def _over_categories(
+    per_category: Sequence[Sequence[Matches]], area: str, limit: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Average precision and recall, (classes, T) each; see `average`."""
+    index = list(AREA_RANGES).index(area)
+    precisions = []
+    recalls = []
+    for matches in per_category:
+        precision, recall = average(matches, index, limit)
+        precisions.append(precision)
+        recalls.append(recall)
+    return np.array(precisions), np.array(recalls)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Mean of the values that are defined; -1 without one."""
+    defined = values > -1
+    if not defined.any():
+        return -1.0
+    return float(values[defined].mean())

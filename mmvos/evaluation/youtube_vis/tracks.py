@@ -32,9 +32,14 @@ from mmvos.io.youtube_vis import (
 class Track:
     """One object in one video.
 
-    `masks`: L entries, pycocotools RLE dict with bytes, or None. `areas` (L,) int64 pixels.
-    `mean_area` pixels, over the frames where it is not 0 (of a ground truth: as its file says).
-    `score` is 1 for ground truth.
+    Attributes:
+        video_id: of its video.
+        category_id: of its class.
+        score: 1 for ground truth.
+        masks: L entries, pycocotools RLE dict with bytes, or None.
+        areas: (L,) int64 pixels.
+        mean_area: pixels, over the frames where it is not 0 (of a ground truth: as its file says).
+        crowd: whether a ground truth is a group, which is not scored.
     """
 
     video_id: int
@@ -48,8 +53,12 @@ class Track:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """A checked annotation file: `categories` id -> name in rising order of ids, `videos` by id,
-    `tracks` by annotation id.
+    """A checked annotation file.
+
+    Attributes:
+        categories: id -> name, in rising order of ids.
+        videos: by id.
+        tracks: in the order of the annotations' ids.
     """
 
     categories: dict[int, str]
@@ -130,6 +139,7 @@ def check_results(
 
 
 def _check_videos(entries: list[dict[str, Any]], source: str) -> dict[int, Video]:
+    """Read the videos of an annotation file, by id."""
     videos: dict[int, Video] = {}
     for entry in entries:
         fault = video_fault(entry, videos.keys(), need_names=False)
@@ -160,10 +170,9 @@ def _truth_track(annotation: dict[str, Any], video: Video, where: str) -> Track:
 def _video_and_category(
     entry: Any, videos: dict[int, Video], categories: dict[int, str], where: str
 ) -> tuple[Video, int]:
-    video, category = (
-        _field(entry, 'video_id', int, where),
-        _field(entry, 'category_id', int, where),
-    )
+    """The video and the category id of a results entry, both known to the ground truth."""
+    video = _field(entry, 'video_id', int, where)
+    category = _field(entry, 'category_id', int, where)
     if video not in videos:
         raise DataError(
             f'{where} belongs to video {video}, which the ground truth does not list; '
@@ -172,13 +181,13 @@ def _video_and_category(
     if category not in categories:
         raise DataError(
             f'{where} (video {video}) has category {category}, which the ground truth does not '
-            f'list; '
-            'use the category ids of the ground-truth file.'
+            'list; use the category ids of the ground-truth file.'
         )
     return videos[video], category
 
 
 def _field(entry: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """A value of an entry that has the right kind."""
     value = entry.get(key) if isinstance(entry, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
         raise DataError(
@@ -193,13 +202,13 @@ def _short(value: Any) -> str:
 
 
 def _mean_of_seen(areas: NDArray[Any]) -> float:
-    return float(areas[areas > 0].mean()) if (areas > 0).any() else 0.0
+    seen = areas > 0
+    if not seen.any():
+        return 0.0
+    return float(areas[seen].mean())
 
 
 def _order(track: Track) -> tuple[Any, ...]:
-    return (
-        track.video_id,
-        track.category_id,
-        -track.score,
-        [mask['counts'] if mask else b'' for mask in track.masks],
-    )
+    """A key by which tracks have one order, whatever the order of the list."""
+    masks = [mask['counts'] if mask else b'' for mask in track.masks]
+    return track.video_id, track.category_id, -track.score, masks

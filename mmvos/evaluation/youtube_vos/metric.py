@@ -10,13 +10,13 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import read_label_size
 from mmvos.registry import METRICS
 
-from ..input_error import EvaluationInputError
-from ..label_files import LabelImages, list_frames
-from .classes import read_classes, read_seen
-from .scores import score_video, summarize
+from ..label_files import LabelImages, check_complete, list_frames
+from .classes import Classes, read_classes, read_seen
+from .scores import ObjectScores, score_video, summarize
 from .sequences import check_ground_truth, find_ground_truth
 
 
@@ -42,35 +42,45 @@ class YouTubeVOSMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.folders = find_ground_truth(Path(ground_truth))
         check_ground_truth(self.folders)
-        self.seen = None if seen is None else read_seen(Path(seen))
-        self.classes = {} if seen is None else read_classes(Path(ground_truth) / 'meta.json')
+        self.seen: frozenset[str] | None = None
+        self.classes: Classes = {}
+        if seen is not None:
+            self.seen = read_seen(Path(seen))
+            self.classes = read_classes(Path(ground_truth) / 'meta.json')
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Score finished videos: {'sequence': str, 'frames': list of L file stems, 'labels': (L, H,
-        W) uint8 ids}.
+        """Score finished videos.
+
+        Args:
+            data_batch: not looked at.
+            data_samples: {'sequence': str, 'frames': list of L file stems, 'labels': (L, H, W)
+                uint8 ids}.
+
+        Raises:
+            DataError: a video has no ground truth, or its results do not fit.
         """
         for sample in data_samples:
             name = sample['sequence']
             if name not in self.folders:
-                raise EvaluationInputError(
-                    f'The video {name} has no ground truth; choose the split.'
-                )
+                raise DataError(f'The video {name} has no ground truth; choose the split.')
             frames = list_frames(self.folders[name])
-            given = dict(zip(sample['frames'], sample['labels'], strict=True))
             paths = list(frames.values())
             truth = LabelImages(paths, read_label_size(paths[0]))
+            labels_of = dict(zip(sample['frames'], sample['labels'], strict=True))
+            results = [labels_of.get(stem) for stem in frames]
             places = [f'the result of {path}' for path in paths]
-            results = [given.get(stem) for stem in frames]
-            self.results.append(
-                (name, score_video(name, truth, results, places, self.classes.get(name, {})))
-            )
+            classes = self.classes.get(name, {})
+            self.results.append((name, score_video(name, truth, results, places, classes)))
 
-    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """Summary values by name; refuses to score a part of the videos."""
-        by_name = dict(results)
-        missing = sorted(self.folders.keys() - by_name.keys())
-        if missing:
-            raise EvaluationInputError(
-                f'{len(missing)} videos have no result, the first is {missing[0]}.'
-            )
-        return summarize([one for scores in by_name.values() for one in scores], self.seen).metrics
+    def compute_metrics(self, results: list[tuple[str, list[ObjectScores]]]) -> dict[str, float]:
+        """Give the summary values by name.
+
+        Raises:
+            DataError: only a part of the videos has results.
+        """
+        by_name = dict(results)  # a sampler may repeat a video
+        check_complete(self.folders, by_name)
+        objects = []
+        for scores in by_name.values():
+            objects += scores
+        return summarize(objects, self.seen).metrics

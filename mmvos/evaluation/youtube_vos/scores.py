@@ -7,18 +7,20 @@ Letters: H, W frame; L annotated frames of a video; n scored frames of an object
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mmvos.io.label_png import VOID, Labels
+from mmvos.io.errors import DataError
+from mmvos.io.label_png import Labels
 
-from ..input_error import EvaluationInputError
 from ..j_and_f import contour_accuracy, contour_radius, jaccard, region
-from ..label_files import FrameLabels, has_void, ids_in, mask_of
+from ..label_files import FrameLabels, ids_in, marked_ids, mask_of
 from ..report import Report
+
+_PARTS_OF_G = ('J_seen', 'J_unseen', 'F_seen', 'F_unseen')
 
 
 @dataclass(frozen=True)
@@ -43,85 +45,102 @@ def score_video(
     """Score the objects of one video; an object that is annotated in one frame only is not scored.
 
     Args:
-        truth: (H, W) ids of the L annotated frames. results: the same frames; may be None where no
-            object is scored.
-        places: names of the results, for messages. classes: object id -> class.
+        name: of the video.
+        truth: (H, W) ids of the L annotated frames.
+        results: the same frames; may be None where no object is scored.
+        places: names of the results, for messages.
+        classes: object id -> class.
+
+    Raises:
+        DataError: a result is missing or has an id that the ground truth does not have, or an object
+            has no class.
     """
-    values: dict[int, list[tuple[float, float]]] = {}
-    strangers: dict[int, str] = {}
-    for wanted, labels, place in zip(truth, results, places, strict=True):
+    values: dict[int, list[tuple[float, float]]] = {}  # J and F by object and scored frame
+    places_of_ids: dict[int, str] = {}  # where an id occurs before it is given
+    for true_labels, labels, place in zip(truth, results, places, strict=True):
         if values and labels is None:
-            raise EvaluationInputError(
+            raise DataError(
                 f'{place} is missing; write one PNG per annotated frame after the first.'
             )
         if labels is not None:
-            given = ids_in(labels)
-            if has_void(labels):
-                given.append(VOID)
-            strangers |= {i: place for i in given if i not in values.keys() | strangers.keys()}
-            height, width = wanted.shape
+            for i in marked_ids(labels):
+                if i not in values:
+                    places_of_ids.setdefault(i, place)
+            # the objects that were given in an earlier frame are scored in this one
+            height, width = true_labels.shape
             radius = contour_radius(height, width)
             for i, pairs in values.items():
-                prediction = region(mask_of(labels, i, (height, width)), radius)
-                truth_region = region(wanted == i, radius)
-                accuracy = contour_accuracy(prediction, truth_region)
-                pairs.append((jaccard(prediction, truth_region), accuracy))
-        for i in ids_in(wanted):
+                predicted_region = region(mask_of(labels, i, (height, width)), radius)
+                true_region = region(true_labels == i, radius)
+                j = jaccard(predicted_region, true_region)
+                f = contour_accuracy(predicted_region, true_region)
+                pairs.append((j, f))
+        for i in ids_in(true_labels):
             values.setdefault(i, [])
-    for i, place in strangers.items():
-        if i not in values:
-            raise EvaluationInputError(
+
+    _check_ids(name, places_of_ids, values.keys())
+    _check_classes(name, classes, values.keys())
+    scores = []
+    for i, pairs in sorted(values.items()):
+        if pairs:
+            j, f = np.mean(pairs, axis=0).tolist()
+            scores.append(ObjectScores(name, i, classes.get(i, ''), len(pairs), j, f))
+    return scores
+
+
+def _check_ids(name: str, places_of_ids: dict[int, str], known_ids: Collection[int]) -> None:
+    """Refuse ids in the results that the ground truth never has."""
+    for i, place in places_of_ids.items():
+        if i not in known_ids:
+            raise DataError(
                 f'{place} has the id {i}, which the ground truth of {name} does not have (it has '
-                f'{", ".join(map(str, sorted(values)))}); keep the ids that were given.'
+                f'{", ".join(map(str, sorted(known_ids)))}); keep the ids that were given.'
             )
-    unnamed = sorted(values.keys() - classes.keys())
+
+
+def _check_classes(name: str, classes: dict[int, str], objects: Collection[int]) -> None:
+    """Refuse classes that do not name every object."""
+    unnamed = sorted(set(objects) - classes.keys())
     if unnamed and classes:
-        raise EvaluationInputError(
+        raise DataError(
             f'meta.json gives no class for object {unnamed[0]} of video {name}; get the complete '
-            f'file.'
+            'file.'
         )
-    return [
-        ObjectScores(name, i, classes.get(i, ''), len(pairs), *np.mean(pairs, axis=0).tolist())
-        for i, pairs in sorted(values.items())
-        if pairs
-    ]
 
 
 def summarize(objects: Sequence[ObjectScores], seen: frozenset[str] | None) -> Report:
-    """J and F over all objects; with `seen` also per seen and unseen class, and G, the mean of
-    those four.
+    """Average J and F over all objects, and over those of seen and of unseen classes.
+
+    Args:
+        objects: of all videos.
+        seen: names of the classes seen in training; None where they are not known.
+
+    Returns:
+        With `seen` also G, the mean of J and F of seen and unseen classes.
+
+    Raises:
+        DataError: there is no object to score.
     """
     if not objects:
-        raise EvaluationInputError(
+        raise DataError(
             'No object has a frame after its first one, so nothing can be scored; check the '
             'annotations.'
         )
     objects = sorted(objects, key=lambda one: (one.video, one.object))
-    metrics, notes = (
-        _means(objects, ''),
-        ['This is a local protocol: the server code of YouTube-VOS was never published.'],
-    )
+    notes = ['This is a local protocol: the server code of YouTube-VOS was never published.']
+    j, f = _means(objects)
+    metrics = {'J&F_mean': (j + f) / 2, 'J_mean': j, 'F_mean': f}
     if seen is None:
         notes.append(
             'No list of seen classes was given, so seen and unseen are not told apart and G is not '
             'defined.'
         )
     else:
-        parts = {
-            'seen': [one for one in objects if one.category in seen],
-            'unseen': [one for one in objects if one.category not in seen],
-        }
-        for name, part in parts.items():
-            if part:
-                metrics |= {
-                    key: value for key, value in _means(part, f'_{name}').items() if '&' not in key
-                }
-            else:
-                notes.append(f'No object has a class that is {name}, so G is not defined.')
-        if all(parts.values()):
-            metrics = {
-                'G': sum(metrics[f'{key}_{name}'] for key in 'JF' for name in parts) / 4
-            } | metrics
+        by_class = _by_class(objects, seen, notes)
+        metrics |= by_class
+        if by_class.keys() == set(_PARTS_OF_G):
+            g = sum(by_class[name] for name in _PARTS_OF_G) / len(_PARTS_OF_G)
+            metrics = {'G': g} | metrics
     rows: list[dict[str, Any]] = [
         {
             'sequence': one.video,
@@ -136,8 +155,22 @@ def summarize(objects: Sequence[ObjectScores], seen: frozenset[str] | None) -> R
     return Report(metrics, {'per_object': rows}, tuple(notes))
 
 
-def _means(objects: Sequence[ObjectScores], suffix: str) -> dict[str, float]:
-    j, f = (float(np.mean([getattr(one, key) for one in objects])) for key in 'jf')
-    if suffix:
-        return {f'J{suffix}': j, f'F{suffix}': f}
-    return {'J&F_mean': (j + f) / 2, 'J_mean': j, 'F_mean': f}
+def _by_class(
+    objects: Sequence[ObjectScores], seen: frozenset[str], notes: list[str]
+) -> dict[str, float]:
+    """J and F of seen and of unseen classes; what is not defined is said in `notes`."""
+    metrics: dict[str, float] = {}
+    for name, is_seen in (('seen', True), ('unseen', False)):
+        part = [one for one in objects if (one.category in seen) == is_seen]
+        if part:
+            metrics[f'J_{name}'], metrics[f'F_{name}'] = _means(part)
+        else:
+            notes.append(f'No object has a class that is {name}, so G is not defined.')
+    return metrics
+
+
+def _means(objects: Sequence[ObjectScores]) -> tuple[float, float]:
+    """Mean J and mean F."""
+    j = float(np.mean([one.j for one in objects]))
+    f = float(np.mean([one.f for one in objects]))
+    return j, f

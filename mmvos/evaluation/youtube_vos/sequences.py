@@ -14,7 +14,7 @@ def find_ground_truth(root: Path) -> dict[str, Path]:
     """Ground-truth folders by the name of the video: ROOT/Annotations/VIDEO, or ROOT/VIDEO.
 
     Raises:
-        EvaluationInputError: there is no such folder, or no video in it.
+        DataError: there is no such folder, or no video in it.
     """
     folder = root
     if (root / 'Annotations').is_dir():

@@ -249,7 +249,7 @@ def test_metric_equals_the_folder_evaluation(tmp_path: Path) -> None:
         assert metric.evaluate(2) == {f'davis/{name}': value for name, value in expected.items()}
     metric = METRICS.build({'type': 'mmvos.DAVISMetric', 'ground_truth': str(truth), 'year': 2016})
     metric.process({}, [{'sequence': 'b', 'labels': np.stack(GOOD)}])
-    with pytest.raises(EvaluationInputError, match='1 sequences of the split have no result'):
+    with pytest.raises(EvaluationInputError, match='no result, the first is'):
         metric.evaluate(1)
 
 
