@@ -31,7 +31,7 @@ class Checkpoint:
 
 
 def read_checkpoint(source: str | Path, trust: bool = False) -> Checkpoint:
-    """Reads a checkpoint of mmengine, or a plain state dict, also as a safetensors file.
+    """Read a checkpoint of mmengine, or a plain state dict, also as a safetensors file.
 
     Args:
         source: a file, or a URL that starts with http(s); a download is kept in torch's cache.
@@ -53,8 +53,10 @@ def read_checkpoint(source: str | Path, trust: bool = False) -> Checkpoint:
 def _is_state_dict(weights: Any) -> bool:
     if not isinstance(weights, Mapping) or not weights:
         return False
-    names_are_text = all(isinstance(name, str) for name in weights)
-    return names_are_text and all(isinstance(value, Tensor) for value in weights.values())
+    for name, value in weights.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            return False
+    return True
 
 
 def _read_dataset_meta(meta: Any, source: str | Path) -> dict[str, Any]:
@@ -66,9 +68,10 @@ def _read_dataset_meta(meta: Any, source: str | Path) -> dict[str, Any]:
     stated = meta.get('dataset_meta')
     if stated is not None and not isinstance(stated, Mapping):
         raise CheckpointError(_meta_damaged(source, 'meta.dataset_meta'))
-    # mmengine before 0.4 wrote upper-case keys; old mmdet files have only meta.CLASSES.
+    # mmengine before 0.4 wrote upper-case keys.
     dataset_meta = {str(key).lower(): value for key, value in (stated or {}).items()}
-    if 'classes' not in dataset_meta and not dataset_meta and meta.get('CLASSES') is not None:
+    # Files of old mmdet have only meta.CLASSES.
+    if not dataset_meta and meta.get('CLASSES') is not None:
         dataset_meta = {'classes': meta['CLASSES']}
     if 'classes' in dataset_meta:
         dataset_meta['classes'] = _read_classes(dataset_meta['classes'], source)
@@ -76,10 +79,13 @@ def _read_dataset_meta(meta: Any, source: str | Path) -> dict[str, Any]:
 
 
 def _read_classes(classes: Any, source: str | Path) -> tuple[str, ...]:
-    names = (classes,) if isinstance(classes, str) else classes
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+    if isinstance(classes, str):
+        return (classes,)
+    if not isinstance(classes, (list, tuple)):
         raise CheckpointError(_meta_damaged(source, 'classes'))
-    return tuple(names)
+    if not all(isinstance(name, str) for name in classes):
+        raise CheckpointError(_meta_damaged(source, 'classes'))
+    return tuple(classes)
 
 
 def _meta_damaged(source: str | Path, part: str) -> str:
@@ -87,7 +93,7 @@ def _meta_damaged(source: str | Path, part: str) -> str:
 
 
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Puts all weights of a checkpoint into a model.
+    """Put all weights of a checkpoint into a model.
 
     Raises:
         CheckpointError: a weight of the model is missing in the checkpoint, of another shape, or the
@@ -95,26 +101,7 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """
     own = model.state_dict()
     weights = checkpoint.weights
-    # torch before 0.4.1 did not count batches.
-    missing = [
-        name for name in own if name not in weights and not name.endswith('num_batches_tracked')
-    ]
-    surplus = [
-        name for name in weights if name not in own and not name.endswith('num_batches_tracked')
-    ]
-    resized = [
-        f'{name} {tuple(weights[name].shape)} instead of {tuple(own[name].shape)}'
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
-    found = {
-        'are missing': missing,
-        'have another shape': resized,
-        'do not belong to the model': surplus,
-    }
-    faults = [
-        f'{len(names)} weights {fault} ({_some(names)})' for fault, names in found.items() if names
-    ]
+    faults = _compare(own, weights)
     if faults:
         classes = checkpoint.dataset_meta.get('classes')
         trained = f'; it was trained for {len(classes)} classes' if classes else ''
@@ -122,8 +109,38 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
             f'the checkpoint {checkpoint.source} does not fit the model of the config: '
             f'{", ".join(faults)}{trained}; give the config it was trained with'
         )
-    model.load_state_dict({name: weights[name] for name in own if name in weights}, strict=False)
+    known = {name: weights[name] for name in own if name in weights}
+    model.load_state_dict(known, strict=False)
+
+
+def _compare(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:
+    """Say in what a checkpoint differs from a model; nothing where it fits."""
+    missing = []
+    resized = []
+    for name, value in own.items():
+        if name not in weights:
+            missing.append(name)
+        elif weights[name].shape != value.shape:
+            shape, own_shape = tuple(weights[name].shape), tuple(value.shape)
+            resized.append(f'{name} {shape} instead of {own_shape}')
+    surplus = [name for name in weights if name not in own]
+
+    faults = []
+    for fault, names in (
+        ('are missing', missing),
+        ('have another shape', resized),
+        ('do not belong to the model', surplus),
+    ):
+        # torch before 0.4.1 did not count batches.
+        counted = [name for name in names if not name.endswith('num_batches_tracked')]
+        if counted:
+            faults.append(f'{len(counted)} weights {fault} ({_some(counted)})')
+    return faults
 
 
 def _some(names: list[str]) -> str:
-    return ', '.join(names[:_SHOWN]) + (', ...' if len(names) > _SHOWN else '')
+    """The first names, for a message."""
+    shown = names[:_SHOWN]
+    if len(names) > _SHOWN:
+        shown = [*shown, '...']
+    return ', '.join(shown)

@@ -49,7 +49,7 @@ class ShippedModel:
 
 
 def project_root(package: Path = _PACKAGE) -> Path:
-    """The folder that holds ``configs``: that of the checkout, else ``.mim`` of the installed
+    """Find the folder that holds ``configs``: that of the checkout, else ``.mim`` of the installed
     package.
 
     Args:
@@ -69,7 +69,7 @@ def project_root(package: Path = _PACKAGE) -> Path:
 
 
 def shipped_models(root: Path) -> dict[str, ShippedModel]:
-    """All models by name.
+    """Find all models by name.
 
     Args:
         root: the folder that holds ``configs``.
@@ -77,16 +77,20 @@ def shipped_models(root: Path) -> dict[str, ShippedModel]:
     weights: dict[str, str] = {}
     for metafile in sorted(root.glob('configs/*/metafile.yml')):
         for model in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:
-            if given := model.get('Weights'):
+            given = model.get('Weights')
+            if given:
                 weights[model['Name']] = given if '://' in given else str(root / given)
-    configs = sorted(
-        path for path in root.glob('configs/*/*.py') if not path.parent.name.startswith('_')
-    )
-    return {path.stem: ShippedModel(path.stem, path, weights.get(path.stem)) for path in configs}
+
+    models = {}
+    for path in sorted(root.glob('configs/*/*.py')):
+        # _base_ holds parts of configs.
+        if not path.parent.name.startswith('_'):
+            models[path.stem] = ShippedModel(path.stem, path, weights.get(path.stem))
+    return models
 
 
 def find_model(name: str, models: Mapping[str, ShippedModel]) -> ShippedModel:
-    """The model of a name, in full or without the training's settings.
+    """Find the model of a name, in full or without the training's settings.
 
     Raises:
         ValueError: no model, or more than one, has this name; the message lists close ones.
@@ -102,26 +106,37 @@ def find_model(name: str, models: Mapping[str, ShippedModel]) -> ShippedModel:
             f'{", ".join(model.name for model in matches)}; give one '
             f'of these'
         )
-    names = {
-        alias: model.name for model in models.values() for alias in (model.short_name, model.name)
-    }
-    close = list(
-        dict.fromkeys(names[alias] for alias in get_close_matches(name, names, 2 * _CLOSE, 0.5))
-    )[:_CLOSE]
-    close = (
-        close
-        or [other for other in models if name and name.split('_')[0].split('-')[0] in other][
-            :_CLOSE
-        ]
-    )
-    listed = (
-        f'close to it are {", ".join(close)}' if close else f'the models are {", ".join(models)}'
-    )
+    close = _close_names(name, models)
+    listed = f'the models are {", ".join(models)}'
+    if close:
+        listed = f'close to it are {", ".join(close)}'
     raise ValueError(f'there is no model or config {name!r}; {listed}')
 
 
+def _close_names(name: str, models: Mapping[str, ShippedModel]) -> list[str]:
+    """Names of models that may have been meant, the most likely first."""
+    # Both forms of a name are compared, so a model may be found twice.
+    names: dict[str, str] = {}
+    for model in models.values():
+        names[model.short_name] = model.name
+        names[model.name] = model.name
+    aliases = get_close_matches(name, names, 2 * _CLOSE, 0.5)
+    close = list(dict.fromkeys(names[alias] for alias in aliases))
+    if not close and name:
+        # The method, e.g. 'siammask' of 'siammask_r18'.
+        method = name.split('_')[0].split('-')[0]
+        close = [other for other in models if method in other]
+    return close[:_CLOSE]
+
+
 def model_of_config(path: str | Path, models: Mapping[str, ShippedModel]) -> ShippedModel | None:
-    """The shipped model whose config this file is; None for a config of one's own."""
+    """Find the shipped model whose config this file is.
+
+    Returns:
+        The model; None for a config of one's own.
+    """
     path = Path(path)
     model = models.get(path.stem)
-    return model if model is not None and path.exists() and path.samefile(model.config) else None
+    if model is None or not path.exists() or not path.samefile(model.config):
+        return None
+    return model
