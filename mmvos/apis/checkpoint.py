@@ -53,10 +53,8 @@ def read_checkpoint(source: str | Path, trust: bool = False) -> Checkpoint:
 def _is_state_dict(weights: Any) -> bool:
     if not isinstance(weights, Mapping) or not weights:
         return False
-    for name, value in weights.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            return False
-    return True
+    names_are_text = all(isinstance(name, str) for name in weights)
+    return names_are_text and all(isinstance(value, Tensor) for value in weights.values())
 
 
 def _read_dataset_meta(meta: Any, source: str | Path) -> dict[str, Any]:

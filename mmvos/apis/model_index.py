@@ -63,8 +63,7 @@ def project_root(package: Path = _PACKAGE) -> Path:
             return root
     raise FileNotFoundError(
         f'the configs of mmvos are neither beside {package} nor in its folder .mim; install mmvos '
-        f'from a '
-        f'checkout or from a wheel, or give the path of a config'
+        f'from a checkout or from a wheel, or give the path of a config'
     )
 
 
@@ -103,8 +102,7 @@ def find_model(name: str, models: Mapping[str, ShippedModel]) -> ShippedModel:
     if matches:
         raise ValueError(
             f'the name {name!r} is that of several models: '
-            f'{", ".join(model.name for model in matches)}; give one '
-            f'of these'
+            f'{", ".join(model.name for model in matches)}; give one of these'
         )
     close = _close_names(name, models)
     listed = f'the models are {", ".join(models)}'

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mmvos.io.config_file import read_config_file
 
 if TYPE_CHECKING:
-    from mmvos.apis.convert import Converted
+    from mmvos.apis.published_checkpoints import Converted
 
 EXPECTED_ERRORS = (ValueError,)
 
@@ -63,7 +63,7 @@ def convert(arguments: argparse.Namespace) -> Converted:
     from mmengine.utils import import_modules_from_strings
 
     from mmvos.apis.checkpoint import read_checkpoint
-    from mmvos.apis.convert import convert_weights
+    from mmvos.apis.published_checkpoints import convert_weights
     from mmvos.registry import MODELS
 
     given = read_checkpoint(arguments.source, trust=arguments.trust).weights

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmvos.apis.convert import efficientnet_lite
+from mmvos.apis.published_checkpoints import efficientnet_lite
 from mmvos.models import GuidedEfficientNetLite
 from mmvos.models.masktrack.guided_efficientnet import _same_padding
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -47,6 +48,10 @@ def _our_name(name: str) -> str | None:
     match = re.fullmatch(r'_blocks\.(\d+)\.(\w+?)\.(\w+)', name)
     if match is None or int(match[1]) >= _FIRST_BLOCKS[-1]:
         return None
-    number, part, leaf = int(match[1]), match[2], match[3]
-    stage = max(index for index, first in enumerate(_FIRST_BLOCKS) if first <= number)
-    return f'stages.{stage}.{number - _FIRST_BLOCKS[stage]}.{_PARTS[part]}.{leaf}'
+    number = int(match[1])
+    part = _PARTS[match[2]]
+    leaf = match[3]
+    # The release counts blocks through all stages, here they are counted in their stage.
+    stage = bisect_right(_FIRST_BLOCKS, number) - 1
+    block = number - _FIRST_BLOCKS[stage]
+    return f'stages.{stage}.{block}.{part}.{leaf}'

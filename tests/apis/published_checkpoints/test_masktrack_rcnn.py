@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from tiny_masktrack import CONFIGS
 
-from mmvos.apis.convert import convert_weights
+from mmvos.apis.published_checkpoints import convert_weights
 from mmvos.registry import MODELS
 
 NORM = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked')

@@ -29,7 +29,7 @@ def recognises(weights: Mapping[str, Tensor]) -> bool:
 
 
 def convert(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
-    """By our names the published names, and the tensors with their classes in our order.
+    """Give by our names the published names, and the tensors with their classes in our order.
 
     Raises:
         ValueError: it is the withdrawn file with one fully connected layer in its track head, or
@@ -38,16 +38,17 @@ def convert(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
     if any(name.startswith('track_head.fc.') for name in weights):
         raise ValueError(
             'it is the withdrawn MaskTrack R-CNN of early 2019, whose track head has a single '
-            'layer (track_head.fc, '
-            '24.8 AP); get the file that replaced it'
+            'layer (track_head.fc, 24.8 AP); get the file that replaced it'
         )
     if any(name.startswith(('detector.', 'track_head.embed_head.')) for name in weights):
         raise ValueError(
             'it is a MaskTrackRCNN of mmtracking or mmdet 3 (detector.*, track_head.embed_head.*), '
-            'not the '
-            'published one'
+            'not the published one'
         )
-    return {_rename(name): (name, _in_our_order(name, tensor)) for name, tensor in weights.items()}
+    converted = {}
+    for name, tensor in weights.items():
+        converted[_rename(name)] = (name, _in_our_order(name, tensor))
+    return converted
 
 
 def _rename(name: str) -> str:
@@ -59,6 +60,7 @@ def _rename(name: str) -> str:
 
 
 def _in_our_order(name: str, tensor: Tensor) -> Tensor:
+    """Move the background from the first class to the last, or leave it out."""
     layer = name.rpartition('.')[0]
     if layer == 'bbox_head.fc_cls':  # (C + 1, ...)
         return torch.cat([tensor[1:], tensor[:1]])

@@ -45,7 +45,7 @@ def recognises(weights: Mapping[str, Tensor]) -> bool:
 
 
 def convert(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
-    """By our names the published names and tensors; they are the same tensors.
+    """Give by our names the published names and tensors; they are the same tensors.
 
     Raises:
         ValueError: there are no masks in it, or a weight is there by both names.
