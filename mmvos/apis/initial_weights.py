@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 _BY_CLASS = ('fc_cls', 'fc_reg', 'conv_logits')  # layers whose size is the number of classes
 _PARTS = ('detector', 'tracker', 'tracker.features')  # that have a backbone
+_COUNTER = 'num_batches_tracked'
 _NOT_OURS = ('fc.weight', 'fc.bias')  # an ImageNet classifier
 
 
@@ -38,7 +39,7 @@ class InitialWeights:
 def match_initial_weights(
     model: nn.Module, given: Mapping[str, Tensor], source: str
 ) -> InitialWeights:
-    """Says which weights of a model a checkpoint gives; changes neither.
+    """Say which weights of a model a checkpoint gives; changes neither.
 
     Args:
         model: a model with a backbone in its detector, its tracker or its tracker's features.
@@ -50,31 +51,30 @@ def match_initial_weights(
         ValueError: no kind fits, a weight has another shape for another reason than the number of
             classes, or the file has weights that the model does not know.
     """
-    own = {
-        name: value
-        for name, value in model.state_dict().items()
-        if not name.startswith('data_preprocessor')
-    }
+    own = {}
+    for name, value in model.state_dict().items():
+        if not name.startswith('data_preprocessor'):
+            own[name] = value
     given = {name: value for name, value in given.items() if name not in _NOT_OURS}
+
+    # 1. What the file is, so what its names are in the model.
     kind, prefix = _kind(own, given, source)
     if kind == 'backbone':
-        stages = {name.split('.')[0] for name in given} - {
-            name.removeprefix(prefix).split('.')[0] for name in own
-        }
-        given = {
-            name: value
-            for name, value in given.items()
-            if name.split('.')[0] not in stages or name[:5] != 'layer'
-        }
+        given = _used_stages(own, given, prefix)
     named = {prefix + name: value for name, value in given.items()}
-    unknown = [
-        name for name in named if name not in own and not name.endswith('num_batches_tracked')
-    ]
-    misfit = [
-        name
-        for name in named
-        if name in own and named[name].shape != own[name].shape and not _by_class(name)
-    ]
+
+    # 2. What fits; only layers by class may have another shape.
+    weights = {}
+    unknown = []
+    misfit = []
+    for name, value in named.items():
+        if name not in own:
+            if not name.endswith(_COUNTER):
+                unknown.append(name)
+        elif value.shape == own[name].shape:
+            weights[name] = value.to(own[name].dtype)
+        elif not _by_class(name):
+            misfit.append(name)
     for names, fault in (
         (unknown, 'is unknown to the model'),
         (misfit, 'has another shape in the model'),
@@ -82,18 +82,25 @@ def match_initial_weights(
         if names:
             raise ValueError(
                 f'{source}: {names[0]} {fault} ({len(names)} weights); it belongs to another '
-                f'backbone, '
-                f'neck or head than the config names'
+                f'backbone, neck or head than the config names'
             )
-    weights = {
-        name: value.to(own[name].dtype)
-        for name, value in named.items()
-        if name in own and value.shape == own[name].shape
-    }
-    random = tuple(
-        name for name in own if name not in weights and not name.endswith('num_batches_tracked')
-    )
-    return InitialWeights(weights, kind, random)
+
+    # 3. What is left starts at random.
+    random = [name for name in own if name not in weights and not name.endswith(_COUNTER)]
+    return InitialWeights(weights, kind, tuple(random))
+
+
+def _used_stages(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], prefix: str
+) -> dict[str, Tensor]:
+    """Leave out the stages of a backbone that the model's does without, e.g. ``layer4``."""
+    own_parts = {name.removeprefix(prefix).split('.')[0] for name in own}
+    used = {}
+    for name, value in given.items():
+        part = name.split('.')[0]
+        if part in own_parts or not part.startswith('layer'):
+            used[name] = value
+    return used
 
 
 def _kind(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -> tuple[str, str]:
@@ -109,8 +116,7 @@ def _kind(own: Mapping[str, Tensor], given: Mapping[str, Tensor], source: str) -
     if max(known) == 0:
         raise ValueError(
             f'{source} holds no weight that the model knows (the first: {next(iter(given))}); '
-            f'expected a checkpoint '
-            f'of this model, of an mmdet Mask R-CNN, or of its ResNet'
+            f'expected a checkpoint of this model, of an mmdet Mask R-CNN, or of its ResNet'
         )
     return prefixes[known.index(max(known))]
 

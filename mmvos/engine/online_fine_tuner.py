@@ -69,13 +69,12 @@ class OnlineFineTuner:
                 f'online fine-tuning needs at least one step and one sample, got {steps} and '
                 f'{batch_size}'
             )
-        self.steps, self.batch_size, self.seed, self.iterations = (
-            steps,
-            batch_size,
-            seed,
-            iterations,
-        )
-        self.optim_wrapper, self.param_scheduler = optim_wrapper, list(param_scheduler)
+        self.steps = steps
+        self.batch_size = batch_size
+        self.seed = seed
+        self.iterations = iterations
+        self.optim_wrapper = optim_wrapper
+        self.param_scheduler = list(param_scheduler)
         self.pipeline = Compose(pipeline)
         self.precision = torch.float32  # of the copy that goes over the video
         self.seconds = 0.0  # spent in adapting, all videos together
@@ -99,15 +98,19 @@ class OnlineFineTuner:
         yield from model.run((), prompts)  # says which frame did not come
 
     def adapted(self, model: VideoModel, frame: Frame, prompts: Prompts) -> VideoModel:
-        """A copy of the model, trained on a frame with its prompts, in evaluation mode and
+        """Make a copy of the model, trained on a frame with its prompts, in evaluation mode and
         optimized.
         """
         started = time.perf_counter()
+
+        # 1. The masks of the objects in this frame, as the model has them after the prompts.
         with torch.no_grad():  # a box becomes a mask
             _, result = model.eval().step(frame, model.init_state(), prompts)
         height, width = frame.meta.network_shape
         masks = [_resized(decode(item.mask), height, width) for item in result.objects]
         masks = [mask for mask in masks if mask.any()]
+
+        # 2. Train the copy; what the process draws afterwards is not changed by it.
         tuned = copy.deepcopy(model)
         if masks:
             image = _pixels(model, frame)[:height, :width]
@@ -117,18 +120,23 @@ class OnlineFineTuner:
                 torch.manual_seed(self.seed)
                 self._train(tuned.train(), self._items(image, masks))
             np.random.set_state(state)
+
+        # 3. Make it fast for the frames of the video.
         self.seconds += time.perf_counter() - started
         return optimize(tuned.eval(), self.precision)
 
     def _train(self, model: VideoModel, items: Iterator[dict[str, Any]]) -> None:
+        """Train for `steps` iterations; a line of log every ten seconds."""
         wrapper = build_optim_wrapper(model, copy.deepcopy(self.optim_wrapper))
         schedulers = [
             PARAM_SCHEDULERS.build(dict(config, optimizer=wrapper))
             for config in self.param_scheduler
         ]
-        logger, shown = MMLogger.get_current_instance(), time.perf_counter()
+        logger = MMLogger.get_current_instance()
+        shown = time.perf_counter()
         for step in range(1, self.steps + 1):
-            batch = pseudo_collate([self.pipeline(next(items)) for _ in range(self.batch_size)])
+            samples = [self.pipeline(next(items)) for _ in range(self.batch_size)]
+            batch = pseudo_collate(samples)
             with wrapper.optim_context(model):
                 losses = model(**model.data_preprocessor(batch, True), mode='loss')
                 loss, values = model.parse_losses(losses)
