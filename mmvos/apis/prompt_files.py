@@ -61,6 +61,36 @@ def box_prompts(texts: Sequence[str]) -> Prompts:
     return Prompts(ids, (None,) * len(boxes), tuple(boxes))
 
 
+def point_prompts(
+    on_object: Sequence[str], beside: Sequence[str] = (), boxes: Sequence[str] = ()
+) -> Prompts:
+    """Make object 1 of points, alone or with a box.
+
+    Args:
+        on_object: points on the object, of the form 'x,y', continuous pixels.
+        beside: points that are not on it.
+        boxes: at most one box, of the form 'x1,y1,x2,y2'.
+
+    Raises:
+        DataError: a text is not of this form, there is no point on the object, or there are boxes
+            of several objects.
+    """
+    if len(boxes) > 1:
+        raise DataError(
+            'points belong to one object, but there are several boxes; give several objects in a '
+            'prompts.json'
+        )
+    if not on_object and not boxes:
+        raise DataError('there is no point on the object; give one, or a box around it')
+    rows: list[list[Any]] = []
+    for texts, label in ((on_object, 1), (beside, 0)):
+        for text in texts:
+            rows.append([*text[:80].split(','), label])
+    points = parse_points(rows, 'the points')
+    box = parse_box(boxes[0].split(','), f'the box {boxes[0][:80]!r}') if boxes else None
+    return Prompts((1,), (None,), (box,), (points,))
+
+
 def read_prompts(path: str | Path) -> dict[int, Prompts]:
     """Read a prompts.json; see the head of this file.
 

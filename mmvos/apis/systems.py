@@ -49,8 +49,9 @@ class System:
 _RCNN = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn'
 _SIAM = 'configs/siammask'
 _COMPACT = 'weights/masktrack_compact.safetensors'
+_LITE = 'weights/masktrack_lite0.safetensors'
 _SHIPPED = WeightsRecipe(
-    'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_COMPACT}',), _COMPACT
+    'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_LITE}',), _LITE
 )
 _SIAM_BASE = f'mmvos train {_SIAM}/siammask-base_r50_4xb16-20e.py'
 
@@ -67,9 +68,9 @@ SYSTEMS = {
             ),
         ),
     ),
-    'masktrack': System('MaskTrack', 'masktrack_r50s16_compact', ('mask', 'box'), (_SHIPPED,)),
+    'masktrack': System('MaskTrack', 'masktrack_lite0', ('mask', 'box', 'points'), (_SHIPPED,)),
     'masktrack-box': System(
-        'MaskTrack-Box', 'masktrack-box_r50s16_compact', ('box', 'mask'), (_SHIPPED,)
+        'MaskTrack-Box', 'masktrack-box_lite0', ('box', 'points', 'mask'), (_SHIPPED,)
     ),
     'siammask': System(
         'SiamMask',

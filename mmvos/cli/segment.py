@@ -2,7 +2,8 @@
 
     mmvos segment INPUT --mask first.png --out DIR        the objects of a label image of frame 0
     mmvos segment INPUT --box 10,20,110,220 --box 5,5,80,90 --out DIR    objects 1 and 2, by boxes
-    mmvos segment INPUT --prompts prompts.json --out DIR           in any frames, by masks or boxes
+    mmvos segment INPUT --point 60,80 --negative 10,90 --out DIR      object 1, by points on and off it
+    mmvos segment INPUT --prompts prompts.json --out DIR   in any frames, by masks, boxes or points
     mmvos segment INPUT --system siammask --box 10,20,110,220 --out DIR       another system; --list
     mmvos segment CONFIG CHECKPOINT INPUT --out DIR            all objects of the model's classes
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 EXPECTED_ERRORS = (ValueError,)
 DEFAULT_SYSTEM = 'masktrack'
-_HOW_TO_PROMPT = '--mask first.png, --box x1,y1,x2,y2 or --prompts prompts.json'
+_HOW_TO_PROMPT = '--mask first.png, --box x1,y1,x2,y2, --point x,y or --prompts prompts.json'
 
 
 class ListSystems(argparse.Action):
@@ -77,7 +78,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_output_options(parser)
 
     words = sys.argv[1:] if argv is None else argv
-    args = parser.parse_args(join_negative_values(words, '--box'))
+    for option in ('--box', '--point', '--negative'):
+        words = join_negative_values(words, option)
+    args = parser.parse_args(words)
+    if (args.point or args.negative) and (args.mask or args.prompts):
+        parser.error('--point and --negative go alone or with one --box')
     if len(args.places) not in (1, 3):
         parser.error(
             f'give INPUT, or CONFIG CHECKPOINT INPUT; these are {len(args.places)} places: '
@@ -110,7 +115,21 @@ def _add_prompt_options(parser: argparse.ArgumentParser) -> None:
         '--prompts',
         metavar='JSON',
         help='list of {"frame": 0, "id": 1, "box": [x1, y1, x2, y2]} or with '
-        '"mask": PNG, relative to the file',
+        '"mask": PNG, relative to the file, or "points": [[x, y, 1], [x, y, 0]]',
+    )
+    parser.add_argument(
+        '--point',
+        action='append',
+        default=[],
+        metavar='X,Y',
+        help='a point on object 1 in the first frame, in pixels; again for more points on it',
+    )
+    parser.add_argument(
+        '--negative',
+        action='append',
+        default=[],
+        metavar='X,Y',
+        help='a point that is not on object 1',
     )
 
 
@@ -228,8 +247,15 @@ def begin_run(
 
 def read_all_prompts(args: argparse.Namespace) -> dict[int, Prompts]:
     """Read what is said about the video, by frame index; empty where nothing is."""
-    from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
+    from mmvos.apis.prompt_files import (
+        box_prompts,
+        point_prompts,
+        read_mask_prompts,
+        read_prompts,
+    )
 
+    if args.point or args.negative:
+        return {0: point_prompts(args.point, args.negative, args.box or ())}
     if args.mask:
         return {0: read_mask_prompts(args.mask)}
     if args.box:
@@ -278,7 +304,9 @@ def check_prompts_fit(takes_prompts: bool, prompts: Mapping[int, Prompts]) -> No
             f'masktrack-rcnn or its CONFIG and CHECKPOINT'
         )
     if prompts and not takes_prompts:
-        raise ValueError('the model finds objects by itself: leave --mask, --box and --prompts out')
+        raise ValueError(
+            'the model finds objects by itself: leave --mask, --box, --point and --prompts out'
+        )
 
 
 def segment(

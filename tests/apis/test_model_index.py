@@ -78,7 +78,9 @@ def test_weights_are_those_of_the_metafile(models):
     )
     assert models['masktrack-box_r50s16_compact'].weights == compact.weights
     assert models['masktrack_r50_fpn_coco'].weights is None
-    assert shipped_weights(load_config('masktrack-box')) == compact.weights
+    light = models['masktrack_lite0']
+    assert light.weights == str(ROOT / 'weights/masktrack_lite0.safetensors')
+    assert shipped_weights(load_config('masktrack-box')) == light.weights
     assert (
         shipped_weights(load_config(ROOT / 'configs/masktrack/masktrack_r50s16_compact.py'))
         == compact.weights

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmvos.apis.prompt_files import box_prompts, read_mask_prompts, read_prompts
+from mmvos.apis.prompt_files import box_prompts, point_prompts, read_mask_prompts, read_prompts
 from mmvos.apis.prompts import parse_prompts
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import write_label_png
@@ -338,3 +338,25 @@ def test_points_and_restart_of_prompts_are_kept():
 def test_points_of_python_are_finite(number):
     with pytest.raises(DataError, match='point 1 must be'):
         parse_prompts({0: {1: {'points': [(1, 2, 1), (number, 4, 1)]}}})
+
+
+def test_points_of_the_command_line_are_those_of_object_1() -> None:
+    prompts = point_prompts(['10,20', '-1.5,3'], ['7,8.25'], ['1,2,30,40'])
+    assert prompts.ids == (1,) and prompts.boxes == ((1, 2, 30, 40),)
+    assert prompts.points == (((10, 20, True), (-1.5, 3, True), (7, 8.25, False)),)
+    assert point_prompts(['10,20']).boxes == (None,)
+
+
+@pytest.mark.parametrize(
+    ('on_object', 'beside', 'boxes', 'fault'),
+    [
+        ([], ['1,2'], [], 'no point on the object'),
+        (['1,2'], [], ['1,1,2,2', '3,3,4,4'], 'several boxes'),
+        (['1'], [], [], 'points: point 0'),
+        (['1,nan'], [], [], 'points: point 0'),
+        (['a,b'], [], [], 'points: point 0'),
+    ],
+)
+def test_points_of_the_command_line_that_are_none(on_object, beside, boxes, fault) -> None:
+    with pytest.raises(ValueError, match=fault):
+        point_prompts(on_object, beside, boxes)

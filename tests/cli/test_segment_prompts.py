@@ -123,9 +123,9 @@ def test_boxes_and_the_model_that_comes_with_the_project(folder, monkeypatch):
 
 def test_without_a_choice_it_is_the_shipped_masktrack():
     shipped = find_model(SYSTEMS['masktrack'].model, shipped_models(project_root()))
-    assert shipped.config == ROOT / 'configs/masktrack/masktrack_r50s16_compact.py'
+    assert shipped.config == ROOT / 'configs/masktrack/masktrack_lite0.py'
     assert (
-        shipped.weights == str(ROOT / 'weights/masktrack_compact.safetensors')
+        shipped.weights == str(ROOT / 'weights/masktrack_lite0.safetensors')
         and shipped.weights_are_here
     )
     assert DEFAULT_SYSTEM == 'masktrack'
@@ -154,8 +154,8 @@ def test_the_list_of_systems(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert ended.value.code == 0
     assert (
-        'masktrack (MaskTrack): masktrack_r50s16_compact; is told mask or box\n  weights: '
-        'masktrack_compact.saf' in printed
+        'masktrack (MaskTrack): masktrack_lite0; is told mask or box or points\n  weights: '
+        'masktrack_lite0.saf' in printed
     )
     for name in SYSTEMS:
         assert f'\n{name} (' in f'\n{printed}'
@@ -225,3 +225,22 @@ def test_mistakes_are_one_sentence(folder, monkeypatch, arguments, sentence):
 )
 def test_a_call_that_is_not_understood(folder, monkeypatch, arguments):
     assert segment(*arguments) == '2'
+
+
+@pytest.mark.parametrize(
+    ('words', 'fault'),
+    [
+        (['--point', '5'], 'points: point 0'),
+        (['--negative', '5,5'], 'no point on the object'),
+        (['--point', '5,5', '--box', '1,1,9,9', '--box', '2,2,8,8'], 'several boxes'),
+        ([*MODEL, '--point', '5,5'], 'object 1 is given by points'),
+    ],
+)
+def test_points_that_cannot_be_used(folder, words, fault):
+    said = segment('frames', *words)
+    assert said is not None and fault in said
+
+
+def test_points_beside_a_mask_are_refused(folder, capsys):
+    assert segment('frames', '--point', '5,5', '--mask', 'm.png') == '2'
+    assert '--point and --negative go alone' in capsys.readouterr().err
