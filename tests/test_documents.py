@@ -88,6 +88,12 @@ ELSEWHERE = {
         'tests/cli/test_weights_join.py::test_the_joined_file_fits_the_config_and_holds_both'
     ),
     r'python -m mmvos\.check_env': 'tests/test_check_env.py::test_a_good_installation_passes',
+    r'python -m tests\.robustness\.fuzz': (
+        'tests/robustness/test_fuzz.py::test_every_damaged_input_is_read_or_refused_in_a_sentence'
+    ),
+    r'python -m tests\.robustness\.kills': (
+        'tests/robustness/test_kills.py::test_no_final_name_is_damaged_by_a_kill'
+    ),
     r'bash tools/setup_env\.sh': 'tests/test_setup.py::test_a_second_set_up_does_nothing',
     r'git clone ': (
         'tests/test_setup.py::test_set_up_installs_torch_before_mmcv_and_never_the_desktop_opencv'

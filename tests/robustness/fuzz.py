@@ -37,7 +37,7 @@ from typing import Any
 from .mutations import damage_folder
 from .targets import TARGETS, Target, WrongResultError, quiet
 
-SECONDS = 8.0  # for one input
+SECONDS = 20.0  # for one input; pictures of 100 million pixels are read
 MEMORY = 3 << 30  # bytes more than the process has before it begins
 
 
@@ -137,8 +137,10 @@ def _judge_sentence(error: BaseException, folder: Path) -> tuple[str, str, str]:
     text = str(error)
     lines = text.count('\n') + 1
     files = [path for kind in ('valid*', 'w') for path in folder.glob(f'{kind}/**/*')]
-    is_named = 'w/in' in text or any(
-        path.name in text for path in files if path.suffix or len(path.name) > 2
+    is_named = (
+        'w/in' in text
+        or 'victim' in text
+        or any(path.name in text for path in files if path.suffix or len(path.name) > 2)
     )
     if not is_named or len(text) < 15 or lines > 8 or len(text) > 3000:
         return 'no sentence', _place(error), f'{type(error).__name__}: {text[:600]}'

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from .targets import (
     convert,
@@ -63,6 +65,7 @@ SYSTEM_CALLS = frozenset(
     )
 )
 PARTIAL = '.partial'
+_SECONDS = 60  # for one run of a writer
 
 
 @dataclass(frozen=True)
@@ -298,10 +301,10 @@ def run(writer: Writer, out: Path, which: int, source: Path, last: int = 0) -> i
     process = context.Process(target=_run, args=arguments)
     process.start()
     theirs.close()
-    try:
-        answer = ours.recv()
-    except EOFError:
-        answer = None
+    answer = None
+    with suppress(EOFError):  # it was killed
+        answer = ours.recv() if ours.poll(_SECONDS) else f'hangs for {_SECONDS} seconds'
+    process.kill()
     process.join()
     return answer
 
@@ -356,6 +359,7 @@ def kill_writer(name: str, kills: int, scratch: Path) -> tuple[int, list[str]]:
     if writer.prepare is not None:
         writer.prepare(source)
     # Once in this process, so that no fork has to import what the writer imports.
+    tqdm.monitor_interval = 0  # no thread: its lock would be held for ever in a fork
     with quiet():
         writer.write(scratch / 'imports', 0, source)
     done, faults = 0, []

@@ -385,9 +385,10 @@ def make_prompts(folder: Path) -> None:
         {'frame': 0, 'id': 1, 'box': [2, 3, 20, 15.5]},
         {'frame': 0, 'id': 2, 'mask': 'm.png'},
         {'frame': 2, 'id': 3, 'box': [1.0, 1.0, 9.0, 9.0]},
-        {'frame': 2, 'id': 4, 'points': [[5, 5], [6, 6]], 'labels': [1, 0]},
+        {'frame': 2, 'id': 4, 'points': [[5, 5.5, 1], [20, 6, 0]]},
+        {'frame': 4, 'id': 4, 'points': [[5, 5, 1]], 'box': [1, 1, 9, 9], 'restart': True},
     ]
-    write_json(folder / 'p.json', entries[:3])
+    write_json(folder / 'p.json', entries)
 
 
 def read_prompts(folder: Path, out: Path) -> str:
