@@ -243,6 +243,8 @@ def _object(
             boxes[t] = check_box(entry['bbox'], *size, place)
         if entry.get('area') is not None:
             areas[t] = value_of(entry, 'area', (int, float), place)
+            if areas[t] < 0:
+                raise ConversionError(f'{place}: its area is {areas[t]}; write pixels, or null.')
         masks[t] = _mask(entry, boxes.get(t), fill_boxes, place)
         check_mask(masks[t], *size, place)
     return TrackedObject(

@@ -151,3 +151,9 @@ def test_one_file_cannot_be_two_frames_of_a_video(tmp_path: Path) -> None:
     write_json(path, content)
     with pytest.raises(DataError, match=r'c\.json.* images 2 and 3 are both v1/1\.jpg'):
         coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
+
+
+def test_a_negative_area_is_refused_as_the_data_set_does(tmp_path: Path) -> None:
+    path = coco(tmp_path, area=-(2**31))
+    with pytest.raises(DataError, match=r'c\.json.*annotation 1: its area is -2147483648'):
+        coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
