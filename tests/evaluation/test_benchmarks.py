@@ -118,3 +118,16 @@ def test_scoring_waits_for_no_torch():
     code = f'import {modules}, sys; print("torch" in sys.modules)'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout == 'False\n'
+
+
+def test_vot_results_of_a_sequence_whose_name_holds_brackets(tmp_path):
+    for path, text in (
+        ('gt/car[1]/groundtruth.txt', '5,5,9,9\n' * 12),
+        ('r/baseline/car[1]/car[1]_001.txt', '1\n' + '5,5,9,9\n' * 11),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+    benchmark = BENCHMARKS['vot']
+    options = benchmark.option_values({'interval': [2, 6]})
+    report = benchmark.score(tmp_path / 'gt', tmp_path / 'r', options, 1)
+    assert report.metrics['EAO'] == report.metrics['accuracy'] == 1
