@@ -83,6 +83,7 @@ class VideoRun:
     def __enter__(self) -> VideoRun:
         self._lock.__enter__()
         try:
+            # Results of the same run are finished or gone on with, those of another set aside.
             found = read_record(self.out / IN_FOLDER)
             if found is not None and found.fingerprint == self._record.fingerprint:
                 there = all((self.out / name).exists() for name in self._names)
@@ -123,14 +124,20 @@ class VideoRun:
         """
         make_folder(self._folder)
         path = self._folder / 'results.jsonl'
+
+        # 1. The state that was stored last, and the results before and after it.
         found = load_state(self._folder / 'state.pth') if self._goes_on else None
         lines = []
         if found is not None and path.is_file():
             journal.cut_off_damage(path)
             lines = [line for line, _ in journal.lines_of(path)]
+
+        # 2. Results up to the state are taken; without a state everything is computed again.
         state = None
         if found is not None and 0 < found[0] <= len(lines):
             self._lines, state = lines[: found[0]], found[1]
+
+        # 3. Write on behind them.
         with output_errors(path):
             self._stream = path.open('ab', buffering=0)
             # What comes after the state is computed again.
@@ -189,6 +196,7 @@ class VideoRun:
             is_finished = self._is_complete
             if not self._goes_on and kind in (None, GeneratorExit, KeyboardInterrupt):
                 is_finished = True  # the way to end a camera
+            # The next run goes on after the last frame, not after the last stored state.
             if not is_finished and self._state is not None:
                 self._save_state()
             record = replace(self._record, finished=is_finished, frames=self.frames)
