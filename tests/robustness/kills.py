@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -269,6 +270,8 @@ def _run(writer: Writer, out: Path, which: int, source: Path, last: int, pipe: A
     os.dup2(null, 1)
     os.dup2(null, 2)
     warnings.simplefilter('ignore')
+    # The one of tqdm is shared by processes, so whoever is killed inside would hold it for ever.
+    tqdm.set_lock(threading.RLock())
     profiler = _KillAtCall(last)
     sys.setprofile(profiler)
     try:
