@@ -4,21 +4,18 @@ and that it runs to its end.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command import run_tool
+from command import run_mmvos
 from tiny_siamese import TINY_OPTIONS, frame, picture, tiny_siamese
 
+from mmvos.benchmarks import tracking
+from mmvos.benchmarks.siammask import agreement, compiled, plain
+from mmvos.benchmarks.vos import SyntheticVideo
 from mmvos.structures import FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import decode, encode
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
-from benchmarks import tracking
-from benchmarks.siammask import agreement, compiled, plain
-from benchmarks.vos import MadeUpVideo
 
 ROOT = Path(__file__).resolve().parents[2]
 BOXES = ((20.0, 12.5, 52.0, 40.0), (60.25, 30.0, 90.0, 60.0))
@@ -28,10 +25,10 @@ BOXES = ((20.0, 12.5, 52.0, 40.0), (60.25, 30.0, 90.0, 60.0))
 def test_the_plain_transcription_finds_what_the_tracker_finds(refine):
     model = tiny_siamese(3, refine)
     results = list(model.run([frame(t) for t in range(4)], {0: Prompts((1,), (None,), BOXES[:1])}))
-    rival = plain.PlainSiamese(model)
-    rival.start(picture(0), BOXES)
+    baseline = plain.PlainSiamese(model)
+    baseline.start(picture(0), BOXES)
     for t in range(1, 4):
-        first, second = rival.step(picture(t))
+        first, second = baseline.step(picture(t))
         assert (first != decode(results[t].objects[0].mask)).mean() < 2e-3 and 0 < first.mean() < 1
         assert (first != second).any()
 
@@ -40,7 +37,7 @@ def test_boxes_are_those_of_the_ovals_and_of_their_left_halves():
     labels = np.zeros((20, 40), np.uint8)
     for k in range(8):
         labels[2:12, 5 * k : 5 * k + 4] = k + 1
-    boxes = tracking.boxes_of(MadeUpVideo((), labels), 10)
+    boxes = tracking.boxes_of(SyntheticVideo((), labels), 10)
     assert boxes[:2] == [(0, 2, 4, 12), (5, 2, 9, 12)] and boxes[8:] == [
         (0, 2, 2, 12),
         (5, 2, 7, 12),
@@ -78,8 +75,8 @@ def test_it_prints_a_row_per_precision_and_number_of_objects(tmp_path):
         f'{key}={value}'.replace(' ', '').replace('(', '[').replace(')', ']')
         for key, value in TINY_OPTIONS.items()
     ]
-    done = run_tool(
-        'benchmark.py',
+    done = run_mmvos(
+        'benchmark',
         'tracking',
         '--configs',
         str(config),

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,9 @@ import pytest
 import torch
 from tiny_masktrack import frame, tiny_config, tiny_model
 
+from mmvos.benchmarks.masktrack_rcnn import compared_models, data, inference, memory
 from mmvos.structures import Frame, FrameResult, TrackedObject
 from mmvos.structures.rle import encode
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
-from benchmarks.masktrack import data, inference, memory, rivals
 
 SIZE = 128  # a frame's image has 192 KiB, so 100 kept frames are 19 MiB
 
@@ -56,21 +53,21 @@ def test_a_leak_would_be_seen(tmp_path: Path) -> None:
 
 def test_mmdets_model_has_our_weights() -> None:
     ours = tiny_model(seed=3)
-    rival = rivals.build_rival(tiny_config(), ours)
-    assert type(rival).__module__.startswith('mmdet.')
+    baseline = compared_models.build_baseline(tiny_config(), ours)
+    assert type(baseline).__module__.startswith('mmdet.')
     torch.testing.assert_close(
-        rival.track_head.embed_head.fcs[1].weight, ours.track_head.fcs[1].weight
+        baseline.track_head.embed_head.fcs[1].weight, ours.track_head.fcs[1].weight
     )
     image = frame(0).image
     for one, other in zip(
         ours.eval().detector.extract_feat(image),
-        rival.eval().detector.extract_feat(image),
+        baseline.eval().detector.extract_feat(image),
         strict=True,
     ):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
     assert (
-        rival.detector.test_cfg.rcnn.max_per_img == 10
-        and rival.detector.test_cfg.rcnn.score_thr == 0.05
+        baseline.detector.test_cfg.rcnn.max_per_img == 10
+        and baseline.detector.test_cfg.rcnn.score_thr == 0.05
     )
 
 

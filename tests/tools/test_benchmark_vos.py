@@ -4,16 +4,12 @@ test.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import colored_videos as tiny
 import cv2
 import numpy as np
-from command import run_tool
+from command import run_mmvos
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
-from benchmarks import vos
+from mmvos.benchmarks import vos
 
 
 def test_the_video_has_eight_objects_that_stay_in_the_picture_and_apart(tmp_path):
@@ -44,7 +40,7 @@ def test_it_prints_a_row_per_number_of_objects_and_the_memory(tmp_path):
         '--frames',
         '30',
     ]
-    done = run_tool('benchmark.py', 'vos', '--config', 'segmenter.py', *options, folder=tmp_path)
+    done = run_mmvos('benchmark', 'vos', '--config', 'segmenter.py', *options, folder=tmp_path)
     assert done.status == 0, done.output
     rows = [line.split('|')[1:-1] for line in done.output.splitlines() if line.startswith('| cpu')]
     assert [row[3].strip() for row in rows] == ['1', '8'] and all(float(row[4]) > 0 for row in rows)

@@ -4,7 +4,9 @@ boxes per frame and their lowest score as ours."""
 
 _base_ = '../../../configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py'
 
-custom_imports = dict(imports=['mmvos', 'benchmarks.mmdet_masktrack'], allow_failed_imports=False)
+custom_imports = dict(
+    imports=['mmvos', 'mmvos.benchmarks.mmdet_masktrack'], allow_failed_imports=False
+)
 
 extractor = dict(
     type='SingleRoIExtractor',

@@ -1,4 +1,4 @@
-"""The rival in the benchmark ``tracking``: SiamMask step by step as it is described, with the same
+"""The baseline in the benchmark ``tracking``: SiamMask step by step as it is described, with the same
 modules and weights.
 
 One object at a time, channels first, batch norms as layers of their own, float32; the template's

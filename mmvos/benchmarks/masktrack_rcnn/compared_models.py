@@ -33,7 +33,7 @@ _STRUCTURE = {
     'num_convs',
     'num_classes',
 }
-# (proposal, class) pairs above the score threshold, before non-maximum suppression, of a made-up
+# (proposal, class) pairs above the score threshold, before non-maximum suppression, of a synthetic
 # classifier
 SCORES_ABOVE = 40
 
@@ -50,7 +50,7 @@ def shipped_config() -> Config:
     return Config.fromfile(found)
 
 
-def rival_config(ours: Config) -> dict[str, Any]:
+def baseline_config(ours: Config) -> dict[str, Any]:
     """mmdet's model config with the backbone, the widths, the classes and the limits of ours."""
     model = shipped_config().model.to_dict()
     source = ours.model.to_dict()
@@ -81,20 +81,20 @@ def _take(target: dict[str, Any], source: dict[str, Any]) -> None:
     target.update({key: value for key, value in source.items() if key in _STRUCTURE})
 
 
-def build_rival(config: Config, ours: VideoModel) -> nn.Module:
+def build_baseline(config: Config, ours: VideoModel) -> nn.Module:
     """mmdet's model with the weights of ours, which must not yet be optimized; in the same mode,
     on the same device.
     """
     init_default_scope('mmdet')
-    rival = MODELS.build(rival_config(config))
+    baseline = MODELS.build(baseline_config(config))
     state = ours.state_dict()
-    rival.load_state_dict(
+    baseline.load_state_dict(
         {
             name.replace('track_head.', 'track_head.embed_head.'): state[name].contiguous()
             for name in state
         }
     )
-    return rival.to(next(ours.parameters()).device).train(ours.training)
+    return baseline.to(next(ours.parameters()).device).train(ours.training)
 
 
 def build_ours(

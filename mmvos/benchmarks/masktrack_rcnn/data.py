@@ -20,7 +20,7 @@ from mmengine.registry import init_default_scope
 
 from mmvos.registry import DATASETS
 
-from .rivals import shipped_config
+from .compared_models import shipped_config
 
 _FRAMES = 27  # per video, the average of YouTube-VIS 2019
 
@@ -123,7 +123,7 @@ def our_dataset(config: Config, ann_file: Path) -> BaseDataset:
     )
 
 
-def rival_dataset(config: Config, ann_file: Path, images: Path) -> BaseDataset:
+def baseline_dataset(config: Config, ann_file: Path, images: Path) -> BaseDataset:
     """mmdet's training set on a CocoVID file, with its own pipeline at our scale."""
     init_default_scope('mmdet')
     pipeline = shipped_config().train_dataloader.dataset.pipeline
@@ -153,13 +153,13 @@ def opening_seconds(config: Config, sample: Path, folder: Path) -> tuple[float, 
     start = time.perf_counter()
     assert len(our_dataset(config, large)) > 0
     middle = time.perf_counter()
-    assert len(rival_dataset(config, converted, folder)) > 0
+    assert len(baseline_dataset(config, converted, folder)) > 0
     return middle - start, time.perf_counter() - middle
 
 
-def pairs(dataset: BaseDataset, rival: bool) -> list[Any]:
+def pairs(dataset: BaseDataset, baseline: bool) -> list[Any]:
     """Indices of all training items: frames; mmdet names them by video and frame."""
-    if not rival:
+    if not baseline:
         return list(range(len(dataset)))
     return [
         (video, frame)
@@ -169,7 +169,7 @@ def pairs(dataset: BaseDataset, rival: bool) -> list[Any]:
 
 
 def loader_frames_per_second(
-    ours: BaseDataset, rival: BaseDataset, items: int
+    ours: BaseDataset, baseline: BaseDataset, items: int
 ) -> tuple[float, float]:
     """Frames per second through the training pipelines (two per item), in this process, taking
     turns.
@@ -177,12 +177,12 @@ def loader_frames_per_second(
     spent = [0.0, 0.0]
     chosen = [
         list(islice(cycle(pairs(ours, False)), items)),
-        list(islice(cycle(pairs(rival, True)), items)),
+        list(islice(cycle(pairs(baseline, True)), items)),
     ]
-    for dataset, indices in zip((ours, rival), chosen):
+    for dataset, indices in zip((ours, baseline), chosen):
         dataset[indices[0]]
     for step in range(items):
-        for side, dataset in enumerate((ours, rival)):
+        for side, dataset in enumerate((ours, baseline)):
             start = time.perf_counter()
             dataset[chosen[side][step]]
             spent[side] += time.perf_counter() - start

@@ -18,7 +18,7 @@ from torch import nn
 
 from mmvos.models import VideoModel
 
-from .rivals import build_rival
+from .compared_models import build_baseline
 
 
 def iteration_seconds(
@@ -38,15 +38,15 @@ def iteration_seconds(
     """
     batch = pseudo_collate([dataset[i * len(dataset) // batch_size] for i in range(batch_size)])
     model.train()
-    contenders = {
-        'mmdet float32': _step(build_rival(config, model), config, batch, 'float32'),
+    candidates = {
+        'mmdet float32': _step(build_baseline(config, model), config, batch, 'float32'),
         'ours bfloat16': _step(copy.deepcopy(model), config, batch, 'bfloat16'),
         'ours float32': _step(model, config, batch, 'float32'),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
     begin = time.perf_counter()
     for turn in range(rounds + 1):
-        for name, step in contenders.items():
+        for name, step in candidates.items():
             start = clock()
             step()
             if turn:  # the first is warm-up

@@ -1,4 +1,4 @@
-"""Speed of the evaluation on made-up videos (targets: docs/evaluation.md).
+"""Speed of the evaluation on synthetic videos (targets: docs/evaluation.md).
 
 1. J and F of one object in one 480 x 854 frame, one thread. 2. The DAVIS evaluation of a folder of
 label PNGs, decoding included, per object and frame, and its memory. 3. The YouTube-VIS evaluation

@@ -1,11 +1,11 @@
 """MaskTrack R-CNN of this project beside mmdet's own: the same weights, frames and boxes per frame,
 in one run.
 
-    python tools/benchmark.py vis                                      # everything, random weights
-    python tools/benchmark.py vis --parts inference --config CONFIG --checkpoint CHECKPOINT
+    mmvos benchmark vis                                      # everything, random weights
+    mmvos benchmark vis --parts inference --config CONFIG --checkpoint CHECKPOINT
 
 Parts: inference (frames per second end to end and model only, agreement of bfloat16 with float32),
-peak (memory, one process per contender), training (iterations per second), data (opening a data
+peak (memory, one process per candidate), training (iterations per second), data (opening a data
 set, loader), memory (a long video). Without a checkpoint the box classifier is rescaled so that
 about ten boxes per frame survive; the agreement then says little. Times are medians of interleaved
 rounds; ratios above 1 mean that ours is better.
@@ -30,19 +30,19 @@ from mmengine.logging import MMLogger
 from mmvos.models import VideoModel
 from mmvos.optimize import optimize
 
-from .masktrack import data, memory
-from .masktrack.inference import (
-    Contender,
+from .masktrack_rcnn import data, memory
+from .masktrack_rcnn.compared_models import build_baseline, build_ours, make_detections_realistic
+from .masktrack_rcnn.inference import (
+    Candidate,
     Record,
     agreement,
-    our_contender,
+    baseline_candidate,
+    our_candidate,
     records_of,
     results_of,
-    rival_contender,
     take_turns,
 )
-from .masktrack.rivals import build_ours, build_rival, make_detections_realistic
-from .masktrack.training import iteration_seconds
+from .masktrack_rcnn.training import iteration_seconds
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PARTS = ('inference', 'peak', 'training', 'data', 'memory')
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a folder as make_sample_videos.py makes it (default: made at 640x360)',
     )
     parser.add_argument(
-        '--frames', type=int, default=48, help='most frames per contender (default 48)'
+        '--frames', type=int, default=48, help='most frames per candidate (default 48)'
     )
     parser.add_argument(
         '--seconds', type=float, default=60, help='most seconds for one comparison (default 60)'
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = args.data or _make_videos(Path(folder))
         if args.only is not None:
-            _one_contender(args, config, source)
+            _one_candidate(args, config, source)
             return
         print(
             f'{Path(args.config).name}, {torch.get_num_threads()} threads, {args.clock} time, '
@@ -144,9 +144,9 @@ def _clock(args: argparse.Namespace) -> Callable[[], float]:
     return time.process_time if args.clock == 'cpu' else time.perf_counter
 
 
-def _row(what: str, device: str, rival: str, ours: str, ratio: float | None = None) -> None:
+def _row(what: str, device: str, baseline: str, ours: str, ratio: float | None = None) -> None:
     print(
-        f'| {what} | {device} | {rival} | {ours} | {"" if ratio is None else f"{ratio:.2f}"} |',
+        f'| {what} | {device} | {baseline} | {ours} | {"" if ratio is None else f"{ratio:.2f}"} |',
         flush=True,
     )
 
@@ -157,19 +157,19 @@ def _records(args: argparse.Namespace, source: Path) -> list[Record]:
     return records_of(sorted(videos[0].iterdir()), args.frames + 1)
 
 
-def _contender(
+def _candidate(
     name: str, args: argparse.Namespace, config: Config, records: list[Record]
-) -> Contender:
-    """Builds a contender; all have the same weights."""
+) -> Candidate:
+    """Builds a candidate; all have the same weights."""
     side, precision = name.split('-')
     device = 'cuda' if precision == 'amp' else args.device
     model = _our_model(args, config, records, device)
     if side == 'mmdet':
-        return rival_contender(
-            name, build_rival(config, model), config, autocast=precision == 'amp'
+        return baseline_candidate(
+            name, build_baseline(config, model), config, autocast=precision == 'amp'
         )
     dtype = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'amp': torch.float16}[precision]
-    return our_contender(name, optimize(model, dtype), config)
+    return our_candidate(name, optimize(model, dtype), config)
 
 
 def _our_model(
@@ -180,7 +180,7 @@ def _our_model(
     """
     model = build_ours(config, args.checkpoint, args.backbone, device)
     if args.checkpoint is None:
-        load = our_contender('', model, config).load
+        load = our_candidate('', model, config).load
         make_detections_realistic(model, [load(record) for record in records[:2]])
     return model
 
@@ -198,16 +198,16 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
             if device == 'cpu'
             else (_CONTENDERS[0], _CONTENDERS[1], _CONTENDERS[3], _CONTENDERS[4])
         )
-        contenders = [_contender(name, here, config, records) for name in names]
-        for contender in contenders:
-            contender.clock = _clock(args)
-        take_turns(contenders, records, per_turn=2, seconds=args.seconds)
-        for ours in (item for item in contenders if item.name.startswith('ours')):
-            rival = contenders[2] if ours.name == 'ours-amp' else contenders[0]
-            _speed_rows(rival, ours, device)
+        candidates = [_candidate(name, here, config, records) for name in names]
+        for candidate in candidates:
+            candidate.clock = _clock(args)
+        take_turns(candidates, records, per_turn=2, seconds=args.seconds)
+        for ours in (item for item in candidates if item.name.startswith('ours')):
+            baseline = candidates[2] if ours.name == 'ours-amp' else candidates[0]
+            _speed_rows(baseline, ours, device)
     if args.device == 'cpu':
         exact, reduced = (
-            results_of(_contender(name, args, config, records), records[:24])
+            results_of(_candidate(name, args, config, records), records[:24])
             for name in _CONTENDERS[1:3]
         )
         iou, share = agreement(exact, reduced)
@@ -219,23 +219,23 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
         )
 
 
-def _speed_rows(rival: Contender, ours: Contender, device: str) -> None:
-    what = f'frames/s, ours {ours.name[5:]}, mmdet {rival.name[6:]}'
+def _speed_rows(baseline: Candidate, ours: Candidate, device: str) -> None:
+    what = f'frames/s, ours {ours.name[5:]}, mmdet {baseline.name[6:]}'
     for part, theirs, own in (
-        ('JPEG to RLE', rival.end_to_end, ours.end_to_end),
-        ('model', rival.model_only, ours.model_only),
+        ('JPEG to RLE', baseline.end_to_end, ours.end_to_end),
+        ('model', baseline.model_only, ours.model_only),
     ):
         _row(f'{what}, {part}', device, f'{1 / theirs:.2f}', f'{1 / own:.2f}', theirs / own)
     _row(
         'objects per frame, frames',
         device,
-        f'{sum(rival.objects) / len(rival.objects):.1f}, {len(rival.objects)}',
+        f'{sum(baseline.objects) / len(baseline.objects):.1f}, {len(baseline.objects)}',
         f'{sum(ours.objects) / len(ours.objects):.1f}, {len(ours.objects)}',
     )
 
 
 def _peak(args: argparse.Namespace, config: Config, source: Path) -> None:
-    """Peak memory: each contender alone in a process, 12 frames."""
+    """Peak memory: each candidate alone in a process, 12 frames."""
     peaks: dict[str, float] = {}
     for name in _CONTENDERS[:3] if args.device == 'cpu' else _CONTENDERS[:2] + _CONTENDERS[3:]:
         options = {
@@ -258,23 +258,23 @@ def _peak(args: argparse.Namespace, config: Config, source: Path) -> None:
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         peaks[name] = json.loads(output.splitlines()[-1])['peak']
         if name.startswith('ours'):
-            rival = peaks['mmdet-amp' if name == 'ours-amp' else 'mmdet-float32']
+            baseline = peaks['mmdet-amp' if name == 'ours-amp' else 'mmdet-float32']
             _row(
                 f'peak memory, MiB, {name}',
                 args.device,
-                f'{rival:.0f}',
+                f'{baseline:.0f}',
                 f'{peaks[name]:.0f}',
-                rival / peaks[name],
+                baseline / peaks[name],
             )
 
 
-def _one_contender(args: argparse.Namespace, config: Config, source: Path) -> None:
-    """Runs one contender alone and prints the peak of the process (CPU) or of the device (GPU)."""
+def _one_candidate(args: argparse.Namespace, config: Config, source: Path) -> None:
+    """Runs one candidate alone and prints the peak of the process (CPU) or of the device (GPU)."""
     records = _records(args, source)
-    contender = _contender(args.only, args, config, records)
+    candidate = _candidate(args.only, args, config, records)
     if args.device != 'cpu':
         torch.cuda.reset_peak_memory_stats()
-    contender.go(records)
+    candidate.go(records)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if args.device != 'cpu':
         peak = torch.cuda.max_memory_allocated() / 2**20
@@ -288,11 +288,11 @@ def _training(args: argparse.Namespace, config: Config, source: Path) -> None:
     seconds = iteration_seconds(
         model, config, dataset, args.batch_size, rounds=12, limit=args.seconds, clock=_clock(args)
     )
-    rival = seconds['mmdet float32']
+    baseline = seconds['mmdet float32']
     for precision in ('float32', 'bfloat16'):
         ours = seconds[f'ours {precision}']
         what = f'training iterations/s, {args.batch_size} pairs, ours {precision}, mmdet float32'
-        _row(what, 'cpu', f'{1 / rival:.3f}', f'{1 / ours:.3f}', rival / ours)
+        _row(what, 'cpu', f'{1 / baseline:.3f}', f'{1 / ours:.3f}', baseline / ours)
 
 
 def _data(args: argparse.Namespace, config: Config, source: Path) -> None:
@@ -300,11 +300,11 @@ def _data(args: argparse.Namespace, config: Config, source: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sample = source / 'train' / 'instances.json'
         converted = data.write_coco_vid(sample, Path(folder) / 'coco_vid.json')
-        ours, rival = (
+        ours, baseline = (
             data.our_dataset(config, sample),
-            data.rival_dataset(config, converted, sample.parent / 'JPEGImages'),
+            data.baseline_dataset(config, converted, sample.parent / 'JPEGImages'),
         )
-        speed = data.loader_frames_per_second(ours, rival, items=60)
+        speed = data.loader_frames_per_second(ours, baseline, items=60)
         _row(
             'loader, one process, frames/s (training pairs)',
             'cpu',
@@ -326,7 +326,7 @@ def _memory(args: argparse.Namespace, config: Config, source: Path) -> None:
     """A long video through the model and the streaming writer."""
     records = _records(args, source)[:12]
     model = _our_model(args, config, records, args.device)
-    load = our_contender('', model, config).load
+    load = our_candidate('', model, config).load
     frames = [load(record) for record in records]
     optimize(model, torch.bfloat16)
     start = time.perf_counter()

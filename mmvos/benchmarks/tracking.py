@@ -1,17 +1,17 @@
 """SiamMask from boxes: time per frame for 1 to 16 objects, beside a plain per-frame transcription
 with the same weights.
 
-    python tools/benchmark.py tracking                                    # sharp, base and FPN; float32 and bfloat16
-    python tools/benchmark.py tracking --configs CONFIG --checkpoints CHECKPOINT --davis DATA/DAVIS --compile
+    mmvos benchmark tracking                                    # sharp, base and FPN; float32 and bfloat16
+    mmvos benchmark tracking --configs CONFIG --checkpoints CHECKPOINT --davis DATA/DAVIS --compile
 
-The video is made up, see the benchmark ``vos``; objects 9 to 16 are the left halves of objects 1 to
+The video is synthetic, see the benchmark ``vos``; objects 9 to 16 are the left halves of objects 1 to
 8. "Model" is from the preprocessed tensor to run lengths; "all" is from JPEG to label PNG, one
 after the other. Times are medians over all frames but the first; all rows take turns on the same
 frames, so that what else the machine does meets all of them. The plain transcription
 (``siammask/plain.py``) takes one object at a time; "to plain" is the share of its time for as many
 objects. Weights without a checkpoint are random: the times are the same, but what is found means
 nothing. With checkpoints the mean IoU of the masks with those of float32 is printed too, each
-precision following its own boxes: over the made-up video, or DAVIS' validation sequences.
+precision following its own boxes: over the synthetic video, or DAVIS' validation sequences.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from mmvos.ops.precision import has_fast_bfloat16
 from mmvos.optimize import optimize
 from mmvos.structures import Prompts
 
-from .masktrack.inference import Contender, Record, records_of, take_turns
+from .masktrack_rcnn.inference import Candidate, Record, records_of, take_turns
 from .siammask.agreement import davis_videos, mean_overlap
 from .siammask.compiled import compiled
 from .siammask.plain import PlainSiamese
-from .vos import MadeUpVideo, contender, make_video
+from .vos import SyntheticVideo, candidate, make_video
 
 _CONFIGS = Path(__file__).resolve().parents[2] / 'configs/siammask'
 _NAMES = (
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> None:
                 _measure(args, config, checkpoint, device, video, Path(folder))
 
 
-def boxes_of(video: MadeUpVideo, count: int) -> list[Box]:
+def boxes_of(video: SyntheticVideo, count: int) -> list[Box]:
     """Boxes xyxy of the first objects of the video, and of the left halves of as many of them again
     as are wanted.
     """
@@ -160,7 +160,7 @@ def _measure(
     config: str,
     checkpoint: str | None,
     device: str,
-    video: MadeUpVideo,
+    video: SyntheticVideo,
     folder: Path,
 ) -> None:
     """A table of a row per precision and number of objects."""
@@ -170,25 +170,25 @@ def _measure(
         for precision in args.precisions
         for compiling in (False, True)[: 1 + args.compile]
     ]
-    groups: dict[str, list[Contender]] = {}
+    groups: dict[str, list[Candidate]] = {}
     models: dict[str, PromptedSegmenter] = {}
     for precision, compiling in kinds:
         name = f'{precision}, compiled' if compiling else precision
         models[name] = model = build(precision, compiling)
         groups[name] = [
-            contender(name, model, _prompts(boxes_of(video, count)), folder)
+            candidate(name, model, _prompts(boxes_of(video, count)), folder)
             for count in args.objects
         ]
-    plain: Contender | None = None
+    plain: Candidate | None = None
     if not args.no_plain and device == 'cpu':
-        rival = build(None, False)
-        if isinstance(rival.tracker.features, CropFeatures):
-            plain = _plain_contender(rival, boxes_of(video, 1), folder)
-    contenders = [*([plain] if plain else []), *(one for group in groups.values() for one in group)]
-    for one in contenders:
+        baseline = build(None, False)
+        if isinstance(baseline.tracker.features, CropFeatures):
+            plain = _reference_candidate(baseline, boxes_of(video, 1), folder)
+    candidates = [*([plain] if plain else []), *(one for group in groups.values() for one in group)]
+    for one in candidates:
         one.clock = time.process_time if args.clock == 'cpu' else time.perf_counter
     take_turns(
-        contenders,
+        candidates,
         records_of([str(path) for path in video.pictures], _FRAMES),
         per_turn=2,
         seconds=args.seconds,
@@ -249,7 +249,7 @@ def _build(
         raise SystemExit(f'--compile: {error}') from error
 
 
-def _plain_contender(model: PromptedSegmenter, boxes: Sequence[Box], folder: Path) -> Contender:
+def _reference_candidate(model: PromptedSegmenter, boxes: Sequence[Box], folder: Path) -> Candidate:
     """The plain transcription, from JPEG to label PNG."""
     plain = PlainSiamese(model)
 
@@ -266,14 +266,14 @@ def _plain_contender(model: PromptedSegmenter, boxes: Sequence[Box], folder: Pat
         write_label_png(folder / 'labels.png', labels)
         return sum(bool(mask.any()) for mask in masks)
 
-    return Contender('plain', load, plain.step, write, lambda: None)
+    return Candidate('plain', load, plain.step, write, lambda: None)
 
 
 def _agreement(
     args: argparse.Namespace,
     exact: PromptedSegmenter,
     models: dict[str, PromptedSegmenter],
-    video: MadeUpVideo,
+    video: SyntheticVideo,
 ) -> None:
     """A row of mean IoU for each model but the exact one."""
     videos = (

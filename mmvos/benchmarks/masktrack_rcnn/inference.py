@@ -1,7 +1,7 @@
 """Inference side by side: frames per second from JPEG to run lengths and of the model alone,
 agreement of precisions.
 
-The contenders take turns on the same frames (A B C, C B A, ...), so that what else the machine does
+The candidates take turns on the same frames (A B C, C B A, ...), so that what else the machine does
 meets all of them; the numbers are medians over the frames. "Model" is from the preprocessed tensor
 to named instances with masks; ours ends in run lengths there, mmdet's in masks of the full frame,
 whose encoding counts only end to end.
@@ -29,13 +29,13 @@ from torch import nn
 from mmvos.models import VideoModel
 from mmvos.structures import Frame, FrameResult
 
-from .rivals import shipped_config
+from .compared_models import shipped_config
 
 Record = dict[str, list[Any]]  # what a data set gives to the pipeline, one frame
 
 
 @dataclass
-class Contender:
+class Candidate:
     """A model with everything from a file to run lengths.
 
     Attributes:
@@ -105,7 +105,7 @@ def records_of(paths: Sequence[Path], count: int) -> list[Record]:
     ]
 
 
-def our_contender(name: str, model: VideoModel, config: Config) -> Contender:
+def our_candidate(name: str, model: VideoModel, config: Config) -> Candidate:
     """Our model in the frame loop that everything uses, ``VideoModel.run``."""
     pipeline = Compose(get_test_pipeline_cfg(config))
     waiting: list[Frame] = []
@@ -120,7 +120,7 @@ def our_contender(name: str, model: VideoModel, config: Config) -> Contender:
         waiting.append(frame)
         return next(results)
 
-    return Contender(
+    return Candidate(
         name,
         lambda record: model.make_frame(pseudo_collate([pipeline(record)])),
         step,
@@ -129,9 +129,9 @@ def our_contender(name: str, model: VideoModel, config: Config) -> Contender:
     )
 
 
-def rival_contender(
+def baseline_candidate(
     name: str, model: nn.Module, config: Config, autocast: bool = False
-) -> Contender:
+) -> Candidate:
     """mmdet's model, encoded as its metric does; one frame at a time, where its own test loop holds
     a whole video at once.
     """
@@ -154,7 +154,7 @@ def rival_contender(
     def encode(found: Any) -> int:
         return len(encode_mask_results(found.masks.detach().cpu().numpy()))
 
-    return Contender(name, load, step, encode, _synchronize(model))
+    return Candidate(name, load, step, encode, _synchronize(model))
 
 
 def _without_annotations(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -180,19 +180,19 @@ def _synchronize(model: nn.Module) -> Callable[[], None]:
 
 
 def take_turns(
-    contenders: Sequence[Contender], records: Sequence[Record], per_turn: int, seconds: float
+    candidates: Sequence[Candidate], records: Sequence[Record], per_turn: int, seconds: float
 ) -> None:
-    """All contenders go over the same frames, ``per_turn`` at a time, until the frames or the
+    """All candidates go over the same frames, ``per_turn`` at a time, until the frames or the
     seconds are over.
 
     The first frame of each is not counted. The order changes from turn to turn.
     """
-    for contender in contenders:
-        contender.go(records[:1], keep=False)
+    for candidate in candidates:
+        candidate.go(records[:1], keep=False)
     start = time.perf_counter()
     for turn, position in enumerate(range(1, len(records), per_turn)):
-        for contender in contenders[:: 1 if turn % 2 else -1]:
-            contender.go(records[position : position + per_turn])
+        for candidate in candidates[:: 1 if turn % 2 else -1]:
+            candidate.go(records[position : position + per_turn])
         if time.perf_counter() - start > seconds:
             return
 
@@ -233,6 +233,6 @@ def agreement(exact: Sequence[FrameResult], reduced: Sequence[FrameResult]) -> t
     return float(np.mean(ious)) if ious else float('nan'), len(ious) / max(total, 1)
 
 
-def results_of(contender: Contender, records: Sequence[Record]) -> list[FrameResult]:
+def results_of(candidate: Candidate, records: Sequence[Record]) -> list[FrameResult]:
     """The results of our model over frames, from the beginning of a video."""
-    return [contender.step(contender.load(record)) for record in records]
+    return [candidate.step(candidate.load(record)) for record in records]

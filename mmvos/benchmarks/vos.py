@@ -1,10 +1,10 @@
 """Video object segmentation from prompts: time per frame for 1, 2, 4 and 8 objects, and memory over
 a long video.
 
-    python tools/benchmark.py vos                                         # the model that comes with the project
-    python tools/benchmark.py vos --config configs/parts/parts_r50_fpn_davis.py --cfg-options model.tracker.parts=16
+    mmvos benchmark vos                                         # the model that comes with the project
+    mmvos benchmark vos --config configs/parts/parts_r50_fpn_davis.py --cfg-options model.tracker.parts=16
 
-The video is made up: textured ovals that move over a textured background, 854 x 480, as JPEGs.
+The video is synthetic: textured ovals that move over a textured background, 854 x 480, as JPEGs.
 "Model" is from the preprocessed tensor to run lengths; "all" is from JPEG to label PNG, one after
 the other. Times are medians over all frames but the first. All rows take turns on the same frames,
 so that what else the machine does meets all of them. Without a checkpoint the weights are random:
@@ -37,8 +37,8 @@ from mmvos.models import VideoModel
 from mmvos.optimize import optimize
 from mmvos.structures import Frame, FrameResult, Prompts
 
-from .masktrack.inference import Contender, Record, records_of, take_turns
-from .masktrack.memory import MIB, looped, resident
+from .masktrack_rcnn.inference import Candidate, Record, records_of, take_turns
+from .masktrack_rcnn.memory import MIB, looped, resident
 
 _ROOT = Path(__file__).resolve().parents[2]
 _CONFIG = _ROOT / 'configs/masktrack/masktrack_r50s16_compact.py'
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 @dataclass(frozen=True)
-class MadeUpVideo:
+class SyntheticVideo:
     """Pictures on disk, and the label map (H, W) of the first one."""
 
     pictures: tuple[Path, ...]
@@ -141,7 +141,7 @@ class MadeUpVideo:
         return {0: Prompts(ids, tuple(self.labels == i for i in ids), (None,) * objects)}
 
 
-def make_video(folder: Path) -> MadeUpVideo:
+def make_video(folder: Path) -> SyntheticVideo:
     """Draws eight ovals of about 110 x 150 pixels, each with its own texture, that move by about
     two pixels a frame.
     """
@@ -162,7 +162,7 @@ def make_video(folder: Path) -> MadeUpVideo:
                 first[mask > 0] = k + 1
         pictures.append(folder / f'{index:05d}.jpg')
         cv2.imwrite(str(pictures[-1]), image)
-    return MadeUpVideo(tuple(pictures), first)
+    return SyntheticVideo(tuple(pictures), first)
 
 
 def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -181,7 +181,7 @@ def build(args: argparse.Namespace, mode: str | None, precision: str, device: st
     return optimize(model, getattr(torch, precision))
 
 
-def contender(name: str, model: VideoModel, prompts: dict[int, Prompts], out: Path) -> Contender:
+def candidate(name: str, model: VideoModel, prompts: dict[int, Prompts], out: Path) -> Candidate:
     """The model in its frame loop, from JPEG to label PNG."""
     pipeline = Compose(get_test_pipeline_cfg(model.cfg))
     waiting: list[Frame] = []
@@ -200,7 +200,7 @@ def contender(name: str, model: VideoModel, prompts: dict[int, Prompts], out: Pa
         return model.make_frame(pseudo_collate([pipeline(record)]))
 
     synchronize = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    return Contender(name, load, step, partial(_write, out), synchronize)
+    return Candidate(name, load, step, partial(_write, out), synchronize)
 
 
 def _write(out: Path, result: FrameResult) -> int:
@@ -209,21 +209,21 @@ def _write(out: Path, result: FrameResult) -> int:
     return sum(item.score > 0 for item in result.objects)
 
 
-def _speed(args: argparse.Namespace, device: str, video: MadeUpVideo, folder: Path) -> None:
+def _speed(args: argparse.Namespace, device: str, video: SyntheticVideo, folder: Path) -> None:
     """A row per mode, precision and number of objects."""
-    groups: list[list[Contender]] = []
+    groups: list[list[Candidate]] = []
     for mode in args.modes or [None]:
         for precision in args.precisions:
             model = build(args, mode, precision, device)
             name = ' | '.join([device, mode or 'as configured', precision])
             groups.append(
-                [contender(name, model, video.prompts(count), folder) for count in args.objects]
+                [candidate(name, model, video.prompts(count), folder) for count in args.objects]
             )
-    contenders = [one for group in groups for one in group]
-    for one in contenders:
+    candidates = [one for group in groups for one in group]
+    for one in candidates:
         one.clock = time.process_time if args.clock == 'cpu' else time.perf_counter
     take_turns(
-        contenders,
+        candidates,
         records_of([str(path) for path in video.pictures], 2 * _PICTURES),
         per_turn=2,
         seconds=args.seconds,
@@ -250,12 +250,12 @@ def _speed(args: argparse.Namespace, device: str, video: MadeUpVideo, folder: Pa
             )
 
 
-def _memory(args: argparse.Namespace, device: str, video: MadeUpVideo, folder: Path) -> None:
+def _memory(args: argparse.Namespace, device: str, video: SyntheticVideo, folder: Path) -> None:
     """Memory while a long video goes through the model and label images are written; two objects,
     lowest precision given.
     """
     model = build(args, (args.modes or [None])[0], args.precisions[-1], device)
-    load = contender('', model, {}, folder).load
+    load = candidate('', model, {}, folder).load
     frames = [load(record) for record in records_of([str(path) for path in video.pictures], 12)]
     objects = min(2, max(args.objects))
     begin = time.perf_counter()

@@ -1,0 +1,1 @@
+"""Parts of the benchmark ``tracking``: the baseline, and the agreement of masks."""

@@ -1,0 +1,42 @@
+"""Measures speed: ``mmvos benchmark NAME``, one module of mmvos.benchmarks for each name.
+
+A benchmark is a module with `add_arguments(parser)` and `run(args)`; its header says what it
+measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+# What each measures, by its name, which is that of its module.
+BENCHMARKS = {
+    'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',
+    'tracking': 'SiamMask from boxes, 1 to 16 objects',
+    'vis': "MaskTrack R-CNN beside mmdet's: inference, training, data, memory",
+    'vos': 'following 1 to 8 objects from masks',
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark that the first word names."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(description='Measures speed.')
+    commands = parser.add_subparsers(dest='name', required=True, metavar='NAME', title='benchmarks')
+    for name, measures in BENCHMARKS.items():
+        command = commands.add_parser(name, help=measures)
+        if name in words[:1]:
+            # Only this one is imported: a benchmark may need what another can do without.
+            module = import_module(f'mmvos.benchmarks.{name}')
+            command.description = module.__doc__
+            command.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    args = parser.parse_args(words)
+
+    machine = platform.processor() or platform.machine()
+    print(f'{args.name} on {machine}, Python {platform.python_version()}')
+    args.run(args)

@@ -1,1 +1,0 @@
-"""Parts of the benchmark ``tracking``: the rival, and the agreement of masks."""
