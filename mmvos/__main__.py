@@ -1,4 +1,6 @@
-"""The command ``mmvos`` by another name, for a checkout that is not installed: ``python -m mmvos``."""
+"""The command ``mmvos`` by another name, for a checkout that is not installed: ``python -m
+mmvos``.
+"""
 
 from mmvos.cli.main import main
 

@@ -1,8 +1,8 @@
 """Names of the version before, accepted for one version with a warning.
 
 A config that a user wrote may name a class or an option as it was called before, and a program may
-import one. The class still builds, and a ``FutureWarning``, which Python shows by default, says what
-to write instead.
+import one. The class still builds, and a ``FutureWarning``, which Python shows by default, says
+what to write instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Imports a module without lines that it prints while it is imported and that tell a user nothing."""
+"""Imports a module without lines that it prints while it is imported and that tell a user
+nothing.
+"""
 
 from __future__ import annotations
 

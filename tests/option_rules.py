@@ -69,7 +69,9 @@ def _registered_class(
 
 
 def dict_items(node: ast.AST) -> dict[str, ast.expr] | None:
-    """Returns the entries of `dict(a=...)` and `{'a': ...}` by their keys, None for anything else."""
+    """Returns the entries of `dict(a=...)` and `{'a': ...}` by their keys, None for anything
+    else.
+    """
     if isinstance(node, ast.Call) and last_name(node.func) == 'dict':
         return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
     if isinstance(node, ast.Dict):
@@ -145,9 +147,9 @@ def given_values(
 ) -> dict[tuple[str, str], set[str]]:
     """Returns for each class and argument the values that it is given, as ast dumps.
 
-    A class is given what stands in `X(...)`, in `dict(type='mmvos.X', ...)`, in a call of a function
-    that hands its `**options` on to X, and in a dict without a type under a name that elsewhere holds
-    an X (a config that overrides its base).
+    A class is given what stands in `X(...)`, in `dict(type='mmvos.X', ...)`, in a call of a
+    function that hands its `**options` on to X, and in a dict without a type under a name that
+    elsewhere holds an X (a config that overrides its base).
     """
     forwards = forwarding_functions(users)
     given: dict[tuple[str, str], set[str]] = {}

@@ -78,7 +78,9 @@ class Source:
 
 
 def room_of(parts: tuple[str, ...]) -> str:
-    """Room of a dotted name: mmvos.models.masktrack.x -> models, mmvos.registry -> root, torch -> ''"""
+    """Room of a dotted name: mmvos.models.masktrack.x -> models, mmvos.registry -> root, torch ->
+    ''
+    """
     if parts[:1] == ('tools',):
         return 'tools'
     if parts[:1] != ('mmvos',):

@@ -300,8 +300,8 @@ def test_parts_of_siamese_tracking_agree(name):
 
 
 def test_the_base_model_has_its_published_settings():
-    """Penalty .09, window .39, rate .38 and threshold .30; the refined one for DAVIS .04, .40, 1 and
-    .35.
+    """Penalty .09, window .39, rate .38 and threshold .30; the refined one for DAVIS .04, .40, 1
+    and .35.
     """
     names = ('penalty', 'window_influence', 'size_rate', 'mask_threshold')
     for config, expected in (
@@ -313,7 +313,9 @@ def test_the_base_model_has_its_published_settings():
 
 
 def test_the_published_data_is_cut_as_published():
-    """YouTube-VOS alone: half a pixel off and masks from a fifth of a pixel on; own data is exact."""
+    """YouTube-VOS alone: half a pixel off and masks from a fifth of a pixel on; own data is
+    exact.
+    """
     sources = load('siammask/siammask-base_r50_4xb16-20e.py').train_dataloader.dataset.sources
     assert [source.get('published_crops', False) for source in sources] == [True, False]
     sources = load('siammask/siammask-base_r50_mixed.py').train_dataloader.dataset.sources

@@ -479,7 +479,8 @@ if tool is not None:
     after = lambda name: pathlib.Path(words[words.index(name) + 1])
     if words[tool].endswith('/train.py') and '--work-dir' in words:
         make(after('--work-dir') / 'epoch_1.pth')
-        (after('--work-dir') / 'last_checkpoint').write_text(str(after('--work-dir') / 'epoch_1.pth'))
+        checkpoint = str(after('--work-dir') / 'epoch_1.pth')
+        (after('--work-dir') / 'last_checkpoint').write_text(checkpoint)
     elif words[tool].endswith('test_video.py'):
         for suffix in ('.json', '.zip'):
             make(after('--out').with_name(after('--out').name + suffix))

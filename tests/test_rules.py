@@ -105,9 +105,9 @@ def test_configs_are_shallow() -> None:
     none_of(rules.config_depth(CONFIGS))
 
 
-# mmengine gives a sampler the seed by itself; the seed of the fine-tuning is the same for every video
-# on purpose; an evaluation gives a loop its benchmark. The trackers' are still to be varied, or to
-# become constants.
+# mmengine gives a sampler the seed by itself; the seed of the fine-tuning is the same for every
+# video on purpose; an evaluation gives a loop its benchmark. The trackers' are still to be varied,
+# or to become constants.
 UNVARIED = {
     # tools/benchmarks/configs sets it, for mmdet's model beside ours
     'MMDetMaskTrackRCNN(channels_last)',

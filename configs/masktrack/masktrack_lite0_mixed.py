@@ -1,6 +1,6 @@
 # The light MaskTrack model, trained on still images in motion and on videos together, with pasted
-# distractors and occluders, simulated clicks, and parts that stay lost. data/static is any image set
-# in COCO's format whose images name their source; data/DAVIS as published. Test: DAVIS.
+# distractors and occluders, simulated clicks, and parts that stay lost. data/static is any image
+# set in COCO's format whose images name their source; data/DAVIS as published. Test: DAVIS.
 _base_ = [
     '../_base_/models/masktrack_lite0.py',
     '../_base_/datasets/davis.py',

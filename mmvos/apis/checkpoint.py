@@ -94,8 +94,8 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     """Put all weights of a checkpoint into a model.
 
     Raises:
-        CheckpointError: a weight of the model is missing in the checkpoint, of another shape, or the
-            checkpoint holds weights that the model does not have; the model is then unchanged.
+        CheckpointError: a weight of the model is missing in the checkpoint, of another shape, or
+            the checkpoint holds weights that the model does not have; the model is then unchanged.
     """
     own = model.state_dict()
     weights = checkpoint.weights

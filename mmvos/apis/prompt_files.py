@@ -1,7 +1,7 @@
 """Prompts of one video in files: a label image, or a prompts.json; and boxes of a command line.
 
-prompts.json is a list with one entry per object and frame. Frames count from 0; boxes and points are
-continuous pixels of the frames; masks are label images, with paths relative to the file:
+prompts.json is a list with one entry per object and frame. Frames count from 0; boxes and points
+are continuous pixels of the frames; masks are label images, with paths relative to the file:
 
     {"frame": 0, "id": 1, "box": [x1, y1, x2, y2]}
     {"frame": 0, "id": 2, "points": [[x, y, 1], [x, y, 0]]}       1: on the object, 0: not on it

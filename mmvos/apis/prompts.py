@@ -102,8 +102,8 @@ def _parse_frame(given: Any, first_id: int, known_ids: set[int], frame: int) -> 
         return _parse_label_array(given, first_id)
     if not isinstance(given, (Sequence, np.ndarray)):
         raise DataError(
-            f'prompts cannot be a {type(given).__name__}; give Prompts, boxes, an array of ids, the '
-            f'path of a label image or of a prompts.json, or {{frame: one of these}}'
+            f'prompts cannot be a {type(given).__name__}; give Prompts, boxes, an array of ids, '
+            f'the path of a label image or of a prompts.json, or {{frame: one of these}}'
         )
     return _parse_boxes(given, first_id)
 

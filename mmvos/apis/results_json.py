@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from mmvos.io.atomic import OutputError, make_folder, open_atomic
 from mmvos.structures import FrameResult
 
-_TABLE = """CREATE TABLE masks (id INTEGER, frame INTEGER, label INTEGER, score REAL, rle TEXT, PRIMARY KEY
-(id, frame))
-            WITHOUT ROWID"""
+_TABLE = """
+    CREATE TABLE masks (
+        id INTEGER, frame INTEGER, label INTEGER, score REAL, rle TEXT, PRIMARY KEY (id, frame)
+    ) WITHOUT ROWID
+"""
 _CACHE_KIB = 2048
 
 

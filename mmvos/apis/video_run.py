@@ -3,8 +3,8 @@ state after the last frames.
 
 While a run is under way its folder holds ``unfinished/results.jsonl`` (one line per frame) and
 ``unfinished/state.pth`` (the state after some frame, written every ten seconds). The same command
-started again takes the results of the frames up to that state from the journal and lets the model go
-on from there, so all files are byte for byte those of an uninterrupted run. Results of another
+started again takes the results of the frames up to that state from the journal and lets the model
+go on from there, so all files are byte for byte those of an uninterrupted run. Results of another
 command in the folder are moved into ``earlier1`` first.
 """
 

@@ -59,5 +59,8 @@ def _why_not() -> str | None:
     if sys.platform.startswith('linux') and not (
         os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
     ):
-        return 'there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); look at the overlay video'
+        return (
+            'there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set); look at the overlay '
+            'video'
+        )
     return None

@@ -90,8 +90,8 @@ def sentence_of(error: BaseException) -> str:
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """Let the first Ctrl-C raise ``KeyboardInterrupt``, and those that follow at once do nothing, so
-    that files which are being finished are finished.
+    """Let the first Ctrl-C raise ``KeyboardInterrupt``, and those that follow at once do nothing,
+    so that files which are being finished are finished.
     """
     before = signal.getsignal(signal.SIGINT)
     is_ours = threading.current_thread() is threading.main_thread()

@@ -324,7 +324,8 @@ def score(benchmark: Benchmark, evaluator: Any, out: Path) -> None:
     results = benchmark.results_path(out)
     if not benchmark.has_annotations(ground_truth):
         print(
-            f'{ground_truth} has no annotations, so there is no score; the results are in {results}.'
+            f'{ground_truth} has no annotations, so there is no score; the results are in '
+            f'{results}.'
         )
         return
     options = benchmark.option_values(evaluator)

@@ -81,7 +81,8 @@ def read(
     tracks: dict[Any, dict[int, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     seen: set[int] = set()
     for place, entry in enumerate(tqdm(rows['annotations'], 'reading', delay=2, leave=False)):
-        where = f'{path}: annotation {value_of(entry, "id", int, f"{path}: annotation at position {place}")}'
+        annotation_id = value_of(entry, 'id', int, f'{path}: annotation at position {place}')
+        where = f'{path}: annotation {annotation_id}'
         if entry['id'] in seen:
             raise ConversionError(f'{where} stands twice; give every annotation its own id.')
         seen.add(entry['id'])

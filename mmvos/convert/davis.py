@@ -46,8 +46,8 @@ _NO_CLASS = 'object'
 
 
 def find_frames_folder(davis: Path, resolution: str) -> Path | None:
-    """The folder of the frames, one folder per sequence: inside of the root, or beside the folder of
-    label images that was given; None where there are label images only.
+    """The folder of the frames, one folder per sequence: inside of the root, or beside the folder
+    of label images that was given; None where there are label images only.
     """
     if (davis / 'JPEGImages').is_dir():
         return find_videos_folder(davis, 'JPEGImages', resolution)

@@ -267,7 +267,9 @@ def lines_of_video(
     for t in sorted(layers):
         masks = _separate(layers[t], video, overlaps, f'{where}, frame {t}', notes)
         for value in sorted(masks):
-            yield f'{t + 1} {value} {class_of[value]} {video.height} {video.width} {masks[value]["counts"]}\n'
+            size = f'{video.height} {video.width}'
+            counts = masks[value]['counts']
+            yield f'{t + 1} {value} {class_of[value]} {size} {counts}\n'
 
 
 def _separate(

@@ -1,4 +1,5 @@
-"""A small video instance segmentation data set made of nothing but a seed, in the YouTube-VIS layout.
+"""A small video instance segmentation data set made of nothing but a seed, in the YouTube-VIS
+layout.
 
 Five classes (ball, crate, star, fish, ring), told apart by shape and texture and not by color, move
 over textured backgrounds before a moving camera; they deform, turn, change size, hide each other,

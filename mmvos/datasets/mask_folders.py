@@ -2,7 +2,7 @@
 YouTube-VOS.
 
     ROOT/JPEGImages/SEQ/FRAME.jpg          or ROOT/JPEGImages/480p/SEQ/FRAME.jpg (DAVIS)
-    ROOT/Annotations/SEQ/FRAME.png         likewise; a frame without a file is not annotated (YouTube-VOS: every 5th is)
+    ROOT/Annotations/SEQ/FRAME.png         likewise; a frame without a file is not annotated
     ROOT/ImageSets/2016/train.txt          splits, one SEQ per line (DAVIS)
 
 Plain functions, used by the data sets that read such folders. Only the headers of images are read,

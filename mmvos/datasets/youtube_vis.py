@@ -143,7 +143,9 @@ class YouTubeVISDataset(BaseDataset):
         return range(int(self._starts[video_index]), int(self._starts[video_index + 1]))
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the labels in the (key) frame of an item, for mmengine's ``ClassBalancedDataset``."""
+        """Return the labels in the (key) frame of an item, for mmengine's
+        ``ClassBalancedDataset``.
+        """
         instances = self.get_data_info(idx).get('instances', [])
         return [instance['bbox_label'] for instance in instances]
 

@@ -50,7 +50,9 @@ class VideoRecord:
 
 
 def uncompressed_rle(mask: np.ndarray) -> dict[str, Any]:
-    """Return the COCO run lengths of an (H, W) bool mask, column by column, beginning with zeros."""
+    """Return the COCO run lengths of an (H, W) bool mask, column by column, beginning with
+    zeros.
+    """
     flat = np.asarray(mask, dtype=bool).ravel(order='F')
     run_ends = np.flatnonzero(np.diff(flat)) + 1
     bounds = np.concatenate([[0], run_ends, [flat.size]])

@@ -170,8 +170,8 @@ class ResumableCheckpointHook(CheckpointHook):
 
 
 def use_resumable_checkpoints() -> None:
-    """Let every config have `ResumableCheckpointHook` where it says ``CheckpointHook``, and mmengine
-    write files beside their final names.
+    """Let every config have `ResumableCheckpointHook` where it says ``CheckpointHook``, and
+    mmengine write files beside their final names.
     """
     MMENGINE_HOOKS.register_module('CheckpointHook', force=True, module=ResumableCheckpointHook)
     register_backend('local', AtomicLocalBackend, force=True, prefixes='')

@@ -148,7 +148,9 @@ class FreezeBatchNormHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
     ) -> None:
-        """Fix the statistics; before every iteration, because the loops put the model into training mode in between."""
+        """Fix the statistics; before every iteration, because the loops put the model into
+        training mode in between.
+        """
         if runner.iter >= self.begin * runner.max_iters:
             for module in runner.model.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):

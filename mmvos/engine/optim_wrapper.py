@@ -87,8 +87,8 @@ class SafeOptimWrapper(OptimWrapper):
 
     def step(self, **kwargs: Any) -> None:
         """Step the optimizer, unless a gradient is not finite or the loss was too large."""
-        # A norm is not finite where any of its numbers is not; one look at all norms together, since
-        # each look waits for the device.
+        # A norm is not finite where any of its numbers is not; one look at all norms together,
+        # since each look waits for the device.
         norms = []
         for group in self.optimizer.param_groups:
             for parameter in group['params']:

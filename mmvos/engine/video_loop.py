@@ -1,8 +1,8 @@
 """Loops that test and validate a video model: videos one after the other, frames in order.
 
 The dataset gives single frames, so that loading runs ahead in workers and memory does not grow with
-a video's length. The benchmark (``mmvos.evaluation.benchmark``) says how a video is run, and what is
-made of its results.
+a video's length. The benchmark (``mmvos.evaluation.benchmark``) says how a video is run, and what
+is made of its results.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class ModelRunner:
 
     Args:
         model: in evaluation mode.
-        tuner: an ``OnlineFineTuner``, which adapts the model to each video; None: the model is taken
-            as it is.
+        tuner: an ``OnlineFineTuner``, which adapts the model to each video; None: the model is
+            taken as it is.
     """
 
     def __init__(self, model: VideoModel, tuner: Any = None) -> None:
@@ -110,7 +110,8 @@ class VideoStream:
         if torch.cuda.is_available():
             memory += f', {torch.cuda.max_memory_allocated() / _MIB:.0f} MiB of the GPU'
         return (
-            f'{self.frames} frames in {seconds:.1f} s: {seconds / frames:.4f} s per frame, of which '
+            f'{self.frames} frames in {seconds:.1f} s: {seconds / frames:.4f} s per frame, of '
+            f'which '
             f'{self.seconds_waited / frames:.4f} s waiting for frames{tuning}; peak memory {memory}'
         )
 

@@ -1,9 +1,9 @@
 """Data loaders where shared memory is small, as in containers.
 
-The workers of a data loader hand over their tensors in shared memory (``/dev/shm``). Where it is full
-they wait for ever or are killed by the system, without a word. So it is looked at before the start:
-where it may not be enough, tensors go through the pipes between the processes instead (one copy
-more), and where not even the locks of a worker fit, the main process loads by itself.
+The workers of a data loader hand over their tensors in shared memory (``/dev/shm``). Where it is
+full they wait for ever or are killed by the system, without a word. So it is looked at before the
+start: where it may not be enough, tensors go through the pipes between the processes instead (one
+copy more), and where not even the locks of a worker fit, the main process loads by itself.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Content goes to a partial file in the same folder, is flushed to the disk, and takes the final name
 in one step (``os.replace``). A process that is killed, or a disk that is full, leaves the file that
-was there before; the partial file is removed by the error itself or by the next write there. A fault
-of the disk or of the path becomes an `OutputError`: one sentence with the place and the remedy.
+was there before; the partial file is removed by the error itself or by the next write there. A
+fault of the disk or of the path becomes an `OutputError`: one sentence with the place and the
+remedy.
 """
 
 from __future__ import annotations
@@ -34,14 +35,17 @@ _counter = itertools.count(1)  # two threads of a process may write files of one
 _REASONS = {
     errno.ENOSPC: 'the disk is full; free some space or choose another disk',
     errno.EDQUOT: 'the disk quota is used up; free some space or choose another disk',
-    errno.EFBIG: 'the file is larger than the system allows; raise the limit or choose another disk',
+    errno.EFBIG: 'the file is larger than the system allows; raise the limit or choose another '
+    'disk',
     errno.EACCES: 'there is no permission to write there; change it or choose another folder',
     errno.EPERM: 'there is no permission to write there; change it or choose another folder',
     errno.EROFS: 'the file system is read-only; choose another folder',
     errno.EISDIR: 'it is a folder; give the name of a file',
     errno.ENOTEMPTY: 'it is a folder; give the name of a file',
-    errno.ENOTDIR: 'a part of the path is a file or a broken link, not a folder; choose another path',
-    errno.EEXIST: 'a part of the path is a file or a broken link, not a folder; choose another path',
+    errno.ENOTDIR: 'a part of the path is a file or a broken link, not a folder; choose another '
+    'path',
+    errno.EEXIST: 'a part of the path is a file or a broken link, not a folder; choose another '
+    'path',
     errno.ENAMETOOLONG: 'the name is too long for the file system; choose a shorter one',
     errno.ELOOP: 'its symbolic links go round in a circle; choose another path',
     errno.ENOENT: 'its folder does not exist; make it or choose another path',

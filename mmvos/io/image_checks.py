@@ -20,7 +20,8 @@ from .errors import DataError
 MAX_PIXELS = 178_956_970  # where Pillow refuses by itself: 512 MiB in color
 JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
-TAIL = 1024  # bytes of a file that hold its end; some cameras write padding behind the end of a picture
+# Bytes of a file that hold its end; some cameras write padding behind the end of a picture.
+TAIL = 1024
 
 
 class ImageError(DataError):
@@ -71,7 +72,9 @@ def open_image(
 
 
 def _can_be_a_path(path: str | Path) -> bool:
-    """Whether the system takes a name: not with a null byte, nor with letters that it cannot write."""
+    """Whether the system takes a name: not with a null byte, nor with letters that it cannot
+    write.
+    """
     try:
         return b'\0' not in os.fsencode(path)
     except UnicodeEncodeError:

@@ -3,8 +3,8 @@ PNG or an animated WebP.
 
 Pictures are (H, W, 3) uint8 in BGR order, upright. Pixels of 16 bits become 8 bits; how many of the
 16 bits are in use (microscopes and industrial cameras store 10, 12 or 14) no file says reliably, so
-the caller measures it once for a whole video (`measure_bits`) and gives it to the readers: one video
-must not flicker.
+the caller measures it once for a whole video (`measure_bits`) and gives it to the readers: one
+video must not flicker.
 """
 
 from __future__ import annotations

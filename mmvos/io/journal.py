@@ -1,5 +1,5 @@
-"""A journal: JSON lines of which each carries a digest, so that a line that was cut off by a kill or
-changed by a failing disk is known as such.
+"""A journal: JSON lines of which each carries a digest, so that a line that was cut off by a kill
+or changed by a failing disk is known as such.
 """
 
 from __future__ import annotations

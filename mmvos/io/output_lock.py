@@ -2,8 +2,8 @@
 
 The lock is a file beside (or in) the output with the owner's host, process, command and start. The
 operating system holds the lock itself (``flock``) and frees it when the process ends, however it
-ends, so the file of a killed process is taken over. Where a file system has no such locks, the owner
-that the file names decides.
+ends, so the file of a killed process is taken over. Where a file system has no such locks, the
+owner that the file names decides.
 """
 
 from __future__ import annotations

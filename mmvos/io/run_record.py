@@ -82,8 +82,8 @@ def read_record(path: Path) -> RunRecord | None:
 
 
 def record_of_results(results: str | Path) -> RunRecord | None:
-    """Find the record that belongs to results: OUT.json, OUT.zip, the folder OUT, or a file or folder
-    in the folder of one video's results.
+    """Find the record that belongs to results: OUT.json, OUT.zip, the folder OUT, or a file or
+    folder in the folder of one video's results.
     """
     path = Path(results)
     places = [record_path(path)]

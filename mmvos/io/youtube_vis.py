@@ -1,5 +1,5 @@
-"""The annotation file of YouTube-VIS (2019, 2021, OVIS, own classes): its one reader, and the checks
-of everything in it.
+"""The annotation file of YouTube-VIS (2019, 2021, OVIS, own classes): its one reader, and the
+checks of everything in it.
 
 Schema (Yang et al., Video Instance Segmentation, ICCV 2019): videos (id, height, width, file_names
 and optionally length), categories (id, name), annotations (id, video_id, category_id, and one entry

@@ -1,7 +1,7 @@
 """PromptedSegmenter: follows the objects that prompts name, and gives their masks.
 
-The tracker says how (``MaskPropagator``, ``SiameseTracker``, ``PartTracker``; see ``Tracker``); this
-class merges the objects, adds prompts, and makes results.
+The tracker says how (``MaskPropagator``, ``SiameseTracker``, ``PartTracker``; see ``Tracker``);
+this class merges the objects, adds prompts, and makes results.
 
 K objects, H x W the padded frame of the network, h x w its valid part; prompts and results are in
 original pixels.

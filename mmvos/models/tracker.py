@@ -3,7 +3,7 @@
 A tracker holds the network and knows four verbs, all of them for K objects at once:
 
     start(frame, objects)     -> probabilities (K, H, W), states    the objects of a prompt
-    propagate(frame, states)  -> probabilities (K, H, W), states    the same objects in the next frame
+    propagate(frame, states)  -> probabilities (K, H, W), states    they in the next frame
     commit(states, merged)    -> states                             what was decided about the frame
     loss(inputs, samples)     -> losses                             one training batch
 

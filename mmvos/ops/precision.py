@@ -41,8 +41,8 @@ def choose_dtype(name: str, device: torch.device | str) -> torch.dtype:
     """Return the dtype that is asked for by name.
 
     Args:
-        name: 'float32', 'float16', 'bfloat16', or 'auto': bfloat16 where the device has instructions
-            for it, else float32.
+        name: 'float32', 'float16', 'bfloat16', or 'auto': bfloat16 where the device has
+            instructions for it, else float32.
         device: where the network computes.
 
     Returns:
@@ -58,8 +58,10 @@ def warn_of_slow_bfloat16(dtype: torch.dtype, device: torch.device | str) -> Non
     """Warn where bfloat16 is asked for and the device has no instructions for it."""
     if dtype == torch.bfloat16 and not has_fast_bfloat16(device):
         warnings.warn(
-            f'bfloat16 is slow on this {torch.device(device).type}, which has no instructions for it '
-            f'(on a CPU: AMX, AVX512-BF16 or ARM BF16); float32, or the precision auto, is 1.9 to 3.5 '
+            f'bfloat16 is slow on this {torch.device(device).type}, which has no instructions for '
+            f'it '
+            f'(on a CPU: AMX, AVX512-BF16 or ARM BF16); float32, or the precision auto, is 1.9 to '
+            f'3.5 '
             f'times faster here',
             stacklevel=3,
         )

@@ -20,8 +20,8 @@ Point = tuple[float, float, bool]
 class Prompts:
     """What a user says about the objects of one frame.
 
-    Object k is given by its mask, or by a box, by points, or by a box and points. Points alone on an
-    object that is already followed correct its mask in this frame.
+    Object k is given by its mask, or by a box, by points, or by a box and points. Points alone on
+    an object that is already followed correct its mask in this frame.
 
     Attributes:
         ids: K distinct positive ints; they name the objects in all results.

@@ -102,7 +102,8 @@ def server(tmp_path) -> Iterator[str]:
                 self.end_headers()
                 for index in range(40):
                     data = cv2.imencode('.jpg', picture(index))[1].tobytes()
-                    head = f'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n'
+                    head = '--frame\r\nContent-Type: image/jpeg\r\n'
+                    head += f'Content-Length: {len(data)}\r\n\r\n'
                     self.wfile.write(head.encode() + data + b'\r\n')
                     self.wfile.flush()
                     time.sleep(0.02)

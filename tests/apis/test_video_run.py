@@ -31,8 +31,8 @@ def clip(tmp_path):
 
 
 def files(out):
-    """The content of all results; of the overlay its frames' names, as the encoder's last bits differ
-    between two runs on the same pictures.
+    """The content of all results; of the overlay its frames' names, as the encoder's last bits
+    differ between two runs on the same pictures.
     """
     return {
         path.relative_to(out).as_posix(): path.read_bytes()

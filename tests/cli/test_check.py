@@ -89,7 +89,8 @@ EMPTY = rectangle_runs(0, 0, 0, 0)
         ),
         (
             edit(0, segmentations=[None]),
-            'error an annotation is not usable 1 video 1 (v1), annotation 1: its "segmentations" has 1 '
+            'error an annotation is not usable 1 video 1 (v1), annotation 1: its "segmentations" '
+            'has 1 '
             'entries',
         ),
         (

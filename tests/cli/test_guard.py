@@ -129,7 +129,9 @@ def test_the_handler_is_given_back():
 
 
 def test_a_background_job_says_its_errors_too():
-    """A shell starts background jobs with interrupts ignored; a thread has no handler of its own."""
+    """A shell starts background jobs with interrupts ignored; a thread has no handler of its
+    own.
+    """
 
     def fail(ended):
         try:

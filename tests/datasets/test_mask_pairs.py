@@ -394,10 +394,10 @@ def test_gray_tint_and_blur(tmp_path, monkeypatch):
 
 
 def test_color_offsets_are_those_of_the_published_code():
-    """Its matrix has the rows (-.5592, .9806, -.4194), (1.7209, .1988, -1.8297) and (4.6447, 4.7371,
-    4.8832) for R, G and B: sqrt(.313 + .962 + .176) = 1.204, sqrt(2.962 + .040 + 3.348) = 2.520,
-    sqrt(21.573 + 22.440 + 23.846) = 8.238. Two rows times each other are 0: no channel says anything
-    about another.
+    """Its matrix has the rows (-.5592, .9806, -.4194), (1.7209, .1988, -1.8297) and (4.6447,
+    4.7371, 4.8832) for R, G and B: sqrt(.313 + .962 + .176) = 1.204, sqrt(2.962 + .040 + 3.348) =
+    2.520, sqrt(21.573 + 22.440 + 23.846) = 8.238. Two rows times each other are 0: no channel says
+    anything about another.
     """
     gray = np.full((4, 4, 3), 128, np.uint8)
     color = ColorPair(gray=0, blur=0)
@@ -411,8 +411,8 @@ def test_color_offsets_are_those_of_the_published_code():
 
 
 def test_the_weights_of_the_blur():
-    """Of 5 pixels, with .3 for the column: each of the column's has .3 / 5, of the row's .7 / 5, the
-    middle one both.
+    """Of 5 pixels, with .3 for the column: each of the column's has .3 / 5, of the row's .7 / 5,
+    the middle one both.
     """
     kernel = _cross_kernel(5, 0.3)
     assert kernel[:, 2] == pytest.approx([0.06, 0.06, 0.2, 0.06, 0.06])
@@ -435,8 +435,8 @@ def draw_often(source: dict) -> list[dict]:
 
 
 def test_an_object_is_drawn_as_often_as_another_however_seldom_it_is_seen(tmp_path):
-    """In 13 of 60 frames: half of 400 draws, give or take 4 times sqrt(400 / 4) = 10. A frame first,
-    and then one of its objects, would be 13 / 120 of them: 43.
+    """In 13 of 60 frames: half of 400 draws, give or take 4 times sqrt(400 / 4) = 10. A frame
+    first, and then one of its objects, would be 13 / 120 of them: 43.
     """
     absent = tuple(t for t in range(60) if not 20 <= t <= 32)
     views = draw_often(write_folder(tmp_path, {'a': 60}, absent=absent))
@@ -471,13 +471,13 @@ def test_frames_are_counted_among_those_that_show_the_object(tmp_path):
 
 
 def test_crops_of_youtube_vos_as_published(tmp_path):
-    """Columns 30 to 69 have their middle at pixel 49.5, which the published code takes to be 50. One
-    pixel of the frame is 127 / sqrt(75 * 65) = 1.8189 of the crop, whose middle is at 127.
+    """Columns 30 to 69 have their middle at pixel 49.5, which the published code takes to be 50.
+    One pixel of the frame is 127 / sqrt(75 * 65) = 1.8189 of the crop, whose middle is at 127.
 
     Between the columns 29 and 30 the mask's share rises from 0 to 1. It is above .2 right of 29.2:
-    127 - (50 - 29.2) * 1.8189 = 89.17, so the mask begins at 90. Around 49.5 and above .5 it is 127 -
-    (49.5 - 29.5) * 1.8189 = 90.62: 91. It ends above .2 left of 69.8, 127 + 19.8 * 1.8189 = 163.01, at
-    163 (above .5 at 162); around 49.5 at 127 + 20 * 1.8189 = 163.38: 163.
+    127 - (50 - 29.2) * 1.8189 = 89.17, so the mask begins at 90. Around 49.5 and above .5 it is 127
+    - (49.5 - 29.5) * 1.8189 = 90.62: 91. It ends above .2 left of 69.8, 127 + 19.8 * 1.8189 =
+    163.01, at 163 (above .5 at 162); around 49.5 at 127 + 20 * 1.8189 = 163.38: 163.
     """
     source = dict(write_folder(tmp_path, {'a': 1}), min_area=500)
     boxes, columns = [], []

@@ -1,4 +1,6 @@
-"""Names in lists, ImageSets and annotation files that lead out of the data are refused everywhere."""
+"""Names in lists, ImageSets and annotation files that lead out of the data are refused
+everywhere.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A training that is killed at any moment ends with the checkpoints of the uninterrupted one.
 
-The model is one number that grows by 1 in each of the two iterations of an epoch; its score is looked
-up by epoch, so the best epoch is known.
+The model is one number that grows by 1 in each of the two iterations of an epoch; its score is
+looked up by epoch, so the best epoch is known.
 """
 
 from __future__ import annotations

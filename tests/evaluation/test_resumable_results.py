@@ -70,7 +70,8 @@ from tests.evaluation.test_resumable_results import entries
 store = TrackResults(sys.argv[1], 'a')
 store.append(30, entries(30))
 store.append(10, entries(10))
-store._shard.write(b'{"video_id":20,"entries":[{"vid')  # as a kill in the middle of a write leaves it
+# As a kill in the middle of a write leaves it.
+store._shard.write(b'{"video_id":20,"entries":[{"vid')
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -144,7 +145,9 @@ def test_the_same_run_again_keeps_its_results_until_the_end(tmp_path, monkeypatc
 
 @pytest.mark.parametrize('old, new', [(b'"score":1.4', b'"score":1.5'), (b'"category_id":2', b'"')])
 def test_damaged_results_are_not_taken(tmp_path, old, new):
-    """A changed score and a broken line: the videos before are kept, those from there tested again."""
+    """A changed score and a broken line: the videos before are kept, those from there tested
+    again.
+    """
     with TrackResults(tmp_path / 'out', 'a') as store:
         store.append(30, [])
         store.append(10, entries(10))

@@ -1,4 +1,6 @@
-"""Text as editors and spreadsheets save it: byte order marks, UTF-16, line ends, other encodings."""
+"""Text as editors and spreadsheets save it: byte order marks, UTF-16, line ends, other
+encodings.
+"""
 
 from __future__ import annotations
 

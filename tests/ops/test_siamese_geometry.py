@@ -54,8 +54,8 @@ def test_a_center_that_went_through_the_corners_of_a_box_rounds_as_it_was():
     size 72.996645 x 43.257271 (each extent times sqrt(2938 / 3888), plus 1).
 
     Its sides are sqrt(38**2 + 5**2) = 38.3275 and sqrt(76**2 + 10**2) = 76.6551, its extents 81 and
-    48, so width and height are 81 and 48 times sqrt(2938 / 3888), plus 1: 71.41218 and 42.72574. The
-    template's side is sqrt(128.48114 * 99.79470) = 113.23 -> 113 pixels, half of the window 57:
+    48, so width and height are 81 and 48 times sqrt(2938 / 3888), plus 1: 71.41218 and 42.72574.
+    The template's side is sqrt(128.48114 * 99.79470) = 113.23 -> 113 pixels, half of the window 57:
     29.5 - 57 = -27.5, which is rounded to the even -28. The mean of the corners of the box is
     29.500000000000004.
     """

@@ -1,1 +1,3 @@
-"""Attacks on all readers and writers: damaged inputs, kills at system calls, names that lead out."""
+"""Attacks on all readers and writers: damaged inputs, kills at system calls, names that lead
+out.
+"""

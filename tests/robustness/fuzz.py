@@ -3,11 +3,11 @@
     python -m tests.robustness.fuzz --inputs 100000 --seed 0
 
 Each input is a small valid one of a target (see targets.py) with one or two files damaged (see
-mutations.py), and depends on nothing but the seed, the target and its number. It is read in a forked
-process with a limit of time and memory. It ends well with a result, or with an error for users: one
-sentence that names the file. Everything else is a finding: a traceback, a crash of the process, a
-hang, a wrong result, a file outside the folder it was given. The input of a finding is kept in
---keep; --target T --number N runs one again.
+mutations.py), and depends on nothing but the seed, the target and its number. It is read in a
+forked process with a limit of time and memory. It ends well with a result, or with an error for
+users: one sentence that names the file. Everything else is a finding: a traceback, a crash of the
+process, a hang, a wrong result, a file outside the folder it was given. The input of a finding is
+kept in --keep; --target T --number N runs one again.
 """
 
 from __future__ import annotations
@@ -356,7 +356,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 last = finding.text.strip().splitlines()[-1:] or ['']
                 print(
                     f'    {kinds[kind]} x {finding.kind} at {finding.place}: {last[0][:300]}\n'
-                    f'        again: --seed {args.seed} --target "{name}" --number {finding.number}',
+                    f'        again: --seed {args.seed} --target "{name}" --number '
+                    f'{finding.number}',
                     flush=True,
                 )
     finally:

@@ -1,9 +1,10 @@
 """Kills writers at their system calls, as kill -9, a power switch or the kernel's memory killer do.
 
 A writer runs in a forked process with a profiler that sees every call of a built-in function (open,
-write, flush, fsync, replace, close, unlink, mkdir); at the chosen one the process kills itself. After
-that no final name may hold anything but a whole file, old or new; what was finished before must still
-be there; and the writer, started again, must end with the files of a run that nobody killed.
+write, flush, fsync, replace, close, unlink, mkdir); at the chosen one the process kills itself.
+After that no final name may hold anything but a whole file, old or new; what was finished before
+must still be there; and the writer, started again, must end with the files of a run that nobody
+killed.
 
     python -m tests.robustness.kills --kills 400
 """

@@ -1,4 +1,5 @@
-"""DAVIS label PNGs to a YouTube-VIS annotation file: mmvos convert davis_to_youtube_vis DAVIS OUT.json
+"""DAVIS label PNGs to a YouTube-VIS annotation file: mmvos convert davis_to_youtube_vis DAVIS
+OUT.json
 
 Nothing is lost: `youtube_vis_to_davis.py` writes the same pixel values again. The id of an object
 is kept as `object_id` in its annotation, void pixels (255) as `void` in the video. Pictures stay

@@ -60,7 +60,9 @@ def check_mask_folder(
         objects += len(first_seen)
         if meta is not None:
             _check_meta(video, meta.get(name), first_seen, findings)
-    findings.summary = f'{len(names)} videos, {frames} frames, {objects} objects{"" if images else " in the first label images"}'
+    findings.summary = f'{len(names)} videos, {frames} frames, {objects} objects'
+    if not images:
+        findings.summary += ' in the first label images'
 
 
 def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings) -> dict[int, int]:

@@ -24,8 +24,8 @@ class ColorPair(BaseTransform):
     """Both crops turn gray together; each gets an offset of its color, and the search image may be
     blurred.
 
-    The offsets are normal numbers with a standard deviation of 8.24 (of 255) for blue, 2.52 for green
-    and 1.20 for red, each drawn for itself. Draws from numpy's global generator.
+    The offsets are normal numbers with a standard deviation of 8.24 (of 255) for blue, 2.52 for
+    green and 1.20 for red, each drawn for itself. Draws from numpy's global generator.
 
     Args:
         gray: probability that both crops are gray.

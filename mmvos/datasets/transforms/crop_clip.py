@@ -32,9 +32,9 @@ _MAX_BEYOND = 0.1  # share of the window that may reach beyond the frame without
 class CropClip(BaseTransform):
     """Cut the same nearly square window out of all frames and resize it to size x size.
 
-    The window contains the box of the object in all frames, at a random place. Its side is 1.8 to 3.5
-    times the longer side of that box, but at most 1.4 times the frame's shorter side, or 1.2 times
-    that of the box. Outside the frame it has ImageNet's mean color. Draws from numpy's global
+    The window contains the box of the object in all frames, at a random place. Its side is 1.8 to
+    3.5 times the longer side of that box, but at most 1.4 times the frame's shorter side, or 1.2
+    times that of the box. Outside the frame it has ImageNet's mean color. Draws from numpy's global
     generator.
 
     Args:

@@ -26,12 +26,12 @@ class CropPair(BaseTransform):
     A box of w x h pixels has the context c = (w + h) / 2; a square of side sqrt((w + c)(h + c))
     around it becomes 127 pixels wide, and both images of a pair show their object in this size;
     where the box of the frame before is known (``last_bbox``), the search image is cut around that
-    one, as a tracker does. Outside of the frame is the frame's mean color. A pixel of the crop is the
-    object's where its mask has more than half of it. Draws from numpy's global generator.
+    one, as a tracker does. Outside of the frame is the frame's mean color. A pixel of the crop is
+    the object's where its mask has more than half of it. Draws from numpy's global generator.
 
     Where ``published_crop`` is true, boxes and masks are those of the published crops of
-    YouTube-VOS: the box is taken half a pixel of the frame to the right and below, .08 pixels of the
-    crop on average, and a fifth of a pixel is enough for a mask.
+    YouTube-VOS: the box is taken half a pixel of the frame to the right and below, .08 pixels of
+    the crop on average, and a fifth of a pixel is enough for a mask.
 
     After it, ``gt_bboxes`` are in pixels of the crop with the origin in the center of its first
     pixel, as anchors are.

@@ -159,7 +159,9 @@ def dilate_disk(mask: Mask, radius: float) -> Mask:
 
 @functools.lru_cache(maxsize=64)
 def disk(radius: float) -> NDArray[np.uint8]:
-    """Return the exact Euclidean disk of ones in a square of zeros of side 2 * floor(radius) + 1."""
+    """Return the exact Euclidean disk of ones in a square of zeros of side 2 * floor(radius) +
+    1.
+    """
     reach = int(radius)
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     is_inside = x * x + y * y <= radius * radius

@@ -1,8 +1,10 @@
-"""Pasting moving objects into a clip: look-alikes beside the target, and things that pass before it.
+"""Pasting moving objects into a clip: look-alikes beside the target, and things that pass before
+it.
 
 Clips of still images have neither neighbors that look like the target nor occlusions. Both are what
-mask propagation fails at. Distractors are copies of the target or objects of an image set; they move
-on their own, and lie behind the target (then they are background) or before it (then they cut it).
+mask propagation fails at. Distractors are copies of the target or objects of an image set; they
+move on their own, and lie behind the target (then they are background) or before it (then they cut
+it).
 
 T frames of H x W pixels; a patch has h x w.
 """

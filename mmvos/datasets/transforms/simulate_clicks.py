@@ -1,7 +1,7 @@
 """Simulated clicks for training: what a user would click on, given a guide and the true mask.
 
-The first click lies inside the object, later ones in the largest region that the guide has wrong, as
-in Sofiiuk et al., Reviving Iterative Training with Mask Guidance for Interactive Segmentation,
+The first click lies inside the object, later ones in the largest region that the guide has wrong,
+as in Sofiiuk et al., Reviving Iterative Training with Mask Guidance for Interactive Segmentation,
 ICIP 2022, section 3.2. A click is a row x, y, sign: pixel coordinates, +1 object, -1 background.
 
 T frames of H x W pixels, K objects, P clicks at most.
@@ -41,9 +41,9 @@ class SimulateClicks(BaseTransform):
     """Add ``gt_clicks``, a list over T of (K, P, 3) float32; rows of sign 0 are no clicks.
 
     Comes after ``DeformGuides``, whose guides and kinds it changes: some first frames are given by
-    clicks alone (``GuideKind.CLICKS``, a guide of zeros), boxes get a value of their own, and the same
-    side of an object may be missing from the guides of all later frames. Draws from numpy's global
-    generator.
+    clicks alone (``GuideKind.CLICKS``, a guide of zeros), boxes get a value of their own, and the
+    same side of an object may be missing from the guides of all later frames. Draws from numpy's
+    global generator.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ The guide (the object's mask in the frame before) enters at every level, as in P
 attended to by affinity of features, the answer of Oh et al. (RGMP, CVPR 2018; STM, ICCV 2019) to
 the drift of plain propagation. A top-down path refines to stride 2.
 
-K objects in S x S squares; G guide channels; level i has C_i channels and h_i x w_i cells, h_i = S /
-stride_i; A, V lengths of keys and values; N positions of the coarsest level.
+K objects in S x S squares; G guide channels; level i has C_i channels and h_i x w_i cells, h_i = S
+/ stride_i; A, V lengths of keys and values; N positions of the coarsest level.
 """
 
 from __future__ import annotations

@@ -294,7 +294,9 @@ class MaskPropagator(Tracker[PropagationState]):
         return losses
 
     def _segment_prompts(self, frame: Frame, objects: PromptedObjects) -> Tensor:
-        """Turn the priors of a prompt into guides (K, H, W), by the masks that are found in them."""
+        """Turn the priors of a prompt into guides (K, H, W), by the masks that are found in
+        them.
+        """
         priors = objects.mask_priors
         numbers = [k for k, is_mask in enumerate(objects.is_mask) if not is_mask]
         if not numbers:

@@ -1,4 +1,6 @@
-"""MaskTrack R-CNN: a two-stage detector whose detections are matched to the instances seen before."""
+"""MaskTrack R-CNN: a two-stage detector whose detections are matched to the instances seen
+before.
+"""
 
 from .instance_memory import InstanceMemory
 from .mmdet05_compat import LegacyBBoxHead, LegacyBoxCoder, LegacyRoIExtractor, LegacyRPNHead

@@ -1,4 +1,6 @@
-"""SimulateMotion: pictures and masks move alike, and each motion by the amount that its argument says."""
+"""SimulateMotion: pictures and masks move alike, and each motion by the amount that its argument
+says.
+"""
 
 from __future__ import annotations
 

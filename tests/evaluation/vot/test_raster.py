@@ -1,8 +1,8 @@
 """Overlap of polygons in pixels: rows counted by hand, and what the two programs give themselves.
 
 The fractions of ``PUBLISHED`` come from those programs: TraX's C code as SiamMask and pysot compile
-it, and vot-toolkit 0.9.0. On 20,000 random pairs of rotated boxes the tools' rule gives the C code's
-overlap every time.
+it, and vot-toolkit 0.9.0. On 20,000 random pairs of rotated boxes the tools' rule gives the C
+code's overlap every time.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def test_rotated_boxes_as_the_programs_count_them(first, second, bounds, expecte
 
 
 def test_a_corner_alone_in_its_row_has_no_pixel_for_the_tools():
-    """Row r of the diamond, from 1 to 9, has 2 r + 1 pixels, row 10 has 21, then as above: 2 * 99 + 21
-    = 219. The toolkit has the two corners too, as ``cv2.fillPoly`` has. The square has 21 * 21 = 441.
+    """Row r of the diamond, from 1 to 9, has 2 r + 1 pixels, row 10 has 21, then as above: 2 * 99 +
+    21 = 219. The toolkit has the two corners too, as ``cv2.fillPoly`` has. The square has 21 * 21 =
+    441.
     """
     assert overlap(DIAMOND, SQUARE_AROUND_IT) == pytest.approx(219 / 441)
     assert toolkit_overlap(DIAMOND, SQUARE_AROUND_IT) == pytest.approx(221 / 441)

@@ -98,8 +98,8 @@ def test_conventions_differ_where_they_should() -> None:
 
 
 def test_a_failure_five_frames_before_the_end_counts_as_restarted() -> None:
-    """Frame 25 of 30: 25 + 5 = 30. The segment of 30 frames is filled with zeros and weighs 30 / 31,
-    no other follows it. At length 35 its mean is 24 / 35, that of the longer sequence is 1.
+    """Frame 25 of 30: 25 + 5 = 30. The segment of 30 frames is filled with zeros and weighs 30 /
+    31, no other follows it. At length 35 its mean is 24 / 35, that of the longer sequence is 1.
 
     A failure in frame 26 just ends its segment, which has no frame 35 then.
     """
