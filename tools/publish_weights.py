@@ -1,4 +1,6 @@
-"""Makes a checkpoint fit to be given away, as ``mmvos weights publish`` does; `--help` says what it takes."""
+"""Makes a checkpoint fit to be given away, as ``mmvos weights publish`` does; `--help` says what
+it takes.
+"""
 
 from mmvos.cli.guard import run_command
 from mmvos.cli.weights.publish import EXPECTED_ERRORS, main

@@ -1,10 +1,10 @@
 """What a benchmark is: how its videos are run, how their results are stored and scored, and which
 options it has.
 
-The loops of ``mmvos.engine`` and the commands ``test`` and ``evaluate`` know benchmarks by this class
-alone. ``mmvos.evaluation.benchmarks`` lists them, and docs/extending.md shows how to add one. Help
-texts are made of benchmarks, so this module and those of the benchmarks import nothing that takes
-time; what a method needs, it imports itself.
+The loops of ``mmvos.engine`` and the commands ``test`` and ``evaluate`` know benchmarks by this
+class alone. ``mmvos.evaluation.benchmarks`` lists them, and docs/extending.md shows how to add one.
+Help texts are made of benchmarks, so this module and those of the benchmarks import nothing that
+takes time; what a method needs, it imports itself.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ class LabelMapResults(ResumableFiles):
 
     Args:
         out, run, made_by, videos: see ``ResumableResults``.
-        folder_in_zip: where the videos stand in the zip, e.g. 'Annotations/'; at the top by default.
+        folder_in_zip: where the videos stand in the zip, e.g. 'Annotations/'; at the top by
+            default.
     """
 
     def __init__(

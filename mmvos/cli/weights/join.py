@@ -34,8 +34,8 @@ _TRACKER = 'tracker.'
 def joined(
     own: Mapping[str, Tensor], parts: Mapping[str, Checkpoint]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Take the weights of a model from those of its tracker's parts, and the names of those that it has
-    no place for.
+    """Take the weights of a model from those of its tracker's parts, and the names of those that it
+    has no place for.
 
     Args:
         own: name -> tensor, what the model has.

@@ -22,8 +22,8 @@ LARGEST_HALF = 65504.0
 
 
 def published(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Bring the weights into ``dtype``; integers as they are, without batch norms' counters and the data
-    preprocessor's constants.
+    """Bring the weights into ``dtype``; integers as they are, without batch norms' counters and the
+    data preprocessor's constants.
 
     Raises:
         ValueError: a weight is too large for the type.

@@ -121,7 +121,8 @@ def find_ground_truth(
 
 
 def check_ground_truth(folders: Mapping[str, Path], protocol: Protocol) -> None:
-    """Refuse a ground truth that no result can be scored with; of most images only headers are read.
+    """Refuse a ground truth that no result can be scored with; of most images only headers are
+    read.
 
     Args:
         folders: of the sequences, see `find_ground_truth`.

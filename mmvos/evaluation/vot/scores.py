@@ -61,8 +61,8 @@ def measure(track: Trajectory, truth: NDArray[np.float64], size: tuple[int, int]
 
 
 def accuracy_frames(run: Run, toolkit: bool = False) -> NDArray[np.float64]:
-    """Overlaps (N,), by the tools' rule or the toolkit's, of the frames that count for accuracy; NaN
-    elsewhere.
+    """Overlaps (N,), by the tools' rule or the toolkit's, of the frames that count for accuracy;
+    NaN elsewhere.
     """
     overlaps = run.toolkit if toolkit else run.overlaps
     values = overlaps.copy()
@@ -78,8 +78,8 @@ def expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
     are 0, and it is filled with zeros; the last segment of a sequence, even one that ends in a
     failure too late for a restart, just ends. A failure at frame f of N counts as restarted where
     f + 5 <= N. With f + 5 = N the restart would be the frame behind the last: the segment is filled
-    with zeros, weighs n / (n + 1) with its n frames, as the frame behind them is counted with it, and
-    nothing follows it.
+    with zeros, weighs n / (n + 1) with its n frames, as the frame behind them is counted with it,
+    and nothing follows it.
     """
     segments = []
     weights = []

@@ -1,9 +1,9 @@
 """Ground truth and results of video instance segmentation as checked tracks (schema: Yang et al.,
 ICCV 2019).
 
-A track is one object in one video: a mask or None per frame, kept as compressed RLE. What is wrong in
-a file is named with its place (``mmvos.io.youtube_vis``); masks are never decoded to pixels. Letters:
-L frames of a video.
+A track is one object in one video: a mask or None per frame, kept as compressed RLE. What is wrong
+in a file is named with its place (``mmvos.io.youtube_vis``); masks are never decoded to pixels.
+Letters: L frames of a video.
 """
 
 from __future__ import annotations

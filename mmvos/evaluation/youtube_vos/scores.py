@@ -52,8 +52,8 @@ def score_video(
         classes: object id -> class.
 
     Raises:
-        DataError: a result is missing or has an id that the ground truth does not have, or an object
-            has no class.
+        DataError: a result is missing or has an id that the ground truth does not have, or an
+            object has no class.
     """
     values: dict[int, list[tuple[float, float]]] = {}  # J and F by object and scored frame
     places_of_ids: dict[int, str] = {}  # where an id occurs before it is given

@@ -1,4 +1,6 @@
-"""Find the videos of a ground truth in the layout of YouTube-VOS and check that they can be used."""
+"""Find the videos of a ground truth in the layout of YouTube-VOS and check that they can be
+used.
+"""
 
 from __future__ import annotations
 
