@@ -1,8 +1,8 @@
 """Segments one video, a camera's or a stream's pictures.
 
-    mmvos segment INPUT --mask first.png --out DIR        the objects of a label image of frame 0
-    mmvos segment INPUT --box 10,20,110,220 --box 5,5,80,90 --out DIR    objects 1 and 2, by boxes
-    mmvos segment INPUT --point 60,80 --negative 10,90 --out DIR    object 1, by points on and off it
+    mmvos segment INPUT --mask first.png --out DIR  the objects of a label image of frame 0
+    mmvos segment INPUT --box 10,20,110,220 --box 5,5,80,90 --out DIR  objects 1 and 2, by boxes
+    mmvos segment INPUT --point 60,80 --negative 10,90 --out DIR  object 1, by points on and off it
     mmvos segment INPUT --prompts prompts.json --out DIR   in any frames, by masks, boxes or points
     mmvos segment INPUT --system siammask --box 10,20,110,220 --out DIR       another system; --list
     mmvos segment CONFIG CHECKPOINT INPUT --out DIR            all objects of the model's classes
