@@ -4,8 +4,8 @@ with the same weights.
     mmvos benchmark tracking                                    # sharp, base and FPN; float32 and bfloat16
     mmvos benchmark tracking --configs CONFIG --checkpoints CHECKPOINT --davis DATA/DAVIS --compile
 
-The video is synthetic, see the benchmark ``vos``; objects 9 to 16 are the left halves of objects 1 to
-8. "Model" is from the preprocessed tensor to run lengths; "all" is from JPEG to label PNG, one
+The video is synthetic, see the benchmark ``vos``; objects 9 to 16 are the left halves of objects 1
+to 8. "Model" is from the preprocessed tensor to run lengths; "all" is from JPEG to label PNG, one
 after the other. Times are medians over all frames but the first; all rows take turns on the same
 frames, so that what else the machine does meets all of them. The plain transcription
 (``siammask/plain.py``) takes one object at a time; "to plain" is the share of its time for as many

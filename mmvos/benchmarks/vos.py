@@ -2,7 +2,8 @@
 a long video.
 
     mmvos benchmark vos                                         # the model that comes with the project
-    mmvos benchmark vos --config configs/parts/parts_r50_fpn_davis.py --cfg-options model.tracker.parts=16
+    mmvos benchmark vos --config configs/parts/parts_r50_fpn_davis.py --cfg-options
+    model.tracker.parts=16
 
 The video is synthetic: textured ovals that move over a textured background, 854 x 480, as JPEGs.
 "Model" is from the preprocessed tensor to run lengths; "all" is from JPEG to label PNG, one after

@@ -1,5 +1,5 @@
-"""The baseline in the benchmark ``tracking``: SiamMask step by step as it is described, with the same
-modules and weights.
+"""The baseline in the benchmark ``tracking``: SiamMask step by step as it is described, with the
+same modules and weights.
 
 One object at a time, channels first, batch norms as layers of their own, float32; the template's
 branches and the mask branch at all cells are computed in every frame. What it finds is what
