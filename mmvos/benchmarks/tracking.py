@@ -1,7 +1,7 @@
 """SiamMask from boxes: time per frame for 1 to 16 objects, beside a plain per-frame transcription
 with the same weights.
 
-    mmvos benchmark tracking                                    # sharp, base and FPN; float32 and bfloat16
+    mmvos benchmark tracking  # sharp, base and FPN; float32 and bfloat16
     mmvos benchmark tracking --configs CONFIG --checkpoints CHECKPOINT --davis DATA/DAVIS --compile
 
 The video is synthetic, see the benchmark ``vos``; objects 9 to 16 are the left halves of objects 1

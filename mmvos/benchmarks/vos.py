@@ -1,7 +1,7 @@
 """Video object segmentation from prompts: time per frame for 1, 2, 4 and 8 objects, and memory over
 a long video.
 
-    mmvos benchmark vos                                         # the model that comes with the project
+    mmvos benchmark vos  # the model that comes with the project
     mmvos benchmark vos --config configs/parts/parts_r50_fpn_davis.py --cfg-options
     model.tracker.parts=16
 
