@@ -73,3 +73,13 @@ def test_the_digest_tells_prompts_apart():
         digest_of({1: Prompts((1,), (mask,), (None,))}),
     ]
     assert same[0] == same[1] and len({same[0], *others}) == 4
+
+
+def test_one_bit_of_a_tensor_that_is_not_as_it_was_written_is_damage(tmp_path):
+    path = tmp_path / 's.state'
+    save_state(path, 3, {'memory': torch.full((50,), 1.5)})
+    data = bytearray(path.read_bytes())
+    place = data.index(np.full(50, 1.5, np.float32).tobytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    assert load_state(path) is None
