@@ -145,7 +145,7 @@ def expected_overlap_curve(
         row[1:length] = np.cumsum(segment[1:]) / np.arange(1, length)
 
     # (S, M): the weight of each segment where it has a mean
-    weight = np.ones(len(segments))
+    weight: NDArray[np.float64] = np.ones(len(segments))
     if weights is not None:
         weight = np.asarray(weights)
     shares = np.where(np.isnan(means), 0.0, weight[:, None])

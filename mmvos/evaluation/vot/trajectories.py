@@ -40,7 +40,7 @@ class Trajectory:
 def trajectory(lines: Sequence[Line]) -> Trajectory:
     """Bring a supervised run's lines (0, 1, 2, or a region of 4 or 8 numbers) into arrays."""
     codes = []
-    polygons = []
+    polygons: list[NDArray[np.float64]] = []
     for line in lines:
         if isinstance(line, int):
             codes.append(line)
