@@ -140,7 +140,7 @@ def test_an_interrupted_test_says_what_it_kept_and_is_not_scored(tmp_path, davis
     stopped = run(tmp_path, *arguments, INTERRUPT_AFTER_VIDEOS='2')
     assert stopped.status == 130 and 'Traceback' not in stopped.output, stopped.output
     last = stopped.output.strip().splitlines()[-1]
-    assert last.startswith('test_video: stopped: the videos that were finished are kept')
+    assert last.startswith('mmvos test: stopped: the videos that were finished are kept')
     scored = run(tmp_path, *arguments, '--load_result')
     assert scored.status == 1 and 'out is unfinished' in scored.output.splitlines()[-1]
     assert not (tmp_path / 'out').exists() and not (tmp_path / 'out.zip').exists()
