@@ -247,7 +247,7 @@ def _peak(args: argparse.Namespace, config: Config, source: Path) -> None:
             'checkpoint': args.checkpoint,
             'backbone': args.backbone,
         }
-        command = [sys.executable, _ROOT / 'tools' / 'benchmark.py', 'vis']
+        command = [sys.executable, str(_ROOT / 'tools' / 'benchmark.py'), 'vis']
         for key, value in options.items():
             command += [f'--{key}', str(value)] if value is not None else []
         command += (

@@ -169,9 +169,10 @@ def make_video(folder: Path) -> SyntheticVideo:
 def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
     """(H, W, 3): one color with smooth noise."""
     noise = rng.normal(0, 45, (_HEIGHT // 12, _WIDTH // 12, 1)) + rng.integers(40, 216, 3)
-    return cv2.resize(
+    texture = cv2.resize(
         np.clip(noise, 0, 255).astype(np.uint8), (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC
     )
+    return np.asarray(texture, np.uint8)
 
 
 def build(args: argparse.Namespace, mode: str | None, precision: str, device: str) -> VideoModel:

@@ -325,7 +325,7 @@ def segment(
 
     if run.set_aside is not None:
         print(f'The results of another command are kept in {run.set_aside}.')
-    results = inferencer.infer(
+    results: Any = inferencer.infer(
         source,
         prompts,
         args.out,

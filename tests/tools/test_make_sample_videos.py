@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmvos.cli import sample_videos
+from mmvos.cli import sample_videos as command
 from mmvos.convert import sample_videos
 
 CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
@@ -232,7 +232,7 @@ def test_a_finished_set_is_not_overwritten_unasked(
     before = hashes(sample)
     monkeypatch.setattr(sys, 'argv', ['make_sample_videos.py', str(sample), '--seed', '9'])
     with pytest.raises(SystemExit, match=r'^error: .*train is there already; remove it'):
-        sample_videos.main()
+        command.main()
     assert hashes(sample) == before
 
 
@@ -244,5 +244,5 @@ def test_bad_arguments_are_refused(
 ) -> None:
     monkeypatch.setattr(sys, 'argv', ['make_sample_videos.py', 'out', '--seed', '1', *options])
     with pytest.raises(SystemExit) as stop:
-        sample_videos.parse_arguments()
+        command.parse_arguments()
     assert stop.value.code == 2

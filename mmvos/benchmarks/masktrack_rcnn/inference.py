@@ -89,7 +89,7 @@ class Candidate:
         return statistics.median(self.modelling)
 
 
-def records_of(paths: Sequence[Path], count: int) -> list[Record]:
+def records_of(paths: Sequence[str | Path], count: int) -> list[Record]:
     """``count`` frames of a video that goes through the pictures forth and back."""
     forth_and_back = list(paths) + list(paths)[-2:0:-1]
     return [
@@ -143,13 +143,16 @@ def baseline_candidate(
     pipeline = Compose(steps)
     device = next(model.parameters()).device.type
 
+    preprocess: Any = model.data_preprocessor
+    predict: Any = model.predict
+
     def load(record: Record) -> Any:
-        return model.data_preprocessor(pseudo_collate([pipeline(record)]), False)
+        return preprocess(pseudo_collate([pipeline(record)]), False)
 
     @torch.no_grad()
     def step(data: Any) -> Any:
         with torch.autocast(device, enabled=autocast):
-            return model.predict(**data)[0][0].pred_track_instances
+            return predict(**data)[0][0].pred_track_instances
 
     def encode(found: Any) -> int:
         return len(encode_mask_results(found.masks.detach().cpu().numpy()))

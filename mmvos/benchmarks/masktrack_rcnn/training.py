@@ -67,4 +67,5 @@ def _step(
     optimizer['lr'] = 1e-6  # the weights must not run away; the work is the same
     settings.pop('paramwise_cfg', None)
     wrapper = OPTIM_WRAPPERS.build(dict(settings, optimizer=kind(parameters, **optimizer)))
-    return lambda: model.train_step(copy.copy(batch), wrapper)
+    step: Any = model.train_step
+    return lambda: step(copy.copy(batch), wrapper)
