@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mmvos.ops.boxes import tight_box
+from mmvos.structures.rle import tight_box
 
 SOFTNESS = 0.8  # standard deviation of a soft edge, pixels
 

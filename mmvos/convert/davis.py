@@ -40,7 +40,7 @@ from mmvos.io.label_png import (
     write_label_png,
 )
 from mmvos.io.paths import output_inside
-from mmvos.ops.boxes import tight_box
+from mmvos.structures.rle import tight_box
 
 _NO_CLASS = 'object'
 

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
 from mmvos.io.label_png import Labels, merge_objects, object_ids, read_label_png
-from mmvos.ops.boxes import tight_box
 from mmvos.registry import DATASETS
 from mmvos.structures import Prompts
+from mmvos.structures.rle import tight_box
 
 from .frame_files import image_fault
 from .mask_folders import MaskVideo, check_sizes, find_mask_videos

@@ -27,8 +27,8 @@ from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.io.rle import decode_mask
-from mmvos.ops.boxes import tight_box
 from mmvos.registry import DATASETS
+from mmvos.structures.rle import tight_box
 
 from .mask_folders import find_mask_videos
 

@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvos.ops.boxes import tight_box
-from mmvos.ops.masks import pad_maps
-from mmvos.ops.merge import hard_merge, soft_aggregate
+from mmvos.ops.masks import hard_merge, pad_maps, soft_aggregate
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts, TrackedObject
-from mmvos.structures.rle import encode_crop
+from mmvos.structures.rle import encode_crop, tight_box
 from mmvos.structures.tracks import UNKNOWN_LABEL
 
 from .tracker import PromptedObjects, PromptKind, TrackedState, Tracker

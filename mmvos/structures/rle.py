@@ -1,4 +1,5 @@
-"""Run-length encoded masks, the form in which masks leave a video model and stand in results files.
+"""Run-length encoded masks, the form in which masks leave a video model and stand in results files;
+and the box of a mask.
 
 An ``RLE`` is the COCO dict ``{'size': [H, W], 'counts': str}``: the mask in column-major order as
 alternating runs of 0 and 1, compressed as pycocotools does. Everything here is numpy; H, W are the
@@ -9,9 +10,12 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
+
+Box = tuple[int, int, int, int]
 
 
 class RLE(TypedDict):
@@ -93,6 +97,23 @@ def bounding_box(rle: RLE) -> tuple[float, float, float, float]:
     """
     x, y, w, h = (float(value) for value in coco_mask.toBbox(_as_bytes(rle)))
     return x, y, x + w, y + h
+
+
+def tight_box(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> Box | None:
+    """Return the smallest box around the pixels of a mask.
+
+    Args:
+        mask: (H, W) bool, or uint8 where every value but 0 belongs to the object.
+
+    Returns:
+        x1, y1, x2, y2 in pixels, the ends not included: a single pixel at the origin has
+        (0, 0, 1, 1). None for an empty mask.
+    """
+    pixels = np.ascontiguousarray(mask).view(np.uint8)
+    x, y, width, height = cv2.boundingRect(pixels)
+    if width == 0:
+        return None
+    return x, y, x + width, y + height
 
 
 def _as_bytes(rle: RLE) -> dict[str, object]:

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from mmvos.ops.crop import crop_squares, paste_squares, square_rois, squares_around
-from mmvos.ops.roi_align import roi_align
+from mmvos.ops.crop import crop_squares, paste_squares, roi_align, square_rois, squares_around
 
 
 def test_square_has_the_boxs_centre_and_the_longer_side_times_context():

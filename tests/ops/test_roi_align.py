@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmcv.ops import RoIAlign
 
-from mmvos.ops.roi_align import roi_align
+from mmvos.ops.crop import roi_align
 
 # index of the image, box in image pixels; the features are those of a 64 x 48 image at stride 4
 ROIS = torch.tensor(

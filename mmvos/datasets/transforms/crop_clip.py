@@ -13,8 +13,8 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.deprecation import accept_old_options
-from mmvos.ops.boxes import Box, tight_box
 from mmvos.registry import TRANSFORMS
+from mmvos.structures.rle import Box, tight_box
 
 # Bounds of the window's side over the longer side of the object's box in all frames.
 CONTEXT = (1.8, 3.5)

@@ -12,9 +12,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmvos.deprecation import accept_old_options
-from mmvos.ops.boxes import Box
 from mmvos.registry import TRANSFORMS
 from mmvos.structures import GuideKind
+from mmvos.structures.rle import Box
 
 from .mask_deformations import (
     Mask,

@@ -20,7 +20,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
-from mmvos.ops.boxes import Box, tight_box
+from mmvos.structures.rle import Box, tight_box
 
 Mask = NDArray[np.bool_]
 Image = NDArray[np.uint8]

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from mmvos.datasets.image_clips import ImageClipDataset
 from mmvos.deprecation import accept_old_options
 from mmvos.io.rle import decode_mask
-from mmvos.ops.boxes import tight_box
 from mmvos.registry import TRANSFORMS
+from mmvos.structures.rle import tight_box
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]

@@ -17,9 +17,9 @@ from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
 from mmvos.deprecation import accept_old_options
-from mmvos.ops.boxes import tight_box
 from mmvos.registry import TRANSFORMS
 from mmvos.structures import GuideKind
+from mmvos.structures.rle import tight_box
 
 Mask = NDArray[np.bool_]
 Click = tuple[float, float, int]

@@ -11,8 +11,8 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.deprecation import accept_old_options, register_old_name
-from mmvos.ops.boxes import Box, tight_box
 from mmvos.registry import TRANSFORMS
+from mmvos.structures.rle import Box, tight_box
 
 ROTATION = 20  # degrees to each side
 SHEAR = 5  # degrees to each side

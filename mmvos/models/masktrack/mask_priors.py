@@ -27,24 +27,39 @@ def guide_boxes(guides: Tensor) -> Tensor:
         (K, 4) float32 xyxy, continuous: a single pixel at the origin has (0, 0, 1, 1). The whole
         frame where no pixel is positive.
     """
-    positive = (guides > 0).to(torch.uint8).cpu().numpy()
-    boxes = [_box_without_specks(mask) for mask in positive]
-    return torch.tensor(boxes, dtype=torch.float32, device=guides.device).reshape(-1, 4)
+    # connected components are OpenCV's
+    positive = (guides > 0).to(torch.uint8)
+    masks = positive.cpu().numpy()
+
+    rows = [_box_without_specks(mask) for mask in masks]
+    boxes = torch.tensor(rows, dtype=torch.float32, device=guides.device)
+    # also without objects
+    return boxes.reshape(-1, 4)
 
 
 def _box_without_specks(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    height, width = mask.shape
+    """Find the box xyxy of one object's pixels (H, W)."""
+    # (parts, 5): box and area of each connected part; the first row is the background's
     _, _, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    parts = statistics[1:]  # the first row is the background's
-    if not len(parts):
+    parts = statistics[1:]
+    if len(parts) == 0:
+        height, width = mask.shape
         return 0, 0, width, height
+
+    # Parts that are much smaller than the largest are specks.
     areas = parts[:, cv2.CC_STAT_AREA]
-    counted = parts[areas >= MIN_PART_RATIO * areas.max()]
-    # (parts,) each: the boxes of the parts that count, and around them one for all
-    x1, y1, w, h, _ = counted.T
-    x2 = x1 + w
-    y2 = y1 + h
-    return int(x1.min()), int(y1.min()), int(x2.max()), int(y2.max())
+    is_counted = areas >= MIN_PART_RATIO * areas.max()
+    counted = parts[is_counted]
+
+    # one box around all others
+    left, top, width, height, _ = counted.T
+    right = left + width
+    bottom = top + height
+    x1 = int(left.min())
+    y1 = int(top.min())
+    x2 = int(right.max())
+    y2 = int(bottom.max())
+    return x1, y1, x2, y2
 
 
 def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
@@ -57,24 +72,37 @@ def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
         boxes, last: (K, 4) xyxy, of this frame and of the one before.
         rate: the largest change, e.g. 0.02, one number or (K, 1).
     """
-    # (K, 2): center and size, and the bounds of the size
-    center = (boxes[:, :2] + boxes[:, 2:]) / 2
-    size = boxes[:, 2:] - boxes[:, :2]
-    last_size = last[:, 2:] - last[:, :2]
+    # (K, 2): center and size of the boxes
+    low, high = boxes.split(2, dim=1)
+    center = (low + high) / 2
+    size = high - low
+
+    # (K, 2): the size in the frame before, and the bounds that follow from it
+    last_low, last_high = last.split(2, dim=1)
+    last_size = last_high - last_low
     smallest = last_size * (1 - rate)
     largest = last_size * (1 + rate)
-    size = size.maximum(smallest).minimum(largest)
+
+    # (K, 4): boxes of the bounded size around the same centers
+    size = size.maximum(smallest)
+    size = size.minimum(largest)
     half = size / 2
     return torch.cat([center - half, center + half], dim=1)
 
 
 def grow_box(box: Tensor, factor: float, height: int, width: int) -> Tensor:
     """Enlarge a box (4,) xyxy around its center, and clip it to the frame."""
-    center = (box[:2] + box[2:]) / 2
-    half = (box[2:] - box[:2]) / 2 * factor
+    low, high = box.split(2)
+    center = (low + high) / 2
+    half = (high - low) / 2
+    half = half * factor
+
+    # (2,) each: its corners inside the frame
     frame_corner = box.new_tensor([width, height])
-    first = (center - half).clamp(min=0)
-    last = (center + half).minimum(frame_corner)
+    first = center - half
+    first = first.clamp(min=0)
+    last = center + half
+    last = last.minimum(frame_corner)
     return torch.cat([first, last])
 
 
@@ -90,19 +118,28 @@ def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:
         (K, 1, S, S) in {-1, 0, 1}.
     """
     # (K, P, 2): the clicks in pixels of their squares
-    scale = size / squares[:, 2:].float()
-    centers = (clicks[..., :2] - squares[:, None, :2]) * scale[:, :, None]
-    # (K, P, S, S): which pixels lie in which disk
+    corners, sides = squares.split((2, 1), dim=1)
+    places, signs = clicks.split((2, 1), dim=2)
+    scale = size / sides.float()
+    centers = (places - corners[:, None]) * scale[:, :, None]
+
+    # (K, P, S): squared distances of columns and rows from each click
     pixels = torch.arange(size, device=clicks.device) + 0.5
-    across = (pixels - centers[..., :1]).square()
-    down = (pixels - centers[..., 1:]).square()
+    x, y = centers.split(1, dim=2)
+    across = (pixels - x).square()
+    down = (pixels - y).square()
+
+    # (K, P, S, S): which pixels lie in which disk
     radius = size * CLICK_RADIUS
-    inside = down[..., :, None] + across[..., None, :] <= radius**2
-    # of clicks that overlap the later ones win
+    distance = down[..., :, None] + across[..., None, :]
+    inside = distance <= radius**2
+
+    # (K, S, S): of clicks that overlap the later ones win
     drawn = torch.zeros(len(clicks), size, size, device=clicks.device)
     for index in range(clicks.shape[1]):
-        sign = clicks[:, index, 2, None, None]
-        drawn = torch.where(inside[:, index] & (sign != 0), sign, drawn)
+        sign = signs[:, index, :, None]
+        is_drawn = inside[:, index] & (sign != 0)
+        drawn = torch.where(is_drawn, sign, drawn)
     return drawn[:, None]
 
 
@@ -113,11 +150,16 @@ def box_with_points(box: Tensor, points: Tensor) -> Tensor:
         box: (4,) xyxy.
         points: (P, 3) rows x, y, sign; sign 0 is none.
     """
-    places = points[points[:, 2] != 0, :2]
-    if not len(places):
+    # (n, 2): the places of the points that there are
+    places, signs = points.split((2, 1), dim=1)
+    is_point = signs[:, 0] != 0
+    places = places[is_point]
+    if len(places) == 0:
         return box
-    low = box[:2].minimum(places.amin(dim=0))
-    high = box[2:].maximum(places.amax(dim=0))
+
+    low, high = box.split(2)
+    low = low.minimum(places.amin(dim=0))
+    high = high.maximum(places.amax(dim=0))
     return torch.cat([low, high])
 
 
@@ -132,12 +174,19 @@ def disks_at_points(points: Tensor, like: Tensor, radius: float) -> Tensor:
     Returns:
         (H, W): +1 in the disks, -1 elsewhere.
     """
+    # (H, 1) and (1, W): the middles of the pixels
     height, width = like.shape
-    down = torch.arange(height, device=like.device) + 0.5
-    across = torch.arange(width, device=like.device) + 0.5
+    rows = torch.arange(height, device=like.device)
+    rows = rows[:, None] + 0.5
+    columns = torch.arange(width, device=like.device)
+    columns = columns[None, :] + 0.5
+
     prior = torch.full_like(like, -1.0)
     for x, y, sign in points.tolist():
-        if sign > 0:
-            distance = (down[:, None] - y).square() + (across[None, :] - x).square()
-            prior[distance <= radius**2] = 1.0
+        if sign <= 0:
+            continue
+        down = (rows - y).square()
+        across = (columns - x).square()
+        distance = down + across
+        prior[distance <= radius**2] = 1.0
     return prior

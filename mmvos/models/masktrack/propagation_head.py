@@ -4,7 +4,8 @@ remembered frames.
 The guide (the object's mask in the frame before) enters at every level, as in Perazzi et al. (CVPR
 2017) it does at the stem. Remembered frames (the first one with its given mask, and the last) are
 attended to by affinity of features, the answer of Oh et al. (RGMP, CVPR 2018; STM, ICCV 2019) to
-the drift of plain propagation. A top-down path refines to stride 2.
+the drift of plain propagation, with the affinity by distance of Cheng et al. (STCN, NeurIPS 2021,
+section 3.2). A top-down path refines to stride 2.
 
 K objects in S x S squares; G guide channels; level i has C_i channels and h_i x w_i cells, h_i = S
 / stride_i; A, V lengths of keys and values; N positions of the coarsest level.
@@ -22,8 +23,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.registry import MODELS
-
-from .memory import attend_memory
 
 Memory = tuple[Tensor, Tensor]  # keys (K, A, N), values (K, V + 1, N)
 
@@ -80,26 +79,36 @@ class PropagationHead(BaseModule):
     ) -> None:
         super().__init__()
         assert len(in_channels) == len(channels)
+        # of each level the backbone's features, and the guide
         self.laterals = nn.ModuleList()
-        self.guides = nn.ModuleList()
         for level_channels, width in zip(in_channels, channels):
-            self.laterals.append(ConvModule(level_channels, width, 1, norm_cfg=NORM, act_cfg=None))
+            lateral = ConvModule(level_channels, width, 1, norm_cfg=NORM, act_cfg=None)
+            self.laterals.append(lateral)
+        self.guides = nn.ModuleList()
         for width in channels:
-            self.guides.append(nn.Conv2d(guide_channels, width, 3, padding=1, bias=False))
-        self.reductions = nn.ModuleList(
-            nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels)
-        )
+            guide = nn.Conv2d(guide_channels, width, 3, padding=1, bias=False)
+            self.guides.append(guide)
+
+        # from each level to the next finer one
+        self.reductions = nn.ModuleList()
+        for fine, coarse in pairwise(channels):
+            self.reductions.append(nn.Conv2d(coarse, fine, 1))
+
         # one residual block per level, two at the coarsest
-        self.blocks = nn.ModuleList(nn.Sequential(_Residual(width)) for width in channels[:-1])
-        self.blocks.append(nn.Sequential(_Residual(channels[-1]), _Residual(channels[-1])))
+        self.blocks = nn.ModuleList()
+        for width in channels[:-1]:
+            self.blocks.append(nn.Sequential(_Residual(width)))
+        coarsest = channels[-1]
+        self.blocks.append(nn.Sequential(_Residual(coarsest), _Residual(coarsest)))
         self.predictor = _preactivated(channels[0], 1)
+
+        # keys and values of the memory, and what is read of it
         self.reference = reference
         self.hard_ratio = hard_ratio
         if reference:
-            width = channels[-1]
             self.key = nn.Conv2d(in_channels[-1], key_channels, 1)
-            self.value = nn.Conv2d(width + 1, width, 3, padding=1)
-            self.readout = nn.Conv2d(width + 1, width, 1, bias=False)
+            self.value = nn.Conv2d(coarsest + 1, coarsest, 3, padding=1)
+            self.readout = nn.Conv2d(coarsest + 1, coarsest, 1, bias=False)
 
     def init_weights(self) -> None:
         """Start as torch and mmcv do, but with zeros for the guides: the first step is that of a
@@ -130,16 +139,18 @@ class PropagationHead(BaseModule):
         x: Tensor | None = None
         for i in reversed(range(len(levels))):
             # (K, width_i, h_i, w_i): the level and the guide at its resolution
-            size = (levels[i].shape[2], levels[i].shape[3])
+            level = levels[i]
+            size = (level.shape[2], level.shape[3])
             level_guide = F.adaptive_avg_pool2d(guide, size)
-            y = self.laterals[i](levels[i]) + self.guides[i](level_guide)
+            y = self.laterals[i](level) + self.guides[i](level_guide)
             if x is not None:
                 # what the coarser level says
                 coarser = self.reductions[i](x)
                 y = y + F.interpolate(coarser, size=size, mode='bilinear', align_corners=False)
             elif memories:
                 # at the coarsest level, what the remembered frames say
-                y = y + self.readout(self._attend(levels[i], memories, memory_weights))
+                read = self._attend(level, memories, memory_weights)
+                y = y + self.readout(read)
             x = self.blocks[i](y)
         logits: Tensor = self.predictor(x)
         return logits.float()
@@ -157,13 +168,20 @@ class PropagationHead(BaseModule):
         if not self.reference:
             return None
         top = levels[-1]
+        _, _, height, width = top.shape
         # (K, 1, h, w) in [-1, 1]: the mask at the level's resolution
-        coarse = F.adaptive_avg_pool2d(mask, (top.shape[2], top.shape[3]))
+        coarse = F.adaptive_avg_pool2d(mask, (height, width))
         presence = coarse.to(top.dtype) * 2 - 1
-        # (K, V + 1, h, w): the value also holds the mask as it is
-        value = self.value(torch.cat([self.laterals[-1](top), presence], dim=1))
+
+        # (K, V, h, w): the value is made from features and mask
+        lateral = self.laterals[-1](top)
+        value = self.value(torch.cat([lateral, presence], dim=1))
+        # (K, V + 1, h, w): it also holds the mask as it is
         value = torch.cat([value, presence.to(value.dtype)], dim=1)
-        return self.key(top).flatten(2), value.flatten(2)
+
+        # (K, A, N) and (K, V + 1, N)
+        key = self.key(top)
+        return key.flatten(2), value.flatten(2)
 
     def loss(self, logits: Tensor, targets: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """Return the cross entropy and the dice loss, mean over the objects.
@@ -178,12 +196,15 @@ class PropagationHead(BaseModule):
         """
         logits = F.interpolate(logits, size=targets.shape[2:], mode='bilinear', align_corners=False)
         total = weights.sum().clamp(min=1e-6)
+
         # (K, S * S) -> (K,): bootstrapped cross entropy, the mean over the hardest pixels
-        entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none').flatten(1)
+        entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none')
+        entropy = entropy.flatten(1)
         hardest = max(round(self.hard_ratio * entropy.shape[1]), 1)
         if hardest < entropy.shape[1]:
             entropy = entropy.topk(hardest, dim=1).values
         entropy = entropy.mean(dim=1)
+
         # (K,): dice loss, with 1 added so that empty masks have an overlap
         probabilities = logits.sigmoid()
         pixels = (1, 2, 3)
@@ -203,10 +224,43 @@ class PropagationHead(BaseModule):
         Each frame is read by itself. Were all positions read together, the last frame, which is
         nearest, would outvote the first, and its errors would stay for good.
         """
+        # (K, A, N): one query for each position of the coarsest level
         query = self.key(top).flatten(2)
-        read = torch.stack([attend_memory(query, keys, values) for keys, values in memories])
+        # (M, K, V + 1, N): what each frame says
+        reads = []
+        for keys, values in memories:
+            reads.append(attend_memory(query, keys, values))
+        read = torch.stack(reads)
+
+        # (K, V + 1, N): their mean, or their sum by weights
         if weights is None:
-            return read.mean(dim=0).unflatten(2, top.shape[2:])
-        # (M, K, 1, 1): shares that add up to 1 for each object
-        shares = (weights / weights.sum(dim=1, keepdim=True)).T[:, :, None, None]
-        return (read * shares.to(read.dtype)).sum(dim=0).unflatten(2, top.shape[2:])
+            mean = read.mean(dim=0)
+        else:
+            # (M, K, 1, 1): shares that add up to 1 for each object
+            shares = weights / weights.sum(dim=1, keepdim=True)
+            shares = shares.T[:, :, None, None]
+            mean = (read * shares.to(read.dtype)).sum(dim=0)
+        return mean.unflatten(2, top.shape[2:])
+
+
+def attend_memory(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Average the values, each weighted by how near its key is to the query's.
+
+    Args:
+        query: (K, A, n), of n positions.
+        keys: (K, A, N), of N remembered ones.
+        values: (K, V, N).
+
+    Returns:
+        (K, V, n).
+    """
+    # (K, N, n): -|k - q|^2 without |q|^2, which the softmax over the keys does not see
+    products = keys.transpose(1, 2) @ query
+    squared = keys.square().sum(dim=1)
+    affinity = 2 * products - squared[:, :, None]
+
+    # the softmax over the remembered positions, in float32 whatever autocast says
+    temperature = keys.shape[1] ** 0.5
+    weights = (affinity.float() / temperature).softmax(dim=1)
+    attended: Tensor = values @ weights.to(values.dtype)
+    return attended

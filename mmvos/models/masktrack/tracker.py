@@ -21,9 +21,8 @@ import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
-from mmvos.ops.crop import crop_squares, paste_squares, square_rois, squares_around
+from mmvos.ops.crop import crop_squares, paste_squares, roi_align, square_rois, squares_around
 from mmvos.ops.masks import pad_maps
-from mmvos.ops.roi_align import roi_align
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, GuideKind
 

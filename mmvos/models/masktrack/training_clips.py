@@ -55,23 +55,36 @@ class TrainingClips:
             with_clicks: whether clicks are wanted.
         """
         size = tuple(inputs.shape[-2:])
-        clip_index, masks, guides, kinds, clicks = [], [], [], [], []
+        clip_index: list[int] = []
+        masks: list[Tensor] = []
+        guides: list[Tensor] = []
+        kinds: list[Tensor] = []
+        clicks: list[Tensor] = []
         for clip, sample in enumerate(data_samples):
             frames = [sample[t].gt_instances for t in range(len(sample))]
             clip_index += [clip] * len(frames[0])
-            # (K of the clip, T, H, W)
-            bitmaps = [frame.masks.to_tensor(torch.uint8, inputs.device) for frame in frames]
-            masks.append(torch.stack([pad_maps(bitmap, size) for bitmap in bitmaps], dim=1))
-            guides.append(torch.stack([pad_maps(frame.guides, size) for frame in frames], dim=1))
+
+            # (objects of the clip, H, W) of each frame, in the padded size
+            frame_masks = []
+            frame_guides = []
+            for frame in frames:
+                bitmaps = frame.masks.to_tensor(torch.uint8, inputs.device)
+                frame_masks.append(pad_maps(bitmaps, size))
+                frame_guides.append(pad_maps(frame.guides, size))
+
+            # (objects of the clip, T, ...)
+            masks.append(torch.stack(frame_masks, dim=1))
+            guides.append(torch.stack(frame_guides, dim=1))
             kinds.append(torch.stack([frame.guide_kinds for frame in frames], dim=1))
             if with_clicks and 'clicks' in frames[0]:
                 clicks.append(torch.stack([frame.clicks for frame in frames], dim=1))
+
         return cls(
-            clip_index,
-            torch.cat(masks),
-            torch.cat(guides),
-            torch.cat(kinds),
-            torch.cat(clicks) if clicks else None,
+            clip_index=clip_index,
+            masks=torch.cat(masks),
+            guides=torch.cat(guides),
+            kinds=torch.cat(kinds),
+            clicks=torch.cat(clicks) if clicks else None,
         )
 
 
@@ -82,9 +95,13 @@ def training_boxes(
     boxes = guide_boxes(guide)
     if last_boxes is not None:
         boxes = limit_change(boxes, last_boxes, TRAIN_BOX_CHANGE)
+
     # A click does not tell the size: its square is drawn around the object itself.
-    for k in (clips.kinds[:, t] == GuideKind.CLICKS).nonzero().flatten().tolist():
-        boxes[k] = guide_boxes(2.0 * clips.masks[k : k + 1, t] - 1)[0]
+    is_clicked = clips.kinds[:, t] == GuideKind.CLICKS
+    for k in is_clicked.nonzero().flatten().tolist():
+        mask = clips.masks[k : k + 1, t]
+        prior = 2.0 * mask - 1
+        boxes[k] = guide_boxes(prior)[0]
     return boxes
 
 
@@ -99,22 +116,33 @@ def training_squares(
         frame_side: longer side of the frame.
         train_context: bounds of a square's side over the longer side of its box.
     """
+    # (K,): the context of each object, drawn between its bounds
     contexts = [train_context] * len(boxes)
-    for k in (kinds == GuideKind.CLICKS).nonzero().flatten().tolist():
+    is_clicked = kinds == GuideKind.CLICKS
+    for k in is_clicked.nonzero().flatten().tolist():
         contexts[k] = CLICK_CONTEXT
     low, high = boxes.new_tensor(contexts).unbind(dim=1)
-    context = low + (high - low) * torch.rand(len(boxes), device=boxes.device)
-    longer_side = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1, keepdim=True)
+    draws = torch.rand(len(boxes), device=boxes.device)
+    context = low + (high - low) * draws
+
+    # (K, 2): the shift in x and y, in proportion to the longer side
+    sides = boxes[:, 2:] - boxes[:, :2]
+    longer_side = sides.amax(dim=1, keepdim=True)
     draws = torch.rand(len(boxes), 2, device=boxes.device)
     shift = (draws - 0.5) * TRAIN_SHIFT * longer_side
+    shifted = boxes + shift.repeat(1, 2)
+
     max_side = round(MAX_SIDE_RATIO * frame_side)
-    return squares_around(boxes + shift.repeat(1, 2), context, MIN_SIDE, max_side)
+    return squares_around(shifted, context, MIN_SIDE, max_side)
 
 
 def choose_memories(memories: list[Memory]) -> list[Memory]:
     """Choose the first and the last remembered frame, and now and then one between them."""
     if not memories:
         return []
+    first = memories[0]
+    last = memories[-1]
     if len(memories) > 2 and bool(torch.rand(()) < 0.5):
-        return [memories[0], memories[len(memories) // 2], memories[-1]]
-    return [memories[0], memories[-1]]
+        middle = memories[len(memories) // 2]
+        return [first, middle, last]
+    return [first, last]

@@ -51,13 +51,20 @@ def match_scores(
     """
     assert logits.shape == ious.shape == same_label.shape and scores.shape == logits.shape[:1]
     by_score, by_iou, by_label = weights
-    # (N, M + 1): the three terms; "a new object" overlaps nothing and has the right label
-    similarity_term = F.log_softmax(with_new_object(logits), dim=1)
+
+    # (N, M + 1): equation 1, the probability that a detection is an instance
+    log_probability = F.log_softmax(with_new_object(logits), dim=1)
+    # (N, 1): the confidence of the detection
+    log_score = scores.log()[:, None]
+    # (N, M + 1): "a new object" overlaps nothing and has the right label
     overlap = F.pad(ious, (1, 0))
-    agreement = F.pad(same_label.to(logits.dtype), (1, 0), value=1.0)
-    return (
-        similarity_term + by_score * scores.log()[:, None] + by_iou * overlap + by_label * agreement
-    )
+    agreement = same_label.to(logits.dtype)
+    agreement = F.pad(agreement, (1, 0), value=1.0)
+
+    # (N, M + 1): equation 2, the weighted sum of all terms
+    total = log_probability + by_score * log_score
+    total = total + by_iou * overlap
+    return total + by_label * agreement
 
 
 def assign_instances(scores: Tensor) -> Tensor:
@@ -75,16 +82,26 @@ def assign_instances(scores: Tensor) -> Tensor:
     """
     if scores.shape[0] == 0:
         return scores.new_zeros(0, dtype=torch.long)
+
+    # (N,): the best column of each detection
     best, column = scores.max(dim=1)
+
     # (N, N): entry [i, k] says that k wants the instance that i wants
-    wants_same = column[:, None] == column[None, :]
-    competes = wants_same & (column[:, None] > 0)
+    wanted = column[:, None]
+    wants_same = wanted == column[None, :]
+    competes = wants_same & (wanted > 0)
+
     # (N, N): entry [i, k] says that k has the higher score, or the same and comes first
-    is_higher = best[None, :] > best[:, None]
-    is_equal = best[None, :] == best[:, None]
-    wins = is_higher | (is_equal & _earlier(len(best), best.device))
-    loses = (competes & wins).any(dim=1)
-    return column.masked_fill(loses, -1)
+    own = best[:, None]
+    others = best[None, :]
+    is_higher = others > own
+    is_earlier = _earlier(len(best), best.device)
+    is_first_of_equals = (others == own) & is_earlier
+    wins = is_higher | is_first_of_equals
+
+    # (N,): a loser vanishes
+    loses = competes & wins
+    return column.masked_fill(loses.any(dim=1), -1)
 
 
 def _earlier(n: int, device: torch.device) -> Tensor:

@@ -45,13 +45,17 @@ class LegacyBoxCoder(LegacyDeltaXYWHBBoxCoder):
         ``max_shape`` (height, width).
         """
         boxes: Tensor = super().decode(bboxes, pred_bboxes, None, wh_ratio_clip)
+        # take back the half pixels
         boxes = boxes + boxes.new_tensor([0.5, 0.5, -0.5, -0.5])
-        if max_shape is not None:
-            height, width = max_shape[:2]
-            boxes = boxes.clamp(min=0).minimum(
-                boxes.new_tensor([width - 1, height - 1, width - 1, height - 1])
-            )
-        return boxes
+        if max_shape is None:
+            return boxes
+
+        # clip to the middles of the outer pixels
+        height, width = max_shape[:2]
+        right = width - 1
+        bottom = height - 1
+        boxes = boxes.clamp(min=0)
+        return boxes.minimum(boxes.new_tensor([right, bottom, right, bottom]))
 
 
 @MODELS.register_module()
@@ -66,7 +70,8 @@ class LegacyRoIExtractor(SingleRoIExtractor):
 
     def map_roi_levels(self, rois: Tensor, num_levels: int) -> Tensor:
         """Level of each region (R, 5)."""
-        levels: Tensor = super().map_roi_levels(rois + rois.new_tensor([0, 0, 0, 1, 1]), num_levels)
+        continuous = rois + rois.new_tensor([0, 0, 0, 1, 1])
+        levels: Tensor = super().map_roi_levels(continuous, num_levels)
         return levels
 
     def forward(
@@ -81,12 +86,17 @@ class LegacyRoIExtractor(SingleRoIExtractor):
         levels = self.map_roi_levels(rois, len(feats))
         for level, (layer, features) in enumerate(zip(self.roi_layers, feats)):
             place = (levels == level).nonzero()[:, 0]
-            if len(place):
-                half = 0.5 / layer.spatial_scale
-                moved = rois[place] + rois.new_tensor([0, half, half, half + 1, half + 1])
-                found = found.index_copy(
-                    0, place, layer(features.contiguous(), moved.to(features.dtype))
-                )
+            if len(place) == 0:
+                continue
+
+            # The layer's aligned cells begin half a cell earlier.
+            half = 0.5 / layer.spatial_scale
+            shift = rois.new_tensor([0, half, half, half + 1, half + 1])
+            moved = rois[place] + shift
+
+            # (r, C, S, S) of the regions of this level
+            sampled = layer(features.contiguous(), moved.to(features.dtype))
+            found = found.index_copy(0, place, sampled)
         return found
 
 
@@ -116,21 +126,28 @@ class LegacyBBoxHead(Shared2FCBBoxHead):
         # Without a test config mmdet decodes the boxes but does not suppress any.
         decoded = super()._predict_by_feat_single(roi, cls_score, bbox_pred, img_meta, True, None)
         classes = decoded.scores.shape[1] - 1
-        by_class = decoded.scores[:, :classes].T  # (C, R)
-        labels, regions = (by_class > rcnn_test_cfg.score_thr).nonzero().unbind(dim=1)
-        boxes = decoded.bboxes.view(len(roi), -1, 4).expand(-1, classes, -1)[regions, labels]
+
+        # (N,): class and region of each score that is high enough, class by class
+        by_class = decoded.scores[:, :classes].T
+        is_high = by_class > rcnn_test_cfg.score_thr
+        labels, regions = is_high.nonzero().unbind(dim=1)
         scores = decoded.scores[regions, labels]
+
+        # (R, C, 4) -> (N, 4): boxes in original pixels, one for all classes or one for each
+        class_boxes = decoded.bboxes.view(len(roi), -1, 4)
+        class_boxes = class_boxes.expand(-1, classes, -1)
+        boxes = class_boxes[regions, labels]
+
+        # Suppress overlapping boxes of a class, and keep the best.
         kept = separate_nms(boxes, scores, labels, rcnn_test_cfg.nms.iou_threshold)
         if len(kept) > rcnn_test_cfg.max_per_img:
-            kept = kept[
-                scores[kept].sort(descending=True, stable=True)[1][: rcnn_test_cfg.max_per_img]
-            ]
-        scale = (
-            torch.tensor(img_meta['scale_factor'], device=boxes.device).repeat(2)
-            if not rescale
-            else 1.0
-        )
-        return InstanceData(bboxes=boxes[kept] * scale, scores=scores[kept], labels=labels[kept])
+            best = _best(scores[kept], rcnn_test_cfg.max_per_img)
+            kept = kept[best]
+        boxes = boxes[kept]
+        if not rescale:
+            scale = torch.tensor(img_meta['scale_factor'], device=boxes.device)
+            boxes = boxes * scale.repeat(2)
+        return InstanceData(bboxes=boxes, scores=scores[kept], labels=labels[kept])
 
 
 @MODELS.register_module()
@@ -154,13 +171,27 @@ class LegacyRPNHead(RPNHead):
     ) -> InstanceData:
         """Proposals of one image by falling score: ``bboxes``, ``scores``, ``labels``."""
         assert with_nms and not rescale
-        results = results[
-            separate_nms(results.bboxes, results.scores, results.level_ids, cfg.nms.iou_threshold)
-        ]
-        results = results[results.scores.sort(descending=True, stable=True)[1][: cfg.max_per_img]]
-        return InstanceData(
-            bboxes=results.bboxes, scores=results.scores, labels=torch.zeros_like(results.level_ids)
+        # Suppress overlapping boxes of a level, and keep the best.
+        kept = separate_nms(
+            results.bboxes,
+            results.scores,
+            results.level_ids,
+            cfg.nms.iou_threshold,
         )
+        results = results[kept]
+        best = _best(results.scores, cfg.max_per_img)
+        results = results[best]
+        return InstanceData(
+            bboxes=results.bboxes,
+            scores=results.scores,
+            labels=torch.zeros_like(results.level_ids),
+        )
+
+
+def _best(scores: Tensor, count: int) -> Tensor:
+    """The indices of the highest of scores (N,), at most so many; of equal ones the first."""
+    _, order = scores.sort(descending=True, stable=True)
+    return order[:count]
 
 
 def separate_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
@@ -178,7 +209,9 @@ def separate_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float
     kept = [groups[:0]]
     for group in groups.unique().tolist():
         members = (groups == group).nonzero()[:, 0]
-        kept.append(members[nms(boxes[members], scores[members], threshold, offset=1)[1]])
+        # indices among the members; the offset makes the overlap inclusive
+        _, chosen = nms(boxes[members], scores[members], threshold, offset=1)
+        kept.append(members[chosen])
     return torch.cat(kept)
 
 
@@ -199,18 +232,25 @@ def legacy_paste(mask: Tensor, box: Tensor, shape: tuple[int, int], threshold: f
         shape: (H, W).
         threshold: a pixel is the object's above it, not at it.
     """
-    height, width = shape
+    # the box's whole pixels
     x1, y1, x2, y2 = (int(value) for value in box.tolist())
-    size = max(x2 - x1 + 1, 1), max(y2 - y1 + 1, 1)
-    pixels = (
-        cv2.resize(mask.numpy().astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
-        > threshold
+    box_width = max(x2 - x1 + 1, 1)
+    box_height = max(y2 - y1 + 1, 1)
+
+    # (box_height, box_width): the mask in these pixels
+    probabilities = mask.numpy().astype(np.float32)
+    resized = cv2.resize(
+        probabilities,
+        (box_width, box_height),
+        interpolation=cv2.INTER_LINEAR,
     )
-    left, top = max(x1, 0), max(y1, 0)
-    return encode_crop(
-        np.ascontiguousarray(pixels[top - y1 : height - y1, left - x1 : width - x1]),
-        top,
-        left,
-        height,
-        width,
-    )
+    pixels = resized > threshold
+
+    # what of them lies in the frame
+    height, width = shape
+    left = max(x1, 0)
+    top = max(y1, 0)
+    rows = slice(top - y1, height - y1)
+    columns = slice(left - x1, width - x1)
+    visible = np.ascontiguousarray(pixels[rows, columns])
+    return encode_crop(visible, top, left, height, width)

@@ -12,7 +12,7 @@ from mmcv.ops import RoIAlign
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from torch import Tensor
 
-from mmvos.ops.roi_align import roi_align
+from mmvos.ops.crop import roi_align
 from mmvos.registry import MODELS
 
 
@@ -20,7 +20,7 @@ from mmvos.registry import MODELS
 class PyramidRoIExtractor(SingleRoIExtractor):
     """Samples each region from the level that fits its size.
 
-    On a GPU, and for a ``roi_layer`` that ``mmvos.ops.roi_align`` does not cover (adaptive
+    On a GPU, and for a ``roi_layer`` that ``mmvos.ops.crop`` does not cover (adaptive
     sampling, not aligned), mmcv's compiled RoIAlign does the work; on a CPU an equal sum that keeps
     features channels-last, several times faster.
 
@@ -39,22 +39,39 @@ class PyramidRoIExtractor(SingleRoIExtractor):
         levels = self.map_roi_levels(rois, len(feats))
         if roi_scale_factor is not None:
             rois = self.roi_rescale(rois, roi_scale_factor)
-        # sample level by level, and bring the regions back into their order
-        pieces, places = [], []
+
+        # (r, C, S, S) of the regions of each level
+        pieces: list[Tensor] = []
+        places: list[Tensor] = []
         for level, (layer, features) in enumerate(zip(self.roi_layers, feats)):
             place = (levels == level).nonzero()[:, 0]
-            if len(place):
-                pieces.append(_align(layer, features, rois[place]))
-                places.append(place)
+            if len(place) == 0:
+                continue
+            pieces.append(_align(layer, features, rois[place]))
+            places.append(place)
         if not pieces:
-            return feats[0].new_zeros(0, self.out_channels, *self.roi_layers[0].output_size)
-        return torch.cat(pieces)[torch.cat(places).argsort()]
+            size = self.roi_layers[0].output_size
+            return feats[0].new_zeros(0, self.out_channels, *size)
+
+        # (R, C, S, S): back in the order in which the regions were given
+        order = torch.cat(places).argsort()
+        return torch.cat(pieces)[order]
 
 
 def _align(layer: RoIAlign, features: Tensor, rois: Tensor) -> Tensor:
+    """(r, C, S, S) features of the regions (r, 5) of one level."""
     height, width = layer.output_size
-    is_usual = layer.aligned and layer.pool_mode == 'avg' and height == width
-    is_covered = is_usual and layer.sampling_ratio > 0
+    is_square = height == width
+    is_mean = layer.pool_mode == 'avg'
+    is_sampled = layer.sampling_ratio > 0
+    is_covered = layer.aligned and is_square and is_mean and is_sampled
+
     if features.device.type == 'cpu' and is_covered:
-        return roi_align(features, rois, height, layer.spatial_scale, layer.sampling_ratio)
+        return roi_align(
+            features,
+            rois,
+            size=height,
+            spatial_scale=layer.spatial_scale,
+            samples=layer.sampling_ratio,
+        )
     return layer(features, rois.to(features.dtype))

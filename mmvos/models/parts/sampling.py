@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmvos.ops.boxes import tight_box
+from mmvos.structures.rle import tight_box
 
-Boxes = NDArray[np.int64]
+from .tracked_parts import Boxes, coverage, integral_image
 
 
 class BlockRule(NamedTuple):
@@ -153,41 +153,6 @@ def is_part(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.bool_]:
     shares = coverage(boxes[accepted], integral)
     accepted[accepted] = shares >= MIN_COVERAGE
     return accepted
-
-
-def integral_image(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (H + 1, W + 1): how many of the object's pixels are above and to the left."""
-    height, width = mask.shape
-    integral = np.zeros((height + 1, width + 1), dtype=np.int64)
-    integral[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
-    return integral
-
-
-def coverage(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the share of each box's pixels that are the object's.
-
-    Args:
-        boxes: (P, 4); what is outside the frame is nobody's.
-        integral: of the object's mask.
-
-    Returns:
-        (P,) in [0, 1].
-    """
-    height, width = integral.shape[0] - 1, integral.shape[1] - 1
-    # the boxes' parts in the frame
-    x1 = boxes[:, 0].clip(0, width)
-    y1 = boxes[:, 1].clip(0, height)
-    x2 = boxes[:, 2].clip(0, width)
-    y2 = boxes[:, 3].clip(0, height)
-
-    # The object's pixels in them: what is above and to the left of the lower right corner, without
-    # what is above or to the left of the box.
-    pixels = integral[y2, x2] - integral[y1, x2]
-    pixels = pixels - integral[y2, x1] + integral[y1, x1]
-
-    sides = boxes[:, 2:] - boxes[:, :2]
-    areas = sides.prod(axis=1)
-    return np.asarray(pixels / areas)
 
 
 def suppress_nested(boxes: Boxes, share: float) -> Boxes:

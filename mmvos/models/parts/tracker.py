@@ -28,62 +28,20 @@ from mmvos.structures import Frame
 
 from ..masktrack.tracker import PropagationState
 from ..tracker import PromptedObjects, TrackedState, Tracker
-from .sampling import coverage, integral_image, sample_parts
-from .votes import blend_prior, find_peaks, motion_outliers, warp_parts
+from .sampling import sample_parts
+from .tracked_parts import (
+    Parts,
+    blend_prior,
+    coverage,
+    find_peaks,
+    integral_image,
+    motion_outliers,
+    warp_parts,
+)
 
 MIN_CONFIDENCE = 0.8  # mean probability of a mask's pixels for parts to be sampled from it
 MIN_COVERAGE = 0.1  # of a part by the object; below it the object has left the part
 SAMPLING_SEED = 0
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Parts of one object, sampled in one frame.
-
-    Attributes:
-        boxes: (P, 4) int64 where they were sampled.
-        points: (P, 2) the middles of their templates.
-        sides: (P,) int64, of the templates' windows in frame pixels.
-        shifts: (P, 2) how far they have moved since.
-        kernels: (P, 3, C, a, a) templates.
-        reference_scores: (P,) the scores that they have in the frame they are from.
-        source_mask: (H, W) probabilities that they were sampled from.
-        color: what is seen outside the frame.
-        age: how many frames ago that was.
-        motion: (2,) the median of their moves in the last frame.
-    """
-
-    boxes: Tensor
-    points: Tensor
-    sides: Tensor
-    shifts: Tensor
-    kernels: Tensor
-    reference_scores: Tensor
-    source_mask: Tensor
-    color: Color
-    age: int = 0
-    motion: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def select(self, kept: Tensor) -> Parts:
-        """Return the parts of a (P,) bool."""
-        if bool(kept.all()):
-            return self
-        return replace(
-            self,
-            boxes=self.boxes[kept],
-            points=self.points[kept],
-            sides=self.sides[kept],
-            shifts=self.shifts[kept],
-            kernels=self.kernels[kept],
-            reference_scores=self.reference_scores[kept],
-        )
-
-    def moved_boxes(self) -> Tensor:
-        """Return (P, 4) int64 where they are now."""
-        return self.boxes + self.shifts.round().long().repeat(1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,7 @@ def anchor_targets(
     if len(anchors) == 0 or len(anchors) % (cells * cells):
         raise ValueError(f'{len(anchors)} anchors do not divide among {cells} x {cells} cells')
     anchors_per_cell = len(anchors) // cells**2
+
     # (B, N) overlaps, and random numbers for the draws of positives and of background
     overlaps = bbox_overlaps(boxes, bbox_cxcywh_to_xyxy(anchors))
     positive_draws = torch.rand(overlaps.shape, generator=generator, device=boxes.device)
@@ -99,11 +100,14 @@ def anchor_targets(
     if chances is not None:
         background_draws = _weighted_draws(background_draws, chances)
 
-    # Positives overlap the object by more than .6, or as much as any anchor does.
+    # (B, 1): positives overlap the object by more than .6, or as much as any anchor does.
     same_object = ~negative[:, None]
     best = overlaps.amax(dim=1, keepdim=True)
-    near_best = (NEAR_BEST * best).clamp(min=limits.min_overlap)
+    near_best = NEAR_BEST * best
+    near_best = near_best.clamp(min=limits.min_overlap)
     threshold = torch.where(best > limits.positive, limits.positive, near_best)
+
+    # (B, N): of those at most 16 are drawn
     candidates = (overlaps > threshold) & same_object
     max_positives = torch.full_like(boxes[:, 0], limits.max_positives)
     positive = _sample_at_most(candidates, positive_draws, max_positives)
@@ -111,13 +115,15 @@ def anchor_targets(
     # Background overlaps it by less than .3; in a pair of two objects it is the window's middle.
     remaining = limits.total - positive.sum(dim=1)
     max_background = torch.where(negative, limits.negatives_of_negative, remaining)
-    middle = _central_cells(cells, limits.center_cells, boxes.device).repeat(anchors_per_cell)
+    middle = _central_cells(cells, limits.center_cells, boxes.device)
+    middle = middle.repeat(anchors_per_cell)
     apart = (overlaps < limits.negative) & ~candidates
     background = torch.where(same_object, apart, middle)
     background = _sample_at_most(background, background_draws, max_background)
 
     # Everything else is ignored; box deltas count at positives only.
-    labels = torch.where(positive, 1, torch.where(background, 0, -1))
+    unless_object = torch.where(background, 0, -1)
+    labels = torch.where(positive, 1, unless_object)
     count = positive.sum(dim=1, keepdim=True)
     weights = positive / (count + 1e-6)
     deltas = encode_boxes(anchors, boxes) * positive[:, None]
@@ -150,7 +156,9 @@ def _sample_at_most(candidates: Tensor, draws: Tensor, count: Tensor) -> Tensor:
 def _central_cells(cells: int, side: int, device: torch.device) -> Tensor:
     """(n * n,) bool: the central square of cells."""
     line = torch.arange(cells, device=device)
+    # (n,): which rows, and columns, are near the middle
     distance = (line - cells // 2).abs()
-    near = distance <= side // 2
-    square = near[:, None] & near
+    is_near = distance <= side // 2
+    # (n, n)
+    square = is_near[:, None] & is_near
     return square.flatten()

@@ -90,9 +90,11 @@ def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
     """
     dx, dy, dw, dh = deltas.unbind(dim=-2)
     anchor_x, anchor_y, anchor_width, anchor_height = anchors.unbind(dim=-1)
+
     # The center moves by a share of the anchor's size.
     x = dx * anchor_width + anchor_x
     y = dy * anchor_height + anchor_y
+
     # The size changes by a factor.
     width_ratio = dw.clamp(max=MAX_LOG_RATIO).exp()
     height_ratio = dh.clamp(max=MAX_LOG_RATIO).exp()
@@ -111,14 +113,17 @@ def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
     Returns:
         (B, 4, N) float32 deltas.
     """
-    # (2, N) and (B, 2, 1)
+    # (2, N)
     anchor_center = anchors[:, :2].float().T
     anchor_size = anchors[:, 2:].float().T
-    low = boxes[:, :2]
-    high = boxes[:, 2:]
-    center = (low + high).float()[:, :, None] / 2
+
+    # (B, 2, 1): center and size of the boxes
+    low, high = boxes.split(2, dim=1)
+    center = (low + high).float() / 2
+    center = center[:, :, None]
     size = (high - low).float()
-    size = size.clamp(min=MIN_SIDE)[:, :, None]
+    size = size.clamp(min=MIN_SIDE)
+    size = size[:, :, None]
 
     # (B, 2, N) each
     offsets = (center - anchor_center) / anchor_size
@@ -137,17 +142,23 @@ def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
     Returns:
         (K, N) in (0, 1]; 1 where size and shape are the object's.
     """
-    width, height = boxes[..., 2], boxes[..., 3]
-    object_width, object_height = sizes.unbind(dim=1)
+    # (K, N) of the boxes, (K, 1) of the objects
+    _, _, width, height = boxes.unbind(dim=-1)
+    object_width, object_height = sizes.split(1, dim=1)
+
     # s / s' of the paper: sides of the squares with context
     side = context_area(width, height).sqrt()
     object_side = context_area(object_width, object_height).sqrt()
-    size_change = _change(side / object_side[:, None])
+    size_change = _change(side / object_side)
+
     # r / r' of the paper: ratios of the sides
     ratio = width / height
     object_ratio = object_width / object_height
-    shape_change = _change(object_ratio[:, None] / ratio)
-    return torch.exp(-(size_change * shape_change - 1) * strength)
+    shape_change = _change(object_ratio / ratio)
+
+    # 0 where neither has changed
+    change = size_change * shape_change - 1
+    return torch.exp(-change * strength)
 
 
 def _change(ratio: Tensor) -> Tensor:
@@ -168,8 +179,10 @@ def cosine_window(cells: int) -> Tensor:
         (N,) float64: 1 in the middle, 0 at the edge, the same for all anchors of a cell.
     """
     line = torch.from_numpy(np.hanning(cells))
+    # (n, n) -> (n * n,) -> (A * n * n,)
     window = torch.outer(line, line)
-    return window.flatten().repeat(ANCHORS_PER_CELL)
+    window = window.flatten()
+    return window.repeat(ANCHORS_PER_CELL)
 
 
 def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence: float) -> Tensor:
@@ -184,9 +197,12 @@ def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence
     Returns:
         (K, N) ranks; the highest is the best.
     """
-    window = cosine_window(cells).to(scores.device)
+    # a change of size and shape lowers the score
     penalized = penalties * scores
-    return penalized * (1 - window_influence) + window * window_influence
+    # nearness to the middle is added to it
+    nearness = cosine_window(cells).to(scores.device)
+    own_share = 1 - window_influence
+    return penalized * own_share + nearness * window_influence
 
 
 def pick_anchors(
@@ -201,11 +217,19 @@ def pick_anchors(
         penalties: (K, N).
     """
     windows = torch.arange(len(index), device=index.device)
-    rows = zip(
-        index.tolist(),
-        boxes[windows, index].tolist(),
-        scores[windows, index].tolist(),
-        penalties[windows, index].tolist(),
-        strict=True,
-    )
-    return [ChosenAnchor(i, tuple(box), score, penalty) for i, box, score, penalty in rows]
+    # K rows
+    numbers = index.tolist()
+    chosen_boxes = boxes[windows, index].tolist()
+    chosen_scores = scores[windows, index].tolist()
+    chosen_penalties = penalties[windows, index].tolist()
+
+    chosen = []
+    for k, number in enumerate(numbers):
+        anchor = ChosenAnchor(
+            index=number,
+            box=tuple(chosen_boxes[k]),
+            score=chosen_scores[k],
+            penalty=chosen_penalties[k],
+        )
+        chosen.append(anchor)
+    return chosen

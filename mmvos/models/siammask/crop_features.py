@@ -64,7 +64,9 @@ class CropFeatures(BaseModule):
         """
         windows = windows.contiguous(memory_format=torch.channels_last)
         stem, stage1, stage2, stage3 = self.backbone(windows)
-        return self.adjust(stage3), (stem, stage1, stage2)
+        # (K, 1024, m', m') -> (K, C, m, m)
+        adjusted = self.adjust(stage3)
+        return adjusted, (stem, stage1, stage2)
 
     def encode_crops(
         self, frame: Frame, windows: Sequence[Window], colors: Sequence[Color], size: int
@@ -86,14 +88,19 @@ class CropFeatures(BaseModule):
         columns = _covered([(x, side) for x, _, side in windows], width)
         image = _pixels(frame, rows, columns)
 
+        # (S, S, 3) of each window, in what was copied
         crops = []
         for (x, y, side), color in zip(windows, colors, strict=True):
-            window = (x - columns.start, y - rows.start, side)
-            crops.append(cut_window(image, window, color, size))
+            left = x - columns.start
+            top = y - rows.start
+            crop = cut_window(image, (left, top, side), color, size)
+            crops.append(crop)
 
         # (K, S, S, 3) -> (K, 3, S, S)
-        batch = torch.from_numpy(np.stack(crops)).to(frame.image.device)
-        return self(batch.permute(0, 3, 1, 2).float())
+        batch = torch.from_numpy(np.stack(crops))
+        batch = batch.to(frame.image.device)
+        batch = batch.permute(0, 3, 1, 2).float()
+        return self(batch)
 
     @staticmethod
     def mask_patches(levels: Levels, index: Tensor) -> Levels:
@@ -114,8 +121,12 @@ class CropFeatures(BaseModule):
 
         patches = []
         for level, (size, factor) in zip(levels, PATCHES, strict=True):
-            corners = [(row * factor, column * factor) for row, column in cells]
-            patches.append(cut_cells(level, windows, corners, size))
+            # the first row and column of each patch, in cells of this level
+            corners = []
+            for row, column in cells:
+                corners.append((row * factor, column * factor))
+            patch = cut_cells(level, windows, corners, size)
+            patches.append(patch)
         return tuple(patches)
 
     @staticmethod
@@ -124,12 +135,15 @@ class CropFeatures(BaseModule):
 
         The surroundings of an object that starts in this frame are filled with it.
         """
+        # (H, W, 3): all of the frame, without the padding of the batch
         height, width = frame.meta.network_shape
         rows = slice(0, height)
         columns = slice(0, width)
         image = _pixels(frame, rows, columns)
+
+        # (3,): the mean in whole numbers
         total = image.sum(axis=(0, 1), dtype=np.int64)
-        mean = total // (image.shape[0] * image.shape[1])
+        mean = total // (height * width)
         blue, green, red = mean.tolist()
         return blue, green, red
 
@@ -148,36 +162,51 @@ def cut_cells(
     Returns:
         (P, C, size, size).
     """
-    height, width = features.shape[2:]
-    parts = []
+    _, channels, height, width = features.shape
+    if len(corners) == 0:
+        return features.new_zeros(0, channels, size, size)
+
+    squares = []
     for image, (row, column) in zip(index, corners, strict=True):
+        # (1, C, h, w): what of the square lies on the map
         x0, y0, x1, y1 = visible_part(column, row, size, height, width)
         part = features[image, None, :, y0:y1, x0:x1]
-        # zeros to the left, right, top and bottom
-        horizontal = (x0 - column, column + size - x1)
-        vertical = (y0 - row, row + size - y1)
-        parts.append(F.pad(part, (*horizontal, *vertical)))
-    if not parts:
-        return features.new_zeros(0, features.shape[1], size, size)
-    return torch.cat(parts)
+
+        # (1, C, size, size): zeros to the left, right, top and bottom
+        left = x0 - column
+        right = column + size - x1
+        top = y0 - row
+        bottom = row + size - y1
+        square = F.pad(part, (left, right, top, bottom))
+        squares.append(square)
+    return torch.cat(squares)
 
 
 def _covered(spans: Sequence[tuple[int, int]], length: int) -> slice:
     """The part of 0 to ``length`` that spans (begin, length) touch together."""
+    # from the first to the last of all spans
     first = min(begin for begin, _ in spans)
     last = max(begin + size for begin, size in spans)
-    start = min(max(first, 0), length)
+
+    # what of that lies in 0 to ``length``, which may be nothing
+    start = max(first, 0)
+    start = min(start, length)
     end = min(last, length)
-    return slice(start, max(start, end))
+    end = max(end, start)
+    return slice(start, end)
 
 
 def _pixels(frame: Frame, rows: slice, columns: slice) -> NDArray[np.uint8]:
     """(h, w, 3) of rows and columns of the frame's valid part."""
+    # (3, h, w) -> (h, w, 3)
     image = frame.image[0, :, rows, columns]
     image = image.permute(1, 2, 0)
+
+    # whole values on the CPU
     pixels = image.round().clamp(0, 255)
-    pixels = pixels.to(torch.uint8).cpu()
-    return np.ascontiguousarray(pixels.numpy())
+    pixels = pixels.to(torch.uint8)
+    array = pixels.cpu().numpy()
+    return np.ascontiguousarray(array)
 
 
 @MODELS.register_module()
@@ -228,7 +257,9 @@ class SiameseResNet(ResNet):
             Stem (K, 64, S / 2, S / 2), stage 1 (K, 256, S / 4, S / 4), stages 2 and 3 (K, 512 and
             1024, S / 8, S / 8), about.
         """
-        stem = self.relu(self.norm1(self.conv1(x)))
+        stem = self.conv1(x)
+        stem = self.norm1(stem)
+        stem = self.relu(stem)
         stage1 = self.layer1(self.maxpool(stem))
         stage2 = self.layer2(stage1)
         stage3 = self.layer3(stage2)

@@ -47,7 +47,11 @@ class AdjustLayer(BaseModule):
     def __init__(self, in_channels: int = 1024, out_channels: int = 256) -> None:
         super().__init__()
         self.layer = ConvModule(
-            in_channels, out_channels, 1, norm_cfg=dict(type='BN'), act_cfg=None
+            in_channels,
+            out_channels,
+            kernel_size=1,
+            norm_cfg=dict(type='BN'),
+            act_cfg=None,
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -81,8 +85,13 @@ class DepthwiseXCorr(BaseModule):
 
     def __init__(self, channels: int = 256) -> None:
         super().__init__()
-        self.kernel = nn.ModuleDict({name: _conv_norm_relu(channels) for name in BRANCHES})
-        self.search = nn.ModuleDict({name: _conv_norm_relu(channels) for name in BRANCHES})
+        # of each branch the convolution of the template, and that of the search features
+        self.kernel = nn.ModuleDict()
+        for name in BRANCHES:
+            self.kernel[name] = _conv_norm_relu(channels)
+        self.search = nn.ModuleDict()
+        for name in BRANCHES:
+            self.search[name] = _conv_norm_relu(channels)
 
     def encode_template(self, template: Tensor) -> Tensor:
         """Make the kernels of all branches.
@@ -109,8 +118,11 @@ class DepthwiseXCorr(BaseModule):
         Returns:
             (K, C, n, n), n = m - a + 1 + 2 padding.
         """
+        # (K, C, m, m) -> (K, C, m - 2, m - 2)
         features = self.search[branch](search)
-        kernel = kernels[:, BRANCHES.index(branch)]
+        # (K, C, a - 2, a - 2)
+        number = BRANCHES.index(branch)
+        kernel = kernels[:, number]
         return depthwise_correlation(features, kernel, padding)
 
     def correlate_at(self, kernels: Tensor, search: Tensor, cells: list[tuple[int, int]]) -> Tensor:
@@ -125,14 +137,21 @@ class DepthwiseXCorr(BaseModule):
             (K, C).
         """
         kernel = kernels[:, BRANCHES.index('mask')]
-        # what the search convolution (3x3) and the kernel see together from one cell
+        # a: what the search convolution (3x3) and the kernel see together from one cell
         reach = kernel.shape[3] + 2
+
+        # (K, C, a, a): the search features around each cell
         patches = []
         for features, (row, column) in zip(search, cells, strict=True):
-            patches.append(features[:, row : row + reach, column : column + reach])
+            rows = slice(row, row + reach)
+            columns = slice(column, column + reach)
+            patches.append(features[:, rows, columns])
+        around_cells = torch.stack(patches)
+
         # (K, C, a, a) -> (K, C, a - 2, a - 2) -> (K, C, 1, 1)
-        features = self.search['mask'](torch.stack(patches))
-        return depthwise_correlation(features, kernel)[:, :, 0, 0]
+        features = self.search['mask'](around_cells)
+        response = depthwise_correlation(features, kernel)
+        return response[:, :, 0, 0]
 
 
 def depthwise_correlation(features: Tensor, kernels: Tensor, padding: int = 0) -> Tensor:
@@ -150,12 +169,16 @@ def depthwise_correlation(features: Tensor, kernels: Tensor, padding: int = 0) -
     assert features.shape[:2] == (count, channels), (
         f'features {tuple(features.shape)} for kernels {tuple(kernels.shape)}'
     )
-    # Objects and channels become the groups of a single convolution.
+    # Objects and channels become the groups of a single convolution: (1, K C, H, W) with K C
+    # filters (1, h, w).
     groups = count * channels
     stacked = features.reshape(1, groups, *features.shape[2:])
     filters = kernels.reshape(groups, 1, *kernels.shape[2:])
     result = F.conv2d(stacked, filters, padding=padding, groups=groups)
-    return result.view(count, channels, *result.shape[2:])
+
+    # (K, C, H', W')
+    size = result.shape[2:]
+    return result.view(count, channels, *size)
 
 
 @MODELS.register_module()
@@ -198,9 +221,13 @@ class SiameseHead(BaseModule):
             Probabilities (K, A n n) that it is the object, and deltas (K, 4, A n n); float32.
         """
         count = len(logits)
+        # (K, 2, A n n): the softmax over background and object, of which the object's is kept
         both = logits.float().reshape(count, 2, -1)
-        probabilities = both.softmax(dim=1)[:, 1]
-        return probabilities, deltas.float().reshape(count, 4, -1)
+        probabilities = both.softmax(dim=1)
+        object_probabilities = probabilities[:, 1]
+        # (K, 4, A n n)
+        flat_deltas = deltas.float().reshape(count, 4, -1)
+        return object_probabilities, flat_deltas
 
     def base_masks(self, responses: Tensor) -> Tensor:
         """Predict masks at single cells.
@@ -224,8 +251,10 @@ class SiameseHead(BaseModule):
         Returns:
             Logits (P, 63, 63).
         """
-        pair, row, column = index.unbind(dim=1)
+        # (K, C, n, n), all cells
         hidden = self.mask[:3](response_map)
+        # (P, C), the chosen ones
+        pair, row, column = index.unbind(dim=1)
         chosen = hidden[pair, :, row, column]
         return self._base_logits(chosen[:, :, None, None])
 
@@ -243,10 +272,13 @@ def objectness(logits: Tensor) -> Tensor:
     Returns:
         (K, n, n) float32.
     """
-    # (K, 2, A, n, n)
-    both = logits.float().reshape(len(logits), 2, -1, *logits.shape[2:])
-    probabilities = both.softmax(dim=1)[:, 1]
-    return probabilities.amax(dim=1)
+    # (K, 2, A, n, n): the softmax over background and object
+    count, _, rows, columns = logits.shape
+    both = logits.float().reshape(count, 2, -1, rows, columns)
+    probabilities = both.softmax(dim=1)
+    # (K, n, n): the best anchor's
+    object_probabilities = probabilities[:, 1]
+    return object_probabilities.amax(dim=1)
 
 
 @MODELS.register_module()
@@ -300,24 +332,34 @@ class MaskRefiner(BaseModule):
         fine, middle, coarse = patches
         # (P, C) -> (P, 32, 15, 15)
         x = self._spread(responses)
+
         # enlarged by repetition: (P, 32, 15, 15) -> (P, 16, 31, 31)
         x = self.h2(x) + self.v2(coarse)
-        x = self.post0(F.interpolate(x, size=(31, 31)))
+        x = F.interpolate(x, size=(31, 31))
+        x = self.post0(x)
+
         # (P, 16, 31, 31) -> (P, 4, 61, 61)
         x = self.h1(x) + self.v1(middle)
-        x = self.post1(F.interpolate(x, size=(61, 61)))
+        x = F.interpolate(x, size=(61, 61))
+        x = self.post1(x)
+
         # (P, 4, 61, 61) -> (P, 1, 127, 127)
         x = self.h0(x) + self.v0(fine)
-        x = self.post2(F.interpolate(x, size=(REFINED_MASK_SIZE, REFINED_MASK_SIZE)))
+        x = F.interpolate(x, size=(REFINED_MASK_SIZE, REFINED_MASK_SIZE))
+        x = self.post2(x)
         return x[:, 0]
 
     def _spread(self, responses: Tensor) -> Tensor:
         """(P, C) -> (P, 32, 15, 15): the deconvolution of single cells is a matrix product."""
-        weight = self.deconv.weight
         # (C, 32, 15, 15) -> (C, 15 * 15 * 32); no copy in channels-last order
+        weight = self.deconv.weight
         matrix = weight.permute(0, 2, 3, 1).flatten(1)
+
+        # (P, C) -> (P, 15 * 15 * 32) -> (P, 15, 15, 32)
         cells = responses @ matrix
-        cells = cells.unflatten(1, (*weight.shape[2:], -1)) + self.deconv.bias
+        size = weight.shape[2:]
+        cells = cells.unflatten(1, (*size, -1))
+        cells = cells + self.deconv.bias
         return cells.permute(0, 3, 1, 2)
 
 

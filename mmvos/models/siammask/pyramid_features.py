@@ -19,7 +19,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvos.ops.roi_align import roi_align
+from mmvos.ops.crop import roi_align
 from mmvos.ops.siamese_geometry import (
     BORDER_CELLS,
     FIRST_CELL,
@@ -173,20 +173,32 @@ class PyramidFeatures(BaseModule):
         """Pixels in which a training window of ``size`` pixels is shown, even in the logarithm."""
         low, high = self.train_scales
         share = float(torch.rand(()))
-        return round(size * low * (high / low) ** share)
+        # from ``low`` at 0 to ``high`` at 1
+        factor = (high / low) ** share
+        return round(size * low * factor)
 
     def _pyramid(self, images: Tensor) -> tuple[Tensor, ...]:
         """The used levels of (B, 3, H, W) images."""
         images = images.contiguous(memory_format=torch.channels_last)
         stages = self.backbone(images)
-        levels = self.neck(stages)[: len(self.strides)]
-        return tuple(level.float() for level in levels)
+        levels = self.neck(stages)
+        used = levels[: len(self.strides)]
+        return tuple(level.float() for level in used)
 
     def _adjusted(self, windows: FeatureWindows) -> Tensor:
         """(K, C, m, m): the windows' cells of 8 pixels through the adjust layer."""
-        every = torch.arange(len(windows.index), device=windows.index.device)
-        corners = windows.corners.new_full((len(every), 2), EDGE)
-        cells = self._sample(windows, every, corners, windows.cells, STRIDE, CELL_SAMPLES)
+        # one square in each window, with all of its cells
+        count = len(windows.index)
+        every = torch.arange(count, device=windows.index.device)
+        corners = windows.corners.new_full((count, 2), EDGE)
+        cells = self._sample(
+            windows,
+            every,
+            corners,
+            count=windows.cells,
+            pixels=STRIDE,
+            samples=CELL_SAMPLES,
+        )
         adjusted: Tensor = self.adjust(cells)
         return adjusted
 
@@ -211,26 +223,37 @@ class PyramidFeatures(BaseModule):
         Returns:
             (P, C, count, count).
         """
-        # (P, 5): the squares as regions in image pixels
+        # (P, 2): the squares' corners in image pixels
         scales = windows.scales[which]
         start = windows.corners[which] + corners * scales[:, None]
-        end = start + (count * pixels * scales)[:, None]
-        images = windows.index[which][:, None].to(start)
+        sides = count * pixels * scales
+        end = start + sides[:, None]
+
+        # (P, 5): the squares as regions of images
+        images = windows.index[which]
+        images = images[:, None].to(start)
         rois = torch.cat([images, start, end], dim=1)
 
         # (P,): the level whose cells come nearest to the size of these
         ratio = scales * (pixels / self.strides[0])
-        levels = ratio.log2().round().clamp(0, len(windows.maps) - 1).long()
+        levels = ratio.log2().round()
+        levels = levels.clamp(0, len(windows.maps) - 1)
+        levels = levels.long()
+
+        # Often it is the same for all.
         if len(levels) and (levels == levels[0]).all():
             level = int(levels[0])
-            return roi_align(windows.maps[level], rois, count, 1 / self.strides[level], samples)
+            features = windows.maps[level]
+            return roi_align(features, rois, count, 1 / self.strides[level], samples)
 
-        sampled = start.new_zeros(len(rois), windows.maps[0].shape[1], count, count)
+        channels = windows.maps[0].shape[1]
+        sampled = start.new_zeros(len(rois), channels, count, count)
         for level, (features, stride) in enumerate(zip(windows.maps, self.strides)):
             here = (levels == level).nonzero()[:, 0]
-            if len(here):
-                squares = roi_align(features, rois[here], count, 1 / stride, samples)
-                sampled = sampled.index_copy(0, here, squares)
+            if len(here) == 0:
+                continue
+            squares = roi_align(features, rois[here], count, 1 / stride, samples)
+            sampled = sampled.index_copy(0, here, squares)
         return sampled
 
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from mmvos.models.tracker import TrackedState
-from mmvos.ops.polygons import Polygon
+from mmvos.ops.polygons import MIN_AREA, Polygon, box_polygon, mask_box, mask_polygon
 from mmvos.ops.siamese_geometry import (
     TEMPLATE_SIZE,
     Color,
@@ -22,6 +23,11 @@ from mmvos.ops.siamese_geometry import (
     search_side,
     window_around,
 )
+
+from ..tracker import TrackedState
+from .anchors import ChosenAnchor
+
+MIN_SIDE = 10.0  # frame pixels, of the box that is followed
 
 Point = tuple[float, float]
 
@@ -67,6 +73,23 @@ class SearchResponse:
     ranks: Tensor
 
 
+@dataclass(frozen=True)
+class PairResponse:
+    """What the network says about B training pairs.
+
+    Attributes:
+        logits: (B, 2A, n, n) of the scores.
+        deltas: (B, 4A, n, n) of the boxes.
+        mask_response: (B, C, n, n), the mask branch.
+        features: what masks are refined from.
+    """
+
+    logits: Tensor
+    deltas: Tensor
+    mask_response: Tensor
+    features: Any
+
+
 @dataclass(frozen=True, kw_only=True)
 class SiameseState(TrackedState):
     """What is known of one object between two frames.
@@ -103,9 +126,60 @@ class SiameseState(TrackedState):
             return self
         x, y = self.center
         dx, dy = self.velocity
-        expected = (x + motion * dx, y + motion * dy)
-        center = clamp_to_frame(expected, height, width)
+        # The move is repeated, but not out of the frame.
+        expected_x = x + motion * dx
+        expected_y = y + motion * dy
+        center = clamp_to_frame((expected_x, expected_y), height, width)
         return replace(self, center=center)
+
+    def moved_to(
+        self,
+        anchor: ChosenAnchor,
+        scale: float,
+        mask: NDArray[np.bool_],
+        size_rate: float,
+        min_mask_area: float | None,
+    ) -> SiameseState:
+        """Return the state after a frame in which the object was found.
+
+        Args:
+            anchor: what was found, as seen from the state's center.
+            scale: window pixels per frame pixel.
+            mask: (H, W) of the frame.
+            size_rate: how much of a change of size is taken over where the score is 1.
+            min_mask_area: where the box of the mask is followed (S2iamMask), the area from which on
+                a mask counts; None where the anchor's box is.
+        """
+        # The center is the anchor's.
+        dx, dy, width, height = anchor.box
+        x, y = self.center
+        center = (x + dx / scale, y + dy / scale)
+
+        # The size changes the less, the less sure the anchor is.
+        rate = anchor.penalty * anchor.score * size_rate
+        last_width, last_height = self.size
+        size = (
+            last_width * (1 - rate) + width / scale * rate,
+            last_height * (1 - rate) + height / scale * rate,
+        )
+
+        # The region is the rotated box of the mask, if that is large enough.
+        min_area = MIN_AREA if min_mask_area is None else min_mask_area
+        region = mask_polygon(mask, min_area)
+        if region is None:
+            region = box_polygon(center, size)
+        elif min_mask_area is not None:
+            center, size = mask_box(mask)
+
+        # The box stays in the frame and never vanishes.
+        frame_height, frame_width = mask.shape
+        center = clamp_to_frame(center, frame_height, frame_width)
+        width, height = size
+        size = (
+            max(min(width, frame_width), MIN_SIDE),
+            max(min(height, frame_height), MIN_SIDE),
+        )
+        return replace(self, center=center, size=size, score=anchor.score, region=region)
 
     def with_velocity_from(self, before: SiameseState) -> SiameseState:
         """Return the state with the velocity that brought it here since the frame before."""
@@ -121,7 +195,12 @@ class SiameseState(TrackedState):
             search_size: pixels of the search window, in which the object with its context has the
                 127 pixels that it has in the template.
         """
-        scale = TEMPLATE_SIZE / context_side(*self.size)
+        # window pixels per frame pixel: those of the template
+        width, height = self.size
+        template_side = context_side(width, height)
+        scale = TEMPLATE_SIZE / template_side
+
+        # frame pixels of the larger window in the same scale
         side = search_side(TEMPLATE_SIZE / scale, search_size)
         window = window_around(self.center, side)
         return SearchWindow(self.center, window, scale)
@@ -154,6 +233,7 @@ class SiameseState(TrackedState):
 
 def clamp_to_frame(point: Point, height: int, width: int) -> Point:
     """Return the nearest point inside a frame."""
-    x = min(max(point[0], 0.0), width)
-    y = min(max(point[1], 0.0), height)
-    return x, y
+    x, y = point
+    inside_x = min(max(x, 0.0), width)
+    inside_y = min(max(y, 0.0), height)
+    return inside_x, inside_y

@@ -14,7 +14,7 @@ cells whose mask is learned. Boxes are center and size in frame pixels where not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmvos.deprecation import accept_old_options
-from mmvos.ops.polygons import MIN_AREA, box_polygon, mask_box, mask_polygon
+from mmvos.ops.polygons import box_polygon
 from mmvos.ops.siamese_geometry import (
     TEMPLATE_SIZE,
     Color,
@@ -45,31 +45,13 @@ from . import losses
 from .anchor_targets import AnchorLimits, anchor_targets
 from .anchors import ChosenAnchor
 from .network import objectness
-from .state import SearchResponse, SiameseState, clamp_to_frame
+from .state import PairResponse, SearchResponse, SiameseState
 from .voting import RESPONSE_PADDING
 
-MIN_SIDE = 10.0  # frame pixels, of the box that is followed
 MIN_CHANCE = 1e-4  # with which hard negatives are drawn at least
 
 States = tuple[SiameseState, ...]
 FrameMask = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class PairResponse:
-    """What the network says about B training pairs.
-
-    Attributes:
-        logits: (B, 2A, n, n) of the scores.
-        deltas: (B, 4A, n, n) of the boxes.
-        mask_response: (B, C, n, n), the mask branch.
-        features: what masks are refined from.
-    """
-
-    logits: Tensor
-    deltas: Tensor
-    mask_response: Tensor
-    features: Any
 
 
 @MODELS.register_module()
@@ -208,8 +190,13 @@ class SiameseTracker(Tracker[SiameseState]):
                 masks[k] = np.full_like(masks[k], -1)
                 moved.append(replace(expected[k], score=anchor.score, velocity=(0.0, 0.0)))
             else:
-                scale = response.windows[k].scale
-                state = self._update_state(expected[k], anchor, scale, masks[k] > threshold)
+                state = expected[k].moved_to(
+                    anchor,
+                    response.windows[k].scale,
+                    masks[k] > threshold,
+                    self.size_rate,
+                    None if self.voting is None else self.voting.min_area,
+                )
                 moved.append(state.with_velocity_from(states[k]))
 
         # (K, H, W): 0 in the padding of the batch
@@ -243,6 +230,7 @@ class SiameseTracker(Tracker[SiameseState]):
             (K, 3, C, 5, 5), of score, box and mask.
         """
         colors = [color] * len(windows)
+        # (K, C, a, a): the adjusted features of the template windows
         template, _ = self.features.encode_crops(frame, windows, colors, TEMPLATE_SIZE)
         return self.neck.encode_template(template)
 
@@ -260,8 +248,11 @@ class SiameseTracker(Tracker[SiameseState]):
         Returns:
             (K, n, n), of each cell the probability of its best anchor.
         """
+        # (K, C, m, m): the adjusted features of the search windows
         search, _ = self.features.encode_crops(frame, windows, colors, self.search_size)
+        # (K, C, n, n): the response map of the score branch
         response = self.neck.correlate(kernels, search, 'score')
+        # (K, 2A, n, n)
         logits = self.head.score(response)
         return objectness(logits)
 
@@ -269,30 +260,47 @@ class SiameseTracker(Tracker[SiameseState]):
         """Compare the objects' templates with search windows around their places."""
         # (K, C, m, m): one pass of the backbone
         windows = [state.search_window(self.search_size) for state in states]
+        places = [item.window for item in windows]
         colors = [state.color for state in states]
-        search, features = self.features.encode_crops(
-            frame, [item.window for item in windows], colors, self.search_size
-        )
+        search, features = self.features.encode_crops(frame, places, colors, self.search_size)
+
         # (K, N) and (K, N, 4): scores and boxes of all anchors
         kernels = torch.stack([state.kernels for state in states])
         scores, boxes = self._predict_anchors(kernels, search)
 
-        # An anchor loses by a change of size and shape, and by its distance from the middle.
+        # (K, 2): the objects' sizes in window pixels, from which a box should not differ much
         sizes = []
         for state, window in zip(states, windows, strict=True):
-            sizes.append([side * window.scale for side in state.size])
+            width, height = state.size
+            sizes.append([width * window.scale, height * window.scale])
         penalties = rpn.change_penalty(boxes, boxes.new_tensor(sizes), self.penalty)
+
+        # An anchor loses by a change of size and shape, and by its distance from the middle.
         ranks = rpn.rank_anchors(scores, penalties, self.cells, self.window_influence)
-        return SearchResponse(windows, kernels, search, features, boxes, scores, penalties, ranks)
+        return SearchResponse(
+            windows=windows,
+            kernels=kernels,
+            search=search,
+            features=features,
+            boxes=boxes,
+            scores=scores,
+            penalties=penalties,
+            ranks=ranks,
+        )
 
     def _predict_anchors(self, kernels: Tensor, search: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (K, N) and boxes (K, N, 4) of all anchors; float64, as published."""
+        # (K, C, n, n): the response maps of both branches
         score_response = self.neck.correlate(kernels, search, 'score')
         box_response = self.neck.correlate(kernels, search, 'box')
+
+        # (K, 2A, n, n) -> (K, N), and (K, 4A, n, n) -> (K, 4, N)
         logits, deltas = self.head(score_response, box_response)
         scores, deltas = self.head.flatten(logits, deltas)
-        # boxes relative to the middle of the search window
-        anchors = rpn.anchor_grid(self.cells).to(deltas.device)
+
+        # (K, N, 4): boxes relative to the middle of the search window
+        anchors = rpn.anchor_grid(self.cells)
+        anchors = anchors.to(deltas.device)
         boxes = rpn.decode_boxes(deltas.double(), anchors)
         return scores.double(), boxes
 
@@ -300,6 +308,7 @@ class SiameseTracker(Tracker[SiameseState]):
         self, response: SearchResponse, height: int, width: int
     ) -> tuple[list[ChosenAnchor], list[FrameMask]]:
         """The best anchor of each window, and the mask at its cell (SiamMask)."""
+        # K anchors and their cells
         best = response.ranks.argmax(dim=1)
         chosen = rpn.pick_anchors(best, response.boxes, response.scores, response.penalties)
         cells = [anchor.cell(self.cells) for anchor in chosen]
@@ -312,11 +321,12 @@ class SiameseTracker(Tracker[SiameseState]):
             index = torch.tensor([(k, *cell) for k, cell in enumerate(cells)])
             patches = self.features.mask_patches(response.features, index)
             logits = self.head.refine(features, patches)
-        probabilities = logits.float().sigmoid().cpu().numpy()
+        probabilities = logits.float().sigmoid()
 
-        # -1 outside of what the mask shows
+        # (H, W) each: -1 outside of what the mask shows
         masks = []
-        for mask, window, cell in zip(probabilities, response.windows, cells, strict=True):
+        arrays = probabilities.cpu().numpy()
+        for mask, window, cell in zip(arrays, response.windows, cells, strict=True):
             _, _, side = window.window
             area = mask_area(window.center, side, cell, self.search_size)
             masks.append(paste_mask(mask, area, height, width))
@@ -326,19 +336,24 @@ class SiameseTracker(Tracker[SiameseState]):
         self, response: SearchResponse, states: Sequence[SiameseState], height: int, width: int
     ) -> tuple[list[ChosenAnchor], list[FrameMask]]:
         """The best anchor of each window, and the share of the best ones that vote (S2iamMask)."""
-        # (K, T): the best by rank and by overlap with where the object was
+        # (K, N): ranks that also count the overlap with where the object was
         last_boxes = []
         for state, window in zip(states, response.windows, strict=True):
             last_boxes.append(state.relative_box(window.scale))
-        ranks = self.voting.rerank_by_overlap(
-            response.ranks, response.boxes, response.boxes.new_tensor(last_boxes)
-        )
-        best = ranks.topk(self.voting.top_k).indices
-        chosen = rpn.pick_anchors(best[:, 0], response.boxes, response.scores, response.penalties)
+        last = response.boxes.new_tensor(last_boxes)
+        ranks = self.voting.rerank_by_overlap(response.ranks, response.boxes, last)
 
-        # Each of them gives a mask inside its box: (K * T, 28, 28).
-        voters = response.boxes.gather(1, best[..., None].expand(-1, -1, 4))
+        # (K, T): the best of them vote, and the very best is where the object is
+        best = ranks.topk(self.voting.top_k).indices
+        first = best[:, 0]
+        chosen = rpn.pick_anchors(first, response.boxes, response.scores, response.penalties)
+
+        # (K, T, 4) -> (K * T, 5): the regions of the voters
+        index = best[..., None].expand(-1, -1, 4)
+        voters = response.boxes.gather(1, index)
         rois = self.voting.voter_rois(voters, self.search_size)
+
+        # (K * T, 28, 28): each gives a mask inside its region, and votes with it
         mask_response = self.neck.correlate(
             response.kernels, response.search, 'mask', RESPONSE_PADDING
         )
@@ -346,42 +361,6 @@ class SiameseTracker(Tracker[SiameseState]):
         windows = [item.window for item in response.windows]
         masks = self.voting.vote(logits, rois, windows, self.search_size, height, width)
         return chosen, masks
-
-    def _update_state(
-        self, state: SiameseState, anchor: ChosenAnchor, scale: float, mask: NDArray[np.bool_]
-    ) -> SiameseState:
-        """The state after a frame.
-
-        Args:
-            state: where the object was looked for.
-            anchor: what was found.
-            scale: window pixels per frame pixel.
-            mask: (height, width) of the frame.
-        """
-        # The center is the anchor's; the size changes the less, the less sure the anchor is.
-        dx, dy, width, height = anchor.box
-        center = (state.center[0] + dx / scale, state.center[1] + dy / scale)
-        rate = anchor.penalty * anchor.score * self.size_rate
-        size = (
-            state.size[0] * (1 - rate) + width / scale * rate,
-            state.size[1] * (1 - rate) + height / scale * rate,
-        )
-        # The region is the rotated box of the mask, if that is large enough; S2iamMask follows the
-        # box of the mask, too.
-        min_area = MIN_AREA if self.voting is None else self.voting.min_area
-        region = mask_polygon(mask, min_area)
-        if region is None:
-            region = box_polygon(center, size)
-        elif self.voting is not None:
-            center, size = mask_box(mask)
-        # The box stays in the frame and never vanishes.
-        frame_height, frame_width = mask.shape
-        center = clamp_to_frame(center, frame_height, frame_width)
-        size = (
-            max(min(size[0], frame_width), MIN_SIDE),
-            max(min(size[1], frame_height), MIN_SIDE),
-        )
-        return replace(state, center=center, size=size, score=anchor.score, region=region)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Return the losses of B pairs, and the mean overlap of the masks learned.
@@ -440,14 +419,23 @@ class SiameseTracker(Tracker[SiameseState]):
             templates: (B, 3, 127, 127).
             searches: (B, 3, S, S); 255 pixels give n = 25, 143 give n = 3.
         """
+        # (B, C, a, a) and (B, C, m, m): adjusted features
         template, _ = self.features(templates)
         search, features = self.features(searches)
+
+        # (B, C, n, n): the response maps of the three branches
         kernels = self.neck.encode_template(template)
         score_response = self.neck.correlate(kernels, search, 'score')
         box_response = self.neck.correlate(kernels, search, 'box')
         mask_response = self.neck.correlate(kernels, search, 'mask')
+
         logits, deltas = self.head(score_response, box_response)
-        return PairResponse(logits, deltas, mask_response, features)
+        return PairResponse(
+            logits=logits,
+            deltas=deltas,
+            mask_response=mask_response,
+            features=features,
+        )
 
     def mask_logits(self, mask_response: Tensor, features: Any, index: Tensor) -> Tensor:
         """Predict the masks of cells, for training.
@@ -461,8 +449,10 @@ class SiameseTracker(Tracker[SiameseState]):
         """
         if self.head.refine is None:
             return self.head.base_masks_of(mask_response, index)
+        # (P, C): the response at each cell
         pair, row, column = index.unbind(dim=1)
         responses = mask_response[pair, :, row, column]
+        # finer features around it
         patches = self.features.mask_patches(features, index)
         return self.head.refine(responses, patches)
 
@@ -470,10 +460,13 @@ class SiameseTracker(Tracker[SiameseState]):
         self, templates: Tensor, searches: Tensor, truth: Tensor, masks: Tensor, has_mask: Tensor
     ) -> dict[str, Tensor]:
         """Loss of the vote, on what the finished first stage gives."""
+        # The first stage is not trained any more.
         with torch.no_grad():
             template, _ = self.features(templates)
             search, _ = self.features(searches)
             kernels = self.neck.encode_template(template)
+
+            # the candidates, and what their masks are made from
             scores, boxes = self._predict_anchors(kernels, search)
             response = self.neck.correlate(kernels, search, 'mask', RESPONSE_PADDING)
         return self.voting.loss(response, search, scores, boxes, truth, masks, has_mask)
@@ -492,9 +485,14 @@ def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
         Values in [0, 1] in the same order, above .5 exactly where the input is above the threshold.
     """
     # From 0 to the threshold: 0 to .5, not included.
-    below = probabilities.clamp(min=0) * (0.5 / threshold)
+    stretch = 0.5 / threshold
+    below = probabilities.clamp(min=0) * stretch
     below = below.clamp(max=0.5 - 1e-7)
+
     # From the threshold to 1: .5 to 1, again without .5.
-    above = 0.5 + (probabilities - threshold) * (0.5 / (1 - threshold))
+    stretch = 0.5 / (1 - threshold)
+    above = 0.5 + (probabilities - threshold) * stretch
     above = above.clamp(0.5 + 1e-7, 1)
-    return torch.where(probabilities > threshold, above, below)
+
+    is_above = probabilities > threshold
+    return torch.where(is_above, above, below)

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.deprecation import accept_old_options
+from mmvos.ops.crop import roi_align
 from mmvos.ops.masks import paste_in_box
-from mmvos.ops.roi_align import roi_align
 from mmvos.ops.siamese_geometry import FIRST_CELL, STRIDE, Window
 from mmvos.registry import MODELS
 
@@ -105,21 +105,33 @@ class VotingMaskHead(BaseModule):
         Returns:
             Logits (R, 28, 28).
         """
-        # (R, C, 28, 28) of either kind, through the same layers
-        rois = rois - rois.new_tensor([0, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT])
+        # (R, 5): regions as RoIAlign counts cells
+        shift = rois.new_tensor([0, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT])
+        rois = rois - shift
+
+        # (R, C, 28, 28): the cells of the regions, of either kind of features
         response_cells = roi_align(response.float(), rois, ROI_SIZE, 1 / STRIDE, 2)
         search_cells = roi_align(search.float(), rois, ROI_SIZE, 1 / STRIDE, 2)
-        return self._decode(response_cells) + self._decode(search_cells)
+
+        # (R, 28, 28): logits of each through the same layers, added
+        response_logits = self._decode(response_cells)
+        search_logits = self._decode(search_cells)
+        return response_logits + search_logits
 
     def _decode(self, features: Tensor) -> Tensor:
         """(R, C, 28, 28) -> (R, 28, 28)."""
-        # down to (R, C, 14, 14) and (R, C, 7, 7)
-        first = F.max_pool2d(self.encoders[0](features), 2, ceil_mode=True)
-        second = F.max_pool2d(self.encoders[1](first), 2, ceil_mode=True)
+        # down to (R, C, 14, 14)
+        first = self.encoders[0](features)
+        first = F.max_pool2d(first, 2, ceil_mode=True)
+        # down to (R, C, 7, 7)
+        second = self.encoders[1](first)
+        second = F.max_pool2d(second, 2, ceil_mode=True)
+
         # up to (R, C / 4, 14, 14) and (R, C / 16, 28, 28)
         x = self.up1(second) + self.skip1(first)
         x = self.up2(x) + self.skip2(features)
-        return self.last(x)[:, 0]
+        logits = self.last(x)
+        return logits[:, 0]
 
     def rerank_by_overlap(self, ranks: Tensor, boxes: Tensor, last_boxes: Tensor) -> Tensor:
         """Rank anchors by score and by overlap with where the objects were.
@@ -132,12 +144,17 @@ class VotingMaskHead(BaseModule):
         Returns:
             (K, N).
         """
-        overlaps = []
+        # (K, N): the overlap of each anchor's box with the object's last one
+        rows = []
         for own_boxes, last_box in zip(boxes, last_boxes):
             corners = bbox_cxcywh_to_xyxy(own_boxes)
             last_corners = bbox_cxcywh_to_xyxy(last_box[None])
-            overlaps.append(bbox_overlaps(corners, last_corners)[:, 0])
-        return (1 - self.iou_weight) * ranks + self.iou_weight * torch.stack(overlaps)
+            overlap = bbox_overlaps(corners, last_corners)
+            rows.append(overlap[:, 0])
+        overlaps = torch.stack(rows)
+
+        rank_weight = 1 - self.iou_weight
+        return rank_weight * ranks + self.iou_weight * overlaps
 
     def voter_rois(self, boxes: Tensor, size: int) -> Tensor:
         """Return the regions in which candidates give their masks.
@@ -190,17 +207,18 @@ class VotingMaskHead(BaseModule):
             window_index = int(roi[0])
             share = shares[window_index]
 
-            # the region in frame pixels
+            # (4,): the region in frame pixels
             x, y, side = windows[window_index]
-            box = torch.tensor(roi[1:]) * (side / size)
+            scale = side / size
+            box = torch.tensor(roi[1:]) * scale
             box = box + torch.tensor([x, y, x, y])
 
-            # A candidate votes where its own probability is high enough.
+            # (h, w): a candidate votes where its own probability is high enough.
             pasted, top, left = paste_in_box(mask, box, height, width)
-            bottom = top + pasted.shape[0]
-            right = left + pasted.shape[1]
             votes = pasted > self.mask_threshold
-            share[top:bottom, left:right] += votes.numpy() * vote
+            rows = slice(top, top + pasted.shape[0])
+            columns = slice(left, left + pasted.shape[1])
+            share[rows, columns] += votes.numpy() * vote
         return shares
 
     @property
@@ -277,15 +295,17 @@ class VotingMaskHead(BaseModule):
         if self.max_regions is not None and len(corners) > self.max_regions:
             order = torch.randperm(len(corners) - 1, device=corners.device)
             others = order[: self.max_regions - 1] + 1
-            corners = corners[F.pad(others, (1, 0))]
+            chosen = F.pad(others, (1, 0))
+            corners = corners[chosen]
         return self._enlarged(corners, size)
 
     def _enlarged(self, corners: Tensor, size: int) -> Tensor:
         """Boxes (..., 4) with ``enlarge`` of their sides added at each side, inside the window."""
-        low = corners[..., :2]
-        high = corners[..., 2:]
+        low, high = corners.split(2, dim=-1)
         margin = self.enlarge * (high - low)
-        enlarged = torch.cat([low - margin, high + margin], dim=-1)
+        low = low - margin
+        high = high + margin
+        enlarged = torch.cat([low, high], dim=-1)
         return enlarged.clamp(0, size)
 
 

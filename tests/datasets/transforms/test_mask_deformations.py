@@ -21,7 +21,7 @@ from mmvos.datasets.transforms.mask_deformations import (
     thin_plate_spline,
     tps_deform,
 )
-from mmvos.ops.boxes import tight_box
+from mmvos.structures.rle import tight_box
 
 CORNERS = np.array([(10, 10), (10, 90), (90, 10), (90, 90), (50, 30)], dtype=float)
 POINTS = np.random.default_rng(0).uniform(-50, 150, (40, 2))

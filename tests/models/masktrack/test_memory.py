@@ -1,6 +1,6 @@
 import torch
 
-from mmvos.models.masktrack.memory import attend_memory
+from mmvos.models.masktrack.propagation_head import attend_memory
 
 
 def test_a_query_like_one_key_reads_its_value():

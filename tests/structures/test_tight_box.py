@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmvos.ops.boxes import tight_box
+from mmvos.structures.rle import tight_box
 
 
 def test_the_ends_are_not_included():

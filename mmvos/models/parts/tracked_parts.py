@@ -1,5 +1,5 @@
-"""What the parts of an object say: where each has gone, whether it may be believed, and what they
-make of the next frame together.
+"""The parts of an object that are followed: where each has gone, whether it may be believed, and
+what they make of the next frame together.
 
 Cheng et al., Fast and Accurate Online Video Object Segmentation via Tracking Parts (FAVOS), CVPR
 2018, sections 3.1 and 3.3.
@@ -11,13 +11,70 @@ rows x1, y1, x2, y2.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from mmvos.ops.siamese_geometry import Color
+
+Boxes = NDArray[np.int64]
 
 # A part is an outlier if its move differs from the median move of so many neighbors by more than so
 # many times the neighbors' own median deviation; it needs so many neighbors to be judged.
 NEIGHBORS, DEVIATIONS, MIN_NEIGHBORS = 8, 3.0, 3
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of one object, sampled in one frame.
+
+    Attributes:
+        boxes: (P, 4) int64 where they were sampled.
+        points: (P, 2) the middles of their templates.
+        sides: (P,) int64, of the templates' windows in frame pixels.
+        shifts: (P, 2) how far they have moved since.
+        kernels: (P, 3, C, a, a) templates.
+        reference_scores: (P,) the scores that they have in the frame they are from.
+        source_mask: (H, W) probabilities that they were sampled from.
+        color: what is seen outside the frame.
+        age: how many frames ago that was.
+        motion: (2,) the median of their moves in the last frame.
+    """
+
+    boxes: Tensor
+    points: Tensor
+    sides: Tensor
+    shifts: Tensor
+    kernels: Tensor
+    reference_scores: Tensor
+    source_mask: Tensor
+    color: Color
+    age: int = 0
+    motion: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def select(self, kept: Tensor) -> Parts:
+        """Return the parts of a (P,) bool."""
+        if bool(kept.all()):
+            return self
+        return replace(
+            self,
+            boxes=self.boxes[kept],
+            points=self.points[kept],
+            sides=self.sides[kept],
+            shifts=self.shifts[kept],
+            kernels=self.kernels[kept],
+            reference_scores=self.reference_scores[kept],
+        )
+
+    def moved_boxes(self) -> Tensor:
+        """Return (P, 4) int64 where they are now."""
+        return self.boxes + self.shifts.round().long().repeat(1, 2)
 
 
 def find_peaks(scores: Tensor, window_influence: float) -> tuple[Tensor, Tensor]:
@@ -37,19 +94,28 @@ def find_peaks(scores: Tensor, window_influence: float) -> tuple[Tensor, Tensor]
     highest = scores.amax(dim=(1, 2), keepdim=True)
     relative = scores / highest.clamp(min=1e-9)
 
-    # Prefer cells near the middle.
+    # (P, n, n): prefer cells near the middle
     line = torch.hann_window(cells, periodic=False, dtype=scores.dtype, device=scores.device)
     window = torch.outer(line, line)
-    ranks = relative * (1 - window_influence) + window * window_influence
+    own_share = 1 - window_influence
+    ranks = relative * own_share + window * window_influence
 
-    # (P,): the best cell, and the vertex of a parabola through it and its neighbors
+    # (P,): the best cell of each map
     best = ranks.flatten(1).argmax(dim=1)
     row = best // cells
     column = best % cells
+
+    # (P,): the vertices of the parabolas through it and its neighbors, along x and along y
     parts = torch.arange(count, device=scores.device)
-    x = column - cells // 2 + _parabola_vertex(ranks[parts, row], column)
-    y = row - cells // 2 + _parabola_vertex(ranks[parts, :, column], row)
-    return torch.stack([x, y], dim=1), scores[parts, row, column]
+    shift_x = _parabola_vertex(ranks[parts, row], column)
+    shift_y = _parabola_vertex(ranks[parts, :, column], row)
+
+    # (P, 2): from the middle cell
+    middle = cells // 2
+    x = column - middle + shift_x
+    y = row - middle + shift_y
+    places = torch.stack([x, y], dim=1)
+    return places, scores[parts, row, column]
 
 
 def _parabola_vertex(lines: Tensor, index: Tensor) -> Tensor:
@@ -73,6 +139,7 @@ def _parabola_vertex(lines: Tensor, index: Tensor) -> Tensor:
     slope = right - left
     vertex = slope / (2 * curvature).clamp(min=1e-12)
 
+    # There is none at the ends, nor on a plain.
     is_inner = (index > 0) & (index < last)
     is_peak = is_inner & (curvature > 0)
     return torch.where(is_peak, vertex, 0.0)
@@ -93,11 +160,15 @@ def motion_outliers(places: Tensor, moves: Tensor, objects: Tensor, tolerance: T
     """
     if not len(places):
         return torch.zeros(0, dtype=torch.bool, device=places.device)
-    # (P, N): the nearest parts of the same object
+    # (P, P): the distances of the parts of the same object
     distance = torch.cdist(places, places)
-    distance = distance.masked_fill(objects[:, None] != objects, torch.inf)
+    is_other_object = objects[:, None] != objects
+    distance = distance.masked_fill(is_other_object, torch.inf)
     distance = distance.fill_diagonal_(torch.inf)
-    distance, nearest = distance.topk(min(NEIGHBORS, len(places)), largest=False)
+
+    # (P, N): the nearest ones
+    count = min(NEIGHBORS, len(places))
+    distance, nearest = distance.topk(count, largest=False)
     is_neighbor = distance.isfinite()
 
     # (P, N, 2): how they move; their median move, and their median deviation from it
@@ -112,6 +183,48 @@ def motion_outliers(places: Tensor, moves: Tensor, objects: Tensor, tolerance: T
     differs = difference > limit
     enough = is_neighbor.sum(dim=1) >= MIN_NEIGHBORS
     return enough & differs
+
+
+def integral_image(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (H + 1, W + 1): how many of the object's pixels are above and to the left."""
+    height, width = mask.shape
+    # a row and a column of zeros in front
+    integral = np.zeros((height + 1, width + 1), dtype=np.int64)
+    sums_of_columns = mask.cumsum(axis=0)
+    integral[1:, 1:] = sums_of_columns.cumsum(axis=1)
+    return integral
+
+
+def coverage(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of each box's pixels that are the object's.
+
+    Args:
+        boxes: (P, 4); what is outside the frame is nobody's.
+        integral: of the object's mask.
+
+    Returns:
+        (P,) in [0, 1].
+    """
+    height = integral.shape[0] - 1
+    width = integral.shape[1] - 1
+
+    # (P,): the corners of what of each box is in the frame
+    left, top, right, bottom = boxes.T
+    x1 = left.clip(0, width)
+    y1 = top.clip(0, height)
+    x2 = right.clip(0, width)
+    y2 = bottom.clip(0, height)
+
+    # The object's pixels in them: what is above and to the left of the lower right corner, without
+    # what is above or to the left of the box.
+    pixels = integral[y2, x2]
+    pixels = pixels - integral[y1, x2]
+    pixels = pixels - integral[y2, x1]
+    pixels = pixels + integral[y1, x1]
+
+    # of all of the box
+    areas = (right - left) * (bottom - top)
+    return np.asarray(pixels / areas)
 
 
 def warp_parts(
@@ -139,12 +252,18 @@ def warp_parts(
         bottom = min(y2, height, height - dy)
         if left >= right or top >= bottom:
             continue
-        # what the mask showed in it, where it is now
+
+        # what the mask showed in it
+        shown = source_mask[top:bottom, left:right]
+        # where it is now
         rows = slice(top + dy, bottom + dy)
         columns = slice(left + dx, right + dx)
-        votes[rows, columns] += source_mask[top:bottom, left:right]
+        votes[rows, columns] += shown
         counts[rows, columns] += 1
-    return votes / counts.clamp(min=1), counts
+
+    # their mean
+    mean = votes / counts.clamp(min=1)
+    return mean, counts
 
 
 def blend_prior(mask_prior: Tensor, votes: Tensor, counts: Tensor, attention: float) -> Tensor:
@@ -162,5 +281,8 @@ def blend_prior(mask_prior: Tensor, votes: Tensor, counts: Tensor, attention: fl
     """
     # from [0, 1] to [-1, 1]
     voted = 2 * votes - 1
-    attended = torch.where(counts > 0, voted, mask_prior)
-    return mask_prior + attention * (attended - mask_prior)
+    # The prior stays where there are no votes.
+    is_voted = counts > 0
+    attended = torch.where(is_voted, voted, mask_prior)
+    difference = attended - mask_prior
+    return mask_prior + attention * difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmvos.models.parts.votes import (
+from mmvos.models.parts.tracked_parts import (
     blend_prior,
     find_peaks,
     motion_outliers,
