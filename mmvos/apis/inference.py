@@ -7,11 +7,13 @@ This file puts the package together: sources, prompts, model and writers do not 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mmengine.config import Config
@@ -27,9 +29,19 @@ from .background import AsyncWriter, latest_only, read_ahead
 from .label_png import LabelPngs
 from .model_loading import init_model, load_config, shipped_weights
 from .overlay_video import OverlayVideo, check_side, draw_overlay, parse_frame_rate
+from .passes import DIRECTIONS, VideoPasses
 from .prompts import PromptsLike, parse_prompts
+from .propagation import PromptedFrame, PropagationStep, look_at_prompts, propagate
 from .results_json import ResultsJson
-from .sources import Picture, Source, SourceFrame, VideoSource, check_picture, open_source
+from .sources import (
+    Picture,
+    SeekableFrames,
+    Source,
+    SourceFrame,
+    VideoSource,
+    check_picture,
+    open_source,
+)
 from .streaming_session import StreamingSession
 from .video_run import VideoRun
 from .window import Window
@@ -77,6 +89,58 @@ class VideoInferencer:
         self.model = model
         self._prepare = array_pipeline(self.model.cfg)
         self._session = StreamingSession(self.model, self._prepare, {})
+
+    def look_at_prompts(
+        self,
+        source: SeekableFrames,
+        index: int,
+        prompts: PromptsLike,
+        found: FrameResult | None = None,
+    ) -> PromptedFrame | None:
+        """Look at a frame in which objects are given, for `propagate`.
+
+        Args:
+            source: from ``open_source(...).seekable()``.
+            index: of the frame.
+            prompts: its objects, in a form that the first frame may have, see `infer`.
+            found: what was found in this frame so far; points correct objects of it.
+
+        Returns:
+            What is remembered of the frame, and the masks of its objects; None where points leave
+            nothing of the only objects.
+
+        Raises:
+            ValueError: the prompts cannot be read, or do not fit the frame or the model.
+        """
+        given = self._parse({index: prompts}, 1)[index]
+        (frame,) = self._read_range(source, index, index)
+        return look_at_prompts(self.model, frame, given, found)
+
+    def propagate(
+        self,
+        source: SeekableFrames,
+        start: int,
+        stop: int,
+        prompted: Mapping[int, PromptedFrame],
+        state: Any = None,
+    ) -> Iterator[PropagationStep]:
+        """Follow objects through a range of frames, in either direction.
+
+        Args:
+            source: from ``open_source(...).seekable()``.
+            start: the first frame of the range.
+            stop: the last one, included; where it lies before ``start`` it goes backwards.
+            prompted: what `look_at_prompts` gave for all frames of the video in which objects are
+                given, by their index; those outside the range are remembered.
+            state: of the step at the frame beside ``start``, from which it goes on; None where the
+                range begins in a prompted frame.
+
+        Yields:
+            Result and state after each frame, as soon as they are there.
+        """
+        backwards = stop < start
+        with closing(self._read_range(source, start, stop)) as frames:
+            yield from propagate(self.model, frames, prompted, state, backwards)
 
     def start(self, prompts: PromptsLike = None) -> None:
         """Begin a new video for ``step``; the one before is forgotten.
@@ -150,6 +214,8 @@ class VideoInferencer:
         fps: Fraction | float | None = None,
         drop_frames: bool | None = None,
         run: VideoRun | None = None,
+        direction: str = 'forward',
+        progress: Callable[[int, int], object] | None = None,
     ) -> Iterator[FrameResult]:
         """Segment one video and yield the result of each frame as soon as it is there.
 
@@ -175,6 +241,14 @@ class VideoInferencer:
                 as they are taken; their names count what has come.
             run: keeps what a run that is killed goes on with, see ``VideoRun``; it must be entered,
                 and left after the iterator has ended.
+            direction: 'forward'; 'backward', which is the same on the reversed video: objects are
+                followed from their last prompted frame to the first frame; or 'both' ways from each
+                prompted frame, all of which are remembered, so that the frames between two of them
+                use both. These two are for models that follow prompts and for sources that can be
+                read backwards; they yield the results in the order of the frames when all is
+                computed. See ``mmvos.apis.passes``.
+            progress: of these two is told, after each frame, how many are computed and how many
+                there are to be computed.
 
         Raises:
             FileNotFoundError, ValueError: the source or the prompts cannot be read; see
@@ -190,6 +264,7 @@ class VideoInferencer:
             )
         opened = source if isinstance(source, VideoSource) else open_source(source)
         check_prompted_frames(by_frame, opened)
+        check_direction(direction, opened, self.model.takes_prompts)
 
         # Everything that can be refused is refused before the first frame.
         if score_thr is None:
@@ -199,7 +274,20 @@ class VideoInferencer:
             outputs = self._open_outputs(Path(out_dir), opened, score_thr, png, video, fps)
         window = Window(opened.name) if show else None
         drops = opened.timed if drop_frames is None else drop_frames
-        return self._run(opened, by_frame, outputs, window, score_thr, drops, run)
+        if direction == 'forward':
+            # Frames are read ahead of the model, but not where they come by the clock or on demand.
+            is_ahead = not (opened.live or drops)
+            results = partial(self._results, prompts=by_frame, is_ahead=is_ahead, run=run)
+        else:
+            results = partial(
+                self._results_of_passes,
+                source=opened,
+                prompts=by_frame,
+                direction=direction,
+                progress=progress,
+                run=run,
+            )
+        return self._run(opened, outputs, window, score_thr, drops, run, results)
 
     def _open_outputs(
         self,
@@ -231,21 +319,23 @@ class VideoInferencer:
     def _run(
         self,
         source: VideoSource,
-        prompts: Mapping[int, Prompts],
         outputs: list[_Output],
         window: Window | None,
         min_score: float,
         drops: bool,
         run: VideoRun | None,
+        results_of: Callable[..., Generator[FrameResult, None, None]],
     ) -> Iterator[FrameResult]:
         """Go through a video: read ahead -> model -> write behind.
 
         Args:
-            source, prompts, run: see `infer`.
+            source, run: see `infer`.
             outputs: the writers.
             window: shows the objects from ``min_score`` on.
             min_score: see ``window``.
             drops: whether frames that come while the model is busy are dropped.
+            results_of: takes the frames, and a queue that gets each frame before its result is
+                yielded.
         """
         waiting: deque[SourceFrame] = deque()  # gone into the model, result not yet out
         with ExitStack() as stack:
@@ -259,14 +349,12 @@ class VideoInferencer:
                 writing = stack.enter_context(AsyncWriter(output.writer.write))
                 behind.append((writing, output.min_score))
 
-            # Frames are read ahead of the model, but not where they come by the clock or on demand.
             frames = source.frames()
             if drops:
                 frames = stack.enter_context(closing(latest_only(frames)))
-            is_ahead = not (source.live or drops)
-            results = self._results(frames, waiting, prompts, is_ahead, run)
 
-            for result in stack.enter_context(closing(results)):
+            results = stack.enter_context(closing(results_of(frames, waiting)))
+            for result in results:
                 shown = waiting.popleft()
                 for writing, least in behind:
                     kept = _confident(result, least)
@@ -328,6 +416,53 @@ class VideoInferencer:
                     run.append(result, states[0])
                 yield result
 
+    def _results_of_passes(
+        self,
+        frames: Iterator[SourceFrame],
+        waiting: deque[SourceFrame],
+        source: VideoSource,
+        prompts: Mapping[int, Prompts],
+        direction: str,
+        progress: Callable[[int, int], object] | None,
+        run: VideoRun | None,
+    ) -> Generator[FrameResult, None, None]:
+        """Go through a video backwards or both ways, then yield the results in its order.
+
+        Args:
+            frames: of the source, from the first, for the writers.
+            waiting: gets each frame before its result is yielded.
+            source, prompts, direction, progress, run: see `infer`.
+        """
+        with ExitStack() as stack:
+            if run is None:
+                # The results wait on the disk, not in memory.
+                folder = stack.enter_context(TemporaryDirectory(prefix='mmvos-'))
+                run = stack.enter_context(VideoRun(folder, '', (), {}, goes_on=False))
+            seekable = source.seekable()
+            read = partial(self._read_range, seekable)
+            passes = VideoPasses(self.model, prompts, seekable.count, direction, read)
+            for done in passes.compute(run):
+                if progress is not None:
+                    progress(done, passes.steps)
+            for index, frame in enumerate(frames):
+                waiting.append(frame)
+                height, width = frame.picture.shape[:2]
+                yield passes.result(index, (height, width), run)
+
+    def _read_range(
+        self, source: SeekableFrames, start: int, stop: int
+    ) -> Generator[Frame, None, None]:
+        """Read frames in either direction, ahead of the model, as it takes them."""
+        step = -1 if stop < start else 1
+
+        def pack() -> Iterator[dict[str, Any]]:
+            for number, frame in enumerate(source.read(start, stop)):
+                yield pseudo_collate([self._prepare(start + number * step, frame.picture)])
+
+        with closing(read_ahead(pack())) as batches:
+            for batch in batches:
+                yield self.model.make_frame(batch)
+
     def _pack(self, frames: Iterator[SourceFrame], first: int) -> Generator[Packed, None, None]:
         """Put frames through the test pipeline; ``first`` is the index of the first one."""
         for index, frame in enumerate(frames, first):
@@ -362,6 +497,24 @@ def check_prompted_frames(prompts: Mapping[int, Prompts], source: VideoSource) -
             f'{source.name} has {source.length} frames, so there is no frame {last}, for which '
             f'there is a prompt; frames count from 0'
         )
+
+
+def check_direction(direction: str, source: VideoSource, takes_prompts: bool) -> None:
+    """Refuse a direction that does not exist, or that source or model cannot go.
+
+    Raises:
+        DataError: it is so.
+    """
+    if direction not in DIRECTIONS:
+        raise DataError(f'the direction must be one of {", ".join(DIRECTIONS)}, not {direction!r}')
+    if direction == 'forward':
+        return
+    if not takes_prompts:
+        raise DataError(
+            f'the direction {direction!r} is for models that follow prompts; this one finds its '
+            f'objects by itself, frame by frame from the first'
+        )
+    source.check_seekable()
 
 
 def _confident(result: FrameResult, min_score: float) -> FrameResult:

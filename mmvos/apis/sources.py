@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -27,12 +28,14 @@ from mmvos.io.errors import DataError
 from mmvos.io.frame_names import IMAGE_SUFFIXES, is_foreign, list_files, sort_frames
 from mmvos.io.images import Picture
 from mmvos.io.paths import user_path
+from mmvos.io.seekable_video import SeekableVideo
 
 Source: TypeAlias = str | Path | int | Iterable[Picture]
 _WEB = ('http', 'https')
 _STREAMS = ('rtmp', 'rtmps', 'rtp', 'rtsp', 'rtsps', 'srt', 'tcp', 'udp')  # never a finished file
 _CAMERA_CLOCK = Fraction(1, 1000)  # seconds, the unit of the times of a camera's frames
 _MILLISECOND = Fraction(1, 1000)
+_STACK_CHUNK = 16  # pictures of a stack that are held at a time when it is read backwards
 
 
 class SourceNotFoundError(DataError, FileNotFoundError):
@@ -54,6 +57,20 @@ class SourceFrame(NamedTuple):
 
 
 @dataclass(frozen=True)
+class SeekableFrames:
+    """The frames of a video that can be read from any of them on, forwards and backwards.
+
+    Attributes:
+        count: the number of frames.
+        read: reads the frames from its first argument to its second one, both included; backwards
+            where the second lies before the first.
+    """
+
+    count: int
+    read: Callable[[int, int], Iterator[SourceFrame]]
+
+
+@dataclass(frozen=True)
 class VideoSource:
     """A video to be read.
 
@@ -69,6 +86,7 @@ class VideoSource:
         longest_side: the larger of height and width in pixels; None where it is not known
             beforehand.
         place: what messages call the video, where that is not its name: a path or a URL.
+        open_seekable: opens the video for reading in any order; None where frames come once.
     """
 
     name: str
@@ -80,6 +98,7 @@ class VideoSource:
     time_base: Fraction | None = None
     longest_side: int | None = None
     place: str | None = None
+    open_seekable: Callable[[], SeekableFrames] | None = None
 
     def __iter__(self) -> Iterator[tuple[str, Picture]]:
         """Yields name and picture of each frame; raises what ``frames`` raises."""
@@ -104,6 +123,46 @@ class VideoSource:
         if size is None:
             raise DataError(f'{place} has no frame that can be read; is it a whole video?')
 
+    def check_seekable(self) -> None:
+        """Check that the frames can be read in any order.
+
+        Raises:
+            DataError: they come only once and in order.
+        """
+        if self.open_seekable is None:
+            raise DataError(
+                f'{self.place or self.name} cannot be read backwards, its frames come once and in '
+                f'order; record or download it to a file first'
+            )
+
+    def seekable(self) -> SeekableFrames:
+        """Open the video for reading from any frame on, forwards and backwards.
+
+        A video file is decoded once before; keep what is returned to read it several times.
+
+        Raises:
+            DataError: the frames come only once and in order (a camera, a stream, an iterator), a
+                file is damaged, or there is no frame.
+        """
+        place = self.place or self.name
+        self.check_seekable()
+        assert self.open_seekable is not None
+        opened = self.open_seekable()
+        if opened.count == 0:
+            raise DataError(f'{place} has no frame that can be read; is it a whole video?')
+        sizes: list[tuple[int, ...]] = []  # of the first frame that was read
+
+        def read(start: int, stop: int) -> Iterator[SourceFrame]:
+            for frame in opened.read(start, stop):
+                shape = frame.picture.shape[:2]
+                sizes.append(shape)
+                del sizes[1:]
+                if shape != sizes[0]:
+                    raise DataError(_mixed(f'{place}, frame {frame.name}', shape, sizes[0]))
+                yield frame
+
+        return SeekableFrames(opened.count, read)
+
 
 def open_source(source: Source) -> VideoSource:
     """Open a video.
@@ -125,7 +184,17 @@ def open_source(source: Source) -> VideoSource:
         return _open_url(source)
     if not isinstance(source, (str, Path)):
         length = len(source) if isinstance(source, Sized) else None
-        return VideoSource('video', None, length, lambda: _read_arrays(source), live=True)
+        open_seekable = None
+        if isinstance(source, Sequence) and not isinstance(source, str):
+            open_seekable = partial(_seekable_arrays, source)
+        return VideoSource(
+            'video',
+            None,
+            length,
+            lambda: _read_arrays(source),
+            live=True,
+            open_seekable=open_seekable,
+        )
     path = user_path(source)
     if os.path.isdir(path):
         return _open_folder(path, str(source))
@@ -217,7 +286,24 @@ def _open_image(path: Path) -> VideoSource:
         time_base=_MILLISECOND,
         longest_side=max(header.height, header.width),
         place=str(path),
+        open_seekable=lambda: _seekable_stack(path, len(header.pages)),
     )
+
+
+def _seekable_stack(path: Path, count: int) -> SeekableFrames:
+    def read(start: int, stop: int) -> Iterator[SourceFrame]:
+        if stop >= start:
+            yield from itertools.islice(_read_stack(path), start, stop + 1)
+            return
+        # The pages of a file come in order: each chunk is read from the first page.
+        last = start
+        while last >= stop:
+            first = max(last - _STACK_CHUNK + 1, stop)
+            chunk = list(itertools.islice(_read_stack(path), first, last + 1))
+            yield from reversed(chunk)
+            last = first - 1
+
+    return SeekableFrames(count, read)
 
 
 def _read_stack(path: Path) -> Iterator[SourceFrame]:
@@ -259,12 +345,18 @@ def _open_images(name: str, paths: Sequence[Path]) -> VideoSource:
     if deep:
         bits = images.measure_bits(deep)
         images.note_depth(bits, deep[0].parent)
+
+    def read(start: int, stop: int) -> Iterator[SourceFrame]:
+        for index in _between(start, stop):
+            yield SourceFrame(paths[index].stem, images.read_image(paths[index], bits))
+
     return VideoSource(
         name,
         None,
         len(paths),
-        lambda: (SourceFrame(path.stem, images.read_image(path, bits)) for path in paths),
+        lambda: read(0, len(paths) - 1),
         longest_side=max(first.height, first.width),
+        open_seekable=lambda: SeekableFrames(len(paths), read),
     )
 
 
@@ -291,6 +383,19 @@ def _read_arrays(arrays: Iterable[Picture]) -> Iterator[SourceFrame]:
     for index, picture in enumerate(arrays):
         # The caller may fill the same array again, while writers still hold this frame.
         yield SourceFrame(f'{index:05d}', check_picture(index, picture).copy())
+
+
+def _seekable_arrays(arrays: Sequence[Picture]) -> SeekableFrames:
+    def read(start: int, stop: int) -> Iterator[SourceFrame]:
+        for index in _between(start, stop):
+            yield SourceFrame(f'{index:05d}', check_picture(index, arrays[index]).copy())
+
+    return SeekableFrames(len(arrays), read)
+
+
+def _between(start: int, stop: int) -> range:
+    """The indices from ``start`` to ``stop``, both included, in this order."""
+    return range(start, stop + 1) if stop >= start else range(start, stop - 1, -1)
 
 
 # ---- cameras
@@ -388,7 +493,19 @@ def _open_video(path: Path) -> VideoSource:
         time_base=header.time_base,
         longest_side=header.longest_side,
         place=shown,
+        open_seekable=lambda: _seekable_video(place, shown),
     )
+
+
+def _seekable_video(path: Path, shown: str) -> SeekableFrames:
+    opened = SeekableVideo(path, shown)
+
+    def read(start: int, stop: int) -> Iterator[SourceFrame]:
+        frames = opened.read(start, stop)
+        for index, (picture, shown_at) in zip(_between(start, stop), frames, strict=True):
+            yield SourceFrame(f'{index:05d}', picture, shown_at)
+
+    return SeekableFrames(opened.count, read)
 
 
 def _numbered(frames: Iterable[tuple[Picture, Fraction | None]]) -> Iterator[SourceFrame]:

@@ -147,7 +147,11 @@ class VideoRun:
         return self.frames, state
 
     def read(self, index: int) -> FrameResult:
-        """The result of a frame that an earlier run has finished."""
+        """The result of a step of an earlier run, or of one before `index_results`.
+
+        Args:
+            index: the number of the step; where all frames come in order that of the frame.
+        """
         content = journal.read_line(self._lines[index])
         objects = []
         for item in content['objects']:
@@ -177,6 +181,19 @@ class VideoRun:
         self._state = state
         if self._goes_on and time.monotonic() - self._saved > _SECONDS:
             self._save_state()
+
+    def store_state(self) -> None:
+        """Store the model's state now, so that nothing before it is computed again."""
+        if self._goes_on and self._state is not None:
+            self._save_state()
+
+    def index_results(self) -> None:
+        """Make all results so far ready for `read`, where they are not all those of an earlier run.
+
+        Memory grows by some 200 bytes a result.
+        """
+        path = self._folder / 'results.jsonl'
+        self._lines = [line for line, _ in journal.lines_of(path)]
 
     def finish(self) -> None:
         """Say that all frames are there."""

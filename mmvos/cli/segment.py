@@ -4,6 +4,7 @@
     mmvos segment INPUT --box 10,20,110,220 --box 5,5,80,90 --out DIR  objects 1 and 2, by boxes
     mmvos segment INPUT --point 60,80 --negative 10,90 --out DIR  object 1, by points on and off it
     mmvos segment INPUT --prompts prompts.json --out DIR   in any frames, by masks, boxes or points
+    mmvos segment INPUT --prompts prompts.json --direction both --out DIR  also before the prompts
     mmvos segment INPUT --system siammask --box 10,20,110,220 --out DIR       another system; --list
     mmvos segment CONFIG CHECKPOINT INPUT --out DIR            all objects of the model's classes
 
@@ -18,7 +19,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +134,14 @@ def _add_prompt_options(parser: argparse.ArgumentParser) -> None:
         help='a point that is not on object 1',
     )
 
+    parser.add_argument(
+        '--direction',
+        choices=('forward', 'backward', 'both'),
+        default='forward',
+        help='follow prompted objects to the end of the video (default), to its beginning, or both '
+        'ways, which uses all prompts for the frames between them; not of cameras and streams',
+    )
+
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--system', choices=SYSTEMS, help=f'default: {DEFAULT_SYSTEM}')
@@ -186,14 +196,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_arguments(argv)
 
     from mmvos.apis import VideoInferencer, open_source
-    from mmvos.apis.inference import check_prompted_frames
+    from mmvos.apis.inference import check_direction, check_prompted_frames
     from mmvos.io.atomic import check_folder
 
     prompts = read_all_prompts(args)
     source = open_source(args.input)
     check_prompted_frames(prompts, source)
     check_folder(args.out)
+    # What can be refused is refused before the weights are looked for.
+    known = args.system or (None if args.config else DEFAULT_SYSTEM)
+    takes_prompts = known is None or bool(SYSTEMS[known].accepted_prompts)
+    check_direction(args.direction, source, takes_prompts)
     model = build_model(args, prompts)
+    check_direction(args.direction, source, model.takes_prompts)
     with begin_run(model, source, prompts, args) as run:
         if run.was_finished:
             print(
@@ -228,6 +243,8 @@ def begin_run(
     from mmvos.apis.video_run import VideoRun, fingerprint_of
 
     can_be_read_again = not (source.live or source.timed)
+    # Runs of versions without directions go on.
+    more = {} if args.direction == 'forward' else {'direction': args.direction}
     fingerprint = fingerprint_of(
         model,
         args.input if can_be_read_again else None,
@@ -236,6 +253,7 @@ def begin_run(
         png=not args.no_png,
         video=not args.no_video,
         fps=args.fps,
+        **more,
     )
     made_by = {
         'config': str(args.config or args.system or DEFAULT_SYSTEM),
@@ -325,36 +343,65 @@ def segment(
 
     if run.set_aside is not None:
         print(f'The results of another command are kept in {run.set_aside}.')
-    results: Any = inferencer.infer(
-        source,
-        prompts,
-        args.out,
-        score_thr=args.score_thr,
-        png=not args.no_png,
-        video=not args.no_video,
-        show=args.show,
-        fps=args.fps,
-        drop_frames=False if args.every_frame else None,
-        run=run,
-    )
-    total = source.length or '?'
-    rate = f'{float(source.fps):.3f} frames per second' if source.fps else 'frame rate unknown'
-    print(f'{source.name}: {total} frames, {rate}', flush=True)
+    is_forward = args.direction == 'forward'
+    with ExitStack() as stack:
+        results: Any = inferencer.infer(
+            source,
+            prompts,
+            args.out,
+            score_thr=args.score_thr,
+            png=not args.no_png,
+            video=not args.no_video,
+            show=args.show,
+            fps=args.fps,
+            drop_frames=False if args.every_frame else None,
+            run=run,
+            direction=args.direction,
+            progress=show_passes(stack),
+        )
+        total = source.length or '?'
+        rate = 'frame rate unknown'
+        if source.fps:
+            rate = f'{float(source.fps):.3f} frames per second'
+        print(f'{source.name}: {total} frames, {rate}', flush=True)
 
-    with Progress('frame', source.length) as progress:
+        progress = stack.enter_context(Progress('frame', source.length))
         try:
             for result in results:
-                if progress.count == 0 and run.frames > 1:
+                if is_forward and progress.count == 0 and run.frames > 1:
                     progress.say(f'going on after {run.frames} frames that were finished before')
                 progress.advance(f'{len(result.objects)} objects')
         except KeyboardInterrupt:  # the way to end a camera
             results.close()
             if not (source.live or source.timed):
+                done = f'{run.frames} of {total} frames'
+                if not is_forward:
+                    done = f'{run.frames} frames of the passes'
                 raise KeyboardInterrupt(
-                    f'the results of {run.frames} of {total} frames are in {args.out}; the same '
-                    f'command goes on with the next one'
+                    f'the results of {done} are in {args.out}; the same command goes on with the '
+                    f'next one'
                 ) from None
         finally:
             results.close()
     print(f'done: {progress.rate:.2f} frames/s from reading to writing', flush=True)
     return progress.count
+
+
+def show_passes(stack: ExitStack) -> Callable[[int, int], None]:
+    """Make what shows how far passes backwards or both ways have come.
+
+    Args:
+        stack: closes it.
+    """
+    from mmvos.cli.progress import Progress
+
+    shown: list[Progress] = []
+
+    def show(done: int, total: int) -> None:
+        if not shown:
+            shown.append(stack.enter_context(Progress('step', total - done + 1)))
+            if done > 1:
+                shown[0].say(f'going on after {done - 1} steps that were finished before')
+        shown[0].advance()
+
+    return show

@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import statistics
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import av
 import numpy as np
@@ -27,6 +27,9 @@ from .container_end import is_cut_off
 from .errors import DataError
 
 Picture: TypeAlias = NDArray[np.uint8]
+T = TypeVar('T')
+# What PyAV raises where a frame cannot be decoded.
+DECODING_ERRORS = (av.FFmpegError, OSError, ValueError, MemoryError)
 
 # Tags in other encodings must not matter; from version 19 on they never do.
 _OPEN_OPTIONS: dict[str, Any] = (
@@ -122,6 +125,26 @@ def read_frames(
     Raises:
         DataError: a frame cannot be decoded, or a stream breaks off.
     """
+    format_name = container.format.name
+    for frame, picture in decode_frames(container, shown, path, upright_picture):
+        yield picture, time_of(frame, format_name)
+
+
+def decode_frames(
+    container: InputContainer, shown: str, path: Path | None, convert: Callable[[VideoFrame], T]
+) -> Iterator[tuple[VideoFrame, T]]:
+    """Decode the frames of an opened video from its first, and close it.
+
+    Args:
+        container, shown, path: see `read_frames`.
+        convert: what is made of each frame; its errors are those of the frame.
+
+    Yields:
+        The decoded frame, and what was made of it.
+
+    Raises:
+        DataError: see `read_frames`.
+    """
     count = 0
     with container:
         stream = container.streams.video[0]
@@ -133,14 +156,14 @@ def read_frames(
                 frame = next(decoded, None)
                 if frame is None:
                     break
-                picture = _upright(frame)
-            except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
-                raise DataError(_broken(shown, path, count, error)) from error
+                converted = convert(frame)
+            except DECODING_ERRORS as error:
+                raise DataError(broken_frame(shown, path, count, error)) from error
             if frame.is_corrupt:
                 warnings.warn(
                     f'{shown}: frame {count} is damaged, the decoder repaired it', stacklevel=2
                 )
-            yield picture, _time_of(frame, container.format.name)
+            yield frame, converted
             count += 1
         cut = _cut_off(container, stream, reading, count, length, path)
     if cut:
@@ -261,7 +284,7 @@ def _expected_frames(container: InputContainer, stream: VideoStream) -> int | No
     return round(Fraction(container.duration, av.time_base) * rate)
 
 
-def _time_of(frame: VideoFrame, format_name: str) -> Fraction | None:
+def time_of(frame: VideoFrame, format_name: str) -> Fraction | None:
     """When a frame is shown, in seconds of the video's clock."""
     # An AVI knows only the order of decoding. FFmpeg's guess of the order of showing jumps back and
     # forth where frames refer to later ones.
@@ -271,7 +294,7 @@ def _time_of(frame: VideoFrame, format_name: str) -> Fraction | None:
     return stamp * frame.time_base
 
 
-def _upright(frame: VideoFrame) -> Picture:
+def upright_picture(frame: VideoFrame) -> Picture:
     """(H, W, 3) BGR, turned and mirrored as the display matrix says (phones write one).
 
     The matrix ((a, b, u), (c, d, v), (x, y, w)) shows the pixel (p, q) at (a p + c q, b p + d q),
@@ -292,7 +315,7 @@ def _upright(frame: VideoFrame) -> Picture:
     return np.ascontiguousarray(picture)
 
 
-def _broken(shown: str, path: Path | None, count: int, error: Exception) -> str:
+def broken_frame(shown: str, path: Path | None, count: int, error: Exception) -> str:
     """The sentence about a video that cannot be read on."""
     if path is None:
         return f'{shown}: no frame came after {count} of them ({_reason(error)})'

@@ -9,7 +9,7 @@ original pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -154,6 +154,18 @@ class PromptedSegmenter(VideoModel):
         if object_id not in ids:
             raise ValueError(f'there is no object {object_id} to remove; known are {ids}')
         return tuple(item for item in state if item.id != object_id)
+
+    def keep_memory(self, state: States) -> dict[int, TrackedState]:
+        """Keep of each object what ``recall`` reads; see ``VideoModel.keep_memory``."""
+        return {item.id: self.tracker.keep_memory(item) for item in state}
+
+    def recall(self, state: States, prompted: Mapping[int, Sequence[TrackedState]]) -> States:
+        """Replace the remembered frames of prompts; see ``VideoModel.recall``."""
+        recalled = []
+        for item in state:
+            others = prompted.get(item.id, ())
+            recalled.append(self.tracker.recall(item, others) if others else item)
+        return tuple(recalled)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Return the losses of B clips of T frames; see the tracker's ``loss``.

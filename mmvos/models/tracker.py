@@ -14,6 +14,7 @@ H x W is the padded network size of a frame; boxes and regions are in network pi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, TypeVar
@@ -101,6 +102,24 @@ class Tracker(BaseModule, ABC, Generic[State]):
             The state to be committed. Here, of a tracker without a memory, it is ``started``.
         """
         return started
+
+    def keep_memory(self, state: State) -> State:
+        """Keep of a state what ``recall`` reads, so that many of them take little memory."""
+        return state
+
+    def recall(self, state: State, prompted: Sequence[State]) -> State:
+        """Replace the frames that are remembered of an object because it was given in them.
+
+        Args:
+            state: the object's, committed.
+            prompted: what ``keep_memory`` kept of its states right after frames in which it was
+                given, wherever in the video these are, the most important first.
+
+        Returns:
+            The state, which remembers as many of them as the tracker keeps. Here, of a tracker
+            without a memory, it is as it was.
+        """
+        return state
 
     @abstractmethod
     def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, tuple[State, ...]]:

@@ -8,7 +8,7 @@ it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -72,6 +72,31 @@ class VideoModel(BaseModel):
         Raises:
             ValueError: the state knows no such object.
         """
+
+    def keep_memory(self, state: Any) -> dict[int, Any]:
+        """By id what is remembered of the objects that were given in the frame before.
+
+        Args:
+            state: after the first step, which had a prompt.
+
+        Returns:
+            What ``recall`` takes. Here, of a model that takes no prompts, nothing.
+        """
+        return {}
+
+    def recall(self, state: Any, prompted: Mapping[int, Sequence[Any]]) -> Any:
+        """The state, in which objects remember other frames in which they were given.
+
+        Args:
+            state: after any frame; it is not changed.
+            prompted: by id what ``keep_memory`` kept of frames in which the object was given, the
+                most important first; these frames may come later in the video. An object that is
+                not named keeps its memory.
+
+        Returns:
+            The new state. Here, of a model that takes no prompts, it is as it was.
+        """
+        return state
 
     @abstractmethod
     def loss(self, inputs: Tensor, data_samples: list[BaseDataElement]) -> dict[str, Tensor]:

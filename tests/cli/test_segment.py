@@ -73,6 +73,11 @@ def test_a_mistake_is_one_sentence_and_not_a_traceback(tmp_path, model_files):
             [config, 'none.pth', 'clip.mp4'],
             'the checkpoint none.pth does not exist; give the path of a .pth or .safetensors file',
         ),
+        (
+            [config, checkpoint, 'clip.mp4', '--direction', 'both'],
+            "the direction 'both' is for models that follow prompts; this one finds its objects by "
+            'itself, frame by frame from the first',
+        ),
     ]:
         done = segment_video(tmp_path, *arguments, '--out', 'out')
         assert done.status == 1

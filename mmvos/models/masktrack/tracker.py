@@ -35,7 +35,13 @@ from .mask_priors import (
     guide_boxes,
     limit_change,
 )
-from .state import Memory, PropagationState, gather_memories, with_prompted_frame
+from .state import (
+    MAX_CORRECTIONS,
+    Memory,
+    PropagationState,
+    gather_memories,
+    with_prompted_frame,
+)
 from .training_clips import (
     MAX_SIDE_RATIO,
     MIN_SIDE,
@@ -162,6 +168,21 @@ class MaskPropagator(Tracker[PropagationState]):
     def correct(self, known: PropagationState, started: PropagationState) -> PropagationState:
         """Let the new frame join what is remembered; see ``Tracker.correct``."""
         return replace(started, first=known.first, corrections=known.corrections)
+
+    def keep_memory(self, state: PropagationState) -> PropagationState:
+        """Keep the memory of the frame in which the object was given."""
+        nothing = state.guide.new_zeros(0, 0)
+        return replace(state, guide=nothing, last=None, corrections=())
+
+    def recall(
+        self, state: PropagationState, prompted: Sequence[PropagationState]
+    ) -> PropagationState:
+        """Remember other frames in which the object was given; see ``Tracker.recall``."""
+        memories = [item.first for item in prompted if item.first is not None]
+        if not memories:
+            return state
+        corrections = tuple(memories[1 : MAX_CORRECTIONS + 1])
+        return replace(state, first=memories[0], corrections=corrections)
 
     def propagate(self, frame: Frame, states: States) -> tuple[Tensor, States]:
         """Find the known objects in the next frame; see ``Tracker.propagate``.

@@ -136,6 +136,24 @@ class PartTracker(Tracker[PartState]):
         self.matcher.eval()
         return self
 
+    @property
+    def accepts_points(self) -> bool:
+        """Whether the propagator takes points."""
+        return bool(self.propagator.accepts_points)
+
+    def correct(self, known: PartState, started: PartState) -> PartState:
+        """Join what the propagator knows with the new prompt; see ``Tracker.correct``."""
+        return replace(started, mask=self.propagator.correct(known.mask, started.mask))
+
+    def keep_memory(self, state: PartState) -> PartState:
+        """Keep what the propagator remembers; see ``Tracker.keep_memory``."""
+        return replace(state, mask=self.propagator.keep_memory(state.mask), parts=None)
+
+    def recall(self, state: PartState, prompted: Sequence[PartState]) -> PartState:
+        """Replace what the propagator remembers; see ``Tracker.recall``."""
+        masks = [item.mask for item in prompted]
+        return replace(state, mask=self.propagator.recall(state.mask, masks))
+
     def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Tensor, States]:
         """Begin with the objects of a prompt; see ``MaskPropagator.start``.
 
