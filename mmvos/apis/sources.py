@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -185,8 +185,9 @@ def open_source(source: Source) -> VideoSource:
     if not isinstance(source, (str, Path)):
         length = len(source) if isinstance(source, Sized) else None
         open_seekable = None
-        if isinstance(source, Sequence) and not isinstance(source, str):
-            open_seekable = partial(_seekable_arrays, source)
+        if isinstance(source, Sequence):
+            arrays: Sequence[Any] = source
+            open_seekable = partial(_seekable_arrays, arrays)
         return VideoSource(
             'video',
             None,
