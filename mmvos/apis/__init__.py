@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from .background import latest_only
     from .inference import VideoInferencer
     from .model_loading import init_model
-    from .sources import VideoSource, open_source
+    from .sources import open_source
     from .systems import SYSTEMS
+    from .video_source import VideoSource
 
 __all__ = [
     'SYSTEMS',
@@ -32,8 +33,9 @@ __getattr__ = accept_old_names(
             'background': ['latest_only'],
             'inference': ['VideoInferencer'],
             'model_loading': ['init_model'],
-            'sources': ['VideoSource', 'open_source'],
+            'sources': ['open_source'],
             'systems': ['SYSTEMS'],
+            'video_source': ['VideoSource'],
         },
     ),
 )

@@ -19,7 +19,6 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
-from mmvos.io.errors import DataError
 from mmvos.models import VideoModel
 from mmvos.optimize import optimize
 from mmvos.structures import Frame, FrameResult, Prompts
@@ -29,21 +28,14 @@ from .background import AsyncWriter, latest_only, read_ahead
 from .label_png import LabelPngs
 from .model_loading import init_model, load_config, shipped_weights
 from .overlay_video import OverlayVideo, check_side, draw_overlay, parse_frame_rate
-from .passes import DIRECTIONS, VideoPasses
+from .passes import VideoPasses, check_direction, check_prompted_frames
 from .prompts import PromptsLike, parse_prompts
 from .propagation import PromptedFrame, PropagationStep, look_at_prompts, propagate
 from .results_json import ResultsJson
-from .sources import (
-    Picture,
-    SeekableFrames,
-    Source,
-    SourceFrame,
-    VideoSource,
-    check_picture,
-    open_source,
-)
+from .sources import Source, check_picture, open_source
 from .streaming_session import StreamingSession
 from .video_run import VideoRun
+from .video_source import Picture, SeekableFrames, SourceFrame, VideoSource
 from .window import Window
 
 RESULTS_JSON, MASKS, OVERLAY = 'results.json', 'masks', 'overlay.mp4'  # in the output folder
@@ -483,38 +475,6 @@ class VideoInferencer:
                 f'classes by itself; leave them out, or take a system that follows prompts'
             )
         return by_frame
-
-
-def check_prompted_frames(prompts: Mapping[int, Prompts], source: VideoSource) -> None:
-    """Refuse prompts for frames after the end, where the length is known before the work.
-
-    Raises:
-        DataError: there is no such frame.
-    """
-    last = max(prompts, default=0)
-    if source.length is not None and last >= source.length:
-        raise DataError(
-            f'{source.name} has {source.length} frames, so there is no frame {last}, for which '
-            f'there is a prompt; frames count from 0'
-        )
-
-
-def check_direction(direction: str, source: VideoSource, takes_prompts: bool) -> None:
-    """Refuse a direction that does not exist, or that source or model cannot go.
-
-    Raises:
-        DataError: it is so.
-    """
-    if direction not in DIRECTIONS:
-        raise DataError(f'the direction must be one of {", ".join(DIRECTIONS)}, not {direction!r}')
-    if direction == 'forward':
-        return
-    if not takes_prompts:
-        raise DataError(
-            f'the direction {direction!r} is for models that follow prompts; this one finds its '
-            f'objects by itself, frame by frame from the first'
-        )
-    source.check_seekable()
 
 
 def _confident(result: FrameResult, min_score: float) -> FrameResult:

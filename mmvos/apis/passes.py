@@ -26,6 +26,7 @@ from mmvos.structures.rle import bounding_box, encode
 from .object_prompt import join_objects, split_objects
 from .propagation import PromptedFrame, PropagationStep, look_at_prompts, propagate
 from .video_run import VideoRun
+from .video_source import VideoSource
 
 DIRECTIONS = ('forward', 'backward', 'both')
 
@@ -202,10 +203,7 @@ class VideoPasses:
         read: Callable[[int, int], Generator[Frame, None, None]],
     ) -> None:
         if max(prompts) >= count:
-            raise DataError(
-                f'the video has {count} frames, so there is no frame {max(prompts)}, for which '
-                f'there is a prompt; frames count from 0'
-            )
+            raise _no_such_frame('the video', count, max(prompts))
         self.model = model
         self.prompts = prompts
         self.direction = direction
@@ -367,3 +365,39 @@ class VideoPasses:
             mask = encode(labels == item.id)
             apart.append(replace(item, mask=mask, box=bounding_box(mask)))
         return replace(result, objects=tuple(apart))
+
+
+def check_prompted_frames(prompts: Mapping[int, Prompts], source: VideoSource) -> None:
+    """Refuse prompts for frames after the end, where the length is known before the work.
+
+    Raises:
+        DataError: there is no such frame.
+    """
+    last = max(prompts, default=0)
+    if source.length is not None and last >= source.length:
+        raise _no_such_frame(source.name, source.length, last)
+
+
+def check_direction(direction: str, source: VideoSource, takes_prompts: bool) -> None:
+    """Refuse a direction that does not exist, or that source or model cannot go.
+
+    Raises:
+        DataError: it is so.
+    """
+    if direction not in DIRECTIONS:
+        raise DataError(f'the direction must be one of {", ".join(DIRECTIONS)}, not {direction!r}')
+    if direction == 'forward':
+        return
+    if not takes_prompts:
+        raise DataError(
+            f'the direction {direction!r} is for models that follow prompts; this one finds its '
+            f'objects by itself, frame by frame from the first'
+        )
+    source.check_seekable()
+
+
+def _no_such_frame(name: str, count: int, index: int) -> DataError:
+    return DataError(
+        f'{name} has {count} frames, so there is no frame {index}, for which there is a prompt; '
+        f'frames count from 0'
+    )

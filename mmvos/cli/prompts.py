@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from mmvos.io.errors import DataError
 
 if TYPE_CHECKING:
-    from mmvos.apis.sources import Picture, VideoSource
+    from mmvos.apis.video_source import Picture, VideoSource
 
 EXPECTED_ERRORS = (ValueError,)
 # The page, its style and its script; nothing is filled into their texts but the data below.
