@@ -50,6 +50,14 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         help='JSON file {sequence: class}; goes before the built-in names of DAVIS 2016',
     )
+    parser.add_argument(
+        '--merge',
+        type=parse_pair,
+        nargs='+',
+        default=[],
+        metavar='CLASS=NAME',
+        help='write a class under another name: coarser classes, the same videos',
+    )
     parser.add_argument('--processes', type=int, default=multiprocessing.cpu_count())
     parser.add_argument('--overwrite', action='store_true', help='replace OUT/train and OUT/valid')
     args = parser.parse_args(argv)
@@ -65,6 +73,14 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.seed < 0 or min(counts) < 1 or min(args.size) < 32:
         parser.error('the least is 0 for the seed, 32 for the size, 1 for all other numbers')
     return args
+
+
+def parse_pair(text: str) -> tuple[str, str]:
+    """Read CLASS=NAME."""
+    name, sign, value = text.partition('=')
+    if not (name and sign and value):
+        raise argparse.ArgumentTypeError(f'{text!r} is not of the form CLASS=NAME')
+    return name, value
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -86,11 +102,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         check_target(args.out, list(LISTS), args.overwrite)
         sequences = read_sequences(args.davis_root, args.classes)
-        names = sorted({s.class_name for part in sequences.values() for s in part})
+        merged = dict(args.merge)
+        found = {s.class_name for part in sequences.values() for s in part}
+        unknown = sorted(set(merged) - found)
+        if unknown:
+            raise ValueError(
+                f'--merge: no sequence has the class {unknown[0]}; there are '
+                f'{", ".join(sorted(found))}'
+            )
+        names = sorted({merged.get(name, name) for name in found})
         records = make_dataset(
             args.out,
             jobs,
-            partial(make_video, sequences, names),
+            partial(make_video, sequences, names, merged),
             names,
             f'mmvos composed videos, seed {args.seed}',
             args.processes,

@@ -72,7 +72,8 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     'tune': Command("search a tracker's settings that do best on a data set", 'tune'),
     'benchmark': Command('measure speed and memory beside baselines', 'benchmark'),
     'sample-videos': Command('make a small data set from nothing but a seed', 'sample_videos'),
-    'compose': Command('make videos out of still images with masks', 'compose'),
+    'compose': Command("make videos of several objects out of a DAVIS folder's", 'compose'),
+    'compose-stills': Command('make short videos out of still images with masks', 'compose_stills'),
     'env': Command('say whether this machine can run mmvos', 'env'),
 }
 

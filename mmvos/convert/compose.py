@@ -9,6 +9,7 @@ sequences, background first. Letters: H, W height and width of the video.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,9 +140,21 @@ def draw_sources(
 
 
 def make_video(
-    sequences: dict[str, list[DavisSequence]], class_names: list[str], root: Path, job: VideoJob
+    sequences: dict[str, list[DavisSequence]],
+    class_names: list[str],
+    merged: Mapping[str, str],
+    root: Path,
+    job: VideoJob,
 ) -> VideoRecord:
-    """Compose one video and write it under root/split."""
+    """Compose one video and write it under root/split.
+
+    Args:
+        sequences: of each split.
+        class_names: in the order of their ids.
+        merged: class -> the class that it is written as; what is drawn does not depend on it.
+        root: folder of the data set.
+        job: the video.
+    """
     rng = np.random.default_rng([job.seed, list(LISTS).index(job.split), job.index])
     motions = MOTIONS[job.index % len(MOTIONS)]
     background, *sources = draw_sources(rng, sequences[job.split], job.index, len(motions))
@@ -158,9 +171,10 @@ def make_video(
         paste(picture, mask, [track[i] for track in tracks], behind)
         for i, (picture, mask) in enumerate(zip(pictures, own, strict=True))
     ]
-    categories = {
-        n: class_names.index(s.class_name) + 1 for n, s in enumerate([background, *sources], 1)
-    }
+    categories = {}
+    for number, source in enumerate([background, *sources], 1):
+        name = merged.get(source.class_name, source.class_name)
+        categories[number] = class_names.index(name) + 1
     label_maps, categories = keep_visible([labels for _, labels in frames], categories)
     name = '_'.join([f'{job.index:04d}', background.name, *(source.name for source in sources)])
     writer = VideoWriter(root / job.split, name, categories)

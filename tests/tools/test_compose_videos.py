@@ -344,3 +344,17 @@ def test_the_program_stops_with_one_sentence(davis: Path, tmp_path: Path) -> Non
     with pytest.raises(SystemExit, match=r'^error: sequence goat: no mask in'):
         main(['compose', str(davis), str(tmp_path / 'out'), '--seed', '0'])
     assert not (tmp_path / 'out').exists()
+
+
+def test_merged_classes_change_names_and_nothing_else(davis: Path, tmp_path: Path) -> None:
+    run = compose(davis, tmp_path / 'out', '--seed', '5')
+    assert run.returncode == 0, run.stderr
+    run = compose(davis, tmp_path / 'coarse', '--seed', '5', '--merge', 'bird=animal')
+    assert run.returncode == 0, run.stderr
+    fine, coarse = hashes(tmp_path / 'out'), hashes(tmp_path / 'coarse')
+    changed = {name for name in fine if fine[name] != coarse[name]}
+    assert changed == {'train/instances.json', 'valid/instances.json'} and set(fine) == set(coarse)
+    data = json.loads((tmp_path / 'coarse/train/instances.json').read_text())
+    assert [row['name'] for row in data['categories']] == ['animal', 'vehicle']
+    run = compose(davis, tmp_path / 'none', '--seed', '5', '--merge', 'fish=animal')
+    assert run.returncode == 1 and 'fish' in run.stderr and 'Traceback' not in run.stderr
