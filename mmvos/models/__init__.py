@@ -1,5 +1,6 @@
 """Video models and their parts."""
 
+from .efficientnet_lite import EfficientNetLite
 from .masktrack import GuidedEfficientNetLite, GuidedResNet, MaskPropagator, PropagationHead
 from .masktrack_rcnn import (
     InstanceMemory,
@@ -31,6 +32,7 @@ __all__ = [
     'AdjustLayer',
     'CropFeatures',
     'DepthwiseXCorr',
+    'EfficientNetLite',
     'GuidedEfficientNetLite',
     'GuidedResNet',
     'InstanceMemory',

@@ -55,6 +55,8 @@ def convert_weights(
         renamed = layout.convert(given)
     except ValueError as error:
         raise ValueError(f'{source} cannot be converted: {error}') from error
+    if layout is efficientnet_lite:
+        renamed = _move_backbone(renamed, own)
     _check_model(layout.KIND, renamed, own, source)
 
     only_backbone = layout in (imagenet_resnet, efficientnet_lite)
@@ -68,6 +70,25 @@ def convert_weights(
     for name, (_, tensor) in renamed.items():
         weights[name] = tensor.to(needed[name].dtype)
     return Converted(layout.KIND, weights)
+
+
+def _move_backbone(
+    renamed: Mapping[str, tuple[str, Tensor]], own: Mapping[str, Tensor]
+) -> dict[str, tuple[str, Tensor]]:
+    """Rename a tracker's backbone to where the model has one (a detector's, or that of a tracker's
+    features), without the last stages where the model does without them.
+    """
+    given_prefix = 'tracker.backbone.'
+    stem = 'stem_conv.weight'
+    found = [name.removesuffix(stem) for name in own if name.endswith(f'backbone.{stem}')]
+    prefix = found[0] if found else given_prefix
+    stages = {name[len(prefix) :].rsplit('.', 3)[0] for name in own if name.startswith(prefix)}
+    moved = {}
+    for name, given in renamed.items():
+        name = name.removeprefix(given_prefix)
+        if not name.startswith('stages.') or name.rsplit('.', 3)[0] in stages:
+            moved[prefix + name] = given
+    return moved
 
 
 def _compare(renamed: Mapping[str, tuple[str, Tensor]], needed: Mapping[str, Tensor]) -> list[str]:
@@ -113,7 +134,8 @@ def _needed_weights(own: Mapping[str, Tensor], only_backbone: bool) -> dict[str,
     """The weights of the model that the file must give."""
     needed = {}
     for name, tensor in own.items():
-        if name.startswith('data_preprocessor.'):
+        # A guide's convolution is ours; it starts from nothing.
+        if name.startswith('data_preprocessor.') or '.guide_conv.' in name:
             continue
         if '.backbone.' in name or not only_backbone:
             needed[name] = tensor

@@ -1,5 +1,5 @@
-"""An EfficientNet-Lite0 of ImageNet, with the names of its PyTorch release, as the start of a
-``GuidedEfficientNetLite``.
+"""An EfficientNet-Lite0 of ImageNet, with the names of its PyTorch release, as the start of an
+``EfficientNetLite``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from torch import Tensor
 
 KIND = 'EfficientNet-Lite0'
 _OURS = 'tracker.backbone.'
-# Number of the first block of each stage; the last two stages (stride 32) are not used.
-_FIRST_BLOCKS = (0, 1, 3, 5, 8, 11)
+# Number of the first block of each stage.
+_FIRST_BLOCKS = (0, 1, 3, 5, 8, 11, 15)
 _PARTS = {
     '_expand_conv': 'expand_conv',
     '_bn0': 'expand_norm',
@@ -30,7 +30,9 @@ def recognises(weights: Mapping[str, Tensor]) -> bool:
 
 
 def convert(weights: Mapping[str, Tensor]) -> dict[str, tuple[str, Tensor]]:
-    """Give by our names the released names and tensors of stem and stages to stride 16."""
+    """Give by our names the released names and tensors of stem and stages, without what is behind
+    them.
+    """
     converted = {}
     for name, tensor in weights.items():
         ours = _our_name(name)
@@ -46,7 +48,7 @@ def _our_name(name: str) -> str | None:
     if re.match(r'_bn0\.', name):
         return name.replace('_bn0', 'stem_norm')
     match = re.fullmatch(r'_blocks\.(\d+)\.(\w+?)\.(\w+)', name)
-    if match is None or int(match[1]) >= _FIRST_BLOCKS[-1]:
+    if match is None:
         return None
     number = int(match[1])
     part = _PARTS[match[2]]

@@ -1,139 +1,35 @@
 """GuidedEfficientNetLite: a light ImageNet backbone whose stem also sees a guide.
 
-EfficientNet: Tan and Le, ICML 2019; the Lite variants (no squeeze-and-excitation, ReLU6, stem not
-scaled) are TensorFlow's for mobile devices. A block is MobileNetV2's inverted residual (Sandler et
-al., CVPR 2018): 1x1 expansion, k x k depth-wise convolution, 1x1 projection. The guide (Perazzi et
-al., MaskTrack, CVPR 2017, section 3.1) has a convolution of its own beside the RGB one.
+The guide (Perazzi et al., MaskTrack, CVPR 2017, section 3.1) has a convolution of its own beside
+the RGB one.
 
 B images of H x W pixels; G guide channels.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmvos.registry import MODELS
 
-_EPS = 1e-3  # of the batch norms, as in the published weights
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """Repeated blocks of one resolution: how many, kernel, stride of the first, width."""
-
-    repeats: int
-    kernel: int
-    stride: int
-    expansion: int
-    channels: int
-
-
-# Lite0; stages 0 to 4 reach stride 16.
-_LITE0 = (
-    _Stage(1, 3, 1, 1, 16),
-    _Stage(2, 3, 2, 6, 24),
-    _Stage(2, 5, 2, 6, 40),
-    _Stage(3, 3, 2, 6, 80),
-    _Stage(3, 5, 1, 6, 112),
-)
-_STEM_CHANNELS = 32
-
-
-class _SameConv(nn.Conv2d):
-    """Convolution with TensorFlow's padding: the larger half goes to the right and the bottom."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
-        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        down = _same_padding(x.shape[2], kernel, stride)
-        across = _same_padding(x.shape[3], kernel, stride)
-        if down == across == 2 * (kernel // 2):
-            # What the convolution itself can pad, without a copy of its input.
-            return F.conv2d(x, self.weight, self.bias, stride, kernel // 2, 1, self.groups)
-        x = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
-        return F.conv2d(x, self.weight, self.bias, stride, 0, 1, self.groups)
-
-
-class _InvertedResidual(nn.Module):
-    """Expansion, depth-wise convolution and projection, with a sum where the shape stays."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        width = inputs * expansion
-        self.expand_conv = nn.Conv2d(inputs, width, 1, bias=False) if expansion > 1 else None
-        self.expand_norm = nn.BatchNorm2d(width, _EPS) if expansion > 1 else None
-        self.depthwise_conv = _SameConv(width, width, kernel, stride, groups=width)
-        self.depthwise_norm = nn.BatchNorm2d(width, _EPS)
-        self.project_conv = nn.Conv2d(width, outputs, 1, bias=False)
-        self.project_norm = nn.BatchNorm2d(outputs, _EPS)
-        self.has_skip = stride == 1 and inputs == outputs
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C', h / stride, w / stride)."""
-        y = x
-        if self.expand_conv is not None and self.expand_norm is not None:
-            y = F.relu6(self.expand_norm(self.expand_conv(y)), inplace=True)
-        y = F.relu6(self.depthwise_norm(self.depthwise_conv(y)), inplace=True)
-        y = self.project_norm(self.project_conv(y))
-        return x + y if self.has_skip else y
+from ..efficientnet_lite import STEM_CHANNELS, EfficientNetLite, SameConv
 
 
 @MODELS.register_module()
-class GuidedEfficientNetLite(BaseModule):
+class GuidedEfficientNetLite(EfficientNetLite):
     """EfficientNet-Lite0 to stride 16, with a guide; without one it is that network.
-
-    Batch norms keep their statistics and scales (they are as published, also in training). Images
-    are RGB, (x - 127) / 128. Levels: 16 channels at stride 2, 24 at 4, 40 at 8, 112 at 16.
 
     Args:
         guide_channels: G.
         init_cfg: mmengine's weight initialization.
     """
 
-    out_channels = (16, 24, 40, 112)
-    # Stages after which a level is given.
-    _OUT_STAGES = (0, 1, 2, 4)
-
     def __init__(self, guide_channels: int = 1, init_cfg: dict[str, object] | None = None) -> None:
-        super().__init__(init_cfg)
+        super().__init__(init_cfg=init_cfg)
         # The norm stands right behind the image's convolution, into which it can be folded.
-        self.guide_conv = _SameConv(guide_channels, _STEM_CHANNELS, 3, 2)
-        self.stem_conv = _SameConv(3, _STEM_CHANNELS, 3, 2)
-        self.stem_norm = nn.BatchNorm2d(_STEM_CHANNELS, _EPS)
-        self.stages = nn.ModuleList()
-        channels = _STEM_CHANNELS
-        for stage in _LITE0:
-            blocks = nn.Sequential()
-            for index in range(stage.repeats):
-                stride = stage.stride if index == 0 else 1
-                block = _InvertedResidual(
-                    channels, stage.channels, stage.kernel, stride, stage.expansion
-                )
-                blocks.append(block)
-                channels = stage.channels
-            self.stages.append(blocks)
+        self.guide_conv = SameConv(guide_channels, STEM_CHANNELS, 3, 2)
         # The first step is that of a network without a guide.
         nn.init.zeros_(self.guide_conv.weight)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> GuidedEfficientNetLite:
-        """As every module, but batch norms keep their statistics."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> tuple[Tensor, ...]:
         """Give the feature maps of images, fine to coarse.
@@ -143,21 +39,9 @@ class GuidedEfficientNetLite(BaseModule):
             guide: (B, G, H, W).
 
         Returns:
-            (B, 16, H/2, W/2), (B, 24, H/4, W/4), (B, 40, H/8, W/8), (B, 112, H/16, W/16).
+            See ``EfficientNetLite``.
         """
         x = self.stem_conv(x)
         if guide is not None:
             x = x + self.guide_conv(guide)
-        x = F.relu6(self.stem_norm(x), inplace=True)
-        levels = []
-        for index, stage in enumerate(self.stages):
-            x = stage(x)
-            if index in self._OUT_STAGES:
-                levels.append(x)
-        return tuple(levels)
-
-
-def _same_padding(length: int, kernel: int, stride: int) -> int:
-    """Pixels to add to a side so that the output has ceil(length / stride) of them."""
-    outputs = -(-length // stride)
-    return max((outputs - 1) * stride + kernel - length, 0)
+        return self._levels(x)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmvos.apis.published_checkpoints import efficientnet_lite
-from mmvos.models import GuidedEfficientNetLite
-from mmvos.models.masktrack.guided_efficientnet import _same_padding
+from mmvos.apis.published_checkpoints import _move_backbone, efficientnet_lite
+from mmvos.models import EfficientNetLite, GuidedEfficientNetLite
+from mmvos.models.efficientnet_lite import _same_padding
 
 
 def randomized(guide_channels: int = 1) -> GuidedEfficientNetLite:
@@ -89,7 +89,30 @@ def test_released_names_fill_the_whole_backbone_but_the_guide() -> None:
     released['_blocks.11._expand_conv.weight'] = torch.zeros(1)
     released['_fc.weight'] = torch.zeros(1)
     assert efficientnet_lite.recognises(released)
-    converted = efficientnet_lite.convert(released)
+    # What lies behind stride 16 is left out: this backbone ends there.
+    converted = _move_backbone(efficientnet_lite.convert(released), ours)
     assert set(ours) - set(converted) == {'tracker.backbone.guide_conv.weight'}
     for name, (_, value) in converted.items():
         assert torch.equal(value, ours[name])
+
+
+def test_released_names_fill_a_detectors_backbone_to_stride_32() -> None:
+    model = EfficientNetLite(out_strides=(8, 16, 32))
+    own = {f'detector.backbone.{name}': value for name, value in model.state_dict().items()}
+    released = {'_conv_stem.weight': model.stem_conv.weight}
+    # Block 10 is the last of stride 16, 15 the only one of the last stage.
+    for number, block in (
+        (10, model.stages[4][2]),
+        (11, model.stages[5][0]),
+        (15, model.stages[6][0]),
+    ):
+        released[f'_blocks.{number}._project_conv.weight'] = block.project_conv.weight
+    converted = _move_backbone(efficientnet_lite.convert(released), own)
+    assert len(converted) == 4
+    for name, (_, value) in converted.items():
+        assert torch.equal(value, own[name])
+
+
+def test_strides_of_the_levels_can_be_chosen() -> None:
+    levels = EfficientNetLite(out_strides=(8, 32))(torch.randn(1, 3, 64, 96))
+    assert [tuple(level.shape) for level in levels] == [(1, 40, 8, 12), (1, 320, 2, 3)]
