@@ -72,7 +72,7 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['mmvos', 'mmvos.*']),
-    package_data={'mmvos': ['cli/prompts_page/*']},
+    package_data={'mmvos': ['cli/prompts_page/*', 'studio/static/*', 'studio/static/*/*']},
     entry_points={'console_scripts': ['mmvos = mmvos.cli.main:main']},
     install_requires=read_requirements('runtime'),
     extras_require={
@@ -82,6 +82,7 @@ setup(
             if line.startswith('onedl-')
         ],
         'upstream': ['mmengine>=0.10.4', 'mmcv>=2.0.0', 'mmdet>=3.3.0'],
+        'studio': read_requirements('studio'),
         'tests': read_requirements('tests'),
     },
     cmdclass={'build_py': BuildWithMim},

@@ -153,7 +153,7 @@ install_runtime() {
     torch_is_right >/dev/null 2>&1 ||
         step "$(grep '^torch' "$REQ/torch.txt")" "$NETWORK; a full disk shows the same way" pip_install -r "$REQ/torch.txt"
     step 'numpy, scipy, OpenCV, PyAV and other libraries' "$NETWORK" pip_install \
-        -c "$REQ/constraints.txt" -r "$REQ/runtime.txt" -r "$REQ/mm_needs.txt"
+        -c "$REQ/constraints.txt" -r "$REQ/runtime.txt" -r "$REQ/mm_needs.txt" -r "$REQ/studio.txt"
     use_headless_opencv
     # shellcheck disable=SC2046
     upstream_mm || step 'mmengine and mmdet' "$NETWORK" pip_install --no-deps --no-build-isolation \
@@ -187,7 +187,7 @@ main() {
         echo "$mark" >"$VENV/ready-runtime"
     fi
     if [ $tests -eq 1 ] && [ "$(cat "$VENV/ready-tests" 2>/dev/null)" != "$mark" ]; then
-        step 'ruff, mypy, pytest, hypothesis' "$NETWORK" pip_install -c "$REQ/constraints.txt" -r "$REQ/tests.txt"
+        step 'ruff, mypy, pytest, hypothesis, httpx' "$NETWORK" pip_install -c "$REQ/constraints.txt" -r "$REQ/tests.txt"
         echo "$mark" >"$VENV/ready-tests"
     fi
     [ $DONE_ANY -eq 0 ] || echo 'set-up: done'

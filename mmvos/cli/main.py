@@ -55,6 +55,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     'test': Command('test a model on a data set of videos', 'test'),
     'evaluate': Command('score results of any model', 'evaluate'),
     'check': Command('say what is wrong in a data set', 'check'),
+    'studio': Command('segment a video in the browser, look, correct, export', 'studio'),
     'prompts': Command('make a page on which boxes are drawn around objects', 'prompts'),
     'convert': CommandGroup(
         'Convert annotations and results between formats.',

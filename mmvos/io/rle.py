@@ -134,6 +134,19 @@ def decode_mask(mask: Any, height: int, width: int, where: str) -> NDArray[np.ui
     return np.ascontiguousarray(coco_mask.decode(rle), dtype=np.uint8)
 
 
+def runs_of(counts: bytes) -> list[int]:
+    """Return the run lengths of a compressed string as numbers, background first.
+
+    Args:
+        counts: of a mask that was checked.
+
+    Raises:
+        RunLengthError: the string is damaged.
+    """
+    runs: list[int] = _decode_strings([counts])[0].tolist()
+    return runs
+
+
 def measure_run_lengths(strings: Sequence[bytes], height: int, width: int) -> NDArray[np.int64]:
     """Measure compressed run lengths without decoding them to pixels.
 

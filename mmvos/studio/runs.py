@@ -1,0 +1,322 @@
+"""Runs: the model goes through the video frame by frame, so that a prompt, a pause or a stop
+comes in between.
+
+What the user corrected in a frame is given to the model as it comes there, and is never written
+over.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mmvos.io.errors import DataError
+
+from .events import Hub
+from .project import Project
+from .records import CORRECTED, MODEL, Entry, make_entry, parse_index
+from .timeline import find_near
+from .video import StudioVideo
+from .worker import Worker
+
+DIRECTIONS = ('forward', 'backward', 'both')
+_EVENT_SECONDS = 0.2  # between two events about progress
+_RATE_FRAMES = 30  # by which the rate is measured
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What is to be done.
+
+    Attributes:
+        kind: 'run' follows objects, 'find' finds objects of known classes.
+        direction: one of ``DIRECTIONS``.
+        start: the first frame.
+        stop: the last frame, None: the last or first one of the video.
+        until_corrected: end before the next frame in which one of the objects was prompted.
+        objects: ids, None for all.
+        system: that finds objects.
+        min_score: of an object that is found.
+    """
+
+    kind: str = 'run'
+    direction: str = 'forward'
+    start: int = 0
+    stop: int | None = None
+    until_corrected: bool = False
+    objects: tuple[int, ...] | None = None
+    system: str = ''
+    min_score: float = 0.4
+
+
+def parse_run(given: Any, count: int | None) -> RunRequest:
+    """Check what a page asks for.
+
+    Args:
+        given: the body of ``POST /api/run``.
+        count: frames of the video, None where it is not known yet.
+
+    Raises:
+        DataError: it is wrong.
+    """
+    if not isinstance(given, dict):
+        raise DataError('a run must be an object with direction and start')
+    direction = given.get('direction', 'forward')
+    if direction not in DIRECTIONS:
+        raise DataError(f'the direction must be one of {", ".join(DIRECTIONS)}')
+    start = parse_index(given.get('start', 0), 'the first frame', count)
+    stop = None
+    if given.get('stop') is not None:
+        stop = parse_index(given['stop'], 'the last frame', count)
+        wrong = {'forward': stop < start, 'backward': stop > start, 'both': True}[direction]
+        if wrong:
+            raise DataError(f'a run {direction} from frame {start} cannot end at frame {stop}')
+    until_corrected = given.get('until_corrected', False)
+    if not isinstance(until_corrected, bool):
+        raise DataError('until_corrected must be true or false')
+    objects = given.get('objects')
+    if objects is not None:
+        if not isinstance(objects, list) or not objects:
+            raise DataError('objects must be a list of ids, or null for all')
+        objects = tuple(parse_index(item, 'an id') for item in objects)
+    return RunRequest('run', direction, start, stop, until_corrected, objects)
+
+
+def parse_find(given: Any, count: int | None) -> RunRequest:
+    """Check what a page asks for; see ``parse_run``."""
+    if not isinstance(given, dict):
+        raise DataError('a search must be an object with system and start')
+    start = parse_index(given.get('start', 0), 'the first frame', count)
+    stop = None
+    if given.get('stop') is not None:
+        stop = parse_index(given['stop'], 'the last frame', count)
+        if stop < start:
+            raise DataError(f'a search from frame {start} cannot end at frame {stop}')
+    min_score = given.get('min_score', 0.4)
+    is_number = isinstance(min_score, (int, float)) and not isinstance(min_score, bool)
+    if not is_number or not 0 <= min_score <= 1:
+        raise DataError('min_score must be a number from 0 to 1')
+    system = given.get('system', 'masktrack-rcnn')
+    if not isinstance(system, str):
+        raise DataError('system must be a name')
+    return RunRequest('find', 'forward', start, stop, system=system, min_score=float(min_score))
+
+
+class Run:
+    """One run; its state is read by all threads, the work is the worker's.
+
+    Args:
+        number: its id.
+        request: what is to be done.
+        project: where masks are stored.
+        video: whose frames are gone through.
+        hub: is told of frames and progress.
+        worker: has the model.
+
+    Attributes:
+        state: 'running', 'paused', 'finished', 'stopped' or 'failed'.
+        wants_stop: it is to end before the next frame.
+        prompts_changed: the user said something since the last frame.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        request: RunRequest,
+        project: Project,
+        video: StudioVideo,
+        hub: Hub,
+        worker: Worker,
+    ) -> None:
+        self.id = number
+        self.request = request
+        self.state = 'running'
+        self.wants_stop = False
+        self.prompts_changed = False
+        self._project = project
+        self._video = video
+        self._hub = hub
+        self._worker = worker
+        self._message = ''
+        self._frame = request.start
+        self._done = 0
+        self._total = 0
+        self._times: list[float] = []
+        self._told = 0.0
+        self._steps: Iterator[tuple[int, dict[int, Entry]]] | None = None
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it is not over."""
+        return self.state in ('running', 'paused')
+
+    def to_json(self) -> dict[str, Any]:
+        """The ``Run`` of docs/studio.md."""
+        rate = 0.0
+        if len(self._times) > 1:
+            rate = (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-6)
+        left = None
+        if rate > 0 and self.is_going:
+            left = round((self._total - self._done) / rate, 1)
+        return {
+            'id': self.id,
+            'kind': self.request.kind,
+            'state': self.state,
+            'direction': self.request.direction,
+            'frame': self._frame,
+            'done': self._done,
+            'total': self._total,
+            'rate': round(rate, 2),
+            'seconds_left': left,
+            'message': self._message,
+        }
+
+    def go_on(self) -> None:
+        """Do the next frame; in the worker thread."""
+        if self.wants_stop:
+            self.end('stopped')
+            return
+        try:
+            if self._steps is None:
+                self._steps = self._begin()
+            step = next(self._steps, None)
+        except (DataError, ValueError, MemoryError) as error:
+            self.end('failed', str(error) or 'the memory is used up')
+            return
+        except Exception as error:  # a page waits for the end
+            traceback.print_exc()
+            self.end('failed', f'the run failed: {error}')
+            return
+        if step is None:
+            self.end('finished')
+            return
+        self._frame, entries = step
+        self._done += 1
+        now = time.monotonic()
+        self._times = [*self._times[-_RATE_FRAMES:], now]
+        self._tell_frame(self._frame, entries)
+        if now - self._told > _EVENT_SECONDS:
+            self._told = now
+            self._hub.publish('run', run=self.to_json())
+
+    def end(self, state: str, message: str = '') -> None:
+        """End, and tell the pages."""
+        self.state = state
+        self._message = message
+        self._steps = None
+        self._hub.publish('run', run=self.to_json())
+        self._hub.publish('timeline')
+
+    def _tell_frame(self, frame: int, entries: dict[int, Entry]) -> None:
+        size = self._video.size
+        shown = {str(key): entry.to_json(size) for key, entry in entries.items()}
+        self._hub.publish('frame', frame=frame, entries=shown)
+
+    def _begin(self) -> Iterator[tuple[int, dict[int, Entry]]]:
+        """Find out which frames there are to be done."""
+        video = self._video
+        video.wait_for_index()
+        first, last = 0, video.frames - 1
+        request = self.request
+        start = min(request.start, last)
+        stop = request.stop
+        self._hub.publish('run', run=self.to_json())
+        if request.kind == 'find':
+            raise DataError('finding objects is not possible with this model')
+        ids = self._ids()
+        stops = {'forward': last, 'backward': first}
+        if stop is not None:
+            stops[request.direction] = stop
+        ways = ['forward', 'backward'] if request.direction == 'both' else [request.direction]
+        ranges = []
+        for way in ways:
+            end = stops[way]
+            if request.until_corrected:
+                end = self._before_next_prompt(ids, start, way, end)
+            ranges.append((way, start, end))
+        self._total = sum(abs(end - begin) + 1 for _, begin, end in ranges)
+        return self._go_ranges(ranges, ids)
+
+    def _ids(self) -> list[int]:
+        """The objects that are followed."""
+        there = [item.id for item in self._project.objects()]
+        wanted = self.request.objects
+        ids = there if wanted is None else [number for number in there if number in wanted]
+        if not ids:
+            raise DataError('there is no object to follow: draw one first')
+        return ids
+
+    def _before_next_prompt(self, ids: list[int], start: int, way: str, end: int) -> int:
+        """The frame before the next one in which one of the objects was prompted."""
+        frames = [frame for frame, _ in self._project.prompts(ids)]
+        if way == 'forward':
+            return min([frame - 1 for frame in frames if start < frame <= end], default=end)
+        return max([frame + 1 for frame in frames if end <= frame < start], default=end)
+
+    def _go_ranges(
+        self, ranges: list[tuple[str, int, int]], ids: list[int]
+    ) -> Iterator[tuple[int, dict[int, Entry]]]:
+        """Go through the ranges, store the masks and yield them."""
+        for way, begin, end in ranges:
+            if way != 'forward':
+                raise DataError('this version runs forwards only')
+            yield from self._follow(range(begin, end + 1), ids)
+
+    def _follow(self, frames: range, ids: list[int]) -> Iterator[tuple[int, dict[int, Entry]]]:
+        """Follow objects through frames in order."""
+        from .segmenter import mask_prompts
+
+        project = self._project
+        size = self._video.size
+        segmenter = self._worker.segmenter()
+        state = segmenter.model.init_state()
+        followed: set[int] = set()
+        read = self._video.new_reader()
+        for index in frames:
+            known = project.entries(index, index + 1).get(index, {})
+            given = {}
+            for number in ids:
+                entry = known.get(number)
+                is_begin = index == frames[0] or number not in followed
+                if entry is not None and entry.area and (entry.source == CORRECTED or is_begin):
+                    given[number] = entry.decode(size)
+            if not given and not followed:
+                if index == frames[0]:
+                    self._check_begin(ids, index)
+                continue
+            prompts = mask_prompts(given) if given else None
+            frame = segmenter.frame(index, read(index))
+            state, result = segmenter.step(frame, state, prompts)
+            followed.update(given)
+            entries = {item.id: make_entry(item.mask, item.score, MODEL) for item in result.objects}
+            yield index, self._store(index, entries)
+
+    def _check_begin(self, ids: list[int], start: int) -> None:
+        """Refuse a run without any object in it."""
+        if not any(frame >= start for frame, _ in self._project.prompts(ids)):
+            raise DataError(
+                f'no object is known in frame {start} or later: draw one there, or begin elsewhere'
+            )
+
+    def _store(self, frame: int, found: dict[int, Entry]) -> dict[int, Entry]:
+        """Store the masks of a frame; return all that changed, as they are stored."""
+        project = self._project
+        known = project.entries(frame, frame + 1).get(frame, {})
+        kept = {key: entry for key, entry in known.items() if entry.source == CORRECTED}
+        merged = {**known, **found, **kept}
+        near = find_near(merged, self._video.size)
+        rows = []
+        changed = {}
+        for key, entry in found.items():
+            if key in kept:
+                continue
+            entry = Entry(
+                entry.counts, entry.score, entry.source, entry.area, entry.box, near.get(key)
+            )
+            changed[key] = entry
+            rows.append((frame, key, entry))
+        project.store_results(rows)
+        return changed

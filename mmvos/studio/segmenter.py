@@ -1,0 +1,112 @@
+"""What the session asks the model: the mask of a prompt in one frame, and a step of a run.
+
+H, W: the frame's height and width in original pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+
+from mmvos.apis.array_pipeline import array_pipeline
+from mmvos.apis.model_loading import init_model, load_config, shipped_weights
+from mmvos.io.errors import DataError
+from mmvos.io.images import Picture
+from mmvos.models import VideoModel
+from mmvos.optimize import optimize
+from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
+
+from .records import StoredPrompt, decode_counts
+
+_KEPT_FRAMES = 3  # that are prepared for the network: the shown one is clicked again and again
+
+
+class Segmenter:
+    """A model with its weights.
+
+    Args:
+        name: of a system or a config.
+        weights: file, by default those that come with it.
+        device: see ``init_model``.
+
+    Attributes:
+        name: as given.
+        model: the model, made fast.
+
+    Raises:
+        DataError: it cannot be loaded.
+    """
+
+    def __init__(self, name: str, weights: str | Path | None, device: str | None) -> None:
+        self.name = name
+        try:
+            config = load_config(name)
+            if weights is None:
+                weights = shipped_weights(config)
+            self.model: VideoModel = optimize(init_model(config, weights, device))
+        except (OSError, ValueError) as error:
+            raise DataError(str(error) or type(error).__name__) from error
+        self._prepare = array_pipeline(self.model.cfg)
+        self._frames: OrderedDict[int, Frame] = OrderedDict()
+
+    def frame(self, index: int, picture: Picture) -> Frame:
+        """Prepare a picture (H, W, 3) BGR; the last ones are remembered."""
+        known = self._frames.get(index)
+        if known is not None:
+            self._frames.move_to_end(index)
+            return known
+        frame = self.model.make_frame(pseudo_collate([self._prepare(index, picture)]))
+        self._frames[index] = frame
+        while len(self._frames) > _KEPT_FRAMES:
+            self._frames.popitem(last=False)
+        return frame
+
+    @torch.no_grad()
+    def step(self, frame: Frame, state: Any, prompts: Prompts | None) -> tuple[Any, FrameResult]:
+        """One step of the model."""
+        return self.model.step(frame, state, prompts)
+
+    def segment(self, frame: Frame, object_id: int, prompt: StoredPrompt) -> TrackedObject:
+        """Find the mask of one object in the frame in which it is prompted.
+
+        Points correct the painted mask, or the mask that a run had found; a box, or points of an
+        object of which nothing was known in this frame, are segmented on their own.
+
+        Raises:
+            ValueError: the model cannot take the prompt.
+        """
+        size = frame.meta.original_shape
+        state = self.model.init_state()
+        corrected = prompt.mask
+        if corrected is None and prompt.box is None:
+            corrected = prompt.base
+        if corrected is not None:
+            mask = decode_counts(corrected, size)
+            if mask.any():
+                state, result = self.step(frame, state, mask_prompts({object_id: mask}))
+                if not prompt.points:
+                    return result.objects[0]
+        given = Prompts((object_id,), (None,), (prompt.box,), (prompt.points,))
+        _, result = self.step(frame, state, given)
+        return result.objects[0]
+
+
+def mask_prompts(masks: Mapping[int, np.ndarray[Any, Any]]) -> Prompts:
+    """Prompts of masks (H, W) bool by object id."""
+    ids = tuple(masks)
+    return Prompts(ids, tuple(masks.values()), (None,) * len(ids))
+
+
+def use_cores() -> int:
+    """Let torch use the cores of this machine that are ours; return how many."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
+    if 'OMP_NUM_THREADS' not in os.environ:
+        torch.set_num_threads(max(1, count))
+    return torch.get_num_threads()
