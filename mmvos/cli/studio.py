@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from mmvos.apis.systems import SYSTEMS
 from mmvos.io.errors import DataError
+from mmvos.io.paths import user_path
 
 EXPECTED_ERRORS = (ValueError,)
 KEPT_WHEN_STOPPED = 'everything is kept; the same command goes on'
@@ -96,6 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     warning = warning_of(args.host)
     if warning:
         print(f'warning: {warning}', file=sys.stderr, flush=True)
-    with open_session(place, args.system, args.weights, args.device) as session:
+    exports = user_path(args.export) if args.export else None
+    with open_session(place, args.system, args.weights, args.device, exports) as session:
         print(f'project: {place.folder}', flush=True)
         serve(session, args.host, args.port, show)

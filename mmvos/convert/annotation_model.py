@@ -111,10 +111,17 @@ class Notes:
         """Takes one case of a sentence without end, e.g. 'masks without a pixel are left out'."""
         self._places.setdefault(sentence, []).append(place)
 
+    def sentences(self) -> list[str]:
+        """Each sentence with its number and the first place."""
+        return [
+            f'{len(places)} {sentence} (the first: {places[0]})'
+            for sentence, places in self._places.items()
+        ]
+
     def show(self) -> None:
         """Prints the sentences."""
-        for sentence, places in self._places.items():
-            print(f'note: {len(places)} {sentence} (the first: {places[0]})')
+        for sentence in self.sentences():
+            print(f'note: {sentence}')
 
 
 def value_of(entry: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:

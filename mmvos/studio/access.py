@@ -146,7 +146,7 @@ class AccessGuard:
             if message['type'] == 'http.request':
                 count += len(message.get('body', b''))
                 if count > limit:
-                    raise BodyTooLargeError
+                    raise BodyTooLargeError(_too_large(limit))
             return message
 
         async def with_headers(message: Message) -> None:

@@ -84,8 +84,14 @@ def open_session(
     system: str,
     weights: str | None = None,
     device: str | None = None,
+    export_folder: Path | None = None,
 ) -> Iterator[Session]:
     """Open video and project and start the session; all is closed at the end.
+
+    Args:
+        place: of project and video.
+        system, weights, device: of the model, see ``Session``.
+        export_folder: where exports are written, by default in the project.
 
     Raises:
         DataError: one of them cannot be opened.
@@ -96,7 +102,7 @@ def open_session(
             path = _video_of(project)
     video = StudioVideo(path, cache=place.folder)
     with Project(place.folder, _known_of(path, place.folder, video)) as project:
-        session = Session(project, video, Hub(), system, weights, device)
+        session = Session(project, video, Hub(), system, weights, device, export_folder)
         session.start()
         try:
             yield session

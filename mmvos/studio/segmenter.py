@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +29,21 @@ _KEPT_FRAMES = 3  # that are prepared for the network: the shown one is clicked 
 
 
 class Segmenter:
-    """A model with its weights.
+    """A model, and pictures as it takes them.
 
     Args:
-        name: of a system or a config.
-        weights: file, by default those that come with it.
-        device: see ``init_model``.
-
-    Attributes:
-        name: as given.
-        model: the model, made fast.
-
-    Raises:
-        DataError: it cannot be loaded.
+        name: of its system or config.
+        model: in evaluation mode.
+        prepare: frame index and picture (H, W, 3) uint8 BGR -> packed sample, see
+            ``array_pipeline``.
     """
 
-    def __init__(self, name: str, weights: str | Path | None, device: str | None) -> None:
+    def __init__(
+        self, name: str, model: VideoModel, prepare: Callable[[int, Picture], dict[str, Any]]
+    ) -> None:
         self.name = name
-        try:
-            config = load_config(name)
-            if weights is None:
-                weights = shipped_weights(config)
-            self.model: VideoModel = optimize(init_model(config, weights, device))
-        except (OSError, ValueError) as error:
-            raise DataError(str(error) or type(error).__name__) from error
-        self._prepare = array_pipeline(self.model.cfg)
+        self.model = model
+        self._prepare = prepare
         self._frames: OrderedDict[int, Frame] = OrderedDict()
 
     def frame(self, index: int, picture: Picture) -> Frame:
@@ -98,15 +88,35 @@ class Segmenter:
         return result.objects[0]
 
 
+def load_segmenter(name: str, weights: str | Path | None, device: str | None) -> Segmenter:
+    """Load a model with its weights, and make it fast.
+
+    Args:
+        name: of a system or a config.
+        weights: file, by default those that come with it.
+        device: see ``init_model``.
+
+    Raises:
+        DataError: it cannot be loaded.
+    """
+    _use_cores()
+    try:
+        config = load_config(name)
+        if weights is None:
+            weights = shipped_weights(config)
+        model = optimize(init_model(config, weights, device))
+    except (OSError, ValueError) as error:
+        raise DataError(str(error) or type(error).__name__) from error
+    return Segmenter(name, model, array_pipeline(model.cfg))
+
+
 def mask_prompts(masks: Mapping[int, np.ndarray[Any, Any]]) -> Prompts:
     """Prompts of masks (H, W) bool by object id."""
     ids = tuple(masks)
     return Prompts(ids, tuple(masks.values()), (None,) * len(ids))
 
 
-def use_cores() -> int:
-    """Let torch use the cores of this machine that are ours; return how many."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
-    if 'OMP_NUM_THREADS' not in os.environ:
-        torch.set_num_threads(max(1, count))
-    return torch.get_num_threads()
+def _use_cores() -> None:
+    """Let torch use the cores of this machine that are ours, where nobody said how many."""
+    if 'OMP_NUM_THREADS' not in os.environ and hasattr(os, 'sched_getaffinity'):
+        torch.set_num_threads(len(os.sched_getaffinity(0)))

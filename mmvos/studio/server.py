@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -24,11 +25,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mmvos.io.atomic import OutputError
+from mmvos.io.atomic import OutputError, output_errors
 from mmvos.io.errors import DataError
+from mmvos.io.paths import output_inside
 
-from .access import AccessGuard
+from .access import AccessGuard, BodyTooLargeError
 from .events import Listener
+from .imports import MAX_FILES, receive
 from .records import parse_name
 from .runs import parse_find, parse_run
 from .session import Session
@@ -39,6 +42,7 @@ MAX_MASK_FRAMES = 300  # of one answer
 _MAX_LABEL = 80
 _MAX_DEPTH = 20  # of JSON that a page sends
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (BodyTooLargeError, 413),
     (NotFoundError, 404),
     (BusyError, 409),
     (ModelError, 503),
@@ -99,6 +103,11 @@ class Studio:
             Route('/api/find', _answers(self.find), methods=['POST']),
             Route('/api/run/{word}', _answers(self.control_run), methods=['POST']),
             Route('/api/system', _answers(self.system), methods=['POST']),
+            Route('/api/exports', _answers(self.list_exports)),
+            Route('/api/exports', _answers(self.start_export), methods=['POST']),
+            Route('/api/exports/{export:int}/file', _answers(self.export_file)),
+            Route('/api/exports/{export:int}/stop', _answers(self.stop_export), methods=['POST']),
+            Route('/api/imports', _answers(self.bring), methods=['POST']),
             WebSocketRoute('/api/events', self.events),
         ]
 
@@ -228,6 +237,44 @@ class Studio:
         await run_in_threadpool(worker.choose_system, given.get('name'))
         return _json({'model': worker.describe_model()})
 
+    # ---- exports and imports
+
+    async def list_exports(self, _: Request) -> Response:
+        """All exports since the start."""
+        return _json({'exports': await run_in_threadpool(self.session.exports.describe)})
+
+    async def start_export(self, request: Request) -> Response:
+        """Begin an export."""
+        given = await _body(request)
+        return _json(await run_in_threadpool(self.session.exports.start, given), 202)
+
+    async def stop_export(self, request: Request) -> Response:
+        """Stop an export."""
+        number = request.path_params['export']
+        return _json(await run_in_threadpool(self.session.exports.stop, number))
+
+    async def export_file(self, request: Request) -> Response:
+        """The result of an export as a download."""
+        number = request.path_params['export']
+        path = await run_in_threadpool(self.session.exports.pack, number)
+        return FileResponse(path, filename=path.name, headers=_PRIVATE)
+
+    async def bring(self, request: Request) -> Response:
+        """Take files as prompts."""
+        with receive(self.session.project.folder) as folder:
+            async with request.form(max_files=MAX_FILES, max_fields=10) as form:
+                kind = form.get('format', 'auto')
+                count = 0
+                for item in form.getlist('files'):
+                    if isinstance(item, str) or not item.filename:
+                        raise DataError('files must be files')
+                    count += 1
+                    target = output_inside(folder, item.filename, 'the import')
+                    await run_in_threadpool(_save, item.file, target)
+            if not count or not isinstance(kind, str):
+                raise DataError('give files, and a format or auto')
+            return _json(await asyncio.wrap_future(self.session.bring(folder, kind)))
+
     # ---- events
 
     async def events(self, socket: WebSocket) -> None:
@@ -288,6 +335,14 @@ async def _http_error(_: Request, error: Exception) -> Response:
     """404 and the like, in the form of all errors."""
     assert isinstance(error, HTTPException)
     return _error(error.status_code, str(error.detail))
+
+
+def _save(source: BinaryIO, target: Path) -> None:
+    """Write a file that came in."""
+    with output_errors(target.name):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, 'wb') as stream:
+            shutil.copyfileobj(source, stream)
 
 
 def _json(content: Any, status: int = 200) -> Response:

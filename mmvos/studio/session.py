@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from mmvos.convert.annotation_model import Notes
 from mmvos.io.errors import DataError
 from mmvos.structures import rle
 
 from .events import Hub
+from .exports import FORMATS as EXPORT_FORMATS
+from .exports import Exports
+from .imports import FORMATS as IMPORT_FORMATS
+from .imports import read_masks, store
 from .project import Project
 from .records import (
     COLORS,
@@ -44,6 +50,7 @@ class Session:
         system: name of the system to begin with.
         weights: its checkpoint, by default the one that comes with it.
         device: see ``init_model``.
+        export_folder: where exports are written, by default in the project.
     """
 
     def __init__(
@@ -54,11 +61,13 @@ class Session:
         system: str,
         weights: str | None = None,
         device: str | None = None,
+        export_folder: Path | None = None,
     ) -> None:
         self.project = project
         self.video = video
         self.hub = hub
         self.worker = Worker(hub, system, weights, device)
+        self.exports = Exports(export_folder or project.folder / 'exports', project, video, hub)
         self.run: Run | None = None
         self._run_count = 0
         self._read = video.new_reader()
@@ -72,6 +81,7 @@ class Session:
 
     def close(self) -> None:
         """End the work after the frame in hand."""
+        self.exports.close()
         self.worker.close()
 
     def _video_is_known(self) -> None:
@@ -91,6 +101,15 @@ class Session:
             'objects': self.list_objects(),
             'run': None if run is None else run.to_json(),
             'history': self.project.labels(),
+            'export_formats': [
+                {'name': name, 'title': kind.title, 'note': kind.note}
+                for name, kind in EXPORT_FORMATS.items()
+            ],
+            'import_formats': [
+                {'name': name, 'title': title, 'accept': accept}
+                for name, (title, accept) in IMPORT_FORMATS.items()
+            ],
+            'export_folder': str(self.exports.root),
         }
 
     def list_objects(self) -> list[dict[str, Any]]:
@@ -321,6 +340,36 @@ class Session:
         """What the model remembers for the run that is going is to be made anew."""
         if self.run is not None:
             self.run.prompts_changed = True
+
+    def bring(self, folder: Path, kind: str) -> Future[dict[str, Any]]:
+        """Import the files of a folder as prompts of new objects.
+
+        Args:
+            folder: with the files.
+            kind: their format, or 'auto'.
+
+        Raises (in the future):
+            DataError: they cannot be read, or do not fit the video.
+        """
+
+        def store_all() -> dict[str, Any]:
+            self.video.wait_for_index()
+            notes = Notes()
+            masks = read_masks(folder, kind, self.video, notes)
+            made = store(self.project, masks, kind)
+            self._tell_objects()
+            frames = sorted({item.frame for item in masks})
+            self.hub.publish('results', start=frames[0], stop=frames[-1], objects=None)
+            self.hub.publish('timeline')
+            self._tell_history()
+            self._prompts_changed()
+            return {
+                'objects': [item.to_json() for item in made],
+                'frames': frames,
+                'notes': notes.sentences(),
+            }
+
+        return self.worker.submit(store_all)
 
     # ---- runs
 

@@ -101,6 +101,17 @@ class StudioVideo:
             'times': self.fps is not None,
         }
 
+    def frame_name(self, number: int) -> str:
+        """The name of a frame's image; of a video file its number."""
+        return self._images[number].name if self._images else f'{number:05d}.jpg'
+
+    def frame_of_name(self, stem: str) -> int | None:
+        """The frame whose image is called so, without the suffix; None where there is none."""
+        for number, path in enumerate(self._images):
+            if path.stem == stem:
+                return number
+        return None
+
     @property
     def fingerprint(self) -> str:
         """A text that is another for another video, or one that changed."""

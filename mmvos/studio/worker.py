@@ -190,10 +190,9 @@ class Worker:
         Raises:
             DataError: it cannot be loaded.
         """
-        from .segmenter import Segmenter, use_cores
+        from .segmenter import load_segmenter
 
-        use_cores()
-        return Segmenter(name, self._weights.get(name), self._device)
+        return load_segmenter(name, self._weights.get(name), self._device)
 
     def segmenter(self) -> Segmenter:
         """The chosen model, loaded now where it waits to be; in the worker's thread.

@@ -1,0 +1,87 @@
+"""Videos with tracked objects as folders of labelme files, which `labelme.read` reads back.
+
+Each frame that shows an object has a JSON called after it. Every object is a shape of the kind
+``mask`` (a PNG of its bounding box), bit by bit, with its class as ``label`` and its id as
+``group_id``. labelme looks for the image beside the JSON: copy the frames there, or the files to
+the frames.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from mmvos.convert.annotation_model import Notes, TrackedObject, TrackedVideo
+from mmvos.convert.youtube_vis import AnnotationFile, visible
+from mmvos.io.atomic import write_json
+from mmvos.io.paths import output_inside
+
+_VERSION = '5.5.0'  # of labelme, whose files these are like
+
+
+def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
+    """Write OUT/VIDEO/FRAME.json of every frame that shows an object.
+
+    Args:
+        out: the folder.
+        source: the videos.
+        notes: takes what is left out.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        UnsafeNameError: a name leads out of the folder.
+    """
+    count = 0
+    for video in source.videos:
+        where = f'{source.source}: video {video.folder}'
+        shapes: dict[int, list[dict[str, Any]]] = {}
+        for item in video.objects:
+            for t, rle in visible(item, video, notes).items():
+                shapes.setdefault(t, []).append(_shape(item, rle))
+        for t in sorted(shapes):
+            name = PurePosixPath(video.file_names[t])
+            data: dict[str, Any] = {
+                'version': _VERSION,
+                'flags': {},
+                'shapes': shapes[t],
+                'imagePath': name.name,
+                'imageData': None,
+                'imageHeight': video.height,
+                'imageWidth': video.width,
+            }
+            target = f'{video.folder}/{name.stem}.json'
+            write_json(output_inside(out, target, where), data, durable=False, indent=2)
+            count += 1
+        _note_crowds(video, notes)
+    return count
+
+
+def _shape(item: TrackedObject, rle: dict[str, Any]) -> dict[str, Any]:
+    """The shape of an object in one frame."""
+    x, y, w, h = (int(value) for value in coco_mask.toBbox(rle))
+    part = coco_mask.decode(rle)[y : y + h, x : x + w]
+    stream = io.BytesIO()
+    Image.fromarray(part.astype(np.uint8) * 255).convert('1').save(stream, format='PNG')
+    return {
+        'label': item.category,
+        'points': [[x, y], [x + w - 1, y + h - 1]],
+        'group_id': item.id,
+        'description': '',
+        'shape_type': 'mask',
+        'flags': {},
+        'mask': base64.b64encode(stream.getvalue()).decode('ascii'),
+    }
+
+
+def _note_crowds(video: TrackedVideo, notes: Notes) -> None:
+    for item in video.objects:
+        if item.crowd:
+            notes.add('groups (iscrowd) become objects', f'video {video.folder}, object {item.id}')

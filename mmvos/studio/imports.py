@@ -1,0 +1,300 @@
+"""Imports: masks of some frames, made elsewhere, become objects and prompts of a project, from
+which a run goes on ("propagate my annotations").
+
+Files come in from the browser, into a folder of their own inside the project, and are read by the
+readers of ``mmvos.convert``. A frame is found by its name, or by the last number of its name.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmvos.convert import coco, cvat, labelme
+from mmvos.convert.annotation_model import Notes, TrackedVideo, as_rle, stored
+from mmvos.io.atomic import write_json
+from mmvos.io.errors import DataError
+from mmvos.io.frame_names import is_foreign, list_files
+from mmvos.io.json_file import read_json
+from mmvos.io.label_png import object_ids, read_label_png
+from mmvos.io.paths import output_inside
+from mmvos.structures import rle
+
+from .project import Project
+from .records import COLORS, CORRECTED, MAX_NAME, StoredPrompt, StudioObject, make_entry
+from .video import StudioVideo
+
+FORMATS = {
+    'labelme': ('labelme', '.json,.zip'),
+    'cvat': ('CVAT for video 1.1', '.xml,.zip'),
+    'coco': ('COCO', '.json,.zip'),
+    'davis': ('Label PNGs (DAVIS)', '.png,.zip'),
+}
+MAX_FILES = 10_000
+_MAX_UNPACKED = 4 << 30  # bytes of a zip
+_MAX_MASKS = 20_000
+_VOID = 255
+_NUMBER = re.compile(r'\d+')
+
+
+@dataclass(frozen=True)
+class ImportedMask:
+    """A mask of one object in one frame.
+
+    Attributes:
+        frame: index in the video.
+        key: of the object in its file.
+        category: class of the object.
+        mask: run lengths of the frame's size.
+    """
+
+    frame: int
+    key: int
+    category: str
+    mask: rle.RLE
+
+
+@contextmanager
+def receive(folder: Path) -> Iterator[Path]:
+    """A folder for files that come in; it is removed at the end.
+
+    Args:
+        folder: of the project.
+    """
+    place = Path(tempfile.mkdtemp(prefix='.import-', dir=folder))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack a zip.
+
+    Raises:
+        DataError: it is none, a name leads out of the folder, or it is too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [item for item in archive.infolist() if not item.is_dir()]
+            if len(members) > MAX_FILES or sum(m.file_size for m in members) > _MAX_UNPACKED:
+                raise DataError(f'{path.name} holds too many files, or too large ones')
+            for member in members:
+                if is_foreign(Path(member.filename).name):
+                    continue
+                target = output_inside(folder, member.filename, path.name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as source, open(target, 'wb') as out:
+                    _copy(source, out, member.file_size)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise DataError(f'{path.name} is no zip that can be unpacked ({error})') from error
+
+
+def _copy(source: Any, target: Any, size: int) -> None:
+    """Copy what a member of a zip announces, and no more."""
+    left = size
+    while left > 0:
+        part = source.read(min(left, 1 << 20))
+        if not part:
+            break
+        target.write(part)
+        left -= len(part)
+
+
+def read_masks(folder: Path, kind: str, video: StudioVideo, notes: Notes) -> list[ImportedMask]:
+    """Read the masks of files.
+
+    Args:
+        folder: with the files.
+        kind: one of ``FORMATS``, or 'auto'.
+        video: whose frames they are about.
+        notes: takes what is left out.
+
+    Raises:
+        DataError: they cannot be read, or do not fit the video.
+    """
+    for path in sorted(folder.rglob('*.zip')):
+        unpack(path, folder)
+        path.unlink()
+    if kind == 'auto':
+        kind = _guess(folder)
+    readers = {'labelme': _labelme, 'cvat': _cvat, 'coco': _coco, 'davis': _davis}
+    if kind not in readers:
+        raise DataError(f'the format must be auto or one of {", ".join(FORMATS)}')
+    masks = list(readers[kind](folder, video, notes))
+    if not masks:
+        raise DataError('there is no mask in these files')
+    if len(masks) > _MAX_MASKS:
+        raise DataError(f'these files hold {len(masks)} masks; at most {_MAX_MASKS} are taken')
+    return masks
+
+
+def _guess(folder: Path) -> str:
+    """The format of the files."""
+    if any(folder.rglob('*.xml')):
+        return 'cvat'
+    for path in folder.rglob('*.json'):
+        content = read_json(path)
+        if isinstance(content, dict) and 'shapes' in content:
+            return 'labelme'
+        if isinstance(content, dict) and 'annotations' in content:
+            return 'coco'
+    if any(folder.rglob('*.png')):
+        return 'davis'
+    raise DataError('these files are none of labelme, CVAT, COCO or label PNGs; choose the format')
+
+
+def _labelme(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
+    paths = list(folder.rglob('*.json'))
+    places = {path.parent for path in paths}
+    for place in sorted(places):
+        has_groups = all(
+            shape.get('group_id') is not None
+            for path in list_files(place, ('.json',))
+            for shape in _shapes(path)
+        )
+        # Without numbers of objects each class has one.
+        track_by = 'group' if has_groups else 'label'
+        (found,), _ = labelme.read(place, track_by, 'skip', notes)
+        yield from _masks_of(found, video, notes)
+
+
+def _shapes(path: Path) -> list[dict[str, Any]]:
+    content = read_json(path)
+    shapes = content.get('shapes') if isinstance(content, dict) else None
+    if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
+        raise DataError(f'{path.name} is no file of labelme')
+    return shapes
+
+
+def _cvat(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
+    paths = sorted(folder.rglob('*.xml'))
+    if not paths:
+        raise DataError('there is no XML of CVAT in these files')
+    (found, *others), _ = cvat.read(paths, None, notes)
+    if others:
+        raise DataError('these files are about several videos; give the one of this video')
+    yield from _masks_of(found, video, notes)
+
+
+def _coco(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
+    paths = sorted(folder.rglob('*.json'))
+    if len(paths) != 1:
+        raise DataError(f'these are {len(paths)} JSON files; give one of COCO')
+    path = paths[0]
+    _number_objects(path)
+    videos, _ = coco.read(path, notes, ignore_crowds=True)
+    if len(videos) != 1:
+        raise DataError('the file is about several videos; give the annotations of this one')
+    yield from _masks_of(videos[0], video, notes)
+
+
+def _number_objects(path: Path) -> None:
+    """Number the objects of a file that has no tracks and is about one image."""
+    content = read_json(path)
+    entries = content.get('annotations') if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return  # the reader says what is wrong
+    has_tracks = any(
+        key in entry for entry in entries for key in ('track_id', 'instance_id', 'attributes')
+    )
+    if has_tracks or len({str(entry.get('image_id')) for entry in entries}) != 1:
+        return
+    for number, entry in enumerate(entries, 1):
+        entry['track_id'] = number
+    write_json(path, content)
+
+
+def _davis(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
+    paths = [path for path in sorted(folder.rglob('*.png')) if not is_foreign(path.name)]
+    for path in paths:
+        labels = read_label_png(path)
+        if labels.shape != video.size:
+            raise DataError(_wrong_size(path.name, labels.shape, video))
+        frame = frame_of(path.name, video)
+        ids = object_ids(labels)
+        # DAVIS-2016 and many tools write an object as 255.
+        if not ids and (labels == _VOID).any():
+            ids = [_VOID]
+        for number in ids:
+            key = 1 if number == _VOID else number
+            yield ImportedMask(frame, key, 'object', rle.encode(labels == number))
+
+
+def _masks_of(found: TrackedVideo, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
+    """The masks of an annotated video as masks of this one."""
+    if (found.height, found.width) != video.size:
+        raise DataError(_wrong_size(found.folder, (found.height, found.width), video))
+    for item in found.objects:
+        for t, mask in item.masks.items():
+            frame = frame_of(found.file_names[t], video)
+            code = stored(as_rle(mask, *video.size))
+            whole = rle.RLE(size=code['size'], counts=code['counts'])
+            if not rle.area(whole):
+                notes.add('masks without a pixel are left out', f'object {item.id}, frame {frame}')
+                continue
+            yield ImportedMask(frame, item.id, item.category, whole)
+
+
+def _wrong_size(name: str, size: tuple[int, ...], video: StudioVideo) -> str:
+    return (
+        f'{name} is about frames of {size[1]}x{size[0]}, but the video has '
+        f'{video.width}x{video.height}'
+    )
+
+
+def frame_of(name: str, video: StudioVideo) -> int:
+    """The frame that a file is about: that of its name, else of the last number in it.
+
+    Raises:
+        DataError: there is no such frame.
+    """
+    stem = Path(name).stem
+    known = video.frame_of_name(stem)
+    if known is not None:
+        return known
+    numbers = _NUMBER.findall(stem)
+    if numbers and len(numbers[-1]) < 10 and int(numbers[-1]) < video.frames:
+        return int(numbers[-1])
+    raise DataError(
+        f'{name} names no frame of {video.name}, which has {video.frames}; files are called after '
+        f'frames, e.g. {video.frame_name(0)}'
+    )
+
+
+def store(project: Project, masks: list[ImportedMask], kind: str) -> list[StudioObject]:
+    """Store masks as prompts of new objects, in one action.
+
+    Returns:
+        The objects.
+    """
+    categories: dict[int, str] = {}
+    for item in masks:
+        categories.setdefault(item.key, item.category)
+    objects = {}
+    for key, category in sorted(categories.items()):
+        number = project.free_id()
+        color = COLORS[(number - 1) % len(COLORS)]
+        shown = _printable(category)
+        objects[key] = StudioObject(number, f'{shown} {key}'[:MAX_NAME], color, shown)
+    with project.action(f'import {kind}') as action:
+        for made in objects.values():
+            action.put_object(made)
+        for item in masks:
+            number = objects[item.key].id
+            action.put_prompt(item.frame, number, StoredPrompt(mask=item.mask['counts']))
+            action.put_entry(item.frame, number, make_entry(item.mask, 1.0, CORRECTED))
+    return list(objects.values())
+
+
+def _printable(text: str) -> str:
+    """A category as the page takes it."""
+    kept = ''.join(letter for letter in text if letter.isprintable()).strip()[: MAX_NAME - 20]
+    return kept or 'object'
