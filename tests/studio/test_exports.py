@@ -188,7 +188,7 @@ def test_exports_do_not_touch_each_other(done: OpenStudio) -> None:
     assert export(done, 'coco', folder='mine')[1].name == 'mine'
 
 
-@pytest.mark.parametrize('folder', ['../x', '/tmp/x', 'a/../../x', '', 3, 'a\x00b', 'C:\\x'])
+@pytest.mark.parametrize('folder', ['../x', '/x', 'a/../../x', '', 3, 'a\x00b', 'C:\\x'])
 def test_an_export_does_not_leave_its_folder(done: OpenStudio, folder: Any) -> None:
     answer = done.client.post('/api/exports', json={'format': 'coco', 'folder': folder})
     assert answer.status_code == 422
