@@ -18,6 +18,7 @@ from PIL import Image
 from .errors import DataError
 
 MAX_PIXELS = 178_956_970  # where Pillow refuses by itself: 512 MiB in color
+MAX_SIDE = 65_535  # what JPEG and GIF can hold; only a damaged header says more
 JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
 # Bytes of a file that hold its end; some cameras write padding behind the end of a picture.
@@ -123,6 +124,11 @@ def _check_size(size: tuple[int, int], where: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise ImageError(_too_large(where, f'{width}x{height}, '))
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(
+            f'{where} claims {width}x{height} pixels, but a side has at most {MAX_SIDE}; make the '
+            'picture smaller or remove it'
+        )
     if width < 1 or height < 1:
         raise ImageError(f'{where} is not an image that can be decoded (no pixels)')
 

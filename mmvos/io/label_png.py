@@ -128,7 +128,7 @@ def labels_of_array(
 def values_in(labels: Labels) -> list[int]:
     """Return the values that occur in (H, W) labels, rising; quick where they are few."""
     if labels.dtype != np.uint8:
-        return [int(value) for value in np.unique(labels)]
+        return [int(value) for value in np.flatnonzero(_count_values(labels))]
     values = [int(labels.max())]
     while values[-1] > 0:
         # wraps: the next lower value comes out on top
@@ -144,14 +144,22 @@ def object_ids(labels: Labels, min_area: int = 1) -> list[int]:
     background and void.
     """
     if labels.dtype != np.uint8:
-        # (65536,) pixels of each value
-        counts = np.bincount(labels.ravel())
-        return [int(value) for value in np.flatnonzero(counts >= max(min_area, 1)) if value > 0]
+        areas = _count_values(labels)
+        return [int(value) for value in np.flatnonzero(areas >= max(min_area, 1)) if value > 0]
     if min_area <= 1:
         return [value for value in values_in(labels) if 0 < value < VOID]
-    # a tenth of np.bincount's time
-    areas = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    areas = _count_values(labels)
     return [int(value) for value in np.flatnonzero(areas >= min_area) if 0 < value < VOID]
+
+
+def _count_values(labels: Labels) -> NDArray[np.float32]:
+    """Count the pixels of each value: (256,) or (65536,), exact up to 2**24 pixels.
+
+    np.bincount takes ten times as long, and eight bytes a pixel.
+    """
+    values = int(np.iinfo(labels.dtype).max) + 1
+    counts = cv2.calcHist([labels], [0], None, [values], [0, values])
+    return np.asarray(counts.ravel(), dtype=np.float32)
 
 
 def void_pixels(labels: Labels) -> NDArray[np.bool_]:
@@ -328,8 +336,8 @@ def _read_wide_gray(values: NDArray[np.integer], path: str | Path) -> Labels:
         )
     labels = values.astype(np.uint16)
     if most == LARGEST_ID:
-        present = np.unique(labels)
-        if set(present.tolist()) <= {0, LARGEST_ID}:
+        present = values_in(labels)
+        if set(present) <= {0, LARGEST_ID}:
             return (labels > 0).astype(np.uint8)
         if len(present) > _LARGEST_GRAY_ID:
             raise LabelImageError(

@@ -23,6 +23,9 @@ from command import ENVIRONMENT, ROOT, Finished, run_mmvos
 from PIL import Image
 from tiny_segmenter import tiny_segmenter, tiny_settings
 
+from mmvos.cli import test
+from mmvos.io.errors import DataError
+
 DAVIS = {'b': (6, {1: 0, 3: 0}), 'a': (4, {5: 0}), 'c': (3, {2: 0})}
 LATE = {'b': (7, {1: 0, 3: 2}), 'a': (5, {2: 1, 4: 1})}
 
@@ -193,6 +196,29 @@ def test_mistakes_are_one_sentence(tmp_path, davis):
     assert list(images(tmp_path / 'DAVIS/Annotations/480p')) == sorted(
         f'{name}/{i:05d}.png' for name, (length, _) in DAVIS.items() for i in range(length)
     )
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (['test_evaluator.ground_truth=gone'], 'gone'),
+        (['test_evaluator.split=fewer'], r'^(a|c) is in the data that is tested but not in'),
+        (['test_dataloader.dataset.split=2017/fewer'], r'^(a|c) is in the ground truth but not'),
+    ],
+)
+def test_the_ground_truth_is_looked_at_before_a_frame_is_run(
+    tmp_path, davis, options, words, monkeypatch
+):
+    tiny.write_split(tmp_path / 'DAVIS', '2017/fewer', ['b'])
+
+    def run_none(*_: object) -> None:
+        pytest.fail('videos were run')
+
+    monkeypatch.setattr(test, 'run_videos', run_none)
+    arguments = [*davis, '--out', str(tmp_path / 'out'), '--eval', 'davis']
+    with pytest.raises(DataError, match=words):
+        test.main([*arguments, '--cfg-options', *options])
+    assert not (tmp_path / 'out').exists() and not (tmp_path / 'out.lock').exists()
 
 
 def test_online_fine_tuning_tests_each_video_with_a_model_of_its_own(tmp_path, davis):

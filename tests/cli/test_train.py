@@ -161,9 +161,8 @@ def test_two_processes_train_as_one_with_the_same_global_batch(annotations, tmp_
             'param_scheduler': [],
         },
     )
-    options = [
-        '--cfg-options',
-        'train_cfg.max_epochs=1',
+    options = ['--cfg-options', 'train_cfg.max_epochs=1']
+    no_validation = [
         'val_cfg=None',
         'val_dataloader=None',
         'val_evaluator=None',
@@ -175,11 +174,17 @@ def test_two_processes_train_as_one_with_the_same_global_batch(annotations, tmp_
         '--work-dir',
         'one',
         *options,
+        *no_validation,
         'train_dataloader.batch_size=4',
         folder=tmp_path,
     )
     assert done.status == 0, done.output
     run_distributed(['dist_train.sh', config, '2', '--work-dir', 'two', *options], tmp_path)
+    # The two validated together, and left nothing of what they exchanged: mmengine's own place is
+    # .dist_test in the working directory.
+    scores = (tmp_path / 'two').glob('*/vis_data/scalars.json')
+    assert any('AP50' in path.read_text() for path in scores)
+    assert not list(tmp_path.glob('**/.dist_test')) and not list(tmp_path.glob('**/.collected/*'))
     one, two = (
         torch.load(tmp_path / name / 'epoch_1.pth', weights_only=False)['state_dict']
         for name in ('one', 'two')

@@ -55,6 +55,7 @@ DAMAGED = {
     'bomb': _png(width=30_000, height=30_000),
     'bomb of the largest size': _png(width=2**31 - 1, height=2**31 - 1),
     'tiff bomb': _tiff_bomb(),
+    'side of millions': _png(width=32, height=4_194_328),
     'no width': _png(width=0),
     'text bomb': _png(_chunk(b'zTXt', b'a\0\0' + zlib.compress(bytes(1 << 24)))),
     'truncated cHRM': _png(_chunk(b'cHRM', b'123')),

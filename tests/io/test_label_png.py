@@ -192,3 +192,12 @@ def test_object_ids_by_area() -> None:
         assert object_ids(wide, 3) == []
     many = np.repeat(np.arange(256, dtype=np.uint8), 4).reshape(32, 32)
     assert object_ids(many, 4) == list(range(1, 255))
+
+
+def test_values_of_16_bits_are_counted() -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (90, 70)).astype(np.uint16)
+    values[:20] = 65535
+    values[20:30] = 0
+    counts = np.bincount(values.ravel(), minlength=65536)
+    assert values_in(values) == np.flatnonzero(counts).tolist()
+    assert object_ids(values, 2) == (np.flatnonzero(counts[1:] >= 2) + 1).tolist()

@@ -38,7 +38,8 @@ from typing import Any
 from .mutations import damage_folder
 from .targets import TARGETS, Target, WrongResultError, quiet
 
-SECONDS = 20.0  # for one input; pictures of 100 million pixels are read
+SECONDS = 20.0  # of CPU time for one input; pictures of 100 million pixels are read
+_WAIT = 10  # times as many seconds of a clock: who waits for something takes no CPU time
 MEMORY = 3 << 30  # bytes more than the process has before it begins
 
 
@@ -158,21 +159,16 @@ def _place(error: BaseException) -> str:
     return f'{ours[-1] if ours else "?"} {type(error).__name__}'
 
 
-def _work(
-    pipe: Any, folder: Path, name: str, seed: int, numbers: Sequence[int], seconds: float
-) -> None:
+def _work(pipe: Any, folder: Path, name: str, seed: int, numbers: Sequence[int]) -> None:
     """Read the inputs of a target one by one, in a process of their own."""
     _limit()
     stacks = (folder / 'stacks').open('w+')
+    faulthandler.register(signal.SIGUSR1, file=stacks)  # the parent asks where it hangs
     for number in numbers:
         make_input(folder, TARGETS[name], name, seed, number)
-        stacks.seek(0)
-        stacks.truncate()
         pipe.send(('begin', number))
-        faulthandler.dump_traceback_later(max(seconds - 1.0, 0.5), file=stacks)
         random.seed(number)
         answer = attempt(folder, TARGETS[name])
-        faulthandler.cancel_dump_traceback_later()
         pipe.send(('end', number, *answer))
         if answer[0] not in ('read', 'refused'):
             break  # the input lies there to be kept
@@ -209,7 +205,7 @@ def run_target(
         seed: of the run.
         scratch: an empty folder.
         keep: where inputs of findings are kept.
-        seconds: limit for one input.
+        seconds: limit of CPU time for one input, so that it holds on a busy machine, too.
     """
     count, findings = Count(), []
     left = list(numbers)
@@ -236,7 +232,7 @@ def _read_until_end(
     """Start a process and note what it says, until it has read all, crashed, or hung."""
     context = get_context('fork')
     ours, theirs = context.Pipe(duplex=False)
-    arguments = (theirs, folder, name, seed, numbers, seconds)
+    arguments = (theirs, folder, name, seed, numbers)
     process = context.Process(target=_work, args=arguments, daemon=True)
     process.start()
     theirs.close()
@@ -244,7 +240,9 @@ def _read_until_end(
     current: int | None = None
     try:
         while len(answers) < len(numbers):
-            if not ours.poll(seconds + (30 if current is None else 0)):
+            if not _answers(ours, process.pid, seconds + (30 if current is None else 0)):
+                os.kill(process.pid, signal.SIGUSR1)
+                time.sleep(0.5)
                 stacks = (folder / 'stacks').read_text(errors='replace')
                 place = next((line for line in stacks.splitlines() if '/mmvos/' in line), '')
                 if current is not None:
@@ -270,6 +268,28 @@ def _read_until_end(
         process.join()
         ours.close()
     return answers
+
+
+def _answers(pipe: Any, process_id: int, seconds: float) -> bool:
+    """Wait until a process says something; False when it has taken too much time before."""
+    began = time.monotonic()
+    used_before = _cpu_seconds(process_id)
+    while not pipe.poll(min(seconds / 4, 1.0)):
+        used = _cpu_seconds(process_id) - used_before
+        if used > seconds or time.monotonic() - began > _WAIT * seconds:
+            return False
+    return True
+
+
+def _cpu_seconds(process_id: int) -> float:
+    """CPU time of a process; 0 when it has ended."""
+    try:
+        status = Path(f'/proc/{process_id}/stat').read_text()
+    except FileNotFoundError:
+        return 0.0
+    fields = status.rpartition(')')[2].split()
+    ticks = int(fields[11]) + int(fields[12])  # in user mode, in the kernel
+    return ticks / os.sysconf('SC_CLK_TCK')
 
 
 def _keep(folder: Path, keep: Path, finding: Finding) -> None:
