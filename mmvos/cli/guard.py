@@ -48,7 +48,7 @@ def run_command(
     mendable: tuple[type[BaseException], ...] = (DataError, OSError, *expected)
     print_any_name()
     try:
-        with interrupted_once():
+        with interrupted_once(is_end=True):
             main()
             sys.stdout.flush()
     except BrokenPipeError:
@@ -89,20 +89,26 @@ def sentence_of(error: BaseException) -> str:
 
 
 @contextmanager
-def interrupted_once() -> Iterator[None]:
+def interrupted_once(is_end: bool = False) -> Iterator[None]:
     """Let the first Ctrl-C raise ``KeyboardInterrupt``, and those that follow at once do nothing,
     so that files which are being finished are finished.
+
+    Args:
+        is_end: the process ends after an interrupt, so what follows does nothing until its end:
+            exit functions of libraries would be stopped in the middle.
     """
     before = signal.getsignal(signal.SIGINT)
     is_ours = threading.current_thread() is threading.main_thread()
     if before is not signal.default_int_handler or not is_ours:
         yield  # somebody else decides, e.g. a background job's shell
         return
-    signal.signal(signal.SIGINT, _FirstInterrupt())
+    handler = _FirstInterrupt()
+    signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if not (is_end and handler.has_come):
+            signal.signal(signal.SIGINT, before)
 
 
 class _FirstInterrupt:
@@ -110,6 +116,11 @@ class _FirstInterrupt:
 
     def __init__(self) -> None:
         self._first: float | None = None
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there was an interrupt."""
+        return self._first is not None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

@@ -8,7 +8,9 @@ list. A safetensors file holds tensors only.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -25,10 +27,12 @@ from mmengine.utils import digit_version
 from safetensors.torch import load_file
 from torch import Tensor
 
+from .atomic import write_text
 from .errors import DataError
 from .paths import check_name, user_path
 
 _URL_SCHEMES = ('http://', 'https://')
+_SUFFIXES = ('.pth', '.pt', '.safetensors', '.ckpt', '.bin')
 _SHOWN = 3  # names of weights in a message
 _MAX_REASON = 120  # characters
 _MAX_EXPANSION = 4  # torch stores tensors as they are; a file that unpacks to more is a bomb
@@ -73,6 +77,7 @@ def load_checkpoint_file(
         return _read_file(path, name, map_location, trust)
     except DataError as error:
         path.unlink(missing_ok=True)
+        _origin_file(path).unlink(missing_ok=True)
         text = str(error).rstrip('.')
         raise CheckpointError(f'{text} (the download was removed from {path})') from error
 
@@ -82,6 +87,10 @@ def _download(url: str) -> Path:
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     folder = Path(torch.hub.get_dir(), 'checkpoints')
     path = folder / check_name(name, f'the checkpoint {url}')
+    origin = _origin_of(url)
+    if path.is_file() and _comes_from_elsewhere(path, origin):
+        # Another URL with the same last part was downloaded before.
+        path = path.with_name(f'{path.stem}-{origin[:8]}{path.suffix}')
     if path.is_file():
         return path
     try:
@@ -92,7 +101,32 @@ def _download(url: str) -> Path:
             f'cannot download the checkpoint {url} ({error}); if the host is gone, get the file '
             f'elsewhere and give its path'
         ) from error
+    write_text(_origin_file(path), origin)
     return path
+
+
+def _origin_of(url: str) -> str:
+    """Return a digest of what a URL names: a query counts only where the path names no file, as it
+    may hold a signature that is another one each time.
+    """
+    parts = urlsplit(url)
+    named = f'{parts.netloc}{parts.path}'
+    if PurePosixPath(parts.path).suffix not in _SUFFIXES:
+        named += f'?{parts.query}'
+    return hashlib.sha256(named.encode()).hexdigest()
+
+
+def _origin_file(path: Path) -> Path:
+    """Beside a download: the digest of where it comes from."""
+    return path.with_name(f'{path.name}.origin')
+
+
+def _comes_from_elsewhere(path: Path, origin: str) -> bool:
+    """Whether a file of the cache is known to come from another URL; nothing is known of one that
+    torch or a user put there.
+    """
+    note = _origin_file(path)
+    return note.is_file() and note.read_text(errors='replace').strip() != origin
 
 
 def _read_file(
@@ -182,14 +216,17 @@ def _read_safetensors(path: Path, source: str) -> dict[str, Tensor]:
 def _read_torch(path: Path, source: str, map_location: MapLocation, trust: bool) -> Any:
     allow_types_of_mm_checkpoints()
     try:
-        return torch.load(path, map_location=map_location, weights_only=not trust)
+        with warnings.catch_warnings():
+            # torch asks to be told of pickles of other versions; what they hold is judged here.
+            warnings.filterwarnings('ignore', 'Detected pickle protocol')
+            return torch.load(path, map_location=map_location, weights_only=not trust)
     except UnpicklingError as error:
         refused = re.search(r'(?:Unsupported global:|unsupported) (?:GLOBAL )?(\S+)', str(error))
         if refused is None:
             raise CheckpointError(_damaged(source, error)) from error
         raise CheckpointError(
             f'{source} holds objects other than weights ({refused[1]}), which could run code and '
-            f'are not loaded; if you trust the file, tools/convert_checkpoint.py --trust reads it, '
+            f'are not loaded; if you trust the file, "mmvos weights convert --trust" reads it, '
             f'or allow them with torch.serialization.add_safe_globals'
         ) from error
     except MemoryError as error:

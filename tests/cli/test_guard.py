@@ -108,6 +108,30 @@ def test_interrupts_end_with_one_line_after_the_cleaning_up(tmp_path, interrupts
     assert len(lines) == interrupts and 'Traceback' not in errors
 
 
+def test_interrupts_at_the_very_end_disturb_nothing():
+    """The second Ctrl-C comes while libraries end: their exit functions are finished."""
+    command = run(
+        'import atexit\n'
+        'def leave():\n'
+        '    print("leaving", flush=True)\n'
+        '    time.sleep(0.5)\n'
+        '    print("left", flush=True)\n'
+        'atexit.register(leave)\n'
+        'print("ready", flush=True)\n'
+        'time.sleep(30)'
+    )
+    assert command.stdout.readline() == 'ready\n'
+    command.send_signal(signal.SIGINT)
+    assert command.stdout.readline() == 'leaving\n'
+    for _ in range(2):
+        command.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    output, errors = command.communicate()
+    assert command.returncode == 130 and output == 'left\n'
+    assert errors.splitlines()[0] == 'tool: stopped: what was finished stays'
+    assert 'Traceback' not in errors
+
+
 def test_who_was_stopped_says_what_it_kept(capsys):
     def main():
         raise KeyboardInterrupt('7 videos are kept')

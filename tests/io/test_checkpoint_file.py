@@ -199,6 +199,22 @@ def test_a_bad_download_is_removed_and_fetched_again(
     assert len(handler.asked) == 4
 
 
+def test_downloads_of_one_name_are_not_mixed(
+    server: tuple[str, type[_Handler]], tmp_path: Path
+) -> None:
+    url, handler = server
+    for place, number in (('/a/model.pth', 1.0), ('/b/model.pth', 2.0)):
+        weights = {'conv.weight': torch.full((2000,), number)}
+        handler.files[place] = _saved(tmp_path / f'{number}', weights)
+    sources = ['/a/model.pth?signed=1', '/b/model.pth', '/a/model.pth?signed=2', '/b/model.pth']
+    read = [float(load_checkpoint_file(url + source)['conv.weight'][0]) for source in sources]
+    assert read == [1.0, 2.0, 1.0, 2.0]
+    assert len(handler.asked) == 2
+    # What lies in the cache and does not say where it comes from is taken, as torch does.
+    (tmp_path / 'hub/checkpoints/own.pth').write_bytes(handler.files['/b/model.pth'])
+    assert float(load_checkpoint_file(f'{url}/gone/own.pth')['conv.weight'][0]) == 2.0
+
+
 def test_a_url_without_a_file_is_named(server: tuple[str, type[_Handler]]) -> None:
     url, _ = server
     for path in ('/none.pth', '/', '/..', '/a%00b.pth'):
