@@ -1,13 +1,16 @@
-"""How long work shows that it goes on: a tqdm bar on a terminal, a line every two seconds elsewhere
-(files, pipes, logs of a cluster), where a bar would fill the text with its repetitions.
+"""How the work on a video shows that it goes on: a bar on a terminal, a line every two seconds
+elsewhere (files, pipes, logs of a cluster).
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import Any
+
+from tqdm import tqdm
+
+from mmvos.io.progress_bar import print_beside_bar, shows_bars
 
 _SECONDS = 2.0  # between two lines
 
@@ -18,20 +21,17 @@ class Progress:
     Args:
         unit: what is counted, e.g. 'frame'.
         total: how many there are; None where that is not known.
-        is_bar: whether a bar is drawn; by default where standard output is a terminal.
     """
 
-    def __init__(self, unit: str, total: int | None, is_bar: bool | None = None) -> None:
+    def __init__(self, unit: str, total: int | None) -> None:
         self.count = 0
         self._unit = unit
         self._total = total
         self._begin = time.monotonic()
         self._shown: float | None = None
         self._bar: Any = None
-        if sys.stdout.isatty() if is_bar is None else is_bar:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=total, unit=f' {unit}s', file=sys.stdout, dynamic_ncols=True)
+        if shows_bars():
+            self._bar = tqdm(total=total, unit=f' {unit}s', dynamic_ncols=True)
 
     def __enter__(self) -> Progress:
         return self
@@ -73,7 +73,4 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line without damaging the bar."""
-        if self._bar is not None:
-            self._bar.write(text, file=sys.stdout)
-        else:
-            print(text, flush=True)
+        print_beside_bar(text)

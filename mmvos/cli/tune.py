@@ -1,10 +1,9 @@
 """Searches the settings of a tracker that do best on a data set:
 
     mmvos tune CONFIG CHECKPOINT --davis ROOT --out table.jsonl --processes 4 \\
-        --grid model.tracker.penalty=0:0.1:0.03 model.tracker.window_influence=0.3:0.5:0.04
+        --grid model.tracker.penalty=0:0.1:0.03 model.tracker.window_influence=0.3:0.5:0.04 \\
         model.tracker.size_rate=0.8,0.9,1.0
-    mmvos tune CONFIG CHECKPOINT --vot ROOT --interval 5 50 --out table.jsonl
-    --random 40 --grid ...
+    mmvos tune CONFIG CHECKPOINT --vot ROOT --interval 5 50 --out table.jsonl --random 40 --grid ...
 
 A key is that of any entry of the config; its values are a list, or START:STOP:STEP without STOP.
 Every combination is tried, or as many random ones as --random says. The table has one line of JSON
@@ -105,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     from mmvos.evaluation.resumable_results import fingerprint
     from mmvos.io.output_lock import OutputLock
+    from mmvos.io.progress_bar import print_beside_bar, with_bar
 
     kind = 'davis' if arguments.davis else 'vot'
     objective = arguments.objective or OBJECTIVES[kind]
@@ -131,15 +131,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         left = [options for options in todo if options not in table]
         print(f'{len(todo)} combinations, {len(todo) - len(left)} of them known')
-        for done, row in enumerate(
-            search(trial, left, arguments.processes, arguments.device or [None]), 1
-        ):
+        rows = search(trial, left, arguments.processes, arguments.device or [None])
+        shown = with_bar(rows, 'searching', len(left), unit=' settings')
+        for done, row in enumerate(shown, 1):
             if objective not in row['metrics']:
                 raise ValueError(f'--objective {objective} is none of {", ".join(row["metrics"])}')
             table.add(row)
             score, seconds = row['metrics'][objective], row['seconds']
-            print(
-                f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}',
-                flush=True,
+            print_beside_bar(
+                f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}'
             )
         print_best([row for row in table.rows if row['options'] in todo], objective)

@@ -17,8 +17,6 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tqdm import tqdm
-
 from mmvos.convert.annotation_model import (
     ConversionError,
     Notes,
@@ -34,6 +32,7 @@ from mmvos.io.atomic import write_json
 from mmvos.io.coco import read_coco
 from mmvos.io.frame_names import sort_frames
 from mmvos.io.paths import check_name
+from mmvos.io.progress_bar import with_bar
 from mmvos.io.youtube_vis import category_names
 
 _TRACK = ('track_id', 'instance_id')
@@ -80,7 +79,7 @@ def read(
     }
     tracks: dict[Any, dict[int, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     seen: set[int] = set()
-    for place, entry in enumerate(tqdm(rows['annotations'], 'reading', delay=2, leave=False)):
+    for place, entry in enumerate(with_bar(rows['annotations'], 'reading')):
         annotation_id = value_of(entry, 'id', int, f'{path}: annotation at position {place}')
         where = f'{path}: annotation {annotation_id}'
         if entry['id'] in seen:
@@ -271,7 +270,7 @@ def to_coco(source: AnnotationFile, notes: Notes) -> dict[str, Any]:
     category_id = {category['name']: category['id'] for category in source.categories}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for video in tqdm(source.videos, 'converting', delay=2, leave=False):
+    for video in with_bar(source.videos, 'converting'):
         first = len(images) + 1
         images += [
             {

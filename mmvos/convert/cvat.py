@@ -20,8 +20,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from tqdm import tqdm
-
 from mmvos.convert.annotation_model import (
     MAX_FRAMES,
     ConversionError,
@@ -32,6 +30,7 @@ from mmvos.convert.annotation_model import (
     list_images,
 )
 from mmvos.convert.cvat_shapes import AREAS, CvatShape, masks_of_track, polygon_gaps, read_shape
+from mmvos.io.progress_bar import with_bar
 from mmvos.io.text import read_bytes
 
 _WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
@@ -145,7 +144,7 @@ def read(
     """
     videos: list[TrackedVideo] = []
     labels: list[str] = []
-    for path in tqdm(paths, 'reading', delay=2, leave=False):
+    for path in with_bar(paths, 'reading'):
         video, own_labels = _read_video(path, frames, notes)
         if video.folder in [other.folder for other in videos]:
             raise ConversionError(f'{path}: two videos are called {video.folder}; rename the file.')

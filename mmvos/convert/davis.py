@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tqdm import tqdm
-
 from mmvos.convert.annotation_model import (
     ConversionError,
     Notes,
@@ -40,6 +38,7 @@ from mmvos.io.label_png import (
     write_label_png,
 )
 from mmvos.io.paths import output_inside
+from mmvos.io.progress_bar import with_bar
 from mmvos.structures.rle import tight_box
 
 _NO_CLASS = 'object'
@@ -144,9 +143,7 @@ def read(
     videos: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     names: list[str] = []
-    for video_id, (name, folder) in enumerate(
-        tqdm(folders.items(), 'converting', delay=2, leave=False), 1
-    ):
+    for video_id, (name, folder) in enumerate(with_bar(folders.items(), 'converting'), 1):
         video, objects = convert_sequence(name, folder, frames_folder, objects_of_255)
         videos.append({'id': video_id, **video})
         for number, entry in objects.items():
@@ -208,7 +205,7 @@ def write_label_images(
 ) -> list[str]:
     """Writes the label images of all videos into ``out`` and returns the sequences' names."""
     names: list[str] = []
-    for video in tqdm(source.videos, 'converting', delay=2, leave=False):
+    for video in with_bar(source.videos, 'converting'):
         where = f'{source.source}: video {video.id}'
         layers: dict[int, list[Layer]] = {}
         values = list(pixel_values(video, ids, where))

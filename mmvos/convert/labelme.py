@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from mmvos.convert.annotation_model import (
     ConversionError,
@@ -35,6 +34,7 @@ from mmvos.io.frame_names import has_file, list_files, list_folders, sort_frames
 from mmvos.io.image_checks import open_image
 from mmvos.io.json_file import read_json
 from mmvos.io.paths import check_name
+from mmvos.io.progress_bar import with_bar
 
 _NO_AREA = ('line', 'linestrip', 'point', 'points')
 Size = tuple[int, int]
@@ -60,7 +60,7 @@ def read(
     root = folder.resolve().parent if single else folder.resolve()
     return [
         _video(entry.resolve(), root, track_by, unlabeled, notes)
-        for entry in tqdm(folders, 'reading', delay=2, leave=False)
+        for entry in with_bar(folders, 'reading')
     ], root
 
 

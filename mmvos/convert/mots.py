@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from pycocotools import mask as coco_mask
-from tqdm import tqdm
 
 from mmvos.convert.annotation_model import (
     MAX_FRAMES,
@@ -40,6 +39,7 @@ from mmvos.convert.flatten_masks import Layer, overlap, paint
 from mmvos.convert.youtube_vis import AnnotationFile, visible
 from mmvos.io.atomic import write_text
 from mmvos.io.paths import output_inside
+from mmvos.io.progress_bar import with_bar
 from mmvos.io.text import read_text
 
 IGNORED = 10000
@@ -83,7 +83,7 @@ def _read_file(path: Path, classes: Mapping[int, str]) -> MotsFile:
     """
     content = MotsFile()
     lines = read_text(path).split('\n')
-    for number, line in enumerate(tqdm(lines, 'reading', delay=2, leave=False), 1):
+    for number, line in enumerate(with_bar(lines, 'reading'), 1):
         parts = line.split()
         if not parts:
             continue
@@ -322,7 +322,7 @@ def write(out: Path, source: AnnotationFile, ids: str, overlaps: str, notes: Not
                 f'{source.source}: the class {name} has the id {number}; MOTS ids are not negative.'
             )
     written: set[str] = set()
-    for video in tqdm(source.videos, 'converting', delay=2, leave=False):
+    for video in with_bar(source.videos, 'converting'):
         where = f'{source.source}: video {video.folder}'
         if video.folder in written:
             raise ConversionError(f'{where}: two videos have this name; rename the folder of one.')

@@ -11,7 +11,7 @@ import multiprocessing
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 import cv2
 
 from mmvos.datasets.youtube_vis_writer import VideoRecord, write_instances
+from mmvos.io.progress_bar import shows_bars, with_bar
 
 
 class VideoJob(Protocol):
@@ -58,7 +59,7 @@ def make_dataset(
         make_video: (root, job) -> record; writes the files of one video under root/split.
         categories: class names, ids from 1.
         description: for info.description.
-        processes: number of worker processes.
+        processes: number of worker processes; one works without a process of its own.
 
     Returns:
         The records of each split.
@@ -68,17 +69,29 @@ def make_dataset(
     if root.exists():
         shutil.rmtree(root)
     records: dict[str, list[VideoRecord]] = {job.split: [] for job in jobs}
-    cv2.setNumThreads(0)  # the processes share the work, and a forked thread pool may hang
-    # A worker that is interrupted ends without a traceback; the main process says what happened.
-    ended = (signal.SIGINT, signal.SIG_DFL)
-    with multiprocessing.get_context('fork').Pool(processes, signal.signal, ended) as pool:
-        for done, record in enumerate(pool.imap(partial(make_video, root), jobs), 1):
-            records[jobs[done - 1].split].append(record)
-            _show_progress(done, len(jobs))
+    made = _make_videos(partial(make_video, root), jobs, processes)
+    shown = with_bar(made, 'making videos', len(jobs), unit=' videos')
+    for done, (record, job) in enumerate(zip(shown, jobs), 1):
+        records[job.split].append(record)
+        _print_progress(done, len(jobs))
     for split, part in records.items():
         write_instances(root / split / 'instances.json', part, categories, description)
     _move_splits(root, out, list(records))
     return records
+
+
+def _make_videos(
+    make_one: Callable[[Job], VideoRecord], jobs: Sequence[Job], processes: int
+) -> Iterator[VideoRecord]:
+    """Yield the records of the jobs, in their order."""
+    if processes == 1:
+        yield from map(make_one, jobs)
+        return
+    cv2.setNumThreads(0)  # the processes share the work, and a forked thread pool may hang
+    # A worker that is interrupted ends without a traceback; the main process says what happened.
+    ended = (signal.SIGINT, signal.SIG_DFL)
+    with multiprocessing.get_context('fork').Pool(processes, signal.signal, ended) as pool:
+        yield from pool.imap(make_one, jobs)
 
 
 def summarize(out: Path, records: Mapping[str, Sequence[VideoRecord]]) -> None:
@@ -99,14 +112,8 @@ def _move_splits(root: Path, out: Path, splits: Sequence[str]) -> None:
     root.rmdir()
 
 
-def _show_progress(done: int, total: int) -> None:
-    """On a terminal one line that changes, in a log file a line for every tenth of the work."""
-    if sys.stderr.isatty():
-        print(
-            f'\r{done}/{total} videos',
-            end='\n' if done == total else '',
-            file=sys.stderr,
-            flush=True,
-        )
-    elif done * 10 // total != (done - 1) * 10 // total:
+def _print_progress(done: int, total: int) -> None:
+    """Print a line for every tenth of the work, where no bar is shown (in a log file)."""
+    is_next_tenth = done * 10 // total != (done - 1) * 10 // total
+    if is_next_tenth and not shows_bars():
         print(f'{done}/{total} videos', file=sys.stderr, flush=True)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from pycocotools import mask as coco_mask
-from tqdm import tqdm
 
 from mmvos.convert.annotation_model import (
     ConversionError,
@@ -29,6 +28,7 @@ from mmvos.convert.annotation_model import (
 )
 from mmvos.evaluation.youtube_vis import GroundTruth, check_results, read_results
 from mmvos.io.atomic import write_json
+from mmvos.io.progress_bar import with_bar
 from mmvos.io.youtube_vis import (
     MAX_ID,
     Video,
@@ -120,7 +120,7 @@ def write_videos(
     category_id = {category['name']: category['id'] for category in categories}
     entries: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for video_id, video in zip(ids, tqdm(videos, 'writing', delay=2, leave=False), strict=True):
+    for video_id, video in zip(ids, with_bar(videos, 'writing'), strict=True):
         size = {'height': video.height, 'width': video.width, 'length': len(video.file_names)}
         entry = {'id': video_id, **size, 'file_names': list(video.file_names)}
         if video.name is not None:
@@ -264,7 +264,7 @@ def _truth_objects(
         )
     by_id: dict[int, tuple[int, TrackedObject]] = {}
     taken: set[tuple[int, int]] = set()
-    for place, entry in enumerate(tqdm(data['annotations'], 'reading', delay=2, leave=False)):
+    for place, entry in enumerate(with_bar(data['annotations'], 'reading')):
         fault = annotation_fault(entry, by_id, videos, categories)
         if fault is not None:
             number = entry.get('id', f'at position {place}')

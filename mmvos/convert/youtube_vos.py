@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from mmvos.convert.annotation_model import (
     ConversionError,
     TrackedObject,
@@ -27,6 +25,7 @@ from mmvos.datasets.frame_files import image_fault
 from mmvos.datasets.mask_folders import MaskVideo, find_mask_videos
 from mmvos.io.json_file import read_json
 from mmvos.io.label_png import object_ids, read_label_png, void_pixels
+from mmvos.io.progress_bar import with_bar
 
 
 def read_video(files: MaskVideo, meta: Any, images: Path, where: str) -> TrackedVideo:
@@ -100,7 +99,7 @@ def read(folder: Path, split: str | None) -> list[TrackedVideo]:
     meta = value_of(read_json(path), 'videos', dict, str(path))
     videos = []
     try:
-        for files in tqdm(find_mask_videos(folder, split), 'reading', delay=2, leave=False):
+        for files in with_bar(find_mask_videos(folder, split), 'reading'):
             if files.name not in meta:
                 raise ConversionError(f'{path} does not list the video {files.name}.')
             videos.append(

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
 
 from mmvos.evaluation.benchmark import Benchmark
 from mmvos.evaluation.benchmarks import choose_benchmark
+from mmvos.io.progress_bar import shows_bars, with_bar
 from mmvos.models import VideoModel
 from mmvos.models.video_model import frame_metainfo
 from mmvos.registry import LOOPS, TASK_UTILS
@@ -121,7 +123,7 @@ class VideoStream:
             yield self.model.make_frame(batch)
             self.frames += 1
             now = time.perf_counter()
-            if now - self._reported > _REPORT_SECONDS:
+            if now - self._reported > _REPORT_SECONDS and not shows_bars():
                 self._reported = now
                 rate = self.frames / (now - self._started)
                 MMLogger.get_current_instance().info(
@@ -130,8 +132,12 @@ class VideoStream:
 
     def _batches(self) -> Iterator[dict[str, Any]]:
         """Yield the batches; the time that they are waited for is counted."""
+        # The processes work alike, so that the first one's bar says how far all are.
+        batches = self.dataloader
+        if is_main_process():
+            batches = with_bar(self.dataloader, 'frames', unit=' frames')
         before = time.perf_counter()
-        for batch in self.dataloader:
+        for batch in batches:
             self.seconds_waited += time.perf_counter() - before
             yield batch
             before = time.perf_counter()

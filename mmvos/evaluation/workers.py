@@ -9,11 +9,11 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
 import cv2
-from tqdm import tqdm
+
+from mmvos.io.progress_bar import with_bar
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
-_BAR_AFTER_SECONDS = 2
 
 
 def map_in_processes(
@@ -25,7 +25,7 @@ def map_in_processes(
         function: a module's function, or a `partial` of one.
         items: longest work first fills the processes best.
         processes: 1 stays in this process.
-        title: of the progress bar, which appears after 2 seconds.
+        title: of the progress bar.
     """
     assert processes >= 1, processes
     processes = min(processes, len(items))
@@ -47,7 +47,7 @@ def map_in_processes(
 
 def _collect(results: Iterable[Result], title: str, count: int) -> list[Result]:
     """The results as a list, behind a progress bar."""
-    return list(tqdm(results, title, count, delay=_BAR_AFTER_SECONDS, leave=False))
+    return list(with_bar(results, title, count))
 
 
 def _start_worker() -> None:

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from mmvos.datasets.frame_files import image_fault
 from mmvos.datasets.mask_folders import (
     MaskVideo,
@@ -22,6 +20,7 @@ from mmvos.datasets.mask_folders import (
 from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
 from mmvos.io.label_png import object_ids, read_label_header, read_label_png
+from mmvos.io.progress_bar import with_bar
 
 from .findings import Findings
 
@@ -49,7 +48,7 @@ def check_mask_folder(
     layout = layout or ('youtube-vos' if path.is_file() else 'davis')
     meta = _read_meta(path, findings) if layout == 'youtube-vos' and path.is_file() else None
     frames = objects = 0
-    for name in tqdm(names, 'videos', delay=2, leave=False):
+    for name in with_bar(names, 'videos'):
         try:
             video = find_mask_video(root, name)
         except ValueError as error:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
-from tqdm import tqdm
 
 from mmvos.datasets.frame_files import damaged_images, missing_frames
 from mmvos.io.errors import DataError
+from mmvos.io.progress_bar import with_bar
 from mmvos.io.youtube_vis import (
     annotation_problems,
     category_names,
@@ -57,9 +57,7 @@ def check_youtube_vis(
     except DataError as error:
         other = 'has no list' in str(error)
         hint = (
-            ' (tools/dataset_converters makes one of COCO, CVAT, labelme, MOTS and folders)'
-            if other
-            else ''
+            ' (mmvos convert makes one of COCO, CVAT, labelme, MOTS and folders)' if other else ''
         )
         findings.error('the file is not usable', f'{error}{hint}')
         return None
@@ -93,7 +91,7 @@ def check_youtube_vis(
         for place, row in enumerate(annotations or [])
         if place not in bad and row['video_id'] in by_id
     ]
-    for annotation in tqdm(usable, 'masks', delay=2, leave=False):
+    for annotation in with_bar(usable, 'masks'):
         _check_annotation(annotation, by_id[annotation['video_id']], findings)
     _check_use(usable, [video for video in good if video], categories, bool(annotations), findings)
     return names
@@ -152,7 +150,7 @@ def _check_frames(
     if not images:
         return
     present = [None if place in missing else video for place, video in enumerate(videos)]
-    damaged = dict(damaged_images(tqdm(present, 'images', delay=2, leave=False), frames))
+    damaged = dict(damaged_images(with_bar(present, 'images'), frames))
     for sentence in damaged.values():
         findings.error('a frame is damaged or of another size', sentence)
     for place, video in enumerate(present):
@@ -264,7 +262,7 @@ def _check_use(
         add(
             'crowds (iscrowd 1) are neither trained on nor scored',
             f'{len(crowds)} of {len(annotations)} annotations; CVAT marks every brush mask so '
-            f'(coco_to_youtube_vis.py --ignore-iscrowd)',
+            f'(mmvos convert coco_to_youtube_vis --ignore-iscrowd)',
         )
     per_class = Counter(annotation['category_id'] for annotation in annotations)
     for category in categories:

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from mmvos.io.atomic import write_text
 from mmvos.io.errors import DataError
 from mmvos.io.image_checks import check_image_bytes
+from mmvos.io.progress_bar import with_bar
 
 from .raster import overlap
 from .regions import Polygon, as_polygon
@@ -84,7 +84,7 @@ def run_sequences(
     """Run a tracker over sequences and write RESULTS/baseline/SEQUENCE/SEQUENCE_001.txt; a fresh
     tracker for each.
     """
-    for sequence in tqdm(sequences, 'supervised run', delay=2, leave=False):
+    for sequence in with_bar(sequences, 'supervised run'):
         if not sequence.frames:
             raise DataError(
                 f'The sequence {sequence.name} has no frames beside its groundtruth.txt; get them.'

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
-from tqdm import tqdm
+
+from mmvos.io.progress_bar import with_bar
 
 from .average_precision import (
     AREA_RANGES,
@@ -78,7 +79,7 @@ def evaluate_youtube_vis(
     detections = _group(tracks)
     keys = sorted(truths.keys() | detections.keys())
     matches: dict[int, list[Matches]] = defaultdict(list)
-    for key in tqdm(keys, 'matching tracks', delay=2, leave=False):
+    for key in with_bar(keys, 'matching tracks'):
         _, category = key
         best = detections[key][:MAX_DETECTIONS]
         matches[category].append(_match(best, truths[key]))

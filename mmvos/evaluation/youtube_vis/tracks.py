@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from mmvos.io.errors import DataError
+from mmvos.io.progress_bar import with_bar
 from mmvos.io.youtube_vis import (
     Video,
     annotation_fault,
@@ -120,7 +120,7 @@ def check_results(
             f'{source} is no list; results are a list with one entry per predicted object.'
         )
     tracks = []
-    for place, entry in enumerate(tqdm(results, 'checking results', delay=2, leave=False)):
+    for place, entry in enumerate(with_bar(results, 'checking results')):
         where = f'{source}: entry {place}'
         video, category = _video_and_category(
             entry, ground_truth.videos, ground_truth.categories, where
