@@ -18,18 +18,16 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from mmcv.transforms import Compose
 from mmdet.utils import get_test_pipeline_cfg
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 
@@ -38,13 +36,25 @@ from mmvos.io.label_png import write_label_png
 from mmvos.models import CropFeatures, PromptedSegmenter
 from mmvos.ops.precision import has_fast_bfloat16
 from mmvos.optimize import optimize
-from mmvos.structures import Prompts
+from mmvos.structures import FrameResult, Prompts
 
-from .masktrack_rcnn.inference import Candidate, Record, records_of, take_turns
 from .siammask.agreement import davis_videos, mean_overlap
 from .siammask.compiled import compiled
 from .siammask.plain import PlainSiamese
-from .vos import SyntheticVideo, candidate, make_video
+from .synthetic_video import OBJECTS, SyntheticVideo, make_video
+from .timing import (
+    Candidate,
+    Record,
+    add_object_options,
+    add_timing_options,
+    devices_of,
+    print_head,
+    print_row,
+    records_of,
+    set_threads,
+    take_turns,
+)
+from .vos import candidate
 
 _CONFIGS = Path(__file__).resolve().parents[2] / 'configs/siammask'
 _NAMES = (
@@ -68,29 +78,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--checkpoints', nargs='+', default=[], help='weights, one per config; default: random'
     )
     parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        default={},
-        help='override config entries: key=value ...',
-    )
-    parser.add_argument(
-        '--precisions',
-        nargs='+',
-        choices=('float32', 'bfloat16', 'float16'),
-        default=('float32', 'bfloat16'),
-    )
-    parser.add_argument(
-        '--objects',
-        nargs='+',
-        type=int,
-        choices=range(1, 17),
-        metavar='N',
-        default=(1, 2, 4, 8, 16),
-        help='numbers of objects, at most 16',
-    )
-    parser.add_argument('--devices', nargs='+', help='default: cpu, and cuda where there is one')
-    parser.add_argument(
         '--compile',
         action='store_true',
         help='also with torch.compile (on a CPU it needs a C++ compiler)',
@@ -102,25 +89,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--frames', type=int, default=20, help='of each sequence, for the agreement (default 20)'
     )
-    parser.add_argument(
-        '--seconds',
-        type=float,
-        default=180,
-        help='most seconds for the speed of a config on a device',
-    )
-    parser.add_argument('--threads', type=int, help='of torch (default: cores)')
-    parser.add_argument(
-        '--clock',
-        choices=('wall', 'cpu'),
-        default='wall',
-        help='cpu: CPU seconds instead of seconds; with --threads 1 what else the machine does '
-        'hardly matters',
-    )
+    add_object_options(parser, 2 * OBJECTS)
+    add_timing_options(parser, seconds=180)
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print."""
-    torch.set_num_threads(args.threads or torch.get_num_threads())
+    set_threads(args)
     if args.checkpoints and len(args.checkpoints) != len(args.configs):
         raise SystemExit(
             f'--checkpoints needs one file per config: {len(args.configs)}, not '
@@ -133,21 +108,23 @@ def run(args: argparse.Namespace) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder))
-        for device in args.devices or ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]:
-            for config, checkpoint in zip(
-                args.configs, args.checkpoints or [None] * len(args.configs), strict=True
-            ):
+        checkpoints = args.checkpoints or [None] * len(args.configs)
+        for device in devices_of(args):
+            for config, checkpoint in zip(args.configs, checkpoints, strict=True):
                 _measure(args, config, checkpoint, device, video, Path(folder))
 
 
 def boxes_of(video: SyntheticVideo, count: int) -> list[Box]:
-    """Boxes xyxy of the first objects of the video, and of the left halves of as many of them again
-    as are wanted.
+    """Return boxes xyxy of the first objects of the video, and of the left halves of as many of
+    them again as are wanted.
     """
     boxes: list[Box] = []
     for k in range(count):
-        x, y, w, h = cv2.boundingRect((video.labels == k % 8 + 1).astype(np.uint8))
-        boxes.append((x, y, x + (w if k < 8 else w / 2), y + h))
+        mask = video.labels == k % OBJECTS + 1
+        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+        if k >= OBJECTS:
+            width = width / 2
+        boxes.append((x, y, x + width, y + height))
     return boxes
 
 
@@ -163,68 +140,61 @@ def _measure(
     video: SyntheticVideo,
     folder: Path,
 ) -> None:
-    """A table of a row per precision and number of objects."""
+    """Print a table of a row per precision and number of objects."""
     build = partial(_build, args, config, checkpoint, device)
-    kinds = [
-        (precision, compiling)
-        for precision in args.precisions
-        for compiling in (False, True)[: 1 + args.compile]
-    ]
-    groups: dict[str, list[Candidate]] = {}
     models: dict[str, PromptedSegmenter] = {}
-    for precision, compiling in kinds:
-        name = f'{precision}, compiled' if compiling else precision
-        models[name] = model = build(precision, compiling)
-        groups[name] = [
-            candidate(name, model, _prompts(boxes_of(video, count)), folder)
-            for count in args.objects
-        ]
+    for precision in args.precisions:
+        models[precision] = build(precision, False)
+        if args.compile:
+            models[f'{precision}, compiled'] = build(precision, True)
+
+    # All rows, and the plain transcription, take turns on the same frames.
+    groups: dict[str, list[Candidate]] = {}
+    for name, model in models.items():
+        groups[name] = []
+        for count in args.objects:
+            prompts = _prompts(boxes_of(video, count))
+            groups[name].append(candidate(name, model, prompts, folder))
     plain: Candidate | None = None
     if not args.no_plain and device == 'cpu':
         baseline = build(None, False)
         if isinstance(baseline.tracker.features, CropFeatures):
             plain = _reference_candidate(baseline, boxes_of(video, 1), folder)
-    candidates = [*([plain] if plain else []), *(one for group in groups.values() for one in group)]
-    for one in candidates:
-        one.clock = time.process_time if args.clock == 'cpu' else time.perf_counter
-    take_turns(
-        candidates,
-        records_of([str(path) for path in video.pictures], _FRAMES),
-        per_turn=2,
-        seconds=args.seconds,
-    )
-    print(
-        f'\n{Path(config).stem}, {Path(checkpoint).name if checkpoint else "random weights"}, '
-        f'{device}'
-    )
-    columns = (
-        'precision',
-        'objects',
-        'model, ms per frame',
-        f'to {args.objects[0]}',
-        'to plain',
-        'all, ms per frame',
-        'frames',
-        'objects seen',
-    )
-    print('', '| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|', sep='\n')
+    everyone = [one for group in groups.values() for one in group]
     if plain:
-        print(
-            f'| plain, float32 | 1 | {1e3 * plain.model_only:.1f} | | 1.00 | '
-            f'{1e3 * plain.end_to_end:.1f} | '
-            f'{len(plain.objects)} | {np.mean(plain.objects):.1f} |'
-        )
-    for name, group in groups.items():
-        for count, one in zip(args.objects, group, strict=True):
-            share = f'{one.model_only / plain.model_only / count:.2f}' if plain else ''
-            print(
-                f'| {name} | {count} | {1e3 * one.model_only:.1f} | '
-                f'{one.model_only / group[0].model_only:.2f} | {share} | '
-                f'{1e3 * one.end_to_end:.1f} | {len(one.objects)} | {np.mean(one.objects):.1f} |',
-                flush=True,
-            )
+        everyone.insert(0, plain)
+    take_turns(everyone, records_of(video.pictures, _FRAMES), args)
+
+    weights = Path(checkpoint).name if checkpoint else 'random weights'
+    print(f'\n{Path(config).stem}, {weights}, {device}')
+    _print_table(args.objects, plain, groups)
     if checkpoint:
         _agreement(args, build('float32', False), models, video)
+
+
+def _print_table(
+    counts: Sequence[int], plain: Candidate | None, groups: dict[str, list[Candidate]]
+) -> None:
+    """Print the plain transcription, and a row per model and number of objects."""
+    columns = ('precision', 'objects', 'model, ms per frame', f'to {counts[0]}', 'to plain')
+    print_head((*columns, 'all, ms per frame', 'frames', 'objects seen'))
+
+    def print_one(name: str, count: int, one: Candidate, to_first: str, to_plain: str) -> None:
+        model = f'{1e3 * one.model_only:.1f}'
+        everything = f'{1e3 * one.end_to_end:.1f}'
+        seen = f'{one.mean_objects:.1f}'
+        print_row((name, count, model, to_first, to_plain, everything, len(one.objects), seen))
+
+    if plain:
+        print_one('plain, float32', 1, plain, '', '1.00')
+    for name, group in groups.items():
+        for count, one in zip(counts, group, strict=True):
+            to_plain = ''
+            if plain:
+                # the plain one takes one object at a time
+                to_plain = f'{one.model_only / plain.model_only / count:.2f}'
+            to_first = f'{one.model_only / group[0].model_only:.2f}'
+            print_one(name, count, one, to_first, to_plain)
 
 
 def _build(
@@ -235,7 +205,7 @@ def _build(
     precision: str | None,
     compiling: bool,
 ) -> PromptedSegmenter:
-    """The model, fast in a precision; without one as it is in training."""
+    """Build the model, fast in a precision; without one as it is in training."""
     torch.manual_seed(0)
     model = init_model(Config.fromfile(config), checkpoint, device, args.cfg_options)
     assert isinstance(model, PromptedSegmenter), f'{config} is no config of a SiamMask'
@@ -275,38 +245,29 @@ def _agreement(
     models: dict[str, PromptedSegmenter],
     video: SyntheticVideo,
 ) -> None:
-    """A row of mean IoU for each model but the exact one."""
-    videos = (
-        davis_videos(Path(args.davis), args.frames)
-        if args.davis
-        else [(list(video.pictures)[: args.frames], _prompts(boxes_of(video, 8)))]
-    )
+    """Print the mean IoU of each model but the exact one."""
+    videos = [(list(video.pictures[: args.frames]), _prompts(boxes_of(video, OBJECTS)))]
+    if args.davis:
+        videos = davis_videos(Path(args.davis), args.frames)
     pipeline = Compose(get_test_pipeline_cfg(exact.cfg))
 
-    def results(model: PromptedSegmenter) -> list[Any]:
-        return [
-            list(
-                model.run(
-                    (
-                        model.make_frame(pseudo_collate([pipeline(record)]))
-                        for record in records_of([str(path) for path in pictures], len(pictures))
-                    ),
-                    prompts,
-                )
-            )
-            for pictures, prompts in videos
-        ]
+    def results_of(model: PromptedSegmenter) -> list[list[FrameResult]]:
+        found = []
+        for pictures, prompts in videos:
+            records = records_of(pictures, len(pictures))
+            frames = (model.make_frame(pseudo_collate([pipeline(record)])) for record in records)
+            found.append(list(model.run(frames, prompts)))
+        return found
 
-    expected = results(exact)
+    expected = results_of(exact)
+    frames = sum(map(len, expected))
     for name, model in models.items():
-        if name != 'float32':
-            ious = [
-                mean_overlap(one, other)
-                for one, other in zip(expected, results(model), strict=True)
-            ]
-            print(
-                f'{name}: mean IoU of the masks with float32 {np.mean(ious):.4f}, of the worst '
-                f'video {min(ious):.4f} '
-                f'({len(videos)} videos, {sum(map(len, expected))} frames)',
-                flush=True,
-            )
+        if name == 'float32':
+            continue
+        pairs = zip(expected, results_of(model), strict=True)
+        ious = [mean_overlap(one, other) for one, other in pairs]
+        print(
+            f'{name}: mean IoU of the masks with float32 {np.mean(ious):.4f}, of the worst video '
+            f'{min(ious):.4f} ({len(videos)} videos, {frames} frames)',
+            flush=True,
+        )

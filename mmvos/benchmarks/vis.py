@@ -20,11 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from mmvos.models import VideoModel
@@ -32,17 +31,17 @@ from mmvos.optimize import optimize
 
 from .masktrack_rcnn import data, memory
 from .masktrack_rcnn.compared_models import build_baseline, build_ours, make_detections_realistic
-from .masktrack_rcnn.inference import (
+from .masktrack_rcnn.inference import agreement, baseline_candidate, our_candidate, results_of
+from .masktrack_rcnn.training import iteration_seconds
+from .timing import (
     Candidate,
     Record,
-    agreement,
-    baseline_candidate,
-    our_candidate,
+    add_timing_options,
+    clock_of,
     records_of,
-    results_of,
+    set_threads,
     take_turns,
 )
-from .masktrack_rcnn.training import iteration_seconds
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PARTS = ('inference', 'peak', 'training', 'data', 'memory')
@@ -60,9 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=str(_ROOT / config),
         help='a MaskTrack R-CNN config (default: R50, YouTube-VIS 2019)',
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='override config entries: key=value ...'
-    )
     parser.add_argument('--checkpoint', help='trained weights for the config')
     parser.add_argument(
         '--backbone', help='weights of the backbone alone, where there is no checkpoint'
@@ -70,13 +66,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data',
         type=Path,
-        help='a folder as make_sample_videos.py makes it (default: made at 640x360)',
+        help='a folder as mmvos sample-videos makes it (default: made at 640x360)',
     )
     parser.add_argument(
         '--frames', type=int, default=48, help='most frames per candidate (default 48)'
-    )
-    parser.add_argument(
-        '--seconds', type=float, default=60, help='most seconds for one comparison (default 60)'
     )
     parser.add_argument(
         '--batch-size',
@@ -90,14 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--device', default='cpu', help='for peak and memory; inference is measured on both'
     )
-    parser.add_argument('--threads', type=int, help='of torch (default: cores)')
-    parser.add_argument(
-        '--clock',
-        choices=('wall', 'cpu'),
-        default='wall',
-        help='cpu: CPU seconds instead of seconds; with --threads 1 what else the machine does '
-        'hardly matters',
-    )
+    add_timing_options(parser, seconds=60)
     # for the part `peak`
     parser.add_argument('--only', choices=_CONTENDERS, help=argparse.SUPPRESS)
 
@@ -106,9 +92,9 @@ def run(args: argparse.Namespace) -> None:
     """Measure and print."""
     MMLogger.get_instance('benchmark', log_level='ERROR')
     MMLogger.get_current_instance().setLevel('ERROR')
-    torch.set_num_threads(args.threads or torch.get_num_threads())
+    set_threads(args)
     config = Config.fromfile(args.config)
-    config.merge_from_dict(args.cfg_options or {})
+    config.merge_from_dict(args.cfg_options)
     with tempfile.TemporaryDirectory() as folder:
         source = args.data or _make_videos(Path(folder))
         if args.only is not None:
@@ -132,16 +118,10 @@ def run(args: argparse.Namespace) -> None:
 
 def _make_videos(folder: Path) -> Path:
     """Sample videos of 640 x 360."""
-    script = _ROOT / 'tools' / 'dataset_converters' / 'make_sample_videos.py'
     options = ('--seed', '5', '--size', '640x360', '--train-videos', '4', '--val-videos', '1')
-    subprocess.run(
-        [sys.executable, script, folder / 'videos', *options], check=True, capture_output=True
-    )
+    command = [sys.executable, '-m', 'mmvos', 'sample-videos', folder / 'videos', *options]
+    subprocess.run(command, check=True, capture_output=True)
     return folder / 'videos'
-
-
-def _clock(args: argparse.Namespace) -> Callable[[], float]:
-    return time.process_time if args.clock == 'cpu' else time.perf_counter
 
 
 def _row(what: str, device: str, baseline: str, ours: str, ratio: float | None = None) -> None:
@@ -199,9 +179,7 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
             else (_CONTENDERS[0], _CONTENDERS[1], _CONTENDERS[3], _CONTENDERS[4])
         )
         candidates = [_candidate(name, here, config, records) for name in names]
-        for candidate in candidates:
-            candidate.clock = _clock(args)
-        take_turns(candidates, records, per_turn=2, seconds=args.seconds)
+        take_turns(candidates, records, args)
         for ours in (item for item in candidates if item.name.startswith('ours')):
             baseline = candidates[2] if ours.name == 'ours-amp' else candidates[0]
             _speed_rows(baseline, ours, device)
@@ -247,7 +225,7 @@ def _peak(args: argparse.Namespace, config: Config, source: Path) -> None:
             'checkpoint': args.checkpoint,
             'backbone': args.backbone,
         }
-        command = [sys.executable, str(_ROOT / 'tools' / 'benchmark.py'), 'vis']
+        command = [sys.executable, '-m', 'mmvos', 'benchmark', 'vis']
         for key, value in options.items():
             command += [f'--{key}', str(value)] if value is not None else []
         command += (
@@ -286,7 +264,7 @@ def _training(args: argparse.Namespace, config: Config, source: Path) -> None:
     dataset = data.our_dataset(config, source / 'train' / 'instances.json')
     model = build_ours(config, args.checkpoint, args.backbone, 'cpu')
     seconds = iteration_seconds(
-        model, config, dataset, args.batch_size, rounds=12, limit=args.seconds, clock=_clock(args)
+        model, config, dataset, args.batch_size, rounds=12, limit=args.seconds, clock=clock_of(args)
     )
     baseline = seconds['mmdet float32']
     for precision in ('float32', 'bfloat16'):

@@ -1,19 +1,12 @@
-"""Inference side by side: frames per second from JPEG to run lengths and of the model alone,
-agreement of precisions.
+"""Inference side by side: our model and mmdet's from JPEG to run lengths, agreement of precisions.
 
-The candidates take turns on the same frames (A B C, C B A, ...), so that what else the machine does
-meets all of them; the numbers are medians over the frames. "Model" is from the preprocessed tensor
-to named instances with masks; ours ends in run lengths there, mmdet's in masks of the full frame,
-whose encoding counts only end to end.
+"Model" is from the preprocessed tensor to named instances with masks; ours ends in run lengths
+there, mmdet's in masks of the full frame, whose encoding counts only end to end.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,107 +19,16 @@ from mmengine.dataset import pseudo_collate
 from pycocotools import mask as coco_mask
 from torch import nn
 
+from mmvos.benchmarks.timing import Candidate, Record, model_candidate, synchronizer
 from mmvos.models import VideoModel
-from mmvos.structures import Frame, FrameResult
+from mmvos.structures import FrameResult
 
 from .compared_models import shipped_config
 
-Record = dict[str, list[Any]]  # what a data set gives to the pipeline, one frame
-
-
-@dataclass
-class Candidate:
-    """A model with everything from a file to run lengths.
-
-    Attributes:
-        name: in the table.
-        load: record of a frame -> preprocessed input.
-        step: preprocessed input -> result of the frame, carrying the video's state along.
-        encode: result -> number of objects, all encoded.
-        synchronize: waits for the device.
-        clock: seconds; ``time.process_time`` measures one thread's work on a machine that others
-            use too.
-        loading, modelling, encoding: seconds per frame, so far.
-        objects: number of objects per frame, so far.
-    """
-
-    name: str
-    load: Callable[[Record], Any]
-    step: Callable[[Any], Any]
-    encode: Callable[[Any], int]
-    synchronize: Callable[[], None]
-    clock: Callable[[], float] = time.perf_counter
-    loading: list[float] = field(default_factory=list)
-    modelling: list[float] = field(default_factory=list)
-    encoding: list[float] = field(default_factory=list)
-    objects: list[int] = field(default_factory=list)
-
-    def go(self, records: Sequence[Record], keep: bool = True) -> None:
-        """Takes the next frames of the video."""
-        for record in records:
-            start = self.clock()
-            item = self.load(record)
-            loaded = self.clock()
-            result = self.step(item)
-            self.synchronize()
-            done = self.clock()
-            count = self.encode(result)
-            end = self.clock()
-            if keep:
-                self.loading.append(loaded - start)
-                self.modelling.append(done - loaded)
-                self.encoding.append(end - done)
-                self.objects.append(count)
-
-    @property
-    def end_to_end(self) -> float:
-        """Median seconds per frame from file to run lengths."""
-        return statistics.median(map(sum, zip(self.loading, self.modelling, self.encoding)))
-
-    @property
-    def model_only(self) -> float:
-        """Median seconds per frame of the model."""
-        return statistics.median(self.modelling)
-
-
-def records_of(paths: Sequence[str | Path], count: int) -> list[Record]:
-    """``count`` frames of a video that goes through the pictures forth and back."""
-    forth_and_back = list(paths) + list(paths)[-2:0:-1]
-    return [
-        dict(
-            img_path=[str(forth_and_back[i % len(forth_and_back)])],
-            img_id=[i],
-            frame_id=[i],
-            video_id=[1],
-            video_length=[count],
-            ori_video_length=[count],
-        )
-        for i in range(count)
-    ]
-
 
 def our_candidate(name: str, model: VideoModel, config: Config) -> Candidate:
-    """Our model in the frame loop that everything uses, ``VideoModel.run``."""
-    pipeline = Compose(get_test_pipeline_cfg(config))
-    waiting: list[Frame] = []
-
-    def given() -> Iterator[Frame]:
-        while True:
-            yield waiting.pop()
-
-    results = model.run(given())
-
-    def step(frame: Frame) -> FrameResult:
-        waiting.append(frame)
-        return next(results)
-
-    return Candidate(
-        name,
-        lambda record: model.make_frame(pseudo_collate([pipeline(record)])),
-        step,
-        lambda result: len(result.objects),
-        _synchronize(model),
-    )
+    """Put our model into its frame loop; its results are encoded."""
+    return model_candidate(name, model, config, lambda result: len(result.objects))
 
 
 def baseline_candidate(
@@ -157,7 +59,7 @@ def baseline_candidate(
     def encode(found: Any) -> int:
         return len(encode_mask_results(found.masks.detach().cpu().numpy()))
 
-    return Candidate(name, load, step, encode, _synchronize(model))
+    return Candidate(name, load, step, encode, synchronizer(model))
 
 
 def _without_annotations(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -176,28 +78,6 @@ def _set_scale(steps: Sequence[dict[str, Any]], scale: Any) -> None:
         if step['type'] == 'Resize':
             step['scale'] = scale
         _set_scale(step.get('transforms', ()), scale)
-
-
-def _synchronize(model: nn.Module) -> Callable[[], None]:
-    return torch.cuda.synchronize if next(model.parameters()).is_cuda else lambda: None
-
-
-def take_turns(
-    candidates: Sequence[Candidate], records: Sequence[Record], per_turn: int, seconds: float
-) -> None:
-    """All candidates go over the same frames, ``per_turn`` at a time, until the frames or the
-    seconds are over.
-
-    The first frame of each is not counted. The order changes from turn to turn.
-    """
-    for candidate in candidates:
-        candidate.go(records[:1], keep=False)
-    start = time.perf_counter()
-    for turn, position in enumerate(range(1, len(records), per_turn)):
-        for candidate in candidates[:: 1 if turn % 2 else -1]:
-            candidate.go(records[position : position + per_turn])
-        if time.perf_counter() - start > seconds:
-            return
 
 
 def agreement(exact: Sequence[FrameResult], reduced: Sequence[FrameResult]) -> tuple[float, float]:

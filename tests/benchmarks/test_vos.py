@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from command import run_mmvos
 
-from mmvos.benchmarks import vos
+from mmvos.benchmarks.synthetic_video import make_video
 
 
 def test_the_video_has_eight_objects_that_stay_in_the_picture_and_apart(tmp_path):
-    video = vos.make_video(tmp_path)
+    video = make_video(tmp_path)
     assert np.unique(video.labels).tolist() == list(range(9)) and video.labels.shape == (480, 854)
     areas = np.bincount(video.labels.ravel())[1:]
     # whole ovals: none is cut off, none hides another

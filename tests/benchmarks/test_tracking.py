@@ -13,7 +13,7 @@ from tiny_siamese import TINY_OPTIONS, frame, picture, tiny_siamese
 
 from mmvos.benchmarks import tracking
 from mmvos.benchmarks.siammask import agreement, compiled, plain
-from mmvos.benchmarks.vos import SyntheticVideo
+from mmvos.benchmarks.synthetic_video import SyntheticVideo
 from mmvos.structures import FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import decode, encode
 
