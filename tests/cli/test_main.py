@@ -5,10 +5,16 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
+from tiny_videos import write_tiny_videos
 
+from mmvos.apis.overlay_video import OverlayVideo
 from mmvos.cli.main import COMMANDS, Command, CommandGroup, find_command, main
+from mmvos.structures import FrameResult
 
 
 def command_lines(group: CommandGroup) -> list[list[str]]:
@@ -83,8 +89,17 @@ def test_every_command_explains_itself(words, capsys) -> None:
     assert capsys.readouterr().out.startswith(f'usage: mmvos {" ".join(words)} ')
 
 
-def cpu_seconds(*words: str) -> float:
-    """CPU time of a command in a process of its own."""
+def cpu_seconds(*words: object, limit: float) -> float:
+    """CPU time of a command in a process of its own: the least of three runs, as what else the
+    machine does makes a run longer; the first that is below the limit will do.
+    """
+    found = []
+    while len(found) < 3 and min(found, default=limit) >= limit:
+        found.append(cpu_seconds_once(*map(str, words)))
+    return min(found)
+
+
+def cpu_seconds_once(*words: str) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, '-m', 'mmvos', *words], capture_output=True, text=True, check=False
@@ -97,7 +112,25 @@ def cpu_seconds(*words: str) -> float:
 def test_help_takes_no_time() -> None:
     """Measured: 0.06 to 0.2 s; torch alone takes 2."""
     for words in ([], *LINES):
-        assert cpu_seconds(*words, '--help') < 0.6, words
+        assert cpu_seconds(*words, '--help', limit=0.3) < 0.3, words
+
+
+def test_a_check_and_a_page_of_prompts_take_little_time(tmp_path) -> None:
+    """Measured: 0.3 and 0.4 s."""
+    data = write_tiny_videos(tmp_path / 'data')
+    assert cpu_seconds('check', data, limit=1.5) < 1.5
+    write_clip(tmp_path / 'clip.mp4')
+    page = tmp_path / 'prompts.html'
+    assert cpu_seconds('prompts', tmp_path / 'clip.mp4', '--out', page, limit=1.5) < 1.5
+    assert page.is_file()
+
+
+def write_clip(path: Path) -> None:
+    """A video of five frames."""
+    with OverlayVideo(path, Fraction(25), ()) as video:
+        for index in range(5):
+            image = np.full((48, 64, 3), 50 * index, np.uint8)
+            video.write(str(index), image, FrameResult(index, (48, 64), ()))
 
 
 def test_version(capsys) -> None:
