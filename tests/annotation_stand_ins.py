@@ -1,4 +1,4 @@
-"""Small inputs of the converters and of eval_imagenet under the names that docs/data.md uses:
+"""Small inputs of the converters and of `mmvos weights imagenet` under the names that docs/data.md uses:
 labelme, CVAT, ImageNet.
 """
 

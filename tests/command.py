@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import runpy
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -54,12 +52,7 @@ def _serve(arguments: list[str], folder: str, log: str, environment: Mapping[str
     # The server may have started with other threads; sums of another number of threads differ in
     # their last bits.
     torch.set_num_threads(int(environment['OMP_NUM_THREADS']))
-    if arguments[0].endswith('.py'):
-        sys.argv = arguments
-        sys.path[:0] = [str(Path(arguments[0]).parent), str(TESTS)]
-        runpy.run_path(arguments[0], run_name='__main__')
-    else:
-        main(arguments)
+    main(arguments)
 
 
 def run_mmvos(
@@ -85,11 +78,11 @@ def run_mmvos(
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(PRELOADED)
-    log = folder / f'{Path(name).name.replace(" ", "_")}.log'
+    log = folder / f'{name.replace(" ", "_")}.log'
     process = context.Process(
         target=_serve,
         args=(
-            [*([name] if name.endswith('.py') else name.split()), *map(str, arguments)],
+            [*name.split(), *map(str, arguments)],
             str(folder),
             str(log),
             {**ENVIRONMENT, **(environment or {})},
@@ -102,8 +95,3 @@ def run_mmvos(
         printed = log.read_text()[-2000:] if log.exists() else ''
         raise TimeoutError(f'{name} {arguments} is not done after {timeout} s:\n{printed}')
     return Finished(process.exitcode, log.read_text())
-
-
-def run_tool(name: str, *arguments: object, **options: Any) -> Finished:
-    """Run a script of tools/ that is no command yet."""
-    return run_mmvos(str(ROOT / 'tools' / name), *arguments, **options)

@@ -3,8 +3,8 @@ only; test_documents.py judges.
 
 A command is a line of a code block: in blocks marked bash every line, in unmarked and indented ones
 each line that begins with a program's name. A backslash at the end joins lines, what follows ``#``
-is a comment. In a line of prose, code that begins with ``python`` or ``bash`` is a command, too.
-Documents write capitals for what the reader puts in (CONFIG, DIR).
+is a comment. In a line of prose, code that begins with ``mmvos``, ``python`` or ``bash`` is a
+command, too. Documents write capitals for what the reader puts in (CONFIG, DIR).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ DOCUMENTS = [
     ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'weights/README.md')
 ]
 DOCUMENTS += [*sorted(ROOT.glob('docs/*.md')), *sorted(ROOT.glob('configs/*/README.md'))]
-_PROGRAM = re.compile(r'(python|\.venv/bin/python|bash|git|pip|mim|source|\.) \S')
-_PYTHONS = ('.venv/bin/python', 'python3')
+_PROGRAM = re.compile(r'((\.venv/bin/)?(mmvos|python)|bash|git|pip|mim|source|\.) \S')
+_INLINE_PROGRAM = re.compile(r'((\.venv/bin/)?(mmvos|python)|bash) \S')
+_SAME_PROGRAM = {'.venv/bin/python': 'python', 'python3': 'python', '.venv/bin/mmvos': 'mmvos'}
 TOP_FOLDERS = ('configs', 'docs', 'mmvos', 'requirements', 'tests', 'tools', 'weights')
 
 
@@ -111,7 +112,7 @@ def commands(path: Path) -> list[Command]:
         found += [
             Command(place, split(span), place, True)
             for span in spans(line)
-            if re.match(r'(python|bash) \S', span)
+            if _INLINE_PROGRAM.match(span)
         ]
     return found
 
@@ -135,7 +136,7 @@ def spans(line: str) -> list[str]:
 def split(line: str) -> tuple[str, ...]:
     """Words of a command, braces expanded as a shell does, 'and so on' left out."""
     words = shlex.split(line, comments=True)
-    words = ['python' if word in _PYTHONS else word for word in words if word != '...']
+    words = [_SAME_PROGRAM.get(word, word) for word in words if word != '...']
     return tuple(itertools.chain.from_iterable(expand(word) for word in words))
 
 

@@ -26,6 +26,7 @@ MEASURED_LINES = 3  # a shorter body says nothing
 # Lines of their own, of 100 lines in functions that carry a method.
 COMMENTS = 4.0
 METHOD_LINES = 10
+PINNED_WORDS = 5
 
 ROOT_MODULES = ('registry', 'version')
 EARLY = {'structures', 'ops', 'io', 'root'}
@@ -168,6 +169,36 @@ def command_line(source: Source) -> list[str]:
         and isinstance(node.value, ast.Name)
         and node.value.id == 'sys'
     ]
+    return found
+
+
+def path_changes(source: Source) -> list[str]:
+    """Nothing changes Python's path or runs a file as a script: tests import the package."""
+    if 'runpy' not in source.text and 'sys' not in source.text:
+        return []  # most files; their trees need not be made
+    found = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == 'sys.path':
+            found.append(f'{source.path}:{node.lineno}: sys.path')
+    for line, target in imported_names(source):
+        if target[0] == 'runpy' or target == ('sys', 'path'):
+            found.append(f'{source.path}:{line}: imports {".".join(target)}')
+    return found
+
+
+def pinned_sentences(source: Source) -> list[str]:
+    """A test looks for what a message is about (file, kind of fault), not for its sentence: the
+    pattern of a ``match=`` has at most `PINNED_WORDS` words in a row.
+    """
+    found = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.keyword) and node.arg == 'match':
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    runs = re.findall(r'[a-z]+(?: [a-z]+)+', part.value)
+                    longest = max((len(run.split()) for run in runs), default=0)
+                    if longest > PINNED_WORDS:
+                        found.append(f'{source.path}:{part.lineno}: match={part.value!r}')
     return found
 
 

@@ -40,9 +40,10 @@ def make_stand_ins(folder: Path) -> None:
     write_youtube_vos(folder / 'data/youtube_vos/held_out', folder / 'results_youtube_vos')
     write_vot_results(write_vot(folder / 'data/VOT2018'), folder / 'results_vot')
     if SHIPPED.is_file():
-        path = folder / 'work_dirs/masktrack_r50s16_mixed/iter_2000.pth'
-        path.parent.mkdir(parents=True)
-        torch.save({'state_dict': dict(read_checkpoint(SHIPPED).weights)}, path)
+        for name in ('masktrack_r50s16_mixed/iter_2000.pth', 'masktrack_lite0_mixed/iter_3000.pth'):
+            path = folder / 'work_dirs' / name
+            path.parent.mkdir(parents=True)
+            torch.save({'state_dict': dict(read_checkpoint(SHIPPED).weights)}, path)
 
 
 def clip_frame(index: int) -> tuple[np.ndarray, np.ndarray]:

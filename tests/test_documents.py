@@ -1,4 +1,4 @@
-"""What the documents say is true: every command is understood by the tool that it calls, and run by
+"""What the documents say is true: every command is understood by the parser that reads it, and run by
 a test; Python runs; files, links and anchors exist.
 
 Commands are run here in a folder with small stand-ins for the data that they name. Those that need
@@ -18,14 +18,13 @@ import io
 import os
 import pkgutil
 import re
-import runpy
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import cache
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest import mock
 
@@ -36,117 +35,160 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from stand_ins import make_stand_ins
 
+from mmvos.cli.convert import CONVERTERS
+from mmvos.cli.main import COMMANDS, CommandGroup, find_command, main
 from mmvos.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 
-COMMANDS = [command for document in DOCUMENTS for command in commands(document)]
+DOCUMENTED = [command for document in DOCUMENTS for command in commands(document)]
 REGISTRIES = MODELS, DATASETS, METRICS, HOOKS, TRANSFORMS
 WEIGHTS = ROOT / 'weights/masktrack_compact.safetensors'
 # What readers put in for capitals.
 GIVEN = {'CONFIG': 'config.py', 'CHECKPOINT': 'checkpoint.pth', 'S': '1', 'N': '1', 'GPUS': '2'}
 TRAIN, TOLD = 'tests/cli/test_train.py::', 'tests/cli/test_test_prompted.py::'
+SEGMENT = 'tests/cli/test_segment_prompts.py::'
+# The scripts that stay for the habits of mm projects, and the commands that they are.
+THIN_SCRIPTS = {
+    'tools/train.py': 'train',
+    'tools/test_video.py': 'test',
+    'tools/evaluate.py': 'evaluate',
+    'tools/segment_video.py': 'segment',
+}
 # Pattern of a command -> the test that runs the same with a small model.
 ELSEWHERE = {
-    r'tools/train\.py .*--resume': TRAIN
-    + 'test_a_killed_training_goes_on_as_if_nothing_had_happened',
-    r'tools/train\.py ': TRAIN + 'test_a_training_logs_validates_and_keeps_the_best_checkpoint',
-    r'tools/test_video\.py .*--eval davis': TOLD + 'test_davis_writes_its_layout_and_scores_it',
-    r'tools/test_video\.py .*--eval youtube-vos': TOLD
+    r'^mmvos train .*--resume': TRAIN + 'test_a_killed_training_goes_on_as_if_nothing_had_happened',
+    r'^mmvos train ': TRAIN + 'test_a_training_logs_validates_and_keeps_the_best_checkpoint',
+    r'^mmvos test .*--eval davis': TOLD + 'test_davis_writes_its_layout_and_scores_it',
+    r'^mmvos test .*--eval youtube-vos': TOLD
     + 'test_youtube_vos_writes_the_frames_that_are_wanted',
-    r'tools/test_video\.py .*--eval vot': (
+    r'^mmvos test .*--eval vot': (
         'tests/cli/test_test_supervised.py::test_a_run_writes_the_standard_files_and_scores_them'
     ),
-    r'tools/test_video\.py ': TRAIN + 'test_the_results_file_and_the_scores',
-    r'tools/segment_video\.py --list': (
-        'tests/cli/test_segment_prompts.py::test_the_list_of_systems'
+    r'^mmvos test ': TRAIN + 'test_the_results_file_and_the_scores',
+    r'^mmvos segment --list': SEGMENT + 'test_the_list_of_systems',
+    r'^mmvos segment .*--show': SEGMENT + 'test_mistakes_are_one_sentence',
+    r'^mmvos segment .*--system (?!masktrack)': (
+        SEGMENT + 'test_boxes_and_the_model_that_comes_with_the_project'
     ),
-    r'tools/segment_video\.py .*--show': (
-        'tests/cli/test_segment_prompts.py::test_mistakes_are_one_sentence'
-    ),
-    r'tools/segment_video\.py .*--system (?!masktrack)': (
-        'tests/cli/test_segment_prompts.py::test_boxes_and_the_model_that_comes_with_the_project'
-    ),
-    r'tools/segment_video\.py (0|rtsp:)': (
+    r'^mmvos segment (0|rtsp:)': (
         'tests/apis/test_live_sources.py::test_a_camera_drops_what_the_model_has_no_time_for'
     ),
-    r'tools/tune_tracker\.py .*--davis': (
+    r'^mmvos tune .*--davis': (
         'tests/cli/test_tune.py::test_the_best_setting_is_found_and_a_killed_search_goes_on'
     ),
-    r'tools/tune_tracker\.py .*--vot': 'tests/cli/test_tune.py::test_vot',
-    r'tools/benchmark\.py evaluation': (
-        'tests/tools/test_benchmark_evaluation.py::test_all_parts_run'
-    ),
-    r'tools/benchmark\.py tracking': 'tests/tools/test_benchmark_tracking.py::'
+    r'^mmvos tune .*--vot': 'tests/cli/test_tune.py::test_vot',
+    r'^mmvos benchmark evaluation': 'tests/benchmarks/test_evaluation.py::test_all_parts_run',
+    r'^mmvos benchmark tracking': 'tests/benchmarks/test_tracking.py::'
     'test_it_prints_a_row_per_precision_and_number_of_objects',
-    r'tools/benchmark\.py vis': (
-        'tests/tools/test_benchmark_vis.py::test_memory_stays_flat_over_a_long_video'
+    r'^mmvos benchmark vis': (
+        'tests/benchmarks/test_vis.py::test_memory_stays_flat_over_a_long_video'
     ),
-    r'tools/benchmark\.py vos': (
-        'tests/tools/test_benchmark_vos.py::test_it_prints_a_row_per_number_of_objects_and_the_memory'
+    r'^mmvos benchmark vos': (
+        'tests/benchmarks/test_vos.py::test_it_prints_a_row_per_number_of_objects_and_the_memory'
     ),
-    r'tools/convert_checkpoint\.py ': 'tests/cli/test_weights_convert.py::test_there_and_back',
-    r'tools/join_checkpoints\.py ': (
+    r'^mmvos compose-stills ': 'tests/convert/test_compose_stills.py::'
+    'test_labels_lie_on_the_objects_and_the_same_seed_gives_the_same_files',
+    r'^mmvos studio ': 'tests/studio/test_runs.py::test_forwards_to_the_end',
+    r'^mmvos weights convert ': 'tests/cli/test_weights_convert.py::test_there_and_back',
+    r'^mmvos weights join ': (
         'tests/cli/test_weights_join.py::test_the_joined_file_fits_the_config_and_holds_both'
     ),
-    r'python -m mmvos\.check_env': 'tests/test_check_env.py::test_a_good_installation_passes',
-    r'python -m tests\.robustness\.fuzz': (
+    r'^mmvos( \w+)* --help$': 'tests/cli/test_main.py::test_every_command_explains_itself',
+    r'^mmvos env|^python -m mmvos\.check_env': (
+        'tests/test_check_env.py::test_a_good_installation_passes'
+    ),
+    r'^python -m tests\.robustness\.fuzz': (
         'tests/robustness/test_fuzz.py::test_every_damaged_input_is_read_or_refused_in_a_sentence'
     ),
-    r'python -m tests\.robustness\.kills': (
+    r'^python -m tests\.robustness\.kills': (
         'tests/robustness/test_kills.py::test_no_final_name_is_damaged_by_a_kill'
     ),
-    r'bash tools/setup_env\.sh': 'tests/test_setup.py::test_a_second_set_up_does_nothing',
-    r'git clone ': (
+    r'^bash tools/setup_env\.sh': 'tests/test_setup.py::test_a_second_set_up_does_nothing',
+    r'^git clone ': (
         'tests/test_setup.py::test_set_up_installs_torch_before_mmcv_and_never_the_desktop_opencv'
     ),
-    r'\. \.venv/bin/activate': 'tests/test_setup.py::test_a_second_set_up_does_nothing',
+    r'^\. \.venv/bin/activate': 'tests/test_setup.py::test_a_second_set_up_does_nothing',
 }
-# Tools that are run here; one that is neither here nor above fails test_every_command_is_run.
-QUICK = {path.name for path in (ROOT / 'tools/dataset_converters').glob('*.py')} | {
-    'check_data.py',
-    'draw_prompts.py',
-    'eval_imagenet.py',
-    'evaluate.py',
-    'make_animation.py',
-    'publish_weights.py',
-    'segment_video.py',
+# Commands that are run here; one that is neither here nor above fails test_every_command_is_run.
+QUICK = {
+    'mmvos check',
+    'mmvos compose',
+    *(f'mmvos convert {name}' for name in CONVERTERS),
+    'mmvos evaluate',
+    'mmvos prompts',
+    'mmvos sample-videos',
+    'mmvos segment',
+    'mmvos weights imagenet',
+    'mmvos weights list',
+    'mmvos weights publish',
 }
 # What makes a run small.
 SMALLER = {
-    'make_sample_videos.py': [
-        '--train-videos',
-        '2',
-        '--val-videos',
-        '4',
-        '--frames',
-        '2',
-        '--size',
-        '64x48',
-        '--processes',
-        '1',
-        '--overwrite',
-    ],
-    'compose_videos.py': [
-        '--train-videos',
-        '1',
-        '--val-videos',
-        '1',
-        '--frames',
-        '2',
-        '--processes',
-        '1',
-        '--overwrite',
-    ],
-    'draw_prompts.py': ['--frames', '0', '2'],
-    'evaluate.py': ['--processes', '1'],
-    'segment_video.py': ['--device', 'cpu'],
+    'mmvos sample-videos': '--train-videos 2 --val-videos 4 --frames 2 --size 64x48 --processes 1',
+    'mmvos compose': '--train-videos 1 --val-videos 1 --frames 2 --processes 1',
+    'mmvos prompts': '--frames 0 2',
+    'mmvos evaluate': '--processes 1',
+    'mmvos segment': '--device cpu',
 }
+# These refuse to write where something is.
+OVERWRITING = ('mmvos sample-videos', 'mmvos compose')
+
+
+def mmvos_words(words: Sequence[str]) -> list[str] | None:
+    """What stands behind ``mmvos``, also where a script or a module of the same meaning is called;
+    None for another program.
+    """
+    if words[0] == 'mmvos':
+        return list(words[1:])
+    if words[:3] == ['python', '-m', 'mmvos']:
+        return list(words[3:])
+    if words[0] == 'python' and words[1] in THIN_SCRIPTS:
+        return [THIN_SCRIPTS[words[1]], *words[2:]]
+    return None
+
+
+def canonical(command: Command) -> str:
+    """The command's text, scripts of tools written as commands."""
+    words = mmvos_words(list(command.words))
+    return command.text if words is None else shlex.join(['mmvos', *words])
+
+
+def name_of(command: Command) -> str:
+    """E.g. 'mmvos weights list'; '' for another program."""
+    words = mmvos_words(list(command.words))
+    if words is None or is_only_named(command):
+        return ''
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return find_command(words)[0]
+    except SystemExit:  # help, or no such command
+        return ''
+
+
+def is_only_named(command: Command) -> bool:
+    """Whether a line of prose speaks of a command without calling it: `mmvos weights`,
+    `mmvos train --resume`, `mmvos segment INPUT --out DIR`.
+    """
+    words = mmvos_words(list(command.words))
+    if words is None or not command.inline:
+        return False
+    if any(re.fullmatch(r'[A-Z]+(\.\w+)?', word) and word not in GIVEN for word in words):
+        return True
+    chosen: Any = CommandGroup('', COMMANDS)
+    rest = list(words)
+    while rest and isinstance(chosen, CommandGroup):
+        chosen = chosen.commands.get(rest.pop(0))
+    if isinstance(chosen, CommandGroup):
+        return True
+    try:
+        parse(words)
+    except ValueError as error:
+        return re.search(r'are required|expected .*argument', str(error)) is not None
+    return False
 
 
 def is_quick(command: Command) -> bool:
-    """Whether it is run here; of Python those of QUICK."""
-    return command.words[0] == 'bash' or (
-        command.words[0] == 'python' and Path(command.words[1]).name in QUICK
-    )
+    """Whether it is run here; of ours those of QUICK."""
+    return command.words[0] == 'bash' or is_only_named(command) or name_of(command) in QUICK
 
 
 def short(path: Path) -> str:
@@ -155,7 +197,8 @@ def short(path: Path) -> str:
 
 def elsewhere(command: Command) -> str | None:
     return next(
-        (test for pattern, test in ELSEWHERE.items() if re.search(pattern, command.text)), None
+        (test for pattern, test in ELSEWHERE.items() if re.search(pattern, canonical(command))),
+        None,
     )
 
 
@@ -168,53 +211,59 @@ def substituted(words: Sequence[str]) -> list[str]:
 # ---- every command is understood
 
 
-@cache
-def load(tool: str) -> ModuleType:
-    path = ROOT / tool
-    sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(f'documented_{path.stem}', path)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class Parsed(Exception):
-    """Ends a tool after its command line was read."""
+    """Ends a command when it reads its command line; carries the parser and what it found."""
 
 
-def parse(tool: str, arguments: Sequence[str]) -> argparse.Namespace:
-    """What the tool's own parser makes of the arguments.
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """What the command's own parser makes of the words behind ``mmvos``.
 
     Raises:
-        ValueError: it does not take them.
+        ValueError: there is no such command, or it does not take them.
     """
-    module, said = load(tool), io.StringIO()
-    reader = getattr(module, 'parse_arguments', None) or getattr(module, 'parse_args', None)
     original = argparse.ArgumentParser.parse_args
 
     def read_and_end(parser: argparse.ArgumentParser, *given: Any, **more: Any) -> None:
-        raise Parsed(original(parser, *given, **more))
+        raise Parsed(parser, original(parser, *given, **more))
 
+    said = io.StringIO()
     try:
-        with (
-            mock.patch.object(sys, 'argv', [tool, *arguments]),
-            contextlib.redirect_stderr(said),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            if reader is not None:
-                return reader()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            name, command, arguments = find_command(words)
+            module = import_module(f'mmvos.cli.{command.module}')
+            # It may refuse what argparse lets pass.
+            if hasattr(module, 'parse_arguments'):
+                return module.parse_arguments(arguments)
             with mock.patch.object(argparse.ArgumentParser, 'parse_args', read_and_end):
-                if hasattr(module, 'main'):
-                    module.main()
-                else:
-                    runpy.run_path(str(ROOT / tool), run_name='__main__')
+                module.main(arguments)
     except Parsed as parsed:
-        return parsed.args[0]
+        return parsed.args[1]
     except SystemExit as ended:
         if ended.code in (0, None):
             return argparse.Namespace()
         raise ValueError(said.getvalue().strip().splitlines()[-1]) from None
-    raise ValueError('the tool reads no arguments')
+    raise ValueError(f'{name} reads no arguments')
+
+
+def options_of(words: Sequence[str]) -> set[str]:
+    """The options that a command has, those of its parts included."""
+
+    def end(parser: argparse.ArgumentParser, *given: Any, **more: Any) -> None:
+        raise Parsed(parser)
+
+    with mock.patch.object(argparse.ArgumentParser, 'parse_args', end):
+        _, command, arguments = find_command(words)
+        module = import_module(f'mmvos.cli.{command.module}')
+        with pytest.raises(Parsed) as parsed:
+            module.main(arguments)
+    found = set()
+    todo = [parsed.value.args[0]]
+    while todo:
+        for action in todo.pop()._actions:
+            found |= set(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                todo += action.choices.values()
+    return found
 
 
 def misunderstood(command: Command) -> str | None:
@@ -222,12 +271,14 @@ def misunderstood(command: Command) -> str | None:
     words = substituted(command.words)
     if words[0] in ('git', '.'):
         return None
-    if words[:2] == ['python', '-m']:
-        return None if importlib.util.find_spec(words[2]) else f'there is no module {words[2]}'
-    if words[0] not in ('python', 'bash') or not re.match(r'tools/\S+\.(py|sh)$', words[1]):
-        return 'is no command of this project'
-    if not (ROOT / words[1]).is_file():
-        return f'{words[1]} does not exist'
+    ours = mmvos_words(words)
+    if ours is None:
+        if words[:2] == ['python', '-m']:
+            return None if importlib.util.find_spec(words[2]) else f'there is no module {words[2]}'
+        if words[0] not in ('python', 'bash') or not re.match(r'tools/\S+\.(py|sh)$', words[1]):
+            return 'is no command of this project'
+        if not (ROOT / words[1]).is_file():
+            return f'{words[1]} does not exist'
     gone = [
         word
         for word in words
@@ -237,10 +288,15 @@ def misunderstood(command: Command) -> str | None:
     ]
     if gone:
         return f'{gone[0]} does not exist'
-    if words[0] == 'bash':
-        return None  # see test_scripts_call_tools_with_arguments_that_they_take
+    if ours is None:
+        # see test_scripts_call_commands_with_arguments_that_they_take
+        return None if words[0] == 'bash' else 'is no command of this project'
+    if is_only_named(command):
+        options = [word for word in ours if word.startswith('--')]
+        unknown = sorted(set(options) - options_of(ours)) if options else []
+        return f'there is no option {unknown[0]}' if unknown else None
     try:
-        arguments = parse(words[1], words[2:])
+        arguments = parse(ours)
     except ValueError as error:
         return str(error)
     keys = unknown_keys(vars(arguments))
@@ -302,21 +358,20 @@ def test_commands_are_understood(document: Path) -> None:
 @pytest.mark.parametrize(
     'text, why',
     [
+        ('mmvos segment clip.mp4 --boxes 1,2,3,4 --out DIR', 'unrecognized arguments: --boxes'),
+        ('mmvos evaluate coco --gt a --results b', "invalid choice: 'coco'"),
+        ('mmvos train configs/masktrack/gone.py', 'configs/masktrack/gone.py does not exist'),
         (
-            'python tools/segment_video.py clip.mp4 --boxes 1,2,3,4 --out DIR',
-            'unrecognized arguments: --boxes',
-        ),
-        ('python tools/evaluate.py coco --gt a --results b', "invalid choice: 'coco'"),
-        (
-            'python tools/train.py configs/masktrack/gone.py',
-            'configs/masktrack/gone.py does not exist',
-        ),
-        (
-            'python tools/train.py configs/masktrack/masktrack_r18s16_sample.py --cfg-options '
+            'mmvos train configs/masktrack/masktrack_r18s16_sample.py --cfg-options '
             'model.trackr.size=1',
             'model.trackr.size',
         ),
-        ('python tools/benchmark.py vos --part speed2', 'speed2'),
+        ('mmvos benchmark vos --part speed2', 'speed2'),
+        ('mmvos segmnt clip.mp4 --out DIR', "no command 'segmnt'"),
+        ('mmvos weights lst', "no command 'lst'"),
+        ('.venv/bin/mmvos prompts my.mp4 --page x', 'unrecognized arguments: --page'),
+        ('python tools/segment_video.py clip.mp4 --boxes 1,2,3,4 --out DIR', '--boxes'),
+        ('python -m mmvos weights lst', "no command 'lst'"),
         ('python tools/gone.py', 'tools/gone.py does not exist'),
         ('pip install x', 'is no command of this project'),
     ],
@@ -325,11 +380,25 @@ def test_wrong_commands_are_seen(text: str, why: str) -> None:
     assert why in (misunderstood(Command('x:1', documents.split(text), 'x:1')) or '')
 
 
+def test_a_command_that_is_only_named_must_exist() -> None:
+    named = Command('x:1', ('mmvos', 'weights', 'list'), 'x:1', inline=True)
+    assert misunderstood(named) is None
+    gone = Command('x:1', ('mmvos', 'weights', 'lst'), 'x:1', inline=True)
+    assert "no command 'lst'" in (misunderstood(gone) or '')
+    option = Command('x:1', ('mmvos', 'train', '--resume'), 'x:1', inline=True)
+    assert misunderstood(option) is None
+    gone = Command('x:1', ('mmvos', 'train', '--resumed'), 'x:1', inline=True)
+    assert 'no option --resumed' in (misunderstood(gone) or '')
+    called = Command('x:1', ('mmvos', 'evaluate'), 'x:1')
+    assert 'required' in (misunderstood(called) or '')
+
+
 def test_commands_are_found_in_a_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, 'ROOT', tmp_path)
-    (tmp_path / 'a.md').write_text("""Run `python tools/a.py X` or `a.py`.
+    (tmp_path / 'a.md').write_text("""Run `python tools/a.py X`, `mmvos a X` or `a.py`.
 
     python tools/b.py "a b"   # indented
+    .venv/bin/mmvos b
 
 ```bash
 bash tools/c.sh \\
@@ -352,11 +421,13 @@ python tools/f.py
     ]
     assert found == [
         ('a.md:3', "python tools/b.py 'a b'", 'a.md:3'),
-        ('a.md:7', 'bash tools/c.sh x.z=1 y.z=1', 'a.md:6'),
-        ('a.md:9', 'git d e', 'a.md:6'),
-        ('a.md:14', 'python tools/f.py', 'a.md:13'),
+        ('a.md:4', 'mmvos b', 'a.md:4'),
+        ('a.md:8', 'bash tools/c.sh x.z=1 y.z=1', 'a.md:7'),
+        ('a.md:10', 'git d e', 'a.md:7'),
+        ('a.md:15', 'python tools/f.py', 'a.md:14'),
         ('a.md:1', 'python tools/a.py X', 'a.md:1'),
-        ('a.md:19', 'python tools/h.py', 'a.md:19'),
+        ('a.md:1', 'mmvos a X', 'a.md:1'),
+        ('a.md:20', 'python tools/h.py', 'a.md:20'),
     ]
 
 
@@ -373,21 +444,22 @@ def test_names_and_anchors_are_found() -> None:
 
 # ---- every command is run
 
-RUN_HERE = [command for command in COMMANDS if elsewhere(command) is None and is_quick(command)]
+RUN_HERE = [command for command in DOCUMENTED if elsewhere(command) is None and is_quick(command)]
 SCRIPTS = {command.text: command for command in RUN_HERE if command.words[0] == 'bash'}
 
 
 def blocks_to_run() -> dict[str, list[Command]]:
-    """The Python commands of each block, which belong together; those in prose and those that take
-    long once only.
+    """Our commands of each block, which belong together; those in prose and those that take long
+    once only.
     """
     found: dict[str, list[Command]] = {}
     seen: set[str] = set()
     for command in sorted(RUN_HERE, key=lambda command: command.inline):
-        again = command.text in seen and (command.inline or 'segment_video' in command.text)
-        if command.words[0] == 'python' and not again:
+        name, text = name_of(command), canonical(command)
+        is_done = text in seen and (command.inline or name == 'mmvos segment')
+        if name and not is_done:
             found.setdefault(command.block, []).append(command)
-            seen.add(command.text)
+            seen.add(text)
     return found
 
 
@@ -395,11 +467,11 @@ BLOCKS = blocks_to_run()
 
 
 def test_every_command_is_run() -> None:
-    used = {test for command in COMMANDS if (test := elsewhere(command))}
+    used = {test for command in DOCUMENTED if (test := elsewhere(command))}
     for test in used:
         file, name = test.split('::')
         assert re.search(rf'^def {name}\(', (ROOT / file).read_text(), re.MULTILINE), test
-    for command in COMMANDS:
+    for command in DOCUMENTED:
         assert elsewhere(command) or is_quick(command), (
             f'{command.place}: no test runs {command.text}'
         )
@@ -407,12 +479,12 @@ def test_every_command_is_run() -> None:
 
 @pytest.fixture(scope='module')
 def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tools, configs and weights of the project, and small stand-ins for what
+    """A folder with the configs and weights of the project, and small stand-ins for what
     documents name.
     """
     folder = tmp_path_factory.mktemp('stage') / 'main'
     folder.mkdir()
-    for name in ('tools', 'configs', 'weights'):
+    for name in ('configs', 'weights'):
         (folder / name).symlink_to(ROOT / name)
     make_stand_ins(folder)
     return folder
@@ -445,21 +517,24 @@ def test_commands_run(
 
 
 def run_here(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a tool of the project in this process, made small."""
-    _, tool, *arguments = substituted(command.words)
-    monkeypatch.syspath_prepend(str((ROOT / tool).parent))
-    if 'dataset_converters' in tool:  # a glob for a shell; others are quoted
+    """Runs a command of ours in this process, made small."""
+    name = name_of(command)
+    arguments = mmvos_words(substituted(command.words)) or []
+    if name.startswith('mmvos convert'):  # a glob for a shell; others are quoted
         arguments = [
             item
             for word in arguments
             for item in (sorted(glob.glob(word)) if '*' in word else [word])
         ]
-    smaller = SMALLER.get(Path(tool).name, [])
-    if 'segment_video' in tool and not any(word.endswith('config.py') for word in arguments):
-        smaller = [*smaller, '--cfg-options', 'model.tracker.size=64']
-    monkeypatch.setattr(sys, 'argv', [tool, *arguments, *smaller])
+    smaller = SMALLER.get(name, '').split()
+    if name in OVERWRITING and '--overwrite' not in arguments:
+        smaller.append('--overwrite')
+    if name == 'mmvos segment' and not any(word.endswith('config.py') for word in arguments):
+        smaller += ['--cfg-options', 'model.tracker.size=64']
+    # a command replaces the words of the process
+    monkeypatch.setattr(sys, 'argv', ['mmvos'])
     try:
-        runpy.run_path(str(ROOT / tool), run_name='__main__')
+        main([*arguments, *smaller])
     except SystemExit as ended:
         assert ended.code in (0, None), f'{command.place}: {ended.code}'
 
@@ -471,28 +546,27 @@ import os, pathlib, sys
 words = sys.argv[1:]
 with open({log!r}, 'a') as log:
     print(*words, sep='\\x1f', file=log)
-tool = next((i for i, word in enumerate(words) if word.endswith('.py')), None)
 def make(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('x')
-if tool is not None:
-    after = lambda name: pathlib.Path(words[words.index(name) + 1])
-    if words[tool].endswith('/train.py') and '--work-dir' in words:
-        make(after('--work-dir') / 'epoch_1.pth')
-        checkpoint = str(after('--work-dir') / 'epoch_1.pth')
-        (after('--work-dir') / 'last_checkpoint').write_text(checkpoint)
-    elif words[tool].endswith('test_video.py'):
-        for suffix in ('.json', '.zip'):
-            make(after('--out').with_name(after('--out').name + suffix))
-    elif words[tool].endswith('segment_video.py'):
-        make(after('--out') / 'overlay.mp4')
-    elif words[tool].endswith('make_sample_videos.py'):
-        (pathlib.Path(words[tool + 1]) / 'valid/JPEGImages/a').mkdir(parents=True)
+def after(name):
+    return pathlib.Path(words[words.index(name) + 1])
+command = words[2] if words[:2] == ['-m', 'mmvos'] else ''
+if command == 'train' and '--work-dir' in words:
+    make(after('--work-dir') / 'epoch_1.pth')
+    (after('--work-dir') / 'last_checkpoint').write_text(str(after('--work-dir') / 'epoch_1.pth'))
+elif command == 'test':
+    for suffix in ('.json', '.zip'):
+        make(after('--out').with_name(after('--out').name + suffix))
+elif command == 'segment':
+    make(after('--out') / 'overlay.mp4')
+elif command == 'sample-videos':
+    (after('sample-videos') / 'valid/JPEGImages/a').mkdir(parents=True)
 """
 
 
 @pytest.mark.parametrize('text', list(SCRIPTS), ids=[command.place for command in SCRIPTS.values()])
-def test_scripts_call_tools_with_arguments_that_they_take(text: str, tmp_path: Path) -> None:
+def test_scripts_call_commands_with_arguments_that_they_take(text: str, tmp_path: Path) -> None:
     checkout, log = tmp_path / 'a checkout', tmp_path / 'log'
     shutil.copytree(
         ROOT / 'tools', checkout / 'tools', ignore=shutil.ignore_patterns('__pycache__')
@@ -520,13 +594,23 @@ def test_scripts_call_tools_with_arguments_that_they_take(text: str, tmp_path: P
     called = [line.split('\x1f') for line in log.read_text().splitlines()]
     assert called
     for words in called:
-        tool = next((word for word in words if word.endswith('.py')), None)
-        if tool is not None:
-            place = words.index(tool)
-            parse('tools/' + tool.split('tools/')[1], words[place + 1 :])
+        ours = words_in_call(words)
+        if ours is not None:
+            parse(ours)
     if text.startswith('bash tools/quickstart.sh'):
         # test_video a second time for the table
         assert len(called) == 5 and 'quickstart: done' in done.stdout
+
+
+def words_in_call(words: list[str]) -> list[str] | None:
+    """What a call of Python or srun says to ``mmvos``; None where it calls something else."""
+    if '-m' in words and words[words.index('-m') + 1] == 'mmvos':
+        return words[words.index('-m') + 2 :]
+    for place, word in enumerate(words):
+        if word.endswith('.py'):
+            name = THIN_SCRIPTS['tools/' + word.split('tools/')[1]]
+            return [name, *words[place + 1 :]]
+    return None
 
 
 # ---- Python, files, links

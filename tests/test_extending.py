@@ -61,10 +61,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Any:
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding='utf-8')
-    sys.path.insert(0, str(folder))
     init_default_scope('mmdet')
-    yield folder
-    sys.path.remove(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield folder
 
 
 def read_config(project: Path, name: str) -> Config:

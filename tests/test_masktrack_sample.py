@@ -75,7 +75,9 @@ def test_a_short_training_beats_the_floors(tmp_path):
     data = tmp_path / 'data'
     command = [
         sys.executable,
-        str(ROOT / 'tools/dataset_converters/make_sample_videos.py'),
+        '-m',
+        'mmvos',
+        'sample-videos',
         str(data),
         '--seed',
         '5',

@@ -85,6 +85,14 @@ def test_names_say_what_is_in_a_file() -> None:
     none_of([line for source in PACKAGE + TOOLS for line in rules.vague_names(source.path)])
 
 
+def test_nothing_changes_pythons_path() -> None:
+    none_of([line for source in PACKAGE + TOOLS + TESTS for line in rules.path_changes(source)])
+
+
+def test_tests_pin_no_whole_sentences() -> None:
+    none_of([line for source in TESTS for line in rules.pinned_sentences(source)])
+
+
 def test_lines_say_one_thing() -> None:
     none_of(rules.dense_package(PACKAGE))
 
@@ -214,6 +222,23 @@ def test_command_line_fails_outside_apis_and_tools(text: str) -> None:
     assert len(rules.command_line(Source('mmvos/engine/a.py', text))) == 1
     assert rules.command_line(Source('mmvos/apis/a.py', text)) == []
     assert rules.command_line(Source('mmvos/cli/a.py', text)) == []
+
+
+@pytest.mark.parametrize(
+    'text',
+    ["import sys\nsys.path.insert(0, 'x')", 'import runpy', 'from sys import path'],
+)
+def test_path_changes_fails_on(text: str) -> None:
+    assert len(rules.path_changes(Source('tests/a.py', text))) == 1
+    assert rules.path_changes(Source('tests/a.py', 'import os.path\nos.path.join(x)')) == []
+
+
+def test_pinned_sentences_fails_on_a_sentence() -> None:
+    text = "with pytest.raises(ValueError, match='{}'): f()"
+    long = text.format('this file cannot be read at all')
+    short = text.format(r'a\\.txt cannot be read: .*line 3')
+    assert len(rules.pinned_sentences(Source('tests/a.py', long))) == 1
+    assert rules.pinned_sentences(Source('tests/a.py', short)) == []
 
 
 def test_sizes_fails_one_line_above_the_limit() -> None:

@@ -37,11 +37,12 @@ def test_file_is_the_one_of_its_card(name):
 def videos(tmp_path_factory) -> Path:
     """Six sample videos: nothing of their kind was trained on."""
     folder = tmp_path_factory.mktemp('shipped')
-    tool = ROOT / 'tools/dataset_converters/make_sample_videos.py'
     subprocess.run(
         [
             sys.executable,
-            tool,
+            '-m',
+            'mmvos',
+            'sample-videos',
             folder / 'sample',
             '--seed',
             '1',

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Tests in several processes: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS --out OUT [arguments of tools/test_video.py]
+# Tests in several processes: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS --out OUT [arguments of mmvos test]
 # Each process takes whole videos; the results are byte for byte those of one process (on CPUs: with as
 # many threads, OMP_NUM_THREADS, because sums of another number of threads differ in their last bits). Environment as in dist_train.sh.
 set -euo pipefail
-[ $# -ge 3 ] || { echo "usage: bash $0 CONFIG CHECKPOINT GPUS --out OUT [arguments of tools/test_video.py]" >&2; exit 2; }
+[ $# -ge 3 ] || { echo "usage: bash $0 CONFIG CHECKPOINT GPUS --out OUT [arguments of mmvos test]" >&2; exit 2; }
 config=$1 checkpoint=$2 gpus=$3
 shift 3
 exec "${PYTHON:-python}" -m torch.distributed.run \

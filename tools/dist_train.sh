@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Trains in several processes: bash tools/dist_train.sh CONFIG GPUS [arguments of tools/train.py]
+# Trains in several processes: bash tools/dist_train.sh CONFIG GPUS [arguments of mmvos train]
 # Over several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment. Without a GPU the processes share the CPU.
 set -euo pipefail
-[ $# -ge 2 ] || { echo "usage: bash $0 CONFIG GPUS [arguments of tools/train.py]" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "usage: bash $0 CONFIG GPUS [arguments of mmvos train]" >&2; exit 2; }
 config=$1 gpus=$2
 shift 2
 exec "${PYTHON:-python}" -m torch.distributed.run \

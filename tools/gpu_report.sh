@@ -4,7 +4,7 @@
 # (and, where COMPOSED and WEIGHTS name data and a ResNet-50, ours and mmdet's on composed videos; where DAVIS and COCO are there too,
 # the compact MaskTrack model, tested from masks, from boxes and with online fine-tuning), and leaves tables, logs and checkpoints in
 # OUT. A step that fails is reported and the others go on.
-# Environment: PYTHON (default: the checkout's .venv, else python3), COMPOSED (folder made by compose_videos.py), WEIGHTS (a ResNet-50),
+# Environment: PYTHON (default: the checkout's .venv, else python3), COMPOSED (folder made by mmvos compose), WEIGHTS (a ResNet-50),
 # DAVIS (root of DAVIS-2016), COCO (folder with instances.json and images).
 set -uo pipefail
 [ $# -ge 1 ] || { echo "usage: bash $0 OUT [SEEDS, default '0 1 2']" >&2; exit 2; }
@@ -35,30 +35,30 @@ if ! "$PYTHON" -c 'import torch, mmcv.ops; assert torch.cuda.is_available(); mmc
 fi
 step check_env "$PYTHON" -m mmvos.check_env
 step gpu_tests "$PYTHON" -m pytest -q -m gpu tests
-step benchmark_vis "$PYTHON" tools/benchmark.py vis
-step benchmark_vos "$PYTHON" tools/benchmark.py vos
-step benchmark_tracking "$PYTHON" tools/benchmark.py tracking --precisions float32 bfloat16 float16 --devices cuda --compile
+step benchmark_vis "$PYTHON" -m mmvos benchmark vis
+step benchmark_vos "$PYTHON" -m mmvos benchmark vos
+step benchmark_tracking "$PYTHON" -m mmvos benchmark tracking --precisions float32 bfloat16 float16 --devices cuda --compile
 
 CONFIG=configs/masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py
 for seed in $SEEDS; do
     data=$OUT/data/sample$seed
-    [ -d "$data/valid" ] || step "data_sample$seed" "$PYTHON" tools/dataset_converters/make_sample_videos.py "$data" --seed "$seed"
+    [ -d "$data/valid" ] || step "data_sample$seed" "$PYTHON" -m mmvos sample-videos "$data" --seed "$seed"
     options=(randomness.seed="$seed" {train,val,test}_dataloader.dataset.data_root="$data/"
         {val,test}_evaluator.ann_file="$data/valid/instances.json")
-    step "train_sample$seed" "$PYTHON" tools/train.py "$CONFIG" --work-dir "$OUT/sample$seed" --cfg-options "${options[@]}"
-    step "test_sample$seed" "$PYTHON" tools/test_video.py "$CONFIG" "$(cat "$OUT/sample$seed/last_checkpoint" 2>/dev/null)" \
+    step "train_sample$seed" "$PYTHON" -m mmvos train "$CONFIG" --work-dir "$OUT/sample$seed" --cfg-options "${options[@]}"
+    step "test_sample$seed" "$PYTHON" -m mmvos test "$CONFIG" "$(cat "$OUT/sample$seed/last_checkpoint" 2>/dev/null)" \
         --out "$OUT/sample$seed/results" --eval segm --cfg-options "${options[@]}"
 done
 
 if [ -n "${COMPOSED:-}" ] && [ -n "${WEIGHTS:-}" ]; then
     for seed in $SEEDS; do
         for config in configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py \
-            tools/benchmarks/configs/mmdet-masktrack_r50_fpn_composed.py; do
+            configs/masktrack_rcnn/mmdet-masktrack_r50_fpn_composed.py; do
             name=$(basename "$config" .py)-$seed
             options=(randomness.seed="$seed" load_from="$WEIGHTS" {train,val,test}_dataloader.dataset.data_root="$COMPOSED/"
                 {val,test}_evaluator.ann_file="$COMPOSED/valid/instances.json")
-            step "train_$name" "$PYTHON" tools/train.py "$config" --work-dir "$OUT/$name" --cfg-options "${options[@]}"
-            step "test_$name" "$PYTHON" tools/test_video.py "$config" "$(cat "$OUT/$name/last_checkpoint" 2>/dev/null)" \
+            step "train_$name" "$PYTHON" -m mmvos train "$config" --work-dir "$OUT/$name" --cfg-options "${options[@]}"
+            step "test_$name" "$PYTHON" -m mmvos test "$config" "$(cat "$OUT/$name/last_checkpoint" 2>/dev/null)" \
                 --out "$OUT/$name/results" --eval segm --cfg-options "${options[@]}"
         done
     done
@@ -67,11 +67,11 @@ fi
 if [ -n "${COMPOSED:-}" ] && [ -n "${WEIGHTS:-}" ] && [ -n "${DAVIS:-}" ] && [ -n "${COCO:-}" ]; then
     davis=({val,test}_dataloader.dataset.data_root="$DAVIS" {val,test}_evaluator.ground_truth="$DAVIS")
     sets=train_dataloader.dataset.datasets
-    step train_masktrack "$PYTHON" tools/train.py configs/masktrack/masktrack_r50s16_mixed.py --work-dir "$OUT/masktrack" \
+    step train_masktrack "$PYTHON" -m mmvos train configs/masktrack/masktrack_r50s16_mixed.py --work-dir "$OUT/masktrack" \
         --cfg-options load_from="$WEIGHTS" "$sets.0.data_root=$DAVIS" "$sets.1.data_root=$COMPOSED/train" "$sets.2.data_root=$COCO" \
         train_dataloader.num_workers=8 "${davis[@]}"
     for config in masktrack_r50s16_compact masktrack-box_r50s16_compact masktrack_r50s16_online; do
-        step "test_$config" "$PYTHON" tools/test_video.py "configs/masktrack/$config.py" \
+        step "test_$config" "$PYTHON" -m mmvos test "configs/masktrack/$config.py" \
             "$(cat "$OUT/masktrack/last_checkpoint" 2>/dev/null)" --out "$OUT/masktrack/$config" --eval davis --cfg-options "${davis[@]}"
     done
 fi

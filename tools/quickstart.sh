@@ -51,7 +51,7 @@ run_step() {  # run_step NAME LOG PATTERN COMMAND...: keeps the output, shows it
 
 if [ ! -e "$DATA/made" ]; then
     run_step "make sample videos in $DATA (seed $SEED)" "$WORK/data.log" . \
-        "$PY" tools/dataset_converters/make_sample_videos.py "$DATA" --seed "$SEED" --overwrite
+        "$PY" -m mmvos sample-videos "$DATA" --seed "$SEED" --overwrite
     touch "$DATA/made"
 fi
 
@@ -59,7 +59,7 @@ NUMBER=1
 if [ ! -s "$WORK/trained" ]; then
     rm -rf "$WORK"/results.* "$WORK/ap.txt" "$WORK/overlay"
     run_step 'train MaskTrack R-CNN (about ten minutes on two cores)' "$WORK/train.log" "$PROGRESS" \
-        "$PY" tools/train.py "$CONFIG" --work-dir "$WORK" --resume --cfg-options "${OPTIONS[@]}"
+        "$PY" -m mmvos train "$CONFIG" --work-dir "$WORK" --resume --cfg-options "${OPTIONS[@]}"
     basename "$(cat "$WORK/last_checkpoint")" >"$WORK/trained"
 fi
 CHECKPOINT=$WORK/$(cat "$WORK/trained")
@@ -69,7 +69,7 @@ if [ ! -f "$CHECKPOINT" ]; then
 fi
 
 NUMBER=2
-TEST=("$PY" tools/test_video.py "$CONFIG" "$CHECKPOINT" --out "$WORK/results" --eval segm)
+TEST=("$PY" -m mmvos test "$CONFIG" "$CHECKPOINT" --out "$WORK/results" --eval segm)
 if [ ! -s "$WORK/results.json" ] || [ ! -s "$WORK/results.zip" ] || [ ! -s "$WORK/ap.txt" ]; then
     run_step 'test on the videos held back' "$WORK/test.log" "$PROGRESS" \
         "${TEST[@]}" --cfg-options "${OPTIONS[@]}"
@@ -82,7 +82,7 @@ NUMBER=3
 if [ ! -s "$WORK/overlay/overlay.mp4" ]; then
     video=$(find "$DATA/valid/JPEGImages" -mindepth 1 -maxdepth 1 -type d | sort | head -n 1)
     run_step "segment the video $video" "$WORK/overlay.log" . \
-        "$PY" tools/segment_video.py "$CONFIG" "$CHECKPOINT" "$video" --out "$WORK/overlay"
+        "$PY" -m mmvos segment "$CONFIG" "$CHECKPOINT" "$video" --out "$WORK/overlay"
 fi
 
 echo

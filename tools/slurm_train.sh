@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains on a Slurm cluster: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=...] \
-#     bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]
+#     bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of mmvos train]
 set -euo pipefail
-[ $# -ge 4 ] || { echo "usage: bash $0 PARTITION JOB_NAME CONFIG WORK_DIR [arguments of tools/train.py]" >&2; exit 2; }
+[ $# -ge 4 ] || { echo "usage: bash $0 PARTITION JOB_NAME CONFIG WORK_DIR [arguments of mmvos train]" >&2; exit 2; }
 partition=$1 job=$2 config=$3 work_dir=$4
 shift 4
 gpus=${GPUS:-8}

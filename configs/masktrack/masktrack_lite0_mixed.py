@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-load_from = 'checkpoints/efficientnet_lite0.pth'  # of tools/convert_checkpoint.py
+load_from = 'checkpoints/efficientnet_lite0.pth'  # of mmvos weights convert
 iterations = 3000
 clip_length = 3
 static_root = 'data/static'

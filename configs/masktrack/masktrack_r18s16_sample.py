@@ -1,5 +1,5 @@
-# MaskTrack on the sample videos (tools/dataset_converters/make_sample_videos.py): a ResNet-18 to
-# stride 16, trained from scratch within ten minutes on two CPU cores.
+# MaskTrack on the sample videos (mmvos sample-videos): a ResNet-18 to stride 16, trained from
+# scratch within ten minutes on two CPU cores.
 _base_ = [
     '../_base_/models/masktrack_r50s16.py',
     '../_base_/datasets/mask_clips.py',

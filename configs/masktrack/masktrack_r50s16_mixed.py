@@ -1,7 +1,6 @@
 # The compact MaskTrack model (R50 to stride 16), trained on DAVIS videos, videos composed from
 # them, and COCO-style images: what the shipped weights were made with. data/DAVIS as published;
-# data/composed from tools/dataset_converters/compose_videos.py; data/coco any image set in COCO's
-# format. Test: DAVIS.
+# data/composed from mmvos compose; data/coco any image set in COCO's format. Test: DAVIS.
 _base_ = [
     '../_base_/models/masktrack_r50s16.py',
     '../_base_/datasets/davis.py',

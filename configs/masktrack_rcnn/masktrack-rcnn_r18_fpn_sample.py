@@ -1,6 +1,6 @@
-# MaskTrack R-CNN on the sample videos (tools/dataset_converters/make_sample_videos.py), small
-# enough to train from scratch on two CPU cores within ten minutes: ResNet-18 with trained batch
-# norms, 96 channels, frames of 320x180.
+# MaskTrack R-CNN on the sample videos (mmvos sample-videos), small enough to train from scratch on
+# two CPU cores within ten minutes: ResNet-18 with trained batch norms, 96 channels, frames of
+# 320x180.
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py',
     '../_base_/datasets/youtube_vis.py',

@@ -1,5 +1,5 @@
 # MaskTrack R-CNN, ResNet-50, OVIS (25 classes). The two parts of the training file for local
-# scores: tools/dataset_converters/split_youtube_vis.py ... --out <data_root>
+# scores: mmvos convert split_youtube_vis ... --out <data_root>
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py',
     '../_base_/datasets/youtube_vis.py',

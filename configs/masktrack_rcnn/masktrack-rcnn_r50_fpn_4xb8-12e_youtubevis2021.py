@@ -1,6 +1,6 @@
 # MaskTrack R-CNN, ResNet-50, YouTube-VIS 2021 (40 classes, in another order than those of 2019).
-# The two parts of the training file for local scores: tools/dataset_converters/split_youtube_vis.py
-# ... --out <data_root>
+# The two parts of the training file for local scores: mmvos convert split_youtube_vis ... --out
+# <data_root>
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py',
     '../_base_/datasets/youtube_vis.py',

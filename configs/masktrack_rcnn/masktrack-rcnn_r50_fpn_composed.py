@@ -1,6 +1,6 @@
-# MaskTrack R-CNN on videos composed of real footage (tools/dataset_converters/compose_videos.py),
-# for a short training on a CPU: frames of 384x216, a pretrained backbone whose first two stages
-# stay fixed, batch norm in the FPN because there is little data.
+# MaskTrack R-CNN on videos composed of real footage (mmvos compose), for a short training on a CPU:
+# frames of 384x216, a pretrained backbone whose first two stages stay fixed, batch norm in the FPN
+# because there is little data.
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py',
     '../_base_/datasets/youtube_vis.py',

@@ -1,6 +1,6 @@
-# The published MaskTrack R-CNN weights, converted by tools/convert_checkpoint.py, with the numerics
-# they were trained with (mmdet 0.5): legacy anchors, box coding, RoIAlign, suppression, matching,
-# mask paste and scale. For testing.
+# The published MaskTrack R-CNN weights, converted by mmvos weights convert, with the numerics they
+# were trained with (mmdet 0.5): legacy anchors, box coding, RoIAlign, suppression, matching, mask
+# paste and scale. For testing.
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py',
     '../_base_/datasets/youtube_vis.py',

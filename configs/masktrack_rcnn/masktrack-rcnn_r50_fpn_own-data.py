@@ -1,5 +1,5 @@
 # MaskTrack R-CNN on own videos in YouTube-VIS format: copy this file, set the four values below.
-#   tools/dataset_converters/split_youtube_vis.py makes train_sub.json and valid_sub.json from one
+#   mmvos convert split_youtube_vis makes train_sub.json and valid_sub.json from one
 #   annotation file.
 _base_ = [
     '../_base_/models/masktrack-rcnn_r50_fpn.py',

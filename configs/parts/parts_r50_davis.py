@@ -1,6 +1,6 @@
 # Part tracking with a window cut out of the image for each part: slow, but its matcher may be any
-# SiamMask on ``SiameseResNet``, also a published one. Tested on DAVIS-2016. Weights:
-# tools/join_checkpoints.py, see README.md.
+# SiamMask on ``SiameseResNet``, also a published one. Tested on DAVIS-2016. Weights: mmvos weights
+# join, see README.md.
 _base_ = [
     '../_base_/models/parts_r50_fpn.py',
     '../_base_/datasets/davis.py',

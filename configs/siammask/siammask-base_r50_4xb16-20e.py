@@ -1,6 +1,6 @@
 # First stage of SiamMask (masks of 63 x 63 pixels), with its published settings: YouTube-VOS and
-# COCO; test: DAVIS-2016. The initial weights are made by tools/convert_checkpoint.py from the
-# ImageNet weights of the published code, or from any ResNet-50.
+# COCO; test: DAVIS-2016. The initial weights are made by mmvos weights convert from the ImageNet
+# weights of the published code, or from any ResNet-50.
 _base_ = [
     '../_base_/models/siammask_r50.py',
     '../_base_/datasets/davis_own-size.py',

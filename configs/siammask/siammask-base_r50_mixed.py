@@ -1,7 +1,6 @@
 # First stage of SiamMask on few data (data/DAVIS, data/composed, data/coco; see
 # _base_/datasets/siamese_pairs_mixed.py), with the backbone as it is; the second is
-# siammask-sharp_r50_mixed.py. Initial weights: tools/convert_checkpoint.py makes them from any
-# ResNet-50.
+# siammask-sharp_r50_mixed.py. Initial weights: mmvos weights convert makes them from any ResNet-50.
 _base_ = [
     '../_base_/models/siammask_r50.py',
     '../_base_/datasets/davis_own-size.py',

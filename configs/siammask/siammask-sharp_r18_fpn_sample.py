@@ -1,6 +1,6 @@
-# SiamMask with refined masks on the sample videos (tools/dataset_converters/make_sample_videos.py):
-# ResNet-18 and FPN, trained from scratch within ten minutes on two CPU cores. The network sees
-# training windows in 0.5 to 1.15 times their size, as objects in whole frames have all sizes.
+# SiamMask with refined masks on the sample videos (mmvos sample-videos): ResNet-18 and FPN, trained
+# from scratch within ten minutes on two CPU cores. The network sees training windows in 0.5 to 1.15
+# times their size, as objects in whole frames have all sizes.
 _base_ = [
     '../_base_/models/siammask_fpn_r50.py',
     '../_base_/datasets/sample_videos.py',

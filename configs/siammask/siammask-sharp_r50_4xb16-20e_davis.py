@@ -1,6 +1,6 @@
 # Second stage of SiamMask (masks of 127 x 127 pixels), from the weights of the first; test:
-# DAVIS-2016. It is also the config of the published SiamMask_DAVIS.pth, converted by
-# tools/convert_checkpoint.py.
+# DAVIS-2016. It is also the config of the published SiamMask_DAVIS.pth, converted by mmvos weights
+# convert.
 _base_ = [
     '../_base_/models/siammask_r50.py',
     '../_base_/datasets/davis_own-size.py',

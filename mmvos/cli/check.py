@@ -125,6 +125,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = check(parse_arguments(argv))
     for findings in found:
         print(findings.table())
-    print(f'check_data: {numbers(found)}')
+    print(f'mmvos check: {numbers(found)}')
     has_error = any(findings.count('error') for findings in found)
     sys.exit(1 if has_error else 0)

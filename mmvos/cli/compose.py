@@ -5,7 +5,7 @@ other sequences.
 
 Each video is one sequence, whose own object stays, with the tracks of objects cut out of other
 sequences; order of occlusion, scale, path, flip and time offset are drawn from the seed. OUT has
-the layout of YouTube- VIS with palette PNGs (see `youtube_vis_writer`). Videos of OUT/train use
+the layout of YouTube-VIS with palette PNGs (see `youtube_vis_writer`). Videos of OUT/train use
 only sequences of the DAVIS train list, those of OUT/valid only the val list. The name of a video
 tells its sequences, background first. Letters: H, W height and width of the video.
 """

@@ -62,12 +62,13 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
         {name: Command(summary, f'convert.{name}') for name, summary in CONVERTERS.items()},
     ),
     'weights': CommandGroup(
-        'List systems and their weights; convert, join and publish checkpoints.',
+        'List systems and their weights; convert, join, publish and score checkpoints.',
         {
             'list': Command('the systems, and how to get their weights', 'weights.list_systems'),
             'convert': Command('make published weights fit a config', 'weights.convert'),
             'join': Command('join the checkpoints of several models in one', 'weights.join'),
             'publish': Command('make a checkpoint fit to be given away', 'weights.publish'),
+            'imagenet': Command("top-1 and top-5 of a backbone's weights", 'weights.imagenet'),
         },
     ),
     'tune': Command("search a tracker's settings that do best on a data set", 'tune'),

@@ -1,5 +1,6 @@
-"""Makes a page on which boxes are drawn around the objects to follow: mmvos prompts
-VIDEO [--out prompts.html]
+"""Makes a page on which boxes are drawn around the objects to follow:
+
+    mmvos prompts VIDEO [--out prompts.html]
 
 The page holds the first frame, or those of --frames, and needs nothing else: no server, no network
 and no display on the machine that makes it; copy it to any machine and open it in a browser. Drag a

@@ -186,7 +186,7 @@ def test(
     settings_of_data = config.test_dataloader.to_dict()
     changed = fit_workers(config)
     if changed:
-        print(f'test_video: {changed}', flush=True)
+        print(f'mmvos test: {changed}', flush=True)
     ground_truth = config.test_evaluator[benchmark.ground_truth_key]
     config.test_evaluator = []
     config.test_cfg.benchmark = benchmark.name

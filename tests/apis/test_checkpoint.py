@@ -115,7 +115,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, monkeypatch):
 
 
 def test_a_missing_file_is_named():
-    with pytest.raises(FileNotFoundError, match=r'checkpoint no/such\.pth does not exist; give'):
+    with pytest.raises(FileNotFoundError, match=r'no/such\.pth does not exist'):
         read_checkpoint('no/such.pth')
 
 

@@ -149,7 +149,7 @@ def test_bad_frames_stop_with_the_file_and_keep_the_earlier_ones(tmp_path, model
     for index in range(3):
         Image.fromarray(picture(index)[..., ::-1]).save(tmp_path / f'{index}.png')
     (tmp_path / '2.png').write_bytes((tmp_path / '2.png').read_bytes()[:-60])
-    with pytest.raises(ValueError, match=r'2\.png is not an image that can be decoded'):
+    with pytest.raises(ValueError, match=r'2\.png is not an image'):
         list(VideoInferencer(model).infer(tmp_path, out_dir=tmp_path / 'out'))
     assert len(json.loads((tmp_path / 'out/results.json').read_text())[0]['segmentations']) == 2
 
@@ -157,7 +157,7 @@ def test_bad_frames_stop_with_the_file_and_keep_the_earlier_ones(tmp_path, model
 def test_a_writer_that_fails_stops_the_run(tmp_path, model):
     (tmp_path / 'masks').mkdir()
     (tmp_path / 'masks/00001.png').mkdir()
-    with pytest.raises(OutputError, match=r'00001\.png cannot be written: it is a folder'):
+    with pytest.raises(OutputError, match=r'00001\.png .*folder'):
         list(
             VideoInferencer(model).infer([picture(index) for index in range(20)], out_dir=tmp_path)
         )
@@ -167,7 +167,7 @@ def test_what_cannot_be_written_is_said_before_the_work(tmp_path, model):
     source = VideoSource('pano', None, 1, lambda: iter(()), longest_side=20_800)
     with pytest.raises(DataError, match=r'overlay\.mp4 .* 20800 pixels'):
         VideoInferencer(model).infer(source, out_dir=tmp_path)
-    with pytest.raises(DataError, match='frame rate must be above 0'):
+    with pytest.raises(DataError, match='frame rate'):
         VideoInferencer(model).infer([picture(0)], out_dir=tmp_path, fps=-5)
     assert not list(tmp_path.iterdir())
 
@@ -176,7 +176,7 @@ def test_a_prompt_after_the_end_is_said_before_the_work():
     prompts = {0: box_prompts(['1,2,30,40']), 5: box_prompts(['1,2,30,40'])}
     check_prompted_frames(prompts, open_source([picture(0)] * 6))
     check_prompted_frames(prompts, open_source(iter([picture(0)])))  # of unknown length
-    with pytest.raises(DataError, match='has 5 frames, so there is no frame 5'):
+    with pytest.raises(DataError, match='no frame 5'):
         check_prompted_frames(prompts, open_source([picture(0)] * 5))
 
 
@@ -231,7 +231,7 @@ def test_init_model_takes_weights_and_classes_from_the_checkpoint(tmp_path):
     torch.save(weights, tmp_path / 'b.pth')  # says nothing of classes: those of the config
     assert init_model(config, tmp_path / 'b.pth', 'cpu').dataset_meta['classes'] == ('red', 'green')
     del config.test_dataloader.dataset['metainfo']
-    with pytest.warns(UserWarning, match=r'b\.pth does not say its classes'):
+    with pytest.warns(UserWarning, match=r'b\.pth .* classes'):
         model = init_model(config, tmp_path / 'b.pth', 'cpu')
     assert model.dataset_meta == {'classes': (), 'category_ids': ()}
 

@@ -58,7 +58,7 @@ def test_another_architecture_is_refused_by_name():
         match_initial_weights(
             _Model(), dict(_Detector(6).state_dict(), **{'neck.weight': torch.zeros(1)}), 'coco.pth'
         )
-    with pytest.raises(ValueError, match='holds no weight that the model knows'):
+    with pytest.raises(ValueError, match='holds no weight'):
         match_initial_weights(_Model(), {'x': torch.zeros(1)}, 'coco.pth')
 
 

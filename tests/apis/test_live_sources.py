@@ -65,7 +65,7 @@ def test_a_camera_drops_what_the_model_has_no_time_for(camera, model):
     )
     results = VideoInferencer(model).infer(source)
     places, index = [], -1
-    with pytest.raises(ValueError, match='camera 0 gave no more pictures after 30'):
+    with pytest.raises(ValueError, match=r'camera 0 .* 30'):
         for index, result in enumerate(results):
             assert result.frame_index == index
             # where the square is: the number of the picture

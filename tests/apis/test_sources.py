@@ -127,7 +127,7 @@ def test_bits_that_are_in_use_are_shown(tmp_path, bits, form):
         source = tmp_path / 'a.tif'
         color = np.repeat(deep[..., None], 3, axis=2)
         cv2.imwritemulti(str(source), [color, color])
-    with pytest.warns(UserWarning, match=rf'only {bits} of them are in use'):
+    with pytest.warns(UserWarning, match=rf'{bits} of them'):
         frames = [frame for _, frame in open_source(source)]
     assert len(frames) == 2
     for frame in frames:
@@ -381,7 +381,7 @@ def test_truncated_images_are_seen_whatever_opencv_does(tmp_path, monkeypatch, m
     folder = make(tmp_path)
     gray = np.full((48, 64, 3), 128, np.uint8)  # some versions fill what is missing and go on
     monkeypatch.setattr(cv2, 'imdecode', lambda *_: gray)
-    with pytest.raises(DataError, match=r'1\.\w+ is not an image that can be decoded'):
+    with pytest.raises(DataError, match=r'1\.\w+ is not an image'):
         list(open_source(folder))
 
 

@@ -65,7 +65,7 @@ def test_sound_data_has_no_findings(check: Check, folder: Path) -> None:
     code, printed = check(folder / 'instances.json', '--images')
     assert code == 0
     assert printed.endswith(
-        '2 videos, 5 frames, 3 objects, 2 classes nothing found check_data: 0 errors, 0 notes'
+        '2 videos, 5 frames, 3 objects, 2 classes nothing found mmvos check: 0 errors, 0 notes'
     )
 
 
@@ -187,7 +187,7 @@ def test_examples_are_counted(check: Check, folder: Path) -> None:
         code == 0
         and 'note a box does not lie around its mask 6 video 1, annotation 1, frame 0' in printed
     )
-    assert 'and 3 more check_data: 0 errors, 6 notes' in printed
+    assert 'and 3 more mmvos check: 0 errors, 6 notes' in printed
 
 
 def test_a_published_test_file(check: Check, folder: Path) -> None:
@@ -423,7 +423,7 @@ def write_config(
 
 def test_all_data_sets_of_a_sound_config(check: Check, folder: Path, tmp_path: Path) -> None:
     code, printed = check(write_config(tmp_path, folder, ('cat', 'dog'), 2), '--images')
-    assert code == 0 and printed.endswith('check_data: 0 errors, 0 notes')
+    assert code == 0 and printed.endswith('mmvos check: 0 errors, 0 notes')
     for title in (
         'train_dataloader, YouTubeVISDataset, train_dataloader: 2 videos',
         'train_dataloader, MaskClipDataset: 2 videos',
@@ -435,7 +435,7 @@ def test_all_data_sets_of_a_sound_config(check: Check, folder: Path, tmp_path: P
 
 def test_disagreements_in_a_config(check: Check, folder: Path, tmp_path: Path) -> None:
     code, printed = check(write_config(tmp_path, folder, ('dog', 'cat'), 3, 'lost.json'))
-    assert code == 1 and printed.endswith('check_data: 3 errors, 0 notes')
+    assert code == 1 and printed.endswith('mmvos check: 3 errors, 0 notes')
     for finding in (
         "classes have another order 1 label 0 is 'cat' in val_dataloader, YouTubeVISDataset and "
         "'dog' in",

@@ -1,4 +1,4 @@
-"""Supervised runs on VOT-style folders with tools/test_video.py, as a user makes them; the model is
+"""Supervised runs on VOT-style folders with mmvos test, as a user makes them; the model is
 an oracle.
 """
 

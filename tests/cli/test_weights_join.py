@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_named(files, monkeypatch, parts, message):
 
 
 def test_a_checkpoint_of_something_else_is_named():
-    with pytest.raises(ValueError, match=r'backbone\.pth has no weights of a tracker'):
+    with pytest.raises(ValueError, match=r'backbone\.pth has no weights'):
         joined(
             {'tracker.matcher.w': torch.zeros(1)},
             {'matcher': Checkpoint('backbone.pth', {'conv1.weight': torch.zeros(1)}, {})},

@@ -267,5 +267,5 @@ def test_weights_alone_cannot_be_resumed(tmp_path, damage):
     damage(state)
     torch.save(state, tmp_path / 'weights.pth')
     config = settings(tmp_path / 'b', resume=True, load_from=str(tmp_path / 'weights.pth'))
-    with pytest.raises(DataError, match=r'weights\.pth holds weights and no state'):
+    with pytest.raises(DataError, match=r'weights\.pth holds weights'):
         Runner.from_cfg(config).train()

@@ -103,7 +103,7 @@ def test_frozen_for_good_by_default():
 
 
 def test_wrong_arguments_are_named():
-    with pytest.raises(ValueError, match=r'between 0 and 1, not 1\.5'):
+    with pytest.raises(ValueError, match=r'not 1\.5'):
         FreezeHook(['a'], until=1.5)
     with pytest.raises(ValueError, match="no module 'firs'"):
         FreezeHook(['firs']).before_train(SimpleNamespace(model=Stages()))
@@ -205,7 +205,7 @@ def test_momentum_is_forgotten_where_a_new_optimizer_is_due(hook, start, fresh):
 
 
 def test_shares_out_of_range_are_refused():
-    with pytest.raises(ValueError, match=r'between 0 and 1, not \[0.5, 2\]'):
+    with pytest.raises(ValueError, match=r'not \[0\.5, 2\]'):
         ResetOptimizerStateHook(at=[0.5, 2])
 
 

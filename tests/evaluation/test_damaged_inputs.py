@@ -8,13 +8,13 @@ import copy
 import io
 import json
 import random
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from label_folders import labels, write
 from PIL import Image
 
 from mmvos.evaluation import (
@@ -27,9 +27,6 @@ from mmvos.evaluation.label_files import read_labels
 from mmvos.evaluation.vot.trajectories import read_regions, read_trajectory
 from mmvos.evaluation.youtube_vis import evaluate_youtube_vis_files, read_json, read_results
 from mmvos.evaluation.youtube_vos.classes import read_classes, read_seen
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from label_folders import labels, write
 
 _SPARE = [
     None,

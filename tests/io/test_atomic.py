@@ -110,9 +110,9 @@ def test_a_file_that_grows_too_large_leaves_the_old_one(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(OutputError, match='larger than the system allows'):
+        with pytest.raises(OutputError, match='larger than'):
             write_bytes(tmp_path / 'a', b'x' * 5000)
-        with pytest.raises(OutputError, match='larger than the system allows'):
+        with pytest.raises(OutputError, match='larger than'):
             save_torch(tmp_path / 'a', torch.zeros(5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -176,5 +176,5 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(tmp_path):
     check_folder(tmp_path / 'new' / 'deep')
     assert names(tmp_path) == ['file']
     for place in ('file', 'file/deep/er'):
-        with pytest.raises(OutputError, match=f'{place} cannot be written: a part of the path'):
+        with pytest.raises(OutputError, match=f'{place} cannot be written'):
             check_folder(tmp_path / place)

@@ -48,9 +48,9 @@ def test_bytes_that_are_no_text_are_named_with_their_line() -> None:
 
 
 def test_files_that_cannot_be_read_end_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r'gone\.txt cannot be read: No such file'):
+    with pytest.raises(DataError, match=r'gone\.txt cannot be read'):
         read_text(tmp_path / 'gone.txt')
-    with pytest.raises(DataError, match=r'cannot be read: Is a directory'):
+    with pytest.raises(DataError, match=r'cannot be read'):
         read_text(tmp_path)
     with pytest.raises(DataError, match=r'a\\x00b.*cannot be read'):
         read_text('a\0b')

@@ -160,7 +160,7 @@ def read_vis(folder: Path, out: Path) -> str:
 
 
 def read_check_vis(folder: Path, out: Path) -> str:
-    """The table that check_data prints."""
+    """The table that `mmvos check` prints."""
     from mmvos.datasets.checks.findings import Findings
     from mmvos.datasets.checks.youtube_vis_data import check_youtube_vis
 
@@ -236,7 +236,7 @@ def read_mask_folders(folder: Path, out: Path) -> str:
 
 
 def read_check_folder(folder: Path, out: Path) -> str:
-    """The table that check_data prints."""
+    """The table that `mmvos check` prints."""
     from mmvos.datasets.checks.findings import Findings
     from mmvos.datasets.checks.mask_folder_data import check_mask_folder
 
@@ -717,13 +717,13 @@ JSON, PNG, TEXT = '**/*.json', '**/*.png', '**/*.txt'
 TARGETS: dict[str, Target] = {
     'data set of YouTube-VIS': Target(make_vis, read_vis, (JSON,)),
     'frames of YouTube-VIS': Target(make_vis, read_vis, ('**/*.jpg',)),
-    'check_data of YouTube-VIS': Target(make_vis, read_check_vis),
+    'check of YouTube-VIS': Target(make_vis, read_check_vis),
     'COCO stills': Target(make_coco, read_stills, (JSON,)),
     'COCO pairs': Target(make_coco, read_still_pairs, (JSON,)),
     'DAVIS folder': Target(make_davis, read_mask_folders),
-    'check_data of DAVIS': Target(make_davis, read_check_folder),
+    'check of DAVIS': Target(make_davis, read_check_folder),
     'YouTube-VOS folder': Target(make_vos, read_vos, (JSON, 'Annotations/**/*', 'JPEG*/**/*')),
-    'check_data of YouTube-VOS': Target(make_vos, read_check_folder),
+    'check of YouTube-VOS': Target(make_vos, read_check_folder),
     'label images': Target(make_label, read_label),
     'images': Target(make_images, read_images),
     'images of many pages': Target(make_pages, read_images),

@@ -50,7 +50,7 @@ def test_a_video_without_a_frame_is_named_by_its_path() -> None:
 @pytest.mark.parametrize('name', ['\ud800.png', 'a\0b.png'])
 def test_what_is_no_name_of_a_file(tmp_path: Path, name: str) -> None:
     with (
-        pytest.raises(ImageError, match=r'png.* is no name of a file'),
+        pytest.raises(ImageError, match=r'png.* no name'),
         open_image(tmp_path / name),
     ):
         pass

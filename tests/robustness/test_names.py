@@ -53,7 +53,7 @@ def in_list(name: str) -> Callable[[Path, str], None]:
 
 ATTACKS = {
     'data set of YouTube-VIS': in_json('a.json', 'videos'),
-    'check_data of YouTube-VIS': in_json('a.json', 'videos'),
+    'check of YouTube-VIS': in_json('a.json', 'videos'),
     'COCO stills': in_json('c.json', 'images'),
     'COCO pairs': in_json('c.json', 'images'),
     'coco_to_youtube_vis': in_json('c.json', 'images'),
@@ -63,7 +63,7 @@ ATTACKS = {
     'split_youtube_vis': in_json('a.json', 'videos'),
     'scores of YouTube-VIS': in_json('a.json', 'videos'),
     'DAVIS folder': in_list('ImageSets/2017/val.txt'),
-    'check_data of DAVIS': in_list('ImageSets/2017/val.txt'),
+    'check of DAVIS': in_list('ImageSets/2017/val.txt'),
     'davis_to_youtube_vis': in_list('ImageSets/2017/val.txt'),
     'scores of DAVIS': in_list('gt/ImageSets/2017/val.txt'),
     'scores of VOT': in_list('gt/list.txt'),
@@ -88,7 +88,7 @@ def test_no_name_leads_out(target: str, tmp_path: Path) -> None:
         ATTACKS[target](folder / 'w/in', hostile)
         ended, place, said = fuzz.attempt(folder, TARGETS[target])
         assert ended in ('refused', 'read'), f'{kind}: {ended} {place} {said}'
-        is_a_table = target.startswith('check_data')
+        is_a_table = target.startswith('check of')
         if kind not in ('empty', 'dot'):  # which name the folder itself, or nothing
             assert ended == 'refused' or (is_a_table and 'error' in said), f'{kind}: {said}'
         inside = {path.name for path in (folder / 'w').iterdir()}

@@ -1,6 +1,5 @@
-# The held-back sample videos (tools/dataset_converters/make_sample_videos.py) for validation and
-# test: several objects, each given by its mask in the first frame that shows it;
-# dataset.prompt='box' for boxes.
+# The held-back sample videos (mmvos sample-videos) for validation and test: several objects, each
+# given by its mask in the first frame that shows it; dataset.prompt='box' for boxes.
 #
 # data/sample/{train,valid}/{JPEGImages,Annotations}
 _base_ = './davis.py'

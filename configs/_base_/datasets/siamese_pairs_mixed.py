@@ -1,5 +1,5 @@
-# Pairs from few data: DAVIS, videos composed from it (tools/dataset_converters/compose_videos.py),
-# and COCO-style images; mirrored, as they are few.
+# Pairs from few data: DAVIS, videos composed from it (mmvos compose), and COCO-style images;
+# mirrored, as they are few.
 train_pipeline = [
     dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')]),
     dict(type='mmvos.CropPair', search_size=255, search_shift=64, flip=0.5),

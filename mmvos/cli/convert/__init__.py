@@ -11,6 +11,7 @@ CONVERTERS = {
     'labelme_to_youtube_vis': 'folders of labelme files -> YouTube-VIS JSON',
     'mots_to_youtube_vis': 'MOTS text files -> YouTube-VIS JSON',
     'split_youtube_vis': 'YouTube-VIS training file -> a part to train on and a part to test on',
+    'video_to_animation': 'videos -> a small moving picture, WebP or GIF',
     'youtube_vis_to_coco': 'YouTube-VIS annotations or results -> COCO with track ids',
     'youtube_vis_to_davis': 'YouTube-VIS annotations or results -> DAVIS label PNGs',
     'youtube_vis_to_mots': 'YouTube-VIS annotations or results -> MOTS text files',

@@ -1,7 +1,6 @@
 """COCO with track ids to a YouTube-VIS annotation file:
 
-    mmvos convert coco_to_youtube_vis IN.json OUT.json [--frames FOLDER]
-    [--fill-boxes]
+    mmvos convert coco_to_youtube_vis IN.json OUT.json [--frames FOLDER] [--fill-boxes]
 
 An image belongs to the video ``video_id``, or, where the images have none, to the folder in its
 ``file_name``; frames are ordered by ``frame_id`` (or ``frame_index``), or, where the images have

@@ -1,7 +1,7 @@
 """Videos annotated in CVAT ("CVAT for video 1.1") to a YouTube-VIS annotation file:
 
     mmvos convert cvat_to_youtube_vis VIDEO.xml [VIDEO2.xml ...] OUT.json
-    [--frames FOLDER] [--classes a,b]
+        [--frames FOLDER] [--classes a,b]
 
 One XML file is one video, named after it (``annotations.xml``: after its folder). The objects are
 its tracks; boxes, turned boxes, polygons and ellipses become polygons, masks run lengths, bit by

@@ -1,9 +1,11 @@
-"""DAVIS label PNGs to a YouTube-VIS annotation file: mmvos convert davis_to_youtube_vis DAVIS
-OUT.json
+"""DAVIS label PNGs to a YouTube-VIS annotation file:
 
-Nothing is lost: `youtube_vis_to_davis.py` writes the same pixel values again. The id of an object
-is kept as `object_id` in its annotation, void pixels (255) as `void` in the video. Pictures stay
-where they are: their root is DAVIS/JPEGImages/480p, or DAVIS/JPEGImages without such a level.
+    mmvos convert davis_to_youtube_vis DAVIS OUT.json
+
+Nothing is lost: ``mmvos convert youtube_vis_to_davis`` writes the same pixel values again. The id
+of an object is kept as ``object_id`` in its annotation, void pixels (255) as ``void`` in the video.
+Pictures stay where they are: their root is DAVIS/JPEGImages/480p, or DAVIS/JPEGImages without such
+a level.
 """
 
 from __future__ import annotations

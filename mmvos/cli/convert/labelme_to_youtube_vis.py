@@ -1,7 +1,6 @@
 """Folders of labelme files to a YouTube-VIS annotation file:
 
-    mmvos convert labelme_to_youtube_vis FOLDER OUT.json [--classes A,B]
-    [--track-by label]
+    mmvos convert labelme_to_youtube_vis FOLDER OUT.json [--classes A,B] [--track-by label]
         [--unlabeled empty]
 
 FOLDER holds one folder per video, or the frames of one video; each frame has a JSON of labelme

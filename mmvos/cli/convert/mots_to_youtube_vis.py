@@ -1,8 +1,9 @@
 """MOTS text files to a YouTube-VIS annotation file:
 
-    mmvos convert mots_to_youtube_vis SEQ/gt/gt.txt [...] OUT.json [--frames
-    FOLDER] [--classes 1=car,2=cat] mmvos convert mots_to_youtube_vis
-    instances_txt/*.txt OUT.json --frames image_02 --frame-numbers name
+    mmvos convert mots_to_youtube_vis SEQ/gt/gt.txt [...] OUT.json [--frames FOLDER]
+        [--classes 1=car,2=cat]
+    mmvos convert mots_to_youtube_vis instances_txt/*.txt OUT.json --frames image_02
+        --frame-numbers name
 
 (the second for KITTI).
 

@@ -1,5 +1,6 @@
-"""Holds out a part of a YouTube-VIS training file: mmvos convert split_youtube_vis TRAIN.json --out
-DIR
+"""Holds out a part of a YouTube-VIS training file:
+
+    mmvos convert split_youtube_vis TRAIN.json --out DIR
 
 The published validation files have no ground truth, so a score needs videos that training does not
 see. Whole videos are held out, of every class about the same share (at least one video of a class

@@ -1,13 +1,12 @@
 """A YouTube-VIS annotation or results file to COCO with track ids:
 
-    mmvos convert youtube_vis_to_coco IN.json OUT.json [--results RESULTS.json
-    --min-score 0.5]
+    mmvos convert youtube_vis_to_coco IN.json OUT.json [--results RESULTS.json --min-score 0.5]
 
 Every frame becomes an image with ``video_id`` and ``frame_id`` (from 0), every visible object in it
 an annotation with ``track_id`` and, for mm-style readers, the same number as ``instance_id``; a
 result also has its ``score``. Polygons stay polygons, run lengths become compressed ones.
-``coco_to_youtube_vis.py`` reads it back. An object that no frame shows and void pixels have no
-place in COCO; a note says how many there were.
+``mmvos convert coco_to_youtube_vis`` reads it back. An object that no frame shows and void pixels
+have no place in COCO; a note says how many there were.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A YouTube-VIS annotation or results file to DAVIS label PNGs:
 
-    mmvos convert youtube_vis_to_davis IN.json OUT [--results RESULTS.json
-    --min-score 0.5]
+    mmvos convert youtube_vis_to_davis IN.json OUT [--results RESULTS.json --min-score 0.5]
         [--overlaps smaller]
 
 Writes OUT/Annotations/480p/VIDEO/FRAME.png (pixel value = object id) and
@@ -9,8 +8,7 @@ OUT/ImageSets/2017/SPLIT.txt. The id of an object is its ``object_id`` (as the c
 YouTube-VIS write it), or its place among the video's annotations. Groups (iscrowd) and ``void``
 become 255. Videos with ids above 255 become 16-bit gray PNGs. What label images cannot hold:
 classes, ids above 65535 (refused, unless ``--ids number`` numbers the objects of each video from
-1), and a pixel of two objects
-(refused, unless ``--overlaps`` says who gets it).
+1), and a pixel of two objects (refused, unless ``--overlaps`` says who gets it).
 """
 
 from __future__ import annotations

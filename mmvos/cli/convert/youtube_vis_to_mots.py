@@ -1,7 +1,6 @@
 """A YouTube-VIS annotation or results file to MOTS text files:
 
-    mmvos convert youtube_vis_to_mots IN.json OUT [--results RESULTS.json
-    --min-score 0.5]
+    mmvos convert youtube_vis_to_mots IN.json OUT [--results RESULTS.json --min-score 0.5]
         [--overlaps smaller]
 
 Writes OUT/VIDEO/gt/gt.txt and OUT/VIDEO/seqinfo.ini (MOTS Challenge) for every video: frames are
@@ -9,7 +8,7 @@ numbered from 1, ids are kept (``--ids number``: 1000 x class + 1, 2, ..., as MO
 are the category ids. Masks are kept bit by bit, polygons are filled. What MOTS cannot hold: a pixel
 of two objects (refused, unless ``--overlaps`` says who gets it), names of frames and of classes,
 and the class of groups (iscrowd), which with void pixels become regions to be ignored, id 10000;
-notes say so. ``mots_to_youtube_vis.py`` reads the files back.
+notes say so. ``mmvos convert mots_to_youtube_vis`` reads the files back.
 """
 
 from __future__ import annotations

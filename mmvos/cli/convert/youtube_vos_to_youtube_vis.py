@@ -1,7 +1,6 @@
 """A YouTube-VOS folder to a YouTube-VIS annotation file:
 
-    mmvos convert youtube_vos_to_youtube_vis FOLDER OUT.json [--split LIST]
-    [--classes a,b]
+    mmvos convert youtube_vos_to_youtube_vis FOLDER OUT.json [--split LIST] [--classes a,b]
 
 FOLDER has JPEGImages/VIDEO/FRAME.jpg, Annotations/VIDEO/FRAME.png (pixel value = object id, 255 =
 void) and meta.json, which gives every object's class. Listed are the annotated frames only, every

@@ -1,4 +1,6 @@
-"""Converts published weights: mmvos weights convert CONFIG SOURCE OUT
+"""Converts published weights:
+
+    mmvos weights convert CONFIG SOURCE OUT
 
 SOURCE is a SiamMask file (VOT, VOT_LD, DAVIS), pysot's siammask, the published MaskTrack R-CNN
 (with masktrack-rcnn_r50_fpn_official.py), or an ImageNet ResNet-50 for SiamMask's backbone. CONFIG

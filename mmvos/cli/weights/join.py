@@ -1,10 +1,10 @@
-"""Joins checkpoints of several models in one: mmvos weights join CONFIG
-OUT.safetensors PART=CHECKPOINT ...
+"""Joins checkpoints of several models in one:
+
+    mmvos weights join CONFIG OUT.safetensors PART=CHECKPOINT ...
 
 For a model whose tracker holds other trackers, as ``mmvos.PartTracker`` does:
 
-    mmvos weights join configs/parts/parts_r50_fpn_davis.py
-    checkpoints/parts_r50_fpn.safetensors \\
+    mmvos weights join configs/parts/parts_r50_fpn_davis.py checkpoints/parts_r50_fpn.safetensors
         matcher=checkpoints/siammask-base_r50_fpn.pth
         propagator=weights/masktrack_compact.safetensors
 

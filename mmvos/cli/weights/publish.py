@@ -1,5 +1,6 @@
-"""Makes a checkpoint fit to be given away: mmvos weights publish CHECKPOINT
-OUT.safetensors --license L [--note K=V]
+"""Makes a checkpoint fit to be given away:
+
+    mmvos weights publish CHECKPOINT OUT.safetensors --license L [--note K=V]
 
 Takes the weights alone (no optimizer, no paths, nothing pickled), in float16 by default, with the
 license and the notes in the file's header, and prints size and SHA-256. CHECKPOINT is what training

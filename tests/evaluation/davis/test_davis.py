@@ -5,7 +5,6 @@ refused.
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -13,15 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from label_folders import SIZE, labels, write
 from PIL import Image
 
 from mmvos.evaluation import EvaluationInputError, evaluate_davis
 from mmvos.evaluation.davis import Protocol
 from mmvos.io.label_png import write_label_png
 from mmvos.registry import METRICS
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from label_folders import SIZE, labels, write
 
 SHARED = Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'DAVIS'
 UNSUPERVISED = Protocol(2017, 'unsupervised')
@@ -65,7 +62,7 @@ def test_late_objects_are_named_and_not_scored(tmp_path: Path) -> None:
     report = evaluate_davis(write(tmp_path / 'gt', {'a': late}), write(tmp_path / 'r', {'a': late}))
     assert len(report.tables['per_object']) == 1
     assert 'a: the objects [2] are not in the first frame' in report.notes[0]
-    with pytest.raises(EvaluationInputError, match=r'has the id 2, which .* a does not have'):
+    with pytest.raises(EvaluationInputError, match=r'the id 2'):
         evaluate_davis(
             tmp_path / 'gt', tmp_path / 'r', Protocol(official=True)
         )  # the official code gives up, too
@@ -84,7 +81,7 @@ def test_year_2016_merges_ids_and_reads_gray_masks(tmp_path: Path) -> None:
     void = write(tmp_path / 'void', {'a': [np.full(SIZE, 255, np.uint8)] * len(GOOD)})
     for path in void.glob('a/*'):  # in DAVIS's colors, where 255 is not white
         write_label_png(path, np.full(SIZE, 255, np.uint8))
-    with pytest.raises(EvaluationInputError, match='a: no object in the first ground-truth frame'):
+    with pytest.raises(EvaluationInputError, match='a: no object'):
         evaluate_davis(void, tmp_path / 'r')
 
 
@@ -298,7 +295,7 @@ def test_a_folder_without_480p_is_a_ground_truth(tmp_path: Path) -> None:
     write(tmp_path / 'r', {'a': BAD})
     expected = evaluate_davis(tmp_path / 'own/Annotations', tmp_path / 'r').metrics
     assert evaluate_davis(tmp_path / 'own', tmp_path / 'r').metrics == expected
-    with pytest.raises(EvaluationInputError, match=r'Annotations has no folder 480p, only 1080p'):
+    with pytest.raises(EvaluationInputError, match=r'no folder 480p.* 1080p'):
         write(tmp_path / 'other/Annotations/1080p', {'a': GOOD})
         evaluate_davis(tmp_path / 'other', tmp_path / 'r')
 

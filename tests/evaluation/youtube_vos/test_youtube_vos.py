@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from label_folders import labels, write
 
 from mmvos.evaluation import EvaluationInputError, evaluate_youtube_vos
 from mmvos.registry import METRICS
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from label_folders import labels, write
 
 EARLY, BOTH = labels(o1=(5, 5, 20, 20)), labels(o1=(5, 5, 20, 20), o4=(10, 40, 10, 20))
 HALF_1, HALF_4 = (

@@ -139,7 +139,7 @@ def test_an_object_on_which_no_square_fits_is_one_part(shape):
 
 def test_no_object_has_no_parts():
     assert sample_parts(np.zeros((20, 30), dtype=bool), 32, rng()).shape == (0, 4)
-    with pytest.raises(ValueError, match='at least one part, not 0'):
+    with pytest.raises(ValueError, match='one part'):
         sample_parts(square_mask(), 0, rng())
 
 

@@ -166,7 +166,7 @@ def test_a_box_outside_the_frame_is_refused(model, box):
     'box', [(20.0, 10.0, 20.0, 30.0), (20.0, 10.0, 40.0, 10.0), (20.0, 10.0, 10.0, 30.0)]
 )
 def test_a_box_without_area_is_refused(box):
-    with pytest.raises(ValueError, match=r'box prompt of object 3 has no area'):
+    with pytest.raises(ValueError, match=r'object 3 has no area'):
         Prompts((3,), (None,), (box,))
 
 

@@ -1,8 +1,8 @@
-"""mmdet's MaskTrackRCNN on the data, initial weights and schedule of
-configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py, with the settings of mmdet's own config;
-boxes per frame and their lowest score as ours."""
+"""mmdet's own MaskTrackRCNN, for a comparison (docs/results.md): the data, initial weights and
+schedule of masktrack-rcnn_r50_fpn_composed.py, the settings of mmdet's own config; boxes per frame
+and their lowest score as ours."""
 
-_base_ = '../../../configs/masktrack_rcnn/masktrack-rcnn_r50_fpn_composed.py'
+_base_ = './masktrack-rcnn_r50_fpn_composed.py'
 
 custom_imports = dict(
     imports=['mmvos', 'mmvos.benchmarks.mmdet_masktrack'], allow_failed_imports=False

@@ -16,14 +16,15 @@ from pycocotools import mask as coco_mask
 from mmvos.cli import sample_videos as command
 from mmvos.convert import sample_videos
 
-CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 SMALL = ('--train-videos', '8', '--val-videos', '5', '--frames', '10', '--size', '128x72')
 
 
 def make(out: Path, *options: str) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
-        str(CONVERTERS / 'make_sample_videos.py'),
+        '-m',
+        'mmvos',
+        'sample-videos',
         str(out),
         *SMALL,
         *options,
@@ -230,8 +231,8 @@ def test_a_finished_set_is_not_overwritten_unasked(
     sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = hashes(sample)
-    monkeypatch.setattr(sys, 'argv', ['make_sample_videos.py', str(sample), '--seed', '9'])
-    with pytest.raises(SystemExit, match=r'^error: .*train is there already; remove it'):
+    monkeypatch.setattr(sys, 'argv', ['mmvos sample-videos', str(sample), '--seed', '9'])
+    with pytest.raises(SystemExit, match=r'^error: .*train is there already'):
         command.main()
     assert hashes(sample) == before
 
@@ -242,7 +243,7 @@ def test_a_finished_set_is_not_overwritten_unasked(
 def test_bad_arguments_are_refused(
     monkeypatch: pytest.MonkeyPatch, options: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(sys, 'argv', ['make_sample_videos.py', 'out', '--seed', '1', *options])
+    monkeypatch.setattr(sys, 'argv', ['mmvos sample-videos', 'out', '--seed', '1', *options])
     with pytest.raises(SystemExit) as stop:
         command.parse_arguments()
     assert stop.value.code == 2

@@ -1,12 +1,10 @@
-"""tools/eval_imagenet.py: images of one color whose scores are known by hand, weights of every
+"""``mmvos weights imagenet``: images of one color whose scores are known by hand, weights of every
 naming against torch's layers.
 """
 
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,10 @@ from mmdet.models.backbones import ResNet
 from PIL import Image
 from torch import Tensor, nn
 
+from mmvos.cli.weights.imagenet import main
+from mmvos.datasets.labeled_images import center_crop
 from mmvos.registry import MODELS
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'eval_imagenet.py'
 COLORS = {
     'a red': (250, 10, 30),
     'b green': (20, 240, 5),
@@ -48,26 +47,13 @@ class MeanColor(nn.Module):
 
 
 @pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Evaluate:
+def evaluate(tmp_path: Path) -> Evaluate:
     """Runs the command and gives its JSON."""
 
     def call(*arguments: object) -> dict[str, Any]:
-        monkeypatch.setattr(
-            sys,
-            'argv',
-            [
-                'eval',
-                *map(str, arguments),
-                '--device',
-                'cpu',
-                '--workers',
-                '0',
-                '--out',
-                str(tmp_path / 'result.json'),
-            ],
-        )
-        runpy.run_path(str(TOOL), run_name='__main__')
-        return json.loads((tmp_path / 'result.json').read_text())
+        out = tmp_path / 'result.json'
+        main([*map(str, arguments), '--device', 'cpu', '--workers', '0', '--out', str(out)])
+        return json.loads(out.read_text())
 
     return call
 
@@ -168,9 +154,6 @@ def test_the_crop_is_the_middle() -> None:
     """Red counts pairs of columns, green rows; 512 x 256 pixels are not resized, and half of them
     are by a factor of 2.
     """
-    center_crop = runpy.run_path(str(TOOL.parent / 'image_classes/labeled_images.py'))[
-        'center_crop'
-    ]
     rows, columns = np.mgrid[:256, :512]
     picture = np.stack([columns // 2, rows, 0 * rows], -1).astype(np.uint8)
     cropped = center_crop(Image.fromarray(picture), 256, 224)
@@ -211,15 +194,12 @@ def test_a_subset_with_the_list_of_all_classes(
         (tmp_path / 'some' / name).mkdir(parents=True)
         Image.new('RGB', (20, 30), COLORS[name]).save(tmp_path / 'some' / name / 'x.jpg')
     common = (tmp_path / 'some', '--weights', weights, '--backbone', 'type=mmvos.MeanColor')
-    with pytest.raises(
-        SystemExit,
-        match=r'2 class folders, but .* 7 classes',
-    ):
+    with pytest.raises(ValueError, match='some has 2 class folders'):
         evaluate(*common)
     (tmp_path / 'names.txt').write_text('\n'.join(COLORS))
     assert evaluate(*common, '--classes', tmp_path / 'names.txt')['top1'] == 1
     (tmp_path / 'names.txt').write_text('a red\nc blue\n')
-    with pytest.raises(SystemExit, match='does not list the folder f yellow'):
+    with pytest.raises(ValueError, match=r'names\.txt .* f yellow'):
         evaluate(*common, '--classes', tmp_path / 'names.txt')
 
 
@@ -323,41 +303,40 @@ def without(*names: str) -> Callable[[dict[str, Tensor]], dict[str, Tensor]]:
         (
             without('fc.weight', 'fc.bias'),
             [],
-            r'w.pth has no classifier \(fc.weight\); give ImageNet weights with their last layer',
+            r'w\.pth has no classifier',
         ),
         (
             without('layer4.1.conv2.weight'),
             [],
-            r'w.pth lacks 1 of \d+ weights of the backbone \(the first: layer4.1.conv2.weight\)',
+            r'w\.pth lacks 1 of \d+ weights .*layer4\.1\.conv2\.weight',
         ),
         (
             lambda weights: weights | {'conv1.weight': torch.zeros(4, 1, 7, 7)},
             [],
-            r'conv1.weight has the shape \(4, 1, 7, 7\), the',
+            r'conv1\.weight has the shape \(4, 1, 7, 7\)',
         ),
         (
             lambda weights: weights | {'head.weight': torch.zeros(7, 32)},
             [],
-            r'has several classifiers \(fc.weight, head.weight\)',
+            r'several classifiers \(fc\.weight, head\.weight\)',
         ),
         (
             lambda weights: weights | {'fc.weight': torch.zeros(7, 16)},
             [],
-            r'ends with 32 channels, but the classifier of the '
-            'weights t',
+            r'32 channels, .* 16',
         ),
         (
             lambda weights: weights | {'fc.weight': torch.zeros(8, 32), 'fc.bias': torch.zeros(8)},
             [],
-            r'8 classes; add --label-off',
+            r'--label-offset 1',
         ),
         (
             dict,
             ['--crop', '300'],
-            r'a crop of 300 pixels does not fit into images whose shorter side has 256',
+            r'crop of 300 pixels .* 256',
         ),
         (dict, ['--labels', 'x.txt'], r'holds no image'),
-        (dict, ['--backbone', 'type=ResNetX'], r'the backbone ResNetX cannot be built'),
+        (dict, ['--backbone', 'type=ResNetX'], r'ResNetX cannot be built'),
         (dict, ['--backbone', 'depth=50'], r'--backbone needs a type'),
     ],
 )
@@ -373,7 +352,7 @@ def test_faults_are_named(
     torch.save(change(named(resnet)), tmp_path / 'w.pth')
     (tmp_path / 'config.py').write_text(f'{CONFIGS["plain"]}\n')
     config = [] if '--backbone' in arguments else [tmp_path / 'config.py']
-    with pytest.raises(SystemExit, match=sentence):
+    with pytest.raises(ValueError, match=sentence):
         evaluate(*config, colors, '--weights', tmp_path / 'w.pth', *arguments)
 
 
@@ -382,19 +361,16 @@ def test_a_damaged_image_and_missing_files_are_named(evaluate: Evaluate, tmp_pat
     color_folders(tmp_path / 'images')
     (tmp_path / 'images/d white/2.png').write_bytes(b'\x89PNG')
     common = ('--backbone', 'type=mmvos.MeanColor')
-    with pytest.raises(SystemExit, match=r'd white/2\.png cannot be read'):
+    with pytest.raises(ValueError, match=r'd white/2\.png cannot be read'):
         evaluate(tmp_path / 'images', '--weights', weights, *common)
-    with pytest.raises(SystemExit, match=r'the checkpoint nowhere.pth does not exist'):
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth'):
         evaluate(tmp_path / 'images', '--weights', 'nowhere.pth', *common)
-    with pytest.raises(
-        SystemExit,
-        match='nowhere holds no folder per class',
-    ):
+    with pytest.raises(ValueError, match='nowhere holds no folder'):
         evaluate(tmp_path / 'nowhere', '--weights', weights, *common)
     two = ', '.join(
         f"{name}=dict(backbone=dict(type='ResNet', depth={depth}))"
         for name, depth in (('a', 18), ('b', 50))
     )
     (tmp_path / 'two.py').write_text(f'model = dict({two})')
-    with pytest.raises(SystemExit, match=r'two\.py has 2 backbones'):
+    with pytest.raises(ValueError, match=r'two\.py has 2 backbones'):
         evaluate(tmp_path / 'two.py', tmp_path / 'images', '--weights', weights)

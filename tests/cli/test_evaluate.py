@@ -1,4 +1,4 @@
-"""tools/evaluate.py: the command's files and messages. What the numbers mean is tested in
+"""``mmvos evaluate``: the command's files and messages. What the numbers mean is tested in
 tests/evaluation.
 """
 
@@ -6,23 +6,23 @@ from __future__ import annotations
 
 import csv
 import json
-import runpy
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmvos.cli.main import main
 from mmvos.io.label_png import write_label_png
 from mmvos.io.run_record import RunRecord, write_record
 
-ROOT = Path(__file__).resolve().parents[2]
 RLE = {'size': [2, 2], 'counts': '04'}
 
 
 def evaluate(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, 'argv', ['evaluate.py', *map(str, arguments)])
-    runpy.run_path(str(ROOT / 'tools' / 'evaluate.py'), run_name='__main__')
+    # a command replaces the words of the process
+    monkeypatch.setattr(sys, 'argv', ['mmvos'])
+    main(['evaluate', *map(str, arguments)])
 
 
 def label_folder(root: Path, box: int) -> Path:
@@ -174,5 +174,5 @@ def test_results_of_a_run_that_was_stopped_are_not_scored(tmp_path, monkeypatch)
     with pytest.raises(SystemExit) as ended:
         evaluate(monkeypatch, 'davis', '--gt', tmp_path, '--results', tmp_path / 'r')
     sentence = str(ended.value)
-    assert sentence.startswith('evaluate: ') and 'r is unfinished' in sentence
+    assert sentence.startswith('mmvos evaluate: ') and 'r is unfinished' in sentence
     assert 'w.pth' in sentence

@@ -21,7 +21,6 @@ from mmvos.convert.compose import draw_frames
 from mmvos.convert.cutout import Layer, box_of, cut_out, paste, place
 from mmvos.convert.davis_sequences import DAVIS_2016_CLASSES, read_list, read_sequences
 
-CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 # name: (BGR of the object, gray of the background)
 TRAIN = {
     'bear': ((40, 40, 200), 70),
@@ -74,7 +73,9 @@ def davis(tmp_path: Path) -> Path:
 def compose(davis: Path, out: Path, *options: str) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
-        str(CONVERTERS / 'compose_videos.py'),
+        '-m',
+        'mmvos',
+        'compose',
         str(davis),
         str(out),
         *SMALL,
@@ -286,7 +287,7 @@ def test_classes_from_a_file(davis: Path, tmp_path: Path) -> None:
     assert [s.class_name for s in found['valid']] == ['pet', 'animal']
     assert [s.class_name for s in found['train']] == ['pet', 'vehicle', 'bird']
     path.write_text('["dog"]')
-    with pytest.raises(ValueError, match=r'classes\.json must hold one object'):
+    with pytest.raises(ValueError, match=r'classes\.json'):
         read_sequences(davis, path)
 
 
@@ -341,7 +342,7 @@ def test_size_mismatch_names_sequence_and_frame(davis: Path) -> None:
 
 def test_the_program_stops_with_one_sentence(davis: Path, tmp_path: Path) -> None:
     empty_masks(davis)
-    with pytest.raises(SystemExit, match=r'^error: sequence goat: no mask in'):
+    with pytest.raises(SystemExit, match=r'sequence goat: no mask'):
         main(['compose', str(davis), str(tmp_path / 'out'), '--seed', '0'])
     assert not (tmp_path / 'out').exists()
 
