@@ -21,6 +21,7 @@ from mmvos.convert.davis_sequences import LISTS, DavisSequence
 from mmvos.convert.sample_motion import draw_path
 from mmvos.datasets.youtube_vis_writer import VideoRecord, VideoWriter, keep_visible
 
+ROOM = 8  # pixels around a box that is cut out, for the soft edge
 MOTIONS = (
     ('cross',),
     ('return', 'wander'),
@@ -47,14 +48,22 @@ class VideoJob:
 def draw_frames(rng: np.random.Generator, available: int, length: int, step: int) -> list[int]:
     """Return `length` source frames from a drawn offset on, forward or backward; short sequences
     swing back and forth."""
-    step = max(1, min(step, (available - 1) // max(length - 1, 1)))
+    # The step becomes smaller where the sequence is too short for it.
+    largest_step = (available - 1) // max(length - 1, 1)
+    step = max(1, min(step, largest_step))
+
     if available >= length:
-        start = int(rng.integers(available - step * (length - 1)))
-        frames = list(range(start, start + step * (length - 1) + 1, step))
+        reach = step * (length - 1)
+        start = int(rng.integers(available - reach))
+        frames = list(range(start, start + reach + 1, step))
     else:
+        # forward and back again
         swing = [*range(available), *range(available - 2, 0, -1)]
         frames = [swing[i % len(swing)] for i in range(length)]
-    return frames[::-1] if rng.random() < 0.5 else frames
+
+    if rng.random() < 0.5:
+        frames.reverse()
+    return frames
 
 
 def cut_track(
@@ -77,25 +86,44 @@ def cut_track(
     Returns:
         One layer per frame; None where the source shows nothing of the object.
     """
-    frames = [source.frame(i) for i in draw_frames(rng, len(source.images), job.length, job.step)]
+    # pictures and masks of the object, and its boxes
+    numbers = draw_frames(rng, len(source.images), job.length, job.step)
+    frames = [source.frame(number) for number in numbers]
     boxes = [box_of(mask) for _, mask in frames]
-    edges = [np.sqrt(np.prod(box[2:] - box[:2])) for box in boxes if box is not None]
+
+    # how large it is: the edge of a square as large as its box
+    edges = []
+    for box in boxes:
+        if box is not None:
+            area = np.prod(box[2:] - box[:2])
+            edges.append(np.sqrt(area))
     if not edges:
         return [None] * job.length
-    edge = size[1] * np.exp(rng.uniform(np.log(0.2), np.log(0.6)))
-    scale = min(edge / np.median(edges), 1.3)  # more would show as blur
+    edge = np.median(edges)
+
+    # how large it becomes, even in the logarithm; more than 1.3 would show as blur
+    logarithm = rng.uniform(np.log(0.2), np.log(0.6))
+    wanted_edge = size[1] * np.exp(logarithm)
+    scale = min(wanted_edge / edge, 1.3)
     flip = -1 if rng.random() < 0.5 else 1
-    path = draw_path(rng, motion, job.length, size, scale * np.median(edges) / 2, meet)
+    path = draw_path(rng, motion, job.length, size, scale * edge / 2, meet)
+
     layers: list[Layer | None] = []
     for (picture, mask), box, target in zip(frames, boxes, path, strict=True):
         if box is None:
             layers.append(None)
             continue
-        x0, y0 = np.maximum(box[:2] - 8, 0)  # room for the soft edge
-        window = (slice(y0, box[3] + 8), slice(x0, box[2] + 8))
-        shift = target - scale * (center_of(box) - (x0, y0)) * (flip, 1)
-        matrix = np.array([[scale * flip, 0, shift[0]], [0, scale, shift[1]]])
-        layers.append(place(cut_out(picture[window], mask[window]), matrix, size))
+        # cut out with room for the soft edge
+        x0, y0 = np.maximum(box[:2] - ROOM, 0)
+        _, _, right, bottom = box
+        window = (slice(y0, bottom + ROOM), slice(x0, right + ROOM))
+        layer = cut_out(picture[window], mask[window])
+
+        # scaled, maybe flipped, and its center brought to the path
+        center = center_of(box) - (x0, y0)
+        shift_x, shift_y = target - scale * center * (flip, 1)
+        matrix = np.array([[scale * flip, 0, shift_x], [0, scale, shift_y]])
+        layers.append(place(layer, matrix, size))
     return layers
 
 
@@ -105,18 +133,29 @@ def read_background(
     """Return the pictures (H, W, 3) uint8 and own masks (H, W) bool of the video before anything is
     pasted.
     """
-    pictures, masks = [], []
+    pictures: list[np.ndarray] = []
+    masks: list[np.ndarray] = []
     flip = rng.random() < 0.5
     for index in draw_frames(rng, len(source.images), job.length, job.step):
         picture, mask = source.frame(index)
+
+        # The long and the short edge fit into the video's.
         height, width = mask.shape
-        scale = min(max(job.size) / max(mask.shape), min(job.size) / min(mask.shape))
+        by_long_edge = max(job.size) / max(height, width)
+        by_short_edge = min(job.size) / min(height, width)
+        scale = min(by_long_edge, by_short_edge)
         size = (round(width * scale), round(height * scale))
+
+        # resized, and maybe flipped
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         picture = cv2.resize(picture, size, interpolation=method)
-        mask = cv2.resize(mask.astype(np.float32), size, interpolation=method) >= 0.5
-        pictures.append(np.ascontiguousarray(picture[:, ::-1]) if flip else picture)
-        masks.append(np.ascontiguousarray(mask[:, ::-1]) if flip else mask)
+        coverage = cv2.resize(mask.astype(np.float32), size, interpolation=method)
+        mask = coverage >= 0.5
+        if flip:
+            picture = np.ascontiguousarray(picture[:, ::-1])
+            mask = np.ascontiguousarray(mask[:, ::-1])
+        pictures.append(picture)
+        masks.append(mask)
     return pictures, masks
 
 
@@ -130,12 +169,16 @@ def draw_sources(
     others = [s for s in sequences if s is not background]
     chosen: list[DavisSequence] = []
     while others and len(chosen) < count:
+        # a class, in proportion to the root of its sequences' number
         counts = Counter(s.class_name for s in others)
         share = np.sqrt(list(counts.values()))
         name = rng.choice(list(counts), p=share / share.sum())
+
+        # one of its sequences
         members = [s for s in others if s.class_name == name]
-        chosen.append(members[rng.integers(len(members))])
-        others.remove(chosen[-1])
+        member = members[rng.integers(len(members))]
+        chosen.append(member)
+        others.remove(member)
     return [background, *chosen]
 
 
@@ -155,29 +198,47 @@ def make_video(
         root: folder of the data set.
         job: the video.
     """
-    rng = np.random.default_rng([job.seed, list(LISTS).index(job.split), job.index])
+    split = list(LISTS).index(job.split)
+    rng = np.random.default_rng([job.seed, split, job.index])
+
+    # the background with its own object
     motions = MOTIONS[job.index % len(MOTIONS)]
     background, *sources = draw_sources(rng, sequences[job.split], job.index, len(motions))
     pictures, own = read_background(rng, background, job)
-    size = (own[0].shape[1], own[0].shape[0])
+    height, width = own[0].shape
+    size = (width, height)
+
+    # the point that others cross: where that object is at half time
     box = box_of(own[job.length // 2])
-    meet = np.array(size) / 2 if box is None else center_of(box)
-    tracks = [
-        cut_track(rng, source, motion, meet, job, size)
-        for source, motion in zip(sources, motions[: len(sources)], strict=True)
-    ]
+    if box is None:
+        meet = np.array(size) / 2
+    else:
+        meet = center_of(box)
+
+    # the tracks of the others, some of them behind the background's own object
+    tracks = []
+    for source, motion in zip(sources, motions, strict=False):
+        tracks.append(cut_track(rng, source, motion, meet, job, size))
     behind = int(rng.integers(len(tracks) + 1))
-    frames = [
-        paste(picture, mask, [track[i] for track in tracks], behind)
-        for i, (picture, mask) in enumerate(zip(pictures, own, strict=True))
-    ]
+
+    images = []
+    label_maps = []
+    for i, (picture, mask) in enumerate(zip(pictures, own, strict=True)):
+        layers = [track[i] for track in tracks]
+        image, labels = paste(picture, mask, layers, behind)
+        images.append(image)
+        label_maps.append(labels)
+
+    # Objects that are never seen are none.
     categories = {}
-    for number, source in enumerate([background, *sources], 1):
-        name = merged.get(source.class_name, source.class_name)
-        categories[number] = class_names.index(name) + 1
-    label_maps, categories = keep_visible([labels for _, labels in frames], categories)
-    name = '_'.join([f'{job.index:04d}', background.name, *(source.name for source in sources)])
+    for number, sequence in enumerate([background, *sources], 1):
+        class_name = merged.get(sequence.class_name, sequence.class_name)
+        categories[number] = class_names.index(class_name) + 1
+    label_maps, categories = keep_visible(label_maps, categories)
+
+    names = [sequence.name for sequence in (background, *sources)]
+    name = '_'.join([f'{job.index:04d}', *names])
     writer = VideoWriter(root / job.split, name, categories)
-    for (image, _), labels in zip(frames, label_maps, strict=True):
+    for image, labels in zip(images, label_maps, strict=True):
         writer.add(image, labels)
     return writer.finish()

@@ -17,8 +17,12 @@ SOFTNESS = 0.8  # standard deviation of a soft edge, pixels
 
 @dataclass(frozen=True)
 class Layer:
-    """One object in one frame: its colors times opacity (H, W, 3) and its opacity (H, W), float32
-    0..255 and 0..1."""
+    """One object in one frame.
+
+    Attributes:
+        color: (H, W, 3) float32, its colors from 0 to 255 times its opacity.
+        alpha: (H, W) float32, its opacity from 0 to 1.
+    """
 
     color: np.ndarray
     alpha: np.ndarray
@@ -34,15 +38,18 @@ def cut_out(picture: np.ndarray, mask: np.ndarray) -> Layer:
         picture: (H, W, 3) uint8.
         mask: (H, W) bool.
     """
-    inside = cv2.erode(
-        mask.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE
-    )
+    # the mask without its outermost pixel
+    neighbors = np.ones((3, 3), np.uint8)
+    inside = cv2.erode(mask.astype(np.uint8), neighbors, borderType=cv2.BORDER_REPLICATE)
     weight = inside.astype(np.float32)
-    near = (
-        cv2.GaussianBlur(picture * weight[..., None], (0, 0), 2)
-        / np.maximum(cv2.GaussianBlur(weight, (0, 0), 2), 1e-3)[..., None]
-    )
+
+    # the mean of the object's own colors near by, for the pixels outside
+    blurred = cv2.GaussianBlur(picture * weight[..., None], (0, 0), 2)
+    blurred_weight = cv2.GaussianBlur(weight, (0, 0), 2)
+    near = blurred / np.maximum(blurred_weight, 1e-3)[..., None]
     color = np.where(inside[..., None] > 0, picture, near).astype(np.float32)
+
+    # the soft edge
     alpha = cv2.GaussianBlur(weight, (0, 0), SOFTNESS)
     return Layer(color * alpha[..., None], alpha)
 
@@ -50,14 +57,16 @@ def cut_out(picture: np.ndarray, mask: np.ndarray) -> Layer:
 def place(layer: Layer, matrix: np.ndarray, size: tuple[int, int]) -> Layer:
     """Map a layer into a frame of size (W, H) by the (2, 3) matrix; shrinking is smoothed first."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    color, alpha = layer.color, layer.alpha
+    color = layer.color
+    alpha = layer.alpha
     if scale < 0.7:
         sigma = 0.35 / scale
-        color, alpha = (
-            cv2.GaussianBlur(color, (0, 0), sigma),
-            cv2.GaussianBlur(alpha, (0, 0), sigma),
-        )
-    return Layer(cv2.warpAffine(color, matrix, size), cv2.warpAffine(alpha, matrix, size))
+        color = cv2.GaussianBlur(color, (0, 0), sigma)
+        alpha = cv2.GaussianBlur(alpha, (0, 0), sigma)
+    return Layer(
+        color=cv2.warpAffine(color, matrix, size),
+        alpha=cv2.warpAffine(alpha, matrix, size),
+    )
 
 
 def box_of(mask: np.ndarray) -> np.ndarray | None:
@@ -85,15 +94,24 @@ def paste(
     Returns:
         Picture (H, W, 3) uint8 and label map (H, W) uint8.
     """
-    image, labels = picture.astype(np.float32), own.astype(np.uint8)
-    wide = cv2.dilate(labels, np.ones((3, 3), np.uint8)).astype(np.float32)
+    image = picture.astype(np.float32)
+    labels = own.astype(np.uint8)
+
+    # what is seen beside the frame's own object and its soft edge
+    neighbors = np.ones((3, 3), np.uint8)
+    wide = cv2.dilate(labels, neighbors).astype(np.float32)
     beside_own = 1 - cv2.GaussianBlur(wide, (0, 0), SOFTNESS)
+
     for order, layer in enumerate(layers):
         if layer is None:
             continue
-        alpha, color = layer.alpha, layer.color
+        alpha = layer.alpha
+        color = layer.color
         if order < behind:
-            alpha, color = alpha * beside_own, color * beside_own[..., None]
+            alpha = alpha * beside_own
+            color = color * beside_own[..., None]
         image = image * (1 - alpha[..., None]) + color
         labels[alpha >= 0.5] = order + 2
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8), labels
+
+    rounded = np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    return rounded, labels

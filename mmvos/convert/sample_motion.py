@@ -18,33 +18,55 @@ def draw_plot(rng: np.random.Generator, index: int) -> list[str]:
     return, enter.
     """
     plot = list(PLOTS[index % len(PLOTS)])
-    count = max(int(rng.choice([1, 2, 3, 4], p=[0.15, 0.35, 0.3, 0.2])), len(plot))
-    others = rng.choice(['wander', 'enter', 'return'], size=count - len(plot), p=[0.6, 0.25, 0.15])
+    # how many objects there are, at least those of the plot
+    count = int(rng.choice([1, 2, 3, 4], p=[0.15, 0.35, 0.3, 0.2]))
+    missing = max(count, len(plot)) - len(plot)
+    others = rng.choice(
+        ['wander', 'enter', 'return'],
+        size=missing,
+        p=[0.6, 0.25, 0.15],
+    )
     return plot + [str(motion) for motion in others]
 
 
 def _smooth_step(t: Array, start: float, length: float) -> Array:
+    """From 0 before ``start`` to 1 after ``length``, without a corner."""
     x = np.clip((t - start) / length, 0, 1)
     return x * x * (3 - 2 * x)
 
 
 def _wander(rng: np.random.Generator, t: Array, size: Array, radius: float) -> Array:
+    """A way (length, 2) from one place in the frame to another, swaying."""
     margin = 0.7 * radius
-    start, end = (rng.uniform(margin, size - margin) for _ in range(2))
+    start = rng.uniform(margin, size - margin)
+    end = rng.uniform(margin, size - margin)
+
+    # (length, 2): waves of their own in x and y
     turns = rng.uniform(0.5, 1.5) * t[:, None] + rng.random(2)
-    sway = rng.uniform(0, 0.08, 2) * size * np.sin(2 * np.pi * turns)
-    return start + (end - start) * 0.6 * t[:, None] + sway
+    width = rng.uniform(0, 0.08, 2) * size
+    sway = width * np.sin(2 * np.pi * turns)
+
+    way = (end - start) * 0.6
+    return start + way * t[:, None] + sway
 
 
 def _outside(rng: np.random.Generator, point: Array, size: Array, radius: float) -> Array:
     """Return a place beyond the nearest side of the frame, far enough that nothing of the object
     shows.
     """
-    gaps = np.concatenate([point, size - point])  # left, top, right, bottom
+    # the distances to left, top, right and bottom, of which the smallest decides
+    gaps = np.concatenate([point, size - point])
     side = int(np.argmin(gaps))
+    axis = side % 2
+    other_axis = 1 - axis
+
     place = point.copy()
-    place[side % 2] = -1.9 * radius - 4 if side < 2 else size[side % 2] + 1.9 * radius + 4
-    place[1 - side % 2] += rng.uniform(-0.15, 0.15) * size[1 - side % 2]
+    if side < 2:
+        place[axis] = -1.9 * radius - 4
+    else:
+        place[axis] = size[axis] + 1.9 * radius + 4
+    # It may leave obliquely.
+    place[other_axis] += rng.uniform(-0.15, 0.15) * size[other_axis]
     return place
 
 
@@ -69,32 +91,61 @@ def draw_path(
     box = np.array(size, float)
     if motion == 'cross':
         assert meet is not None
-        way = rng.choice([-1, 1], 2) * rng.uniform([0.5, 0.1], [0.9, 0.5]) * box
-        return meet + (t[:, None] - rng.uniform(0.42, 0.58)) * way
+        # straight through the point, which is reached at about half time
+        direction = rng.choice([-1, 1], 2)
+        way = direction * rng.uniform([0.5, 0.1], [0.9, 0.5]) * box
+        since_meeting = t[:, None] - rng.uniform(0.42, 0.58)
+        return meet + since_meeting * way
+
     inside = _wander(rng, t, box, radius)
     if motion == 'wander':
         return inside
+
+    # (length,): how far it is away, 1 being wholly outside
     outside = _outside(rng, inside[length // 2], box, radius)
     if motion == 'return':
         start = rng.uniform(0.15, 0.3)
-        away = _smooth_step(t, start, 0.2) - _smooth_step(t, start + rng.uniform(0.35, 0.45), 0.2)
+        end = start + rng.uniform(0.35, 0.45)
+        away = _smooth_step(t, start, 0.2) - _smooth_step(t, end, 0.2)
     else:
-        away = 1 - _smooth_step(t, rng.uniform(0.1, 0.3), 0.3)
+        start = rng.uniform(0.1, 0.3)
+        away = 1 - _smooth_step(t, start, 0.3)
     return inside + (outside - inside) * away[:, None]
 
 
 def draw_poses(rng: np.random.Generator, centers: Array, radius: float) -> list[Pose]:
     """Add turning, growing, stretching and bending to a path; one pose per frame."""
     t = np.linspace(0, 1, len(centers))
-    angle = rng.uniform(0, 2 * np.pi) + rng.uniform(-1.2, 1.2) * np.pi * t
+
+    # (length,): it turns evenly
+    first_angle = rng.uniform(0, 2 * np.pi)
+    turn = rng.uniform(-1.2, 1.2) * np.pi
+    angle = first_angle + turn * t
+
+    # grows or shrinks, and pulses
     pulse = 0.08 * np.sin(2 * np.pi * rng.uniform(0.5, 1.5) * t)
-    growth = np.exp(rng.uniform(-0.35, 0.35) * (t - 0.5) + pulse)
-    stretch = np.exp(0.14 * np.sin(2 * np.pi * (rng.uniform(0.5, 1.5) * t + rng.random())))
-    phase = 2 * np.pi * (rng.uniform(1, 2.5) * t + rng.random())
-    return [
-        Pose((float(x), float(y)), float(radius * g), float(a), float(s), float(p))
-        for (x, y), g, a, s, p in zip(centers, growth, angle, stretch, phase, strict=True)
-    ]
+    trend = rng.uniform(-0.35, 0.35) * (t - 0.5)
+    growth = np.exp(trend + pulse)
+
+    # is stretched to and fro
+    turns = rng.uniform(0.5, 1.5) * t + rng.random()
+    stretch = np.exp(0.14 * np.sin(2 * np.pi * turns))
+
+    # and bends
+    turns = rng.uniform(1, 2.5) * t + rng.random()
+    phase = 2 * np.pi * turns
+
+    poses = []
+    for i, (x, y) in enumerate(centers):
+        pose = Pose(
+            center=(float(x), float(y)),
+            radius=float(radius * growth[i]),
+            angle=float(angle[i]),
+            stretch=float(stretch[i]),
+            phase=float(phase[i]),
+        )
+        poses.append(pose)
+    return poses
 
 
 def camera_views(
@@ -104,22 +155,28 @@ def camera_views(
     width, height = size
     big_h, big_w = picture.shape[:2]
     slack = np.array([big_w - width, big_h - height]) / 2
+
+    # (length, 2) and (length,): a steady pan with a trembling hand, a turn and a zoom
     t = np.linspace(-1, 1, length)
-    pan = rng.uniform(-0.7, 0.7, 2) * slack * t[:, None] + rng.normal(0, 0.8, (length, 2))
-    turn, zoom = rng.uniform(-0.06, 0.06) * t, np.exp(rng.uniform(-0.08, 0.08) * t)
+    way = rng.uniform(-0.7, 0.7, 2) * slack
+    pan = way * t[:, None] + rng.normal(0, 0.8, (length, 2))
+    turn = rng.uniform(-0.06, 0.06) * t
+    zoom = np.exp(rng.uniform(-0.08, 0.08) * t)
+
+    middle = (big_w / 2, big_h / 2)
     views = []
-    for (px, py), angle, scale in zip(pan, turn, zoom, strict=True):
-        matrix: np.ndarray = cv2.getRotationMatrix2D(
-            (big_w / 2, big_h / 2), np.degrees(angle), scale
+    for (pan_x, pan_y), angle, scale in zip(pan, turn, zoom, strict=True):
+        # turned and zoomed around the middle of the picture, which comes to the view's
+        matrix: np.ndarray = cv2.getRotationMatrix2D(middle, np.degrees(angle), scale)
+        shift_x = width / 2 - big_w / 2 + pan_x
+        shift_y = height / 2 - big_h / 2 + pan_y
+        matrix[:, 2] += (shift_x, shift_y)
+        view = cv2.warpAffine(
+            picture,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
         )
-        matrix[:, 2] += (width / 2 - big_w / 2 + px, height / 2 - big_h / 2 + py)
-        views.append(
-            cv2.warpAffine(
-                picture,
-                matrix,
-                (width, height),
-                flags=cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REFLECT,
-            )
-        )
+        views.append(view)
     return views

@@ -42,50 +42,96 @@ class VideoJob:
 def draw_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Return a (height, width, 3) float32 picture 0..255: two muted colors mixed by noise, a faint
     pattern, some clutter."""
+    # two muted tones, mixed by noise
     ground = value_noise(rng, height, width, (3, 7, 17, 40))[..., None]
-    tones = [
-        hsv_color(rng.random(), rng.uniform(0.05, 0.4), rng.uniform(0.25, 0.85)) for _ in range(2)
-    ]
+    tones = []
+    for _ in range(2):
+        tone = hsv_color(
+            rng.random(),
+            saturation=rng.uniform(0.05, 0.4),
+            value=rng.uniform(0.25, 0.85),
+        )
+        tones.append(tone)
     picture = ground * tones[0] + (1 - ground) * tones[1]
+
+    # a faint pattern: stripes, a grid, or nothing
+    picture += _pattern(rng, width, height)[..., None]
+
+    # blurred rubble that belongs to no class
+    for _ in range(rng.integers(3, 9)):
+        layer = _rubble(rng, width, height)[..., None]
+        color = hsv_color(
+            rng.random(),
+            saturation=rng.uniform(0.05, 0.45),
+            value=rng.uniform(0.2, 0.9),
+        )
+        shaded = layer * color * (0.7 + 0.6 * ground)
+        picture = picture * (1 - layer) + shaded
+    return picture.astype(np.float32)
+
+
+def _pattern(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Draw the brightness (height, width) that a faint pattern adds."""
+    # coordinates along and across a random direction
     y, x = np.mgrid[:height, :width].astype(np.float32) / height
     angle = rng.uniform(0, np.pi)
-    along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    along = cos * x + sin * y
+    across = cos * y - sin * x
+
     rate = rng.uniform(20, 60)
-    waves = (
-        np.sin(rate * along),
-        np.sin(rate * along) * np.sin(rate * across),
-        np.zeros_like(along),
-    )
-    picture += rng.uniform(6, 16) * waves[rng.integers(len(waves))][..., None]
-    for _ in range(rng.integers(3, 9)):  # blurred rubble that belongs to no class
-        center = rng.random(2) * (width, height)
-        corners = center + rng.normal(0, 0.1 * height, (int(rng.integers(3, 7)), 2))
-        layer: np.ndarray = np.zeros((height, width), np.float32)
-        cv2.fillPoly(layer, [corners.astype(np.int32)], 1.0)
-        layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 3))[..., None] * rng.uniform(
-            0.4, 0.9
-        )
-        color = hsv_color(rng.random(), rng.uniform(0.05, 0.45), rng.uniform(0.2, 0.9))
-        picture = picture * (1 - layer) + layer * color * (0.7 + 0.6 * ground)
-    return picture.astype(np.float32)
+    stripes = np.sin(rate * along)
+    grid = stripes * np.sin(rate * across)
+    nothing = np.zeros_like(along)
+    strength = rng.uniform(6, 16)
+    chosen = (stripes, grid, nothing)[rng.integers(3)]
+    return strength * chosen
+
+
+def _rubble(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """Draw the opacity (height, width) of a blurred polygon."""
+    center = rng.random(2) * (width, height)
+    count = int(rng.integers(3, 7))
+    corners = center + rng.normal(0, 0.1 * height, (count, 2))
+
+    layer: np.ndarray = np.zeros((height, width), np.float32)
+    cv2.fillPoly(layer, [corners.astype(np.int32)], 1.0)
+    layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 3))
+    return layer * rng.uniform(0.4, 0.9)
 
 
 def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[Pose]]]:
     """Return look and poses of every object, from the back to the front."""
     plot = draw_plot(rng, job.index)
-    radii = [job.size[1] * float(np.exp(rng.uniform(np.log(0.12), np.log(0.24)))) for _ in plot]
+
+    # radii, even in the logarithm
+    _, height = job.size
+    radii = []
+    for _ in plot:
+        logarithm = rng.uniform(np.log(0.12), np.log(0.24))
+        radii.append(height * float(np.exp(logarithm)))
+
+    # Paths: the crossed object comes before the one that crosses it.
     centers: dict[int, np.ndarray] = {}
-    # the crossed one comes first
     for i in sorted(range(len(plot)), key=lambda i: plot[i] == 'cross'):
-        meet = centers[1][job.length // 2] if plot[i] == 'cross' else None
+        meet = None
+        if plot[i] == 'cross':
+            meet = centers[1][job.length // 2]
         centers[i] = draw_path(rng, plot[i], job.length, job.size, radii[i], meet)
+
+    # Classes: each is in every fifth video at least, and two of a kind are hard to keep apart.
     kinds = rng.integers(len(CLASSES), size=len(plot))
-    kinds[0] = (job.seed + job.index) % len(CLASSES)  # each class is in every fifth video at least
-    kinds[1:][rng.random(len(plot) - 1) < 0.2] = kinds[0]  # two of a kind are hard to keep apart
-    cast = [
-        (draw_look(rng, int(kinds[i])), draw_poses(rng, centers[i], radii[i]))
-        for i in range(len(plot))
-    ]
+    kinds[0] = (job.seed + job.index) % len(CLASSES)
+    is_same = rng.random(len(plot) - 1) < 0.2
+    kinds[1:][is_same] = kinds[0]
+
+    cast = []
+    for i in range(len(plot)):
+        look = draw_look(rng, int(kinds[i]))
+        poses = draw_poses(rng, centers[i], radii[i])
+        cast.append((look, poses))
+    # who is before whom
     return [cast[i] for i in rng.permutation(len(cast))]
 
 
@@ -93,13 +139,16 @@ def compose_frame(view: np.ndarray, cast: list[tuple[Look, Pose]]) -> tuple[np.n
     """Paint the objects, back to front, onto a view (H, W, 3) float32; return it and the label map
     (H, W) uint8."""
     height, width = view.shape[:2]
-    image, labels = view.copy(), np.zeros((height, width), np.uint8)
+    image = view.copy()
+    labels: np.ndarray = np.zeros((height, width), np.uint8)
     for number, (look, pose) in enumerate(cast, 1):
         drawn = render(look, pose, height, width)
         if drawn is None:
             continue
         window, color, alpha = drawn
-        image[window] += alpha[..., None] * (color - image[window])
+        # over what is behind it
+        difference = color - image[window]
+        image[window] += alpha[..., None] * difference
         labels[window][alpha >= 0.5] = number
     return image, labels
 
@@ -110,15 +159,21 @@ def make_video(root: Path, job: VideoJob) -> VideoRecord:
     width, height = job.size
     background = draw_background(rng, round(width * 1.5), round(height * 1.5))
     cast = draw_cast(rng, job)
-    images, label_maps = [], []
+
+    images = []
+    label_maps = []
     for frame, view in enumerate(camera_views(rng, background, job.length, job.size)):
-        image, labels = compose_frame(view, [(look, poses[frame]) for look, poses in cast])
-        image = image * rng.uniform(0.95, 1.05) + rng.normal(0, 3.5, image.shape)
+        in_frame = [(look, poses[frame]) for look, poses in cast]
+        image, labels = compose_frame(view, in_frame)
+        # the light flickers, and the camera has noise
+        image = image * rng.uniform(0.95, 1.05)
+        image = image + rng.normal(0, 3.5, image.shape)
         images.append(np.clip(image + 0.5, 0, 255).astype(np.uint8))
         label_maps.append(labels)
-    label_maps, categories = keep_visible(
-        label_maps, {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)}
-    )
+
+    # Objects that are never seen are none.
+    categories = {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)}
+    label_maps, categories = keep_visible(label_maps, categories)
     writer = VideoWriter(root / job.split, f'{job.split}_{job.index:04d}', categories)
     for image, labels in zip(images, label_maps, strict=True):
         writer.add(image, labels)

@@ -17,20 +17,25 @@ def rectangle(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.0) 
     """Four corners of a rectangle between two opposite corners, turned about its center (clockwise
     on the screen).
     """
-    return turned([x1, y1, x2, y1, x2, y2, x1, y2], (x1 + x2) / 2, (y1 + y2) / 2, degrees)
+    corners = [x1, y1, x2, y1, x2, y2, x1, y2]
+    center_x = (x1 + x2) / 2
+    center_y = (y1 + y2) / 2
+    return turned(corners, center_x, center_y, degrees)
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, degrees: float = 0.0) -> list[float]:
     """An ellipse by center and half axes, turned about its center."""
-    # a chord of angle a lies r a a / 8 inside
-    wanted = math.pi * math.sqrt(float(max(rx, ry)) / (2 * _DISTANCE))  # infinite for infinite axes
-    corners = max(_FEWEST_CORNERS, math.ceil(min(wanted, _MOST_CORNERS)))
-    angles = [2 * math.pi * corner / corners for corner in range(corners)]
-    points = [
-        value
-        for angle in angles
-        for value in (cx + rx * math.cos(angle), cy + ry * math.sin(angle))
-    ]
+    # a chord of angle a lies r a a / 8 inside; infinite for infinite axes
+    radius = float(max(rx, ry))
+    wanted = math.pi * math.sqrt(radius / (2 * _DISTANCE))
+    corners = math.ceil(min(wanted, _MOST_CORNERS))
+    corners = max(_FEWEST_CORNERS, corners)
+
+    points: list[float] = []
+    for corner in range(corners):
+        angle = 2 * math.pi * corner / corners
+        points.append(cx + rx * math.cos(angle))
+        points.append(cy + ry * math.sin(angle))
     return turned(points, cx, cy, degrees)
 
 
@@ -38,9 +43,13 @@ def turned(points: Sequence[float], cx: float, cy: float, degrees: float) -> lis
     """A polygon turned about (cx, cy); y points down, so positive is clockwise on the screen."""
     if not degrees:
         return list(points)
-    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return [
-        value
-        for x, y in zip(points[::2], points[1::2])
-        for value in (cx + (x - cx) * cos - (y - cy) * sin, cy + (x - cx) * sin + (y - cy) * cos)
-    ]
+    radians = math.radians(degrees)
+    cos = math.cos(radians)
+    sin = math.sin(radians)
+    result: list[float] = []
+    for x, y in zip(points[::2], points[1::2]):
+        dx = x - cx
+        dy = y - cy
+        result.append(cx + dx * cos - dy * sin)
+        result.append(cy + dx * sin + dy * cos)
+    return result
