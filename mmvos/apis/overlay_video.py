@@ -32,6 +32,7 @@ _HIGHEST_RATE = 1000
 # left, top, width, height of what stands behind a name, in pixels
 Plate = tuple[int, int, int, int]
 _OPACITY = 0.45
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 # An mp4 in pieces of a second, each of which can be shown on its own.
 _FRAGMENTS = {
     'movflags': 'delay_moov+default_base_moof',
@@ -50,7 +51,8 @@ def color_of(object_id: int) -> tuple[int, int, int]:
     also in lightness.
     """
     hue = (0.58 + object_id * _GOLDEN) % 1.0
-    red, green, blue = colorsys.hls_to_rgb(hue, (0.5, 0.62, 0.4)[object_id % 3], 0.95)
+    lightness = (0.5, 0.62, 0.4)[object_id % 3]
+    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.95)
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
@@ -69,73 +71,99 @@ def draw_overlay(
     """
     assert image.shape[:2] == result.shape, (image.shape, result.shape)
     drawn = image.copy()
+    # (H, W): who is seen where
     labels = result.label_map()
     for item in result.objects:
         _tint(drawn, labels, item)
+
+    # names above all masks, beside each other
     taken: list[Plate] = []
     for item in result.objects:
-        text = (
-            f'{item.id} {classes[item.label]}' if 0 <= item.label < len(classes) else str(item.id)
-        )
+        text = str(item.id)
+        if 0 <= item.label < len(classes):
+            text = f'{item.id} {classes[item.label]}'
         _name(drawn, text, item, taken)
     return drawn
 
 
 def _tint(drawn: NDArray[np.uint8], labels: NDArray[np.int32], item: TrackedObject) -> None:
     """Colors the visible pixels of one object and draws its contour."""
+    # (h, w): what is seen of it, in its box
     x1, y1, x2, y2 = (int(value) for value in rle.bounding_box(item.mask))
-    mask = (labels[y1:y2, x1:x2] == item.id).astype(np.uint8)  # (h, w)
+    is_seen = labels[y1:y2, x1:x2] == item.id
+    mask = is_seen.astype(np.uint8)
     if not mask.any():
         return
+    color = color_of(item.id)
+
+    # (h, w, 3): mixed with its color
     window = np.ascontiguousarray(drawn[y1:y2, x1:x2])
-    tint = np.full_like(window, color_of(item.id))
-    cv2.copyTo(cv2.addWeighted(window, 1 - _OPACITY, tint, _OPACITY, 0), mask, window)
+    tint = np.full_like(window, color)
+    mixed = cv2.addWeighted(window, 1 - _OPACITY, tint, _OPACITY, 0)
+    cv2.copyTo(mixed, mask, window)
     drawn[y1:y2, x1:x2] = window
-    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x1, y1))
-    cv2.drawContours(drawn, contours, -1, color_of(item.id), _stroke(drawn), cv2.LINE_AA)
+
+    # the contour, also of holes
+    contours, _ = cv2.findContours(
+        mask,
+        cv2.RETR_CCOMP,
+        cv2.CHAIN_APPROX_NONE,
+        offset=(x1, y1),
+    )
+    cv2.drawContours(drawn, contours, -1, color, _stroke(drawn), cv2.LINE_AA)
 
 
 def _stroke(image: NDArray[np.uint8]) -> int:
-    return max(1, round(min(image.shape[:2]) / 300))
+    """Thickness of a contour in pixels, in proportion to the image."""
+    height, width = image.shape[:2]
+    return max(1, round(min(height, width) / 300))
 
 
 def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject, taken: list[Plate]) -> None:
     """Writes a text on a dark plate at the object, inside the frame, beside the plates that are
     there.
     """
-    height, width = drawn.shape[:2]
-    size = max(0.4, min(height, width) / 800)
-    (w, h), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
     x1, y1, x2, y2 = rle.bounding_box(item.mask)
     if x2 <= x1:
         return
-    plate_height, plate_width = min(h + below + 4, height), min(w + 6, width)
+
+    # The plate is a little larger than the text, and not larger than the frame.
+    height, width = drawn.shape[:2]
+    size = max(0.4, min(height, width) / 800)
+    (text_width, text_height), below = cv2.getTextSize(text, _FONT, size, 1)
+    plate_height = min(text_height + below + 4, height)
+    plate_width = min(text_width + 6, width)
+
+    # Possible places: above the object, below it, then further and further down inside.
     left = int(min(max(x1, 0), width - plate_width))
-    # above, below, then down inside
-    tops = [y1 - plate_height, y2, *np.arange(y1, y2, plate_height)]
-    inside = [int(min(max(top, 0), height - plate_height)) for top in tops]
-    plates = [(left, top, plate_width, plate_height) for top in inside]
-    plate = next(
-        (one for one in plates if not any(_overlap(one, other) for other in taken)), plates[0]
-    )
+    plates: list[Plate] = []
+    for top in (y1 - plate_height, y2, *np.arange(y1, y2, plate_height)):
+        inside = int(min(max(top, 0), height - plate_height))
+        plates.append((left, inside, plate_width, plate_height))
+
+    # The first that is free is taken; the first of all where none is.
+    free = [plate for plate in plates if not any(_overlap(plate, other) for other in taken)]
+    plate = free[0] if free else plates[0]
     taken.append(plate)
-    top = plate[1]
+
+    # a dark plate with a stripe in the object's color
+    _, top, _, _ = plate
     pixels = drawn[top : top + plate_height, left : left + plate_width]
     pixels[:] = (pixels * 0.25).astype(np.uint8)
     pixels[:, :3] = color_of(item.id)
-    white = (255, 255, 255)
-    cv2.putText(
-        drawn, text, (left + 5, top + h + 2), cv2.FONT_HERSHEY_SIMPLEX, size, white, 1, cv2.LINE_AA
-    )
+
+    # the text in white
+    corner = (left + 5, top + text_height + 2)
+    cv2.putText(drawn, text, corner, _FONT, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def _overlap(one: Plate, other: Plate) -> bool:
-    return (
-        one[0] < other[0] + other[2]
-        and other[0] < one[0] + one[2]
-        and one[1] < other[1] + other[3]
-        and other[1] < one[1] + one[3]
-    )
+    """Whether two plates have pixels in common."""
+    left, top, width, height = one
+    other_left, other_top, other_width, other_height = other
+    share_columns = left < other_left + other_width and other_left < left + width
+    share_rows = top < other_top + other_height and other_top < top + height
+    return share_columns and share_rows
 
 
 def parse_frame_rate(given: str | float | Fraction) -> Fraction:
@@ -285,9 +313,11 @@ class OverlayVideo:
         assert self._stream is not None
         frame = av.VideoFrame.from_ndarray(drawn, format='bgr24')
         # Two frames at one tick of the clock would be an error of the encoder.
-        ticks = round(self._timeline.place(time if self.has_times else None) / self.time_base)
+        seconds = self._timeline.place(time if self.has_times else None)
+        ticks = round(seconds / self.time_base)
         self._last_pts = max(ticks, self._last_pts + 1)
-        frame.pts, frame.time_base = self._last_pts, self.time_base
+        frame.pts = self._last_pts
+        frame.time_base = self.time_base
         with output_errors(self.path):
             self._container.mux(self._stream.encode(frame))
 
@@ -306,7 +336,9 @@ class OverlayVideo:
             container = av.open(str(self._partial), 'w', format='mp4', options=dict(_FRAGMENTS))
         stream = container.add_stream(codec, rate=self.fps, options=dict(options))
         assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
+        stream.width = width
+        stream.height = height
+        stream.pix_fmt = 'yuv420p'
         stream.codec_context.time_base = self.time_base
         return container, stream
 

@@ -33,15 +33,15 @@ def squares_around(boxes: Tensor, context: Tensor | float, smallest: int, larges
     Returns:
         (K, 3) int64.
     """
-    low = boxes[:, :2]
-    high = boxes[:, 2:]
+    low, high = boxes.split(2, dim=1)
     # (K, 1): context times the longer side
     longer_side = (high - low).amax(dim=1)
     side = (longer_side * context).clamp(smallest, largest)
     side = side.round()[:, None]
     # (K, 2): left and top
     corner = (low + high - side) / 2
-    return torch.cat([corner.round(), side], dim=1).long()
+    corner = corner.round()
+    return torch.cat([corner, side], dim=1).long()
 
 
 def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: int) -> Tensor:
@@ -60,16 +60,22 @@ def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: in
     empty = images.new_zeros(1, channels, size, size, dtype=torch.float32)
     crops = []
     for frame, (x, y, side) in zip(index, squares.tolist(), strict=True):
+        # (1, C, h, w): what of the square lies in the frame
         x0, y0, x1, y1 = visible_part(x, y, side, height, width)
         if x0 == x1 or y0 == y1:
             crops.append(empty)
             continue
         part = images[frame, None, :, y0:y1, x0:x1].float()
-        # (1, C, side, side): zeros outside the frame
-        horizontal = (x0 - x, x + side - x1)
-        vertical = (y0 - y, y + side - y1)
-        part = F.pad(part, (*horizontal, *vertical))
-        crops.append(_resize(part, size, size))
+
+        # (1, C, side, side): zeros to the left, right, top and bottom
+        left = x0 - x
+        right = x + side - x1
+        top = y0 - y
+        bottom = y + side - y1
+        square = F.pad(part, (left, right, top, bottom))
+
+        # (1, C, S, S)
+        crops.append(_resize(square, size, size))
     if not crops:
         return empty[:0]
     return torch.cat(crops)
@@ -91,8 +97,11 @@ def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Te
         x0, y0, x1, y1 = visible_part(x, y, side, height, width)
         if x0 == x1 or y0 == y1:
             continue
-        # what of the square lies in the frame
-        square = _resize(crop[None, None].float(), side, side)[0, 0]
+        # (side, side): the crop in frame pixels
+        enlarged = _resize(crop[None, None].float(), side, side)
+        square = enlarged[0, 0]
+
+        # what of it lies in the frame
         rows = slice(y0 - y, y1 - y)
         columns = slice(x0 - x, x1 - x)
         frame[y0:y1, x0:x1] = square[rows, columns]
@@ -162,10 +171,13 @@ def roi_align(
     num_rois = len(rois)
     _, channels, height, width = features.shape
     # In feature cells, whose centers have integer coordinates.
-    x1, y1, x2, y2 = (rois[:, 1:] * spatial_scale - 0.5).unbind(dim=1)
+    boxes = rois[:, 1:] * spatial_scale - 0.5
+    x1, y1, x2, y2 = boxes.unbind(dim=1)
+
     # (R, S, 2n) each: the features that each output cell touches along x and along y
     columns, column_weights = _neighbors(x1, x2, size, samples, width)
     rows, row_weights = _neighbors(y1, y2, size, samples, height)
+
     # (R, S, S, 2n, 2n): their positions in the table of all feature vectors, and their weights
     image = rois[:, 0].long()
     first = image * (height * width)
@@ -176,14 +188,21 @@ def roi_align(
     column_weights = column_weights[:, None, :, None, :]
     index = row_starts + columns
     weight = row_weights * column_weights
+
     # (R * S * S, 4 n n) each
     num_taps = 4 * samples * samples
     index = index.reshape(-1, num_taps)
-    weight = weight.reshape(-1, num_taps).to(features.dtype)
+    weight = weight.reshape(-1, num_taps)
+    weight = weight.to(features.dtype)
+
     # (B * H * W, C): the weighted sum of rows of this table for each cell
-    table = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    table = features.permute(0, 2, 3, 1)
+    table = table.reshape(-1, channels)
     cells = F.embedding_bag(index, table, mode='sum', per_sample_weights=weight)
-    return cells.view(num_rois, size, size, channels).permute(0, 3, 1, 2)
+
+    # (R, C, S, S)
+    cells = cells.view(num_rois, size, size, channels)
+    return cells.permute(0, 3, 1, 2)
 
 
 def _neighbors(
@@ -207,14 +226,17 @@ def _neighbors(
     num_samples = size * samples
     numbers = torch.arange(num_samples, device=start.device, dtype=start.dtype)
     steps = (numbers + 0.5) / num_samples
-    position = start[:, None] + (end - start)[:, None] * steps
+    length_of_region = (end - start)[:, None]
+    position = start[:, None] + length_of_region * steps
     is_inside = (position >= -1) & (position <= length)
+
     # Each lies between two features.
     position = position.clamp(0, length - 1)
     low = position.floor()
     fraction = position - low
     low_index = low.long()
     high_index = (low_index + 1).clamp(max=length - 1)
+
     # (R, S * n, 2)
     index = torch.stack([low_index, high_index], dim=-1)
     weight = torch.stack([1 - fraction, fraction], dim=-1)

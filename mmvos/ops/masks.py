@@ -17,7 +17,9 @@ from torch.nn import functional as F
 def pad_maps(maps: Tensor, size: tuple[int, ...]) -> Tensor:
     """Pad (K, h, w) maps with 0 on the right and at the bottom to ``size``, (H, W)."""
     height, width = size
-    return F.pad(maps, (0, width - maps.shape[2], 0, height - maps.shape[1]))
+    right = width - maps.shape[2]
+    bottom = height - maps.shape[1]
+    return F.pad(maps, (0, right, 0, bottom))
 
 
 def paste_in_box(
@@ -40,6 +42,7 @@ def paste_in_box(
     """
     x1, y1, x2, y2 = box.tolist()
     size_y, size_x = probabilities.shape
+
     # Zero padding reaches half a mask cell beyond the box.
     cell_width = (x2 - x1) / size_x
     cell_height = (y2 - y1) / size_y
@@ -47,10 +50,12 @@ def paste_in_box(
     margin_y = cell_height / 2
     left, right = _pixel_range(x1 - margin_x, x2 + margin_x, width)
     top, bottom = _pixel_range(y1 - margin_y, y2 + margin_y, height)
+
     # (h, S) and (w, S): bilinear interpolation is one matrix for each axis
     rows = _interpolation(top, bottom, y1, y2, size_y, probabilities)
     columns = _interpolation(left, right, x1, x2, size_x, probabilities)
-    return rows @ probabilities @ columns.T, top, left
+    pasted = rows @ probabilities @ columns.T
+    return pasted, top, left
 
 
 def _pixel_range(low: float, high: float, size: int) -> tuple[int, int]:
@@ -71,14 +76,17 @@ def _interpolation(
     zero outside.
     """
     # (last - first,): where the pixels' centers lie, in cells
-    centers = torch.arange(first, last, dtype=torch.float32, device=like.device) + 0.5
+    pixels = torch.arange(first, last, dtype=torch.float32, device=like.device)
+    centers = pixels + 0.5
     cells_per_pixel = cells / max(end - start, 1e-6)
     position = (centers - start) * cells_per_pixel - 0.5
-    # A cell's weight falls from 1 at its center to 0 at its neighbors'.
+
+    # (last - first, cells): a cell's weight falls from 1 at its center to 0 at its neighbors'
     index = torch.arange(cells, device=like.device)
     distance = (position[:, None] - index).abs()
     weights = 1 - distance
-    return weights.clamp_(min=0).to(like.dtype)
+    weights = weights.clamp_(min=0)
+    return weights.to(like.dtype)
 
 
 def soft_aggregate(

@@ -24,7 +24,11 @@ def mask_polygon(mask: NDArray[np.bool_], min_area: float = MIN_AREA) -> Polygon
     part = _largest_part(mask)
     if part is None or cv2.contourArea(part) <= min_area:
         return None
-    rectangle = cv2.minAreaRect(part.reshape(-1, 2))
+
+    # (n, 1, 2) -> (n, 2) points, and the rotated rectangle around them
+    points = part.reshape(-1, 2)
+    rectangle = cv2.minAreaRect(points)
+    # (4, 2)
     corners = np.asarray(cv2.boxPoints(rectangle), dtype=np.float64)
     return tuple((x, y) for x, y in corners.tolist())
 
@@ -47,12 +51,12 @@ def mask_box(mask: NDArray[np.bool_]) -> tuple[tuple[float, float], tuple[float,
 
 def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.int32] | None:
     """The outline (n, 1, 2) that encloses most, if there is any."""
-    found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[-2]
-    return max(
-        (np.asarray(contour, dtype=np.int32) for contour in found),
-        key=cv2.contourArea,
-        default=None,
-    )
+    # OpenCV 3 returns the image in front of the contours.
+    found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours = [np.asarray(contour, dtype=np.int32) for contour in found[-2]]
+    if not contours:
+        return None
+    return max(contours, key=cv2.contourArea)
 
 
 def box_polygon(center: tuple[float, float], size: tuple[float, float]) -> Polygon:
