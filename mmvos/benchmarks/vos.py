@@ -76,6 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--frames', type=int, default=300, help='frames of the long video (default 300)'
     )
+    parser.add_argument(
+        '--corrections',
+        type=int,
+        default=0,
+        help='of the long video: in how many of its first frames the objects are given again',
+    )
     add_object_options(parser, OBJECTS)
     add_timing_options(parser, seconds=180)
 
@@ -163,10 +169,12 @@ def _memory(args: argparse.Namespace, device: str, video: SyntheticVideo, folder
     frames = [load(record) for record in records_of(video.pictures, 12)]
     objects = min(2, max(args.objects))
     settle = min(_SETTLE, args.frames // 2)
+    # What is remembered of the objects is full after these frames.
+    prompts = dict.fromkeys(range(args.corrections + 1), video.prompts(objects)[0])
 
     begin = time.perf_counter()
     readings = []
-    for index, result in enumerate(model.run(looped(frames, args.frames), video.prompts(objects))):
+    for index, result in enumerate(model.run(looped(frames, args.frames), prompts)):
         _write(folder, result)
         if index >= settle and index % 10 == 0:
             readings.append(resident())
@@ -177,7 +185,7 @@ def _memory(args: argparse.Namespace, device: str, video: SyntheticVideo, folder
     if device.startswith('cuda'):
         on_device = f'; {torch.cuda.max_memory_allocated() / MIB:.0f} MiB at most on the GPU'
     print(
-        f'\n{device}: memory over {args.frames} frames, {objects} objects: {readings[0]:.0f} MiB '
-        f'after {settle} frames, highest {max(readings):.0f}, last {readings[-1]:.0f}; peak of the '
+        f'\n{device}: memory over {args.frames} frames, {objects} objects, {args.corrections} '
+        f'corrections: {readings[0]:.0f} MiB after {settle} frames, highest {max(readings):.0f}, last {readings[-1]:.0f}; peak of the '
         f'whole process {peak:.0f} MiB{on_device}; {seconds:.0f} s'
     )

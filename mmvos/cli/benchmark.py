@@ -14,6 +14,7 @@ from importlib import import_module
 
 # What each measures, by its name, which is that of its module.
 BENCHMARKS = {
+    'corrections': 'how good masks become when the worst frames are corrected',
     'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',
     'tracking': 'SiamMask from boxes, 1 to 16 objects',
     'vis': "MaskTrack R-CNN beside mmdet's: inference, training, data, memory",
