@@ -186,6 +186,6 @@ def _memory(args: argparse.Namespace, device: str, video: SyntheticVideo, folder
         on_device = f'; {torch.cuda.max_memory_allocated() / MIB:.0f} MiB at most on the GPU'
     print(
         f'\n{device}: memory over {args.frames} frames, {objects} objects, {args.corrections} '
-        f'corrections: {readings[0]:.0f} MiB after {settle} frames, highest {max(readings):.0f}, last {readings[-1]:.0f}; peak of the '
-        f'whole process {peak:.0f} MiB{on_device}; {seconds:.0f} s'
+        f'corrections: {readings[0]:.0f} MiB after {settle} frames, highest '
+        f'{max(readings):.0f}, last {readings[-1]:.0f}; peak of the whole process {peak:.0f} MiB{on_device}; {seconds:.0f} s'
     )
