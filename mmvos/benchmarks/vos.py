@@ -187,5 +187,6 @@ def _memory(args: argparse.Namespace, device: str, video: SyntheticVideo, folder
     print(
         f'\n{device}: memory over {args.frames} frames, {objects} objects, {args.corrections} '
         f'corrections: {readings[0]:.0f} MiB after {settle} frames, highest '
-        f'{max(readings):.0f}, last {readings[-1]:.0f}; peak of the whole process {peak:.0f} MiB{on_device}; {seconds:.0f} s'
+        f'{max(readings):.0f}, last {readings[-1]:.0f}; peak of the whole process {peak:.0f} '
+        f'MiB{on_device}; {seconds:.0f} s'
     )
