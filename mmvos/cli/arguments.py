@@ -1,11 +1,13 @@
-"""Values on command lines that argparse does not read by itself."""
+"""Arguments that several commands have, and values that argparse does not read by itself."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 
 _NEGATIVE_NUMBERS = re.compile(r'-[0-9.]')
 
@@ -23,6 +25,34 @@ def frame_rate(text: str) -> Fraction:
         return parse_frame_rate(text)
     except DataError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def safetensors_file(text: str) -> Path:
+    """Return the path of a ``.safetensors`` file; the type of an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: it has another suffix; argparse prints the sentence.
+    """
+    path = Path(text)
+    if path.suffix != '.safetensors':
+        raise argparse.ArgumentTypeError(f'it must end in .safetensors, got {text}')
+    return path
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add the options by which a launcher of several processes says what a process is."""
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def keep_local_rank(arguments: argparse.Namespace) -> None:
+    """Put ``--local_rank`` where mmengine looks for it."""
+    os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
 
 
 def join_negative_values(arguments: Sequence[str], option: str) -> list[str]:

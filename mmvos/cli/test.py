@@ -25,6 +25,7 @@ from mmvos.evaluation.benchmarks import BENCHMARKS, benchmark_of_metric
 from mmvos.io.config_file import read_config_file
 from mmvos.io.errors import DataError
 
+from .arguments import add_launcher, keep_local_rank
 from .config_options import add_config_options, read_config_options
 from .evaluate import print_report
 from .guard import INTERRUPTED
@@ -73,15 +74,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', help='folder for logs; default: the folder of OUT')
     add_config_options(parser)
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_launcher(parser)
     arguments = parser.parse_args(argv)
-    os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
+    keep_local_rank(arguments)
     return arguments
 
 

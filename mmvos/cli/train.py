@@ -8,11 +8,11 @@ best AP is kept. Several processes: ``tools/dist_train.sh CONFIG GPUS`` or ``too
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmvos.cli.arguments import add_launcher, keep_local_rank
 from mmvos.cli.config_options import add_config_options, read_config_options
 from mmvos.io.config_file import read_config_file
 
@@ -43,15 +43,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='go on from a checkpoint; without a path from the last one in the work dir',
     )
     add_config_options(parser)
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher',
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_launcher(parser)
     arguments = parser.parse_args(argv)
-    os.environ.setdefault('LOCAL_RANK', str(arguments.local_rank))
+    keep_local_rank(arguments)
     return arguments
 
 

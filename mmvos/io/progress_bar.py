@@ -32,7 +32,10 @@ def with_bar(
     """
     if not shows_bars():
         return items
-    return tqdm(items, title, total, unit=unit, leave=False, delay=_SECONDS, dynamic_ncols=True)
+    bar: Iterable[_Item] = tqdm(
+        items, title, total, unit=unit, leave=False, delay=_SECONDS, dynamic_ncols=True
+    )
+    return bar
 
 
 def print_beside_bar(text: str) -> None:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmvos.convert.flatten_masks import OVERLAPS
+
 if TYPE_CHECKING:
     from mmvos.convert.youtube_vis import AnnotationFile
 
@@ -31,6 +33,28 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         help='leave out results with a lower score (default 0)',
+    )
+
+
+def add_label_arguments(parser: argparse.ArgumentParser, numbers: str) -> None:
+    """Add the arguments of formats in which a pixel has one object, and an object a number.
+
+    Args:
+        parser: of the converter.
+        numbers: what ``--ids number`` writes.
+    """
+    parser.add_argument(
+        '--ids',
+        choices=('keep', 'number'),
+        default='keep',
+        help=f'number: {numbers} (default keep)',
+    )
+    parser.add_argument(
+        '--overlaps',
+        choices=OVERLAPS,
+        default='refuse',
+        help='who gets a pixel of two objects: nobody (default), the smaller one, or the one of '
+        'the higher score',
     )
 
 

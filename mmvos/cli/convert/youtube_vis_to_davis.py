@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmvos.convert.flatten_masks import OVERLAPS
-
-from .source_arguments import add_source_arguments, read_source
+from .source_arguments import add_label_arguments, add_source_arguments, read_source
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -33,20 +31,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--resolution', default='480p', help='folder in Annotations/ (default 480p)'
     )
-    parser.add_argument(
-        '--ids',
-        choices=('keep', 'number'),
-        default='keep',
-        help='number: the objects of each video are numbered from 1 (default keep)',
-    )
-    parser.add_argument(
-        '--overlaps',
-        choices=OVERLAPS,
-        default='refuse',
-        help='who gets a pixel of two objects: nobody '
-        '(default), '
-        'the smaller one, or the one of the higher score',
-    )
+    add_label_arguments(parser, 'the objects of each video are numbered from 1')
     return parser.parse_args(argv)
 
 

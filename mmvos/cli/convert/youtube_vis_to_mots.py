@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmvos.convert.flatten_masks import OVERLAPS
-
-from .source_arguments import add_source_arguments, read_source
+from .source_arguments import add_label_arguments, add_source_arguments, read_source
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,20 +25,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description='A YouTube-VIS annotation or results file to MOTS text files.'
     )
     add_source_arguments(parser)
-    parser.add_argument(
-        '--ids',
-        choices=('keep', 'number'),
-        default='keep',
-        help='number: 1000 x class + 1, 2, ... in place of the ids (default keep)',
-    )
-    parser.add_argument(
-        '--overlaps',
-        choices=OVERLAPS,
-        default='refuse',
-        help='who gets a pixel of two objects: nobody '
-        '(default), '
-        'the smaller one, or the one of the higher score',
-    )
+    add_label_arguments(parser, '1000 x class + 1, 2, ... in place of the ids')
     return parser.parse_args(argv)
 
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmvos.cli.arguments import safetensors_file
 from mmvos.cli.config_options import add_config_options, read_config_options
 
 if TYPE_CHECKING:
@@ -65,14 +65,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Joins checkpoints of several models in one.')
     parser.add_argument('config', help='of the model that the weights are for')
-    parser.add_argument('out', type=Path, help='the .safetensors file')
+    parser.add_argument('out', type=safetensors_file, help='the .safetensors file')
     parser.add_argument(
         'parts', nargs='+', metavar='PART=CHECKPOINT', help='e.g. matcher=siammask.pth'
     )
     add_config_options(parser)
     arguments = parser.parse_args(argv)
-    if arguments.out.suffix != '.safetensors':
-        parser.error(f'OUT must end in .safetensors, got {arguments.out}')
     wrong = [item for item in arguments.parts if '=' not in item]
     if wrong:
         parser.error(f'expected PART=CHECKPOINT, got {wrong[0]!r}')

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mmvos.cli.arguments import safetensors_file
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Makes a checkpoint fit to be given away.')
     parser.add_argument('checkpoint', help='what training wrote')
-    parser.add_argument('out', type=Path, help='the .safetensors file')
+    parser.add_argument('out', type=safetensors_file, help='the .safetensors file')
     parser.add_argument('--license', required=True, help='of the weights, e.g. Apache-2.0')
     parser.add_argument(
         '--note',
@@ -61,8 +62,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--dtype', choices=['float16', 'float32'], default='float16')
     arguments = parser.parse_args(argv)
-    if arguments.out.suffix != '.safetensors':
-        parser.error(f'OUT must end in .safetensors, got {arguments.out}')
     wrong = [note for note in arguments.note if '=' not in note]
     if wrong:
         parser.error(f'a note is KEY=VALUE, got {wrong[0]!r}')
