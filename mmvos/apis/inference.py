@@ -28,7 +28,12 @@ from .background import AsyncWriter, latest_only, read_ahead
 from .label_png import LabelPngs
 from .model_loading import init_model, load_config, shipped_weights
 from .overlay_video import OverlayVideo, check_side, draw_overlay, parse_frame_rate
-from .passes import VideoPasses, check_direction, check_prompted_frames
+from .passes import (
+    VideoPasses,
+    check_direction,
+    check_prompted_frames,
+    check_prompts_at_start,
+)
 from .prompts import PromptsLike, parse_prompts
 from .propagation import PromptedFrame, PropagationStep, look_at_prompts, propagate
 from .results_json import ResultsJson
@@ -257,6 +262,7 @@ class VideoInferencer:
         opened = source if isinstance(source, VideoSource) else open_source(source)
         check_prompted_frames(by_frame, opened)
         check_direction(direction, opened, self.model.takes_prompts)
+        opened = check_prompts_at_start(opened, by_frame)
 
         # Everything that can be refused is refused before the first frame.
         if score_thr is None:

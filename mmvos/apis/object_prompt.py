@@ -67,6 +67,8 @@ def parse_box(numbers: Any, name: str) -> Box:
     try:
         if isinstance(numbers, (str, bytes)):
             raise TypeError('a text is no list of numbers')
+        if any(isinstance(number, bool) for number in numbers):
+            raise TypeError('true and false are no numbers')
         x1, y1, x2, y2 = (float(number) for number in numbers)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
@@ -114,6 +116,8 @@ def _parse_point(point: Any, name: str) -> Point:
         if isinstance(point, (str, bytes)):
             raise TypeError('a text is no list of numbers')
         x, y, kind = point
+        if isinstance(x, bool) or isinstance(y, bool):
+            raise TypeError('true and false are no numbers')
         x, y = float(x), float(y)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(fault) from error
@@ -150,8 +154,16 @@ def join_objects(
         place: the frame, as it is called in messages.
 
     Raises:
-        DataError: of the objects known before, some start anew and others do not.
+        DataError: of the objects known before, some start anew and others do not; or one starts
+            anew from points none of which is on it.
     """
+    for object_id, prompt in objects.items():
+        has_place = prompt.mask is not None or prompt.box is not None
+        if prompt.restart and not has_place and not any(point[2] for point in prompt.points):
+            raise DataError(
+                f'{place}: object {object_id} starts anew, and none of its points is on it; give '
+                f'one that is'
+            )
     asked = {prompt.restart for object_id, prompt in objects.items() if object_id in known_ids}
     if len(asked) > 1:
         raise DataError(

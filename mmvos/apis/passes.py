@@ -26,7 +26,7 @@ from mmvos.structures.rle import bounding_box, encode
 from .object_prompt import join_objects, split_objects
 from .propagation import PromptedFrame, PropagationStep, look_at_prompts, propagate
 from .video_run import VideoRun
-from .video_source import VideoSource
+from .video_source import SourceFrame, VideoSource
 
 DIRECTIONS = ('forward', 'backward', 'both')
 
@@ -376,6 +376,32 @@ def check_prompted_frames(prompts: Mapping[int, Prompts], source: VideoSource) -
     last = max(prompts, default=0)
     if source.length is not None and last >= source.length:
         raise _no_such_frame(source.name, source.length, last)
+
+
+def check_prompts_at_start(source: VideoSource, prompts: Mapping[int, Prompts]) -> VideoSource:
+    """Return the source with all prompts checked against the size of its first frame, so that one
+    of a late frame that cannot be meant is not found out after hours. The frames yield DataError.
+    """
+
+    def read() -> Iterator[SourceFrame]:
+        is_checked = False
+        for frame in source.read():
+            if not is_checked:
+                height, width = frame.picture.shape[:2]
+                _check_prompts_fit(prompts, height, width)
+                is_checked = True
+            yield frame
+
+    return replace(source, read=read)
+
+
+def _check_prompts_fit(prompts: Mapping[int, Prompts], height: int, width: int) -> None:
+    """Refuse prompts that lie outside of frames of (height, width), or masks of another size."""
+    for index, given in prompts.items():
+        try:
+            given.fitted(height, width)
+        except ValueError as error:
+            raise DataError(f'frame {index}: {error}') from error
 
 
 def check_direction(direction: str, source: VideoSource, takes_prompts: bool) -> None:

@@ -160,7 +160,10 @@ def _parse_object(
     box = None
     points: tuple[Point, ...] = ()
     if 'mask' in entry:
-        mask = read_object_mask(folder / str(entry['mask']), object_id)
+        name = entry['mask']
+        if not isinstance(name, str) or not name:
+            raise DataError(f'{place}: mask must be the path of a label image, it is {name!r}')
+        mask = read_object_mask(folder / name, object_id)
     if 'box' in entry:
         box = parse_box(entry['box'], f'{place}: the box')
     if 'points' in entry:

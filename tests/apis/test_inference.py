@@ -18,11 +18,11 @@ from mmcv.transforms import Compose
 from PIL import Image
 
 from mmvos.apis import VideoInferencer, VideoSource, init_model, open_source
-from mmvos.apis.inference import check_prompted_frames
+from mmvos.apis.passes import check_prompted_frames, check_prompts_at_start
 from mmvos.apis.prompt_files import box_prompts
 from mmvos.io.atomic import OutputError
 from mmvos.io.errors import DataError
-from mmvos.structures import VideoTracks, rle
+from mmvos.structures import Prompts, VideoTracks, rle
 
 from .bright_spots import NTSC, bright_spots_config, picture, write_mp4
 
@@ -178,6 +178,29 @@ def test_a_prompt_after_the_end_is_said_before_the_work():
     check_prompted_frames(prompts, open_source(iter([picture(0)])))  # of unknown length
     with pytest.raises(DataError, match='no frame 5'):
         check_prompted_frames(prompts, open_source([picture(0)] * 5))
+
+
+@pytest.mark.parametrize(
+    ('late', 'fault'),
+    [
+        (
+            Prompts((1,), (None,), ((500.0, 0.0, 600.0, 9.0),)),
+            'frame 3: the box prompt of object 1',
+        ),
+        (Prompts((2,), (np.ones((4, 5), bool),), (None,)), 'frame 3: the mask prompt of object 2'),
+        (
+            Prompts((1,), (None,), (None,), (((-1.0, 2.0, True),),)),
+            'frame 3: the point -1,2 of object 1',
+        ),
+    ],
+)
+def test_a_late_prompt_that_fits_no_frame_is_said_at_the_first(late, fault):
+    prompts = {0: box_prompts(['1,2,30,40']), 3: late}
+    frames = check_prompts_at_start(open_source([picture(0)] * 5), prompts).frames()
+    with pytest.raises(DataError, match=fault):
+        next(frames)
+    del prompts[3]
+    assert len(list(check_prompts_at_start(open_source([picture(0)] * 5), prompts))) == 5
 
 
 def test_a_missing_source_is_said_at_once(model):

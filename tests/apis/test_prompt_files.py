@@ -149,6 +149,8 @@ BOX = [0, 0, 5, 5]
             r'entry 1: a second prompt for object 1 in frame 2',
         ),
         ([{'frame': 0, 'id': 1, 'mask': 'gone.png'}], r'gone\.png is missing'),
+        ([{'frame': 0, 'id': 1, 'mask': None}], r'entry 0: mask must be the path'),
+        ([{'frame': 0, 'id': 1, 'mask': ['a.png']}], r'entry 0: mask must be the path'),
         (
             [{'frame': 0, 'id': 2, 'mask': 'all.png'}],
             r'all\.png shows the objects 1, 3, not object 2',
@@ -271,6 +273,8 @@ def test_restart_is_for_known_objects_and_all_of_a_frame_agree(tmp_path):
         ({'points': [3, 4, 1]}, 'point 0 must be'),
         ({'points': ['341']}, 'point 0 must be'),
         ({'points': [[3, 4, [1]]]}, 'point 0 must be'),
+        ({'points': [[True, 4, 1]]}, 'point 0 must be'),
+        ({'box': [False, 0, True, 4]}, 'the box must be four numbers'),
         ({'points': [[3, 4, 1]], 'mask': 'all.png'}, 'has a mask and'),
         ({'box': BOX, 'restart': 1}, 'restart must be true or false'),
         ({'restart': True}, 'must have a box, a mask or points'),
@@ -285,6 +289,19 @@ def test_what_are_no_points(tmp_path, entry, fault, form):
         else:
             read_prompts(write(tmp_path, [{'frame': 2, 'id': 7, **entry}]))
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('form', ['file', 'Python'])
+def test_an_object_starts_anew_from_a_point_that_is_on_it(tmp_path, form):
+    beside = {'points': [[3, 4, 0]], 'restart': True}
+    with pytest.raises(DataError, match='frame 4: object 7 starts anew, and none of its points'):
+        if form == 'Python':
+            parse_prompts({0: {7: {'box': BOX}}, 4: {7: beside}})
+        else:
+            first = {'frame': 0, 'id': 7, 'box': BOX}
+            read_prompts(write(tmp_path, [first, {'frame': 4, 'id': 7, **beside}]))
+    both = parse_prompts({0: {7: {'box': BOX}}, 4: {7: {**beside, 'box': BOX}}})
+    assert both[4].restart
 
 
 def test_the_forms_of_an_object_in_python(tmp_path):
