@@ -32,6 +32,7 @@ _HEADERS = {
 _LOCAL_NAMES = ('127.0.0.1', 'localhost', '[::1]')
 _REFUSED = 1008  # close code of a WebSocket
 MAX_BODY = 16 << 20
+_MAX_PATH = 300  # characters; Python reads no number of more than 4,300 digits
 MAX_IMPORT = 1 << 30
 _IMPORTS = '/api/imports'
 
@@ -78,6 +79,9 @@ class AccessGuard:
         fault = self._fault(headers, given)
         if fault is not None:
             await _refuse(scope, receive, send, 403, fault)
+            return
+        if len(scope['path']) > _MAX_PATH:
+            await _refuse(scope, receive, send, 414, 'the address is too long')
             return
         limit = MAX_IMPORT if scope['path'] == _IMPORTS else MAX_BODY
         try:

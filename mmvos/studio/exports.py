@@ -278,7 +278,7 @@ class Exports:
             BusyError: another one is being written.
         """
         kind = given.get('format')
-        if kind not in FORMATS:
+        if not isinstance(kind, str) or kind not in FORMATS:
             raise DataError(f'the format must be one of {", ".join(FORMATS)}')
         objects = self._objects(given.get('objects'))
         if not any(self._project.has_results(item.id) for item in objects):

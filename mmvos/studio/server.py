@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -351,7 +351,7 @@ def _json(content: Any, status: int = 200) -> Response:
 
 
 def _error(status: int, sentence: str) -> Response:
-    return JSONResponse({'error': sentence}, status, headers=_PRIVATE)
+    return _json({'error': sentence}, status)  # in ASCII, so that any name can be in it
 
 
 async def _body(request: Request) -> dict[str, Any]:

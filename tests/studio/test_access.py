@@ -135,6 +135,25 @@ def test_what_is_no_json_object_is_refused(opened: OpenStudio, body: bytes) -> N
     assert set(answer.json()) == {'error'}
 
 
+def test_numbers_that_python_does_not_read_are_refused(opened: OpenStudio) -> None:
+    digits = '9' * 5000
+    for path in (
+        f'/api/frames/{digits}.jpg',
+        f'/api/objects/{digits}',
+        f'/api/exports/{digits}/file',
+    ):
+        answer = opened.client.get(path)
+        assert answer.status_code == 414 and 'too long' in answer.json()['error']
+    assert opened.client.get(f'/api/frames/{"9" * 250}.jpg').status_code == 404
+
+
+def test_any_text_can_be_in_a_sentence(opened: OpenStudio) -> None:
+    opened.client.post('/api/objects', json={'name': 'a'})
+    answer = opened.client.put('/api/frames/0/objects/1/prompt', content=b'{"box": "\\ud800"}')
+    assert answer.status_code == 422
+    assert '\ud800' in answer.json()['error']
+
+
 def test_every_answer_says_that_nothing_from_elsewhere_is_loaded(opened: OpenStudio) -> None:
     for path in ('/', '/api/project', '/static/index.html', '/api/frames/0.jpg', '/nothing'):
         headers = opened.client.get(path).headers

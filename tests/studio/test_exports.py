@@ -207,7 +207,7 @@ def test_an_export_through_a_link_is_refused(done: OpenStudio, tmp_path: Path) -
 
 
 def test_what_cannot_be_exported(opened: OpenStudio) -> None:
-    for wrong in ({}, {'format': 'gif'}, {'format': 'coco'}):
+    for wrong in ({}, {'format': 'gif'}, {'format': 'coco'}, {'format': []}, {'format': {}}):
         assert opened.client.post('/api/exports', json=wrong).status_code == 422
     two_objects(opened, 0)
     answer = opened.client.post('/api/exports', json={'format': 'coco', 'objects': [9]})
