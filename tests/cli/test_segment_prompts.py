@@ -17,7 +17,7 @@ from command import ROOT
 from PIL import Image
 from safetensors.torch import save_file
 
-from mmvos.apis import SYSTEMS
+from mmvos.apis import SYSTEMS, VideoSource
 from mmvos.apis.model_index import ShippedModel, find_model, project_root, shipped_models
 from mmvos.cli.main import main
 from mmvos.cli.segment import DEFAULT_SYSTEM
@@ -94,6 +94,46 @@ def test_prompts_of_several_frames(folder, monkeypatch):
     for index, image in enumerate(masks(folder / 'out')):
         np.testing.assert_array_equal(image, labels(index))
     assert (folder / 'out/overlay.mp4').is_file()
+
+
+@pytest.mark.parametrize(
+    'direction, seen',
+    [('backward', {1: [0, 1, 2]}), ('both', {1: range(LENGTH), 3: range(LENGTH)})],
+)
+def test_objects_are_followed_in_any_direction(folder, direction, seen, capsys):
+    write_label_png(folder / 'second.png', labels(2))
+    entries = [
+        {'frame': 2, 'id': 1, 'mask': 'second.png'},
+        {'frame': 3, 'id': 3, 'mask': 'second.png'},
+    ]
+    if direction == 'backward':
+        del entries[1]
+    (folder / 'prompts.json').write_text(json.dumps(entries))
+    arguments = ['frames', '--prompts', 'prompts.json', *MODEL, '--direction', direction]
+    assert segment(*arguments) is None
+    given = labels(2)
+    for index, image in enumerate(masks(folder / 'out')):
+        for number in (1, 3):
+            expected = labels(index) == number
+            if (index, number) in ((2, 1), (3, 3)):
+                expected = given == number  # a given mask stays
+            if index not in seen.get(number, ()):
+                expected = np.zeros_like(expected)
+            np.testing.assert_array_equal(image == number, expected)
+    shown = capsys.readouterr().out
+    assert f'{LENGTH} frames' in shown and 'step ' in shown
+    # The same command again has nothing to do, another direction is another run.
+    assert segment(*arguments) is None
+    assert 'holds the finished results' in capsys.readouterr().out
+    assert segment(*arguments[:-1], 'forward') is None
+    assert (folder / 'out/earlier1/results.json').exists()
+
+
+def test_a_camera_cannot_be_followed_backwards(folder, monkeypatch):
+    source = VideoSource('camera0', None, None, lambda: iter(()), live=True, timed=True)
+    monkeypatch.setattr('mmvos.apis.open_source', lambda _: source)
+    said = segment('0', '--box', '3,2,19,14', *MODEL, '--direction', 'both')
+    assert 'camera0 cannot be read backwards' in said
 
 
 def as_shipped(folder: Path, monkeypatch: pytest.MonkeyPatch, weights: str) -> None:
