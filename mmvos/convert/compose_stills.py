@@ -19,7 +19,7 @@ from mmvos.io.coco import check_annotation, check_images, read_coco
 from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
 from mmvos.io.rle import decode_mask
-from mmvos.ops.boxes import tight_box
+from mmvos.structures.rle import tight_box
 
 _COUNTS = (0.25, 0.3, 0.25, 0.2)  # share of the videos with 0, 1, 2 and 3 pasted objects
 _EDGES = (0.2, 0.8)  # of a pasted object, over the shorter edge of the video
