@@ -11,16 +11,19 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmvos.io.errors import DataError
 
 from .events import Hub
 from .project import Project
-from .records import CORRECTED, MODEL, Entry, make_entry, parse_index
+from .records import COLORS, CORRECTED, MODEL, Entry, StudioObject, make_entry, parse_index
 from .timeline import find_near
 from .video import StudioVideo
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from .prompt_memory import PromptMemory
 
 DIRECTIONS = ('forward', 'backward', 'both')
 _EVENT_SECONDS = 0.2  # between two events about progress
@@ -146,6 +149,7 @@ class Run:
         self._total = 0
         self._times: list[float] = []
         self._told = 0.0
+        self._begun = time.time()
         self._steps: Iterator[tuple[int, dict[int, Entry]]] | None = None
 
     @property
@@ -217,28 +221,35 @@ class Run:
 
     def _begin(self) -> Iterator[tuple[int, dict[int, Entry]]]:
         """Find out which frames there are to be done."""
-        video = self._video
-        video.wait_for_index()
-        first, last = 0, video.frames - 1
+        self._video.wait_for_index()
+        first, last = 0, self._video.frames - 1
         request = self.request
         start = min(request.start, last)
         stop = request.stop
         self._hub.publish('run', run=self.to_json())
         if request.kind == 'find':
-            raise DataError('finding objects is not possible with this model')
+            stop = last if request.stop is None else min(request.stop, last)
+            self._total = stop - start + 1
+            return self._find(range(start, stop + 1))
+
         ids = self._ids()
         stops = {'forward': last, 'backward': first}
         if stop is not None:
             stops[request.direction] = stop
         ways = ['forward', 'backward'] if request.direction == 'both' else [request.direction]
-        ranges = []
+        passes = []
         for way in ways:
             end = stops[way]
             if request.until_corrected:
                 end = self._before_next_prompt(ids, start, way, end)
-            ranges.append((way, start, end))
-        self._total = sum(abs(end - begin) + 1 for _, begin, end in ranges)
-        return self._go_ranges(ranges, ids)
+            step = 1 if way == 'forward' else -1
+            passes.append(range(start, end + step, step))
+        # The way back begins beside the first frame, which the way there has done.
+        if len(passes) == 2 and len(passes[1]) > 1:
+            passes[1] = passes[1][1:]
+        self._total = sum(len(frames) for frames in passes)
+        self._check_begin(ids, passes)
+        return self._go_passes(passes, ids)
 
     def _ids(self) -> list[int]:
         """The objects that are followed."""
@@ -256,50 +267,117 @@ class Run:
             return min([frame - 1 for frame in frames if start < frame <= end], default=end)
         return max([frame + 1 for frame in frames if end <= frame < start], default=end)
 
-    def _go_ranges(
-        self, ranges: list[tuple[str, int, int]], ids: list[int]
-    ) -> Iterator[tuple[int, dict[int, Entry]]]:
-        """Go through the ranges, store the masks and yield them."""
-        for way, begin, end in ranges:
-            if way != 'forward':
-                raise DataError('this version runs forwards only')
-            yield from self._follow(range(begin, end + 1), ids)
+    def _check_begin(self, ids: list[int], passes: list[range]) -> None:
+        """Refuse a run in which no object comes up."""
+        begin = passes[0][0]
+        prompted = {frame for frame, _ in self._project.prompts(ids)}
+        known = set(self._project.entries(begin, begin + 1).get(begin, {}))
+        if not known & set(ids) and not any(prompted & set(frames) for frames in passes):
+            raise DataError(
+                f'no object is known in frame {begin} or on the way from there: draw one there, or '
+                f'begin elsewhere'
+            )
 
-    def _follow(self, frames: range, ids: list[int]) -> Iterator[tuple[int, dict[int, Entry]]]:
-        """Follow objects through frames in order."""
+    def _go_passes(
+        self, passes: list[range], ids: list[int]
+    ) -> Iterator[tuple[int, dict[int, Entry]]]:
+        """Go through the frames of each pass, store their masks and yield them."""
+        from mmvos.apis.propagation import propagate
+
+        from .prompt_memory import PromptMemory
+
+        memory = PromptMemory(self._project, self._video, self._worker.segmenter(), ids)
+        read = self._video.new_reader()
+        for frames in passes:
+            if not len(frames):
+                continue
+            backwards = frames.step < 0
+            segmenter = memory.segmenter
+            state = self._state_before(frames, ids, memory)
+            for index in frames:
+                if self.prompts_changed:
+                    self.prompts_changed = False
+                    memory.forget()
+                prepared = segmenter.frame(index, read(index))
+                prompted = memory.around(index)
+                (step,) = propagate(segmenter.model, [prepared], prompted, state, backwards)
+                state = step.state
+                entries = {}
+                for item in step.result.objects:
+                    entries[item.id] = make_entry(item.mask, item.score, MODEL)
+                yield index, self._store(index, entries)
+
+    def _state_before(self, frames: range, ids: list[int], memory: PromptMemory) -> Any:
+        """The model's state with which a pass begins.
+
+        It follows the objects that have a mask in the first frame, or else in the frame before it
+        on the way, also those that a run had found there. Objects that are given in the first frame
+        begin with what is given.
+        """
         from .segmenter import mask_prompts
 
-        project = self._project
         size = self._video.size
-        segmenter = self._worker.segmenter()
+        segmenter = memory.segmenter
         state = segmenter.model.init_state()
-        followed: set[int] = set()
+        begin, before = frames[0], frames[0] - frames.step
+        there = self._project.entries(begin, begin + 1).get(begin, {})
+        earlier = self._project.entries(before, before + 1).get(before, {})
+        for index, entries in ((before, earlier), (begin, there)):
+            masks = {}
+            for number, entry in entries.items():
+                is_known = index == before and number in there
+                is_given = index == begin and entry.source == CORRECTED
+                if number in ids and entry.area and not (is_known or is_given):
+                    masks[number] = entry.decode(size)
+            if masks:
+                prepared = segmenter.frame(index, self._video.read(index))
+                state, _ = segmenter.step(prepared, state, mask_prompts(masks))
+        return state
+
+    def _find(self, frames: range) -> Iterator[tuple[int, dict[int, Entry]]]:
+        """Let a model find its objects; each track becomes an object.
+
+        A track that is seen in one frame only, or with a low score, becomes none.
+        """
+        segmenter = self._worker.load(self.request.system)
+        classes = segmenter.model.dataset_meta['classes']
+        state = segmenter.model.init_state()
         read = self._video.new_reader()
+        numbers: dict[int, int] = {}  # object id by id of the track
+        waiting: dict[int, tuple[int, Entry]] = {}  # of tracks that were seen once
         for index in frames:
-            known = project.entries(index, index + 1).get(index, {})
-            given = {}
-            for number in ids:
-                entry = known.get(number)
-                is_begin = index == frames[0] or number not in followed
-                if entry is not None and entry.area and (entry.source == CORRECTED or is_begin):
-                    given[number] = entry.decode(size)
-            if not given and not followed:
-                if index == frames[0]:
-                    self._check_begin(ids, index)
-                continue
-            prompts = mask_prompts(given) if given else None
-            frame = segmenter.frame(index, read(index))
-            state, result = segmenter.step(frame, state, prompts)
-            followed.update(given)
-            entries = {item.id: make_entry(item.mask, item.score, MODEL) for item in result.objects}
+            state, result = segmenter.step(segmenter.frame(index, read(index)), state, None)
+            entries = {}
+            for item in result.objects:
+                entry = make_entry(item.mask, item.score, MODEL)
+                if item.score < self.request.min_score or not entry.area:
+                    continue
+                if item.id in numbers:
+                    entries[numbers[item.id]] = entry
+                elif item.id in waiting:
+                    name = classes[item.label] if 0 <= item.label < len(classes) else 'object'
+                    number = self._make_object(str(name))
+                    numbers[item.id] = number
+                    first, seen = waiting.pop(item.id)
+                    self._tell_frame(first, self._store(first, {number: seen}))
+                    entries[number] = entry
+                else:
+                    waiting[item.id] = (index, entry)
             yield index, self._store(index, entries)
 
-    def _check_begin(self, ids: list[int], start: int) -> None:
-        """Refuse a run without any object in it."""
-        if not any(frame >= start for frame, _ in self._project.prompts(ids)):
-            raise DataError(
-                f'no object is known in frame {start} or later: draw one there, or begin elsewhere'
-            )
+    def _make_object(self, category: str) -> int:
+        """Make an object of a track; all of a run are undone together."""
+        number = self._project.free_id()
+        color = COLORS[(number - 1) % len(COLORS)]
+        item = StudioObject(number, f'{category} {number}', color, category)
+        with self._project.action(
+            'find objects', part_of=f'find {self.id} {self._begun}'
+        ) as action:
+            action.put_object(item)
+        objects = [known.to_json() for known in self._project.objects()]
+        self._hub.publish('objects', objects=objects)
+        self._hub.publish('history', **self._project.labels())
+        return number
 
     def _store(self, frame: int, found: dict[int, Entry]) -> dict[int, Entry]:
         """Store the masks of a frame; return all that changed, as they are stored."""

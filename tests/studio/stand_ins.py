@@ -147,14 +147,14 @@ def _color(image: NDArray[np.int_], x: float, y: float) -> tuple[int, int, int]:
     return int(pixel[0]), int(pixel[1]), int(pixel[2])
 
 
-def _prepare(index: int, shown: Picture) -> dict[str, Any]:
+def prepare(index: int, shown: Picture) -> dict[str, Any]:
     return {'inputs': torch.from_numpy(shown).permute(2, 0, 1), 'index': index}
 
 
 def follow_colors(monkeypatch: Any) -> ColorFollower:
     """Let every studio of a test have the model that follows colors."""
     model = ColorFollower()
-    segmenter: Any = Segmenter('masktrack', model, _prepare)  # type: ignore[arg-type]
+    segmenter: Any = Segmenter('masktrack', model, prepare)  # type: ignore[arg-type]
     monkeypatch.setattr(Worker, 'load', lambda self, name: segmenter)
     return model
 

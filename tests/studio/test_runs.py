@@ -153,3 +153,87 @@ def test_masks_come_frame_by_frame_with_progress(opened: OpenStudio) -> None:
     assert (mask_of(frames[-1]['entries']['1']) == object_mask(FRAMES - 1, 1)).all()
     states = [event['run']['state'] for event in events if event['type'] == 'run']
     assert states[0] == 'running' and states[-1] == 'finished'
+
+
+def test_backwards_and_both_ways(opened: OpenStudio) -> None:
+    two_objects(opened, 6)
+    ended = run(opened, direction='backward', start=6)
+    assert (ended['state'], ended['done']) == ('finished', 7)
+    assert masks(opened, 7) == {}
+    for frame in range(7):
+        assert (mask_of(masks(opened, frame)['2']) == object_mask(frame, 2)).all()
+
+    ended = run(opened, direction='both', start=3)
+    assert (ended['done'], ended['total']) == (FRAMES, FRAMES)
+    for frame in range(FRAMES):
+        assert (mask_of(masks(opened, frame)['1']) == object_mask(frame, 1)).all()
+    assert masks(opened, 6)['1']['source'] == CORRECTED
+
+
+def test_an_object_that_is_given_later_is_followed_backwards(opened: OpenStudio) -> None:
+    two_objects(opened, 8)
+    ended = run(opened, direction='backward', start=9, stop=2)
+    assert (ended['state'], ended['done']) == ('finished', 8)
+    assert masks(opened, 1) == {}
+    assert (mask_of(masks(opened, 2)['1']) == object_mask(2, 1)).all()
+
+
+def test_all_corrected_frames_are_remembered(opened: OpenStudio) -> None:
+    """The model is given what is remembered of each prompted frame, also of later ones."""
+    recalled: list[dict[int, list[Any]]] = []
+    model = opened.session.worker.segmenter().model
+    recall = model.recall
+
+    def note(state: Any, prompted: Any) -> Any:
+        recalled.append({key: list(value) for key, value in prompted.items()})
+        return recall(state, prompted)
+
+    model.recall = note  # type: ignore[method-assign]
+    two_objects(opened, 0)
+    put(opened, 9, 1, box=box_of(9, 1))
+    run(opened, direction='forward', start=0)
+    assert recalled
+    assert len(recalled[0][1]) == 2
+    assert len(recalled[0][2]) == 1
+
+
+def test_found_objects_become_objects(opened: OpenStudio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tracks of a model that finds objects: two frames of a sure one make an object; undo takes
+    all of them away."""
+    from mmvos.structures import FrameResult, TrackedObject, rle
+    from mmvos.studio.segmenter import Segmenter
+    from mmvos.studio.worker import Worker
+
+    from .stand_ins import HEIGHT, WIDTH, ColorFollower, prepare
+
+    class Finder(ColorFollower):
+        takes_prompts = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dataset_meta = {'classes': ('fish', 'cat'), 'category_ids': (1, 2)}
+
+        def step(self, frame: Any, state: Any, prompts: Any = None) -> Any:
+            index = frame.meta.index
+            objects = []
+            for number, score in ((1, 0.9), (2, 0.8), (7, 0.2)):
+                if number == 2 and index != 3:
+                    continue  # seen once
+                code = rle.encode(object_mask(index, min(number, 2)))
+                box = rle.bounding_box(code)
+                objects.append(TrackedObject(number, number % 2, score, box, code))
+            return state, FrameResult(index, (HEIGHT, WIDTH), tuple(objects))
+
+    finder: Any = Segmenter('masktrack-rcnn', Finder(), prepare)  # type: ignore[arg-type]
+    monkeypatch.setattr(Worker, 'load', lambda self, name: finder)
+    monkeypatch.setattr(Worker, 'find_system', lambda self, name: {'name': name})
+    answer = opened.client.post('/api/find', json={'start': 2, 'min_score': 0.5})
+    assert answer.status_code == 202, answer.text
+    ended = opened.wait()
+    assert (ended['kind'], ended['state'], ended['done']) == ('find', 'finished', FRAMES - 2)
+    (item,) = opened.client.get('/api/project').json()['objects']
+    assert item['category'] == 'cat'
+    for frame in range(2, FRAMES):
+        assert (mask_of(masks(opened, frame)['1']) == object_mask(frame, 1)).all()
+    opened.client.post('/api/undo')
+    assert opened.client.get('/api/project').json()['objects'] == []
