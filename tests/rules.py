@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     'engine': EARLY | DATA | {'models', 'optimize'},
     'apis': EARLY | DATA | {'models', 'optimize', 'engine'},
     'studio': EARLY | DATA | {'models', 'optimize', 'engine', 'apis'},
-    'benchmarks': EARLY | DATA | {'models', 'optimize', 'engine', 'apis'},
+    'benchmarks': EARLY | DATA | {'models', 'optimize', 'engine', 'apis', 'studio'},
     'cli': EARLY
     | DATA
     | {'models', 'optimize', 'engine', 'apis', 'studio', 'benchmarks', 'check_env'},

@@ -77,6 +77,9 @@ ELSEWHERE = {
     ),
     r'^mmvos tune .*--vot': 'tests/cli/test_tune.py::test_vot',
     r'^mmvos benchmark evaluation': 'tests/benchmarks/test_evaluation.py::test_all_parts_run',
+    r'^mmvos benchmark studio': (
+        'tests/benchmarks/test_studio.py::test_a_user_who_knows_the_truth_needs_few_actions'
+    ),
     r'^mmvos benchmark tracking': 'tests/benchmarks/test_tracking.py::'
     'test_it_prints_a_row_per_precision_and_number_of_objects',
     r'^mmvos benchmark vis': (
@@ -98,6 +101,9 @@ ELSEWHERE = {
     ),
     r'^python -m tests\.robustness\.fuzz': (
         'tests/robustness/test_fuzz.py::test_every_damaged_input_is_read_or_refused_in_a_sentence'
+    ),
+    r'^python -m tests\.robustness\.studio_kills': (
+        'tests/studio/test_kills.py::test_nothing_that_was_answered_is_lost'
     ),
     r'^python -m tests\.robustness\.kills': (
         'tests/robustness/test_kills.py::test_no_final_name_is_damaged_by_a_kill'

@@ -16,6 +16,7 @@ from importlib import import_module
 BENCHMARKS = {
     'corrections': 'how good masks become when the worst frames are corrected',
     'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',
+    'studio': 'annotating a video with mmvos studio: actions and minutes to masks of a wanted J',
     'tracking': 'SiamMask from boxes, 1 to 16 objects',
     'vis': "MaskTrack R-CNN beside mmdet's: inference, training, data, memory",
     'vos': 'following 1 to 8 objects from masks',

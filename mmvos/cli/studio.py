@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_arguments(argv)
     try:
-        from mmvos.studio.opening import find_place, open_session, serve, warning_of
+        from mmvos.studio.opening import StudioServer, find_place, open_session, warning_of
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith('mmvos'):
             raise
@@ -100,4 +100,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     exports = user_path(args.export) if args.export else None
     with open_session(place, args.system, args.weights, args.device, exports) as session:
         print(f'project: {place.folder}', flush=True)
-        serve(session, args.host, args.port, show)
+        StudioServer(session, args.host, args.port, show).run_studio()

@@ -180,13 +180,9 @@ def warning_of(host: str) -> str:
     )
 
 
-def serve(
-    session: Session,
-    host: str,
-    port: int | None,
-    on_ready: Callable[[str], object],
-) -> None:
-    """Serve until the process is interrupted.
+class StudioServer(uvicorn.Server):
+    """The server of one session; ``run_studio`` serves until it is interrupted, or ``should_exit``
+    is set.
 
     Args:
         session: that was started.
@@ -196,26 +192,38 @@ def serve(
     Raises:
         OutputError: see ``open_socket``.
     """
-    opened = open_socket(host, port)
-    number = opened.getsockname()[1]
-    token = session.project.meta('token') or ''
-    names = names_of(host)
-    studio = Studio(session, token, number, names, warning_of(host))
-    shown = '127.0.0.1' if host in ('0.0.0.0', '::', *_LOCAL) else host
-    shown = f'[{shown}]' if ':' in shown else shown
 
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            on_ready(f'http://{shown}:{number}/?token={token}')
+    def __init__(
+        self,
+        session: Session,
+        host: str,
+        port: int | None,
+        on_ready: Callable[[str], object],
+    ) -> None:
+        self._opened = open_socket(host, port)
+        number = self._opened.getsockname()[1]
+        token = session.project.meta('token') or ''
+        studio = Studio(session, token, number, names_of(host), warning_of(host))
+        shown = '127.0.0.1' if host in ('0.0.0.0', '::', *_LOCAL) else host
+        shown = f'[{shown}]' if ':' in shown else shown
+        self._address = f'http://{shown}:{number}/?token={token}'
+        self._on_ready = on_ready
+        config = uvicorn.Config(
+            studio.app,
+            log_level='warning',
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws_max_size=1 << 16,
+            timeout_graceful_shutdown=_CLOSE_SECONDS,
+        )
+        super().__init__(config)
 
-    config = uvicorn.Config(
-        studio.app,
-        log_level='warning',
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws_max_size=1 << 16,
-        timeout_graceful_shutdown=_CLOSE_SECONDS,
-    )
-    Server(config).run(sockets=[opened])
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and tell it."""
+        await super().startup(sockets)
+        self._on_ready(self._address)
+
+    def run_studio(self) -> None:
+        """Serve until the end."""
+        self.run(sockets=[self._opened])

@@ -11,18 +11,24 @@ from mmvos.apis.systems import SYSTEMS, describe_recipes
 def list_systems() -> list[dict[str, Any]]:
     """The ``systems`` of docs/studio.md; needs no torch."""
     found = []
+    try:
+        models = shipped_models(project_root())
+    except OSError as error:
+        models, missing = {}, str(error)
+    else:
+        missing = ''
     for name, system in SYSTEMS.items():
         remedy = ''
         try:
-            model = find_model(system.model, shipped_models(project_root()))
+            model = find_model(system.model, models)
             is_file = model.weights is not None and '://' not in model.weights
             is_here = is_file and model.weights_are_here
             if not is_here:
                 recipes = describe_recipes(system.model, f'{system.model}.py')
                 remedy = f'{system.title} has no weights here; ways to get them:\n{recipes}'
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             is_here = False
-            remedy = str(error)
+            remedy = missing or str(error)
         found.append(
             {
                 'name': name,

@@ -1,8 +1,6 @@
-"""A video of colored rectangles, a model that follows colors, and a studio around both.
+"""A model that follows colors, and a studio with it around the small video.
 
-Frames are 64 x 48. Object n is 12 x 16 pixels of the color (40 n, 255, 0) in B, G, R; it moves to
-the right by a pixel a frame. The model finds the colors that a prompt shows: what it gives is known
-without it.
+The model finds the colors that a prompt shows: what it gives is known without it.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -35,33 +32,18 @@ from mmvos.studio.server import Studio
 from mmvos.studio.session import Session
 from mmvos.studio.worker import Worker
 
-HEIGHT, WIDTH, FRAMES = 48, 64, 10
+from .small_video import FRAMES, HEIGHT, WIDTH, object_mask, picture, write_frames
+
+__all__ = [
+    'FRAMES',
+    'HEIGHT',
+    'WIDTH',
+    'object_mask',
+    'picture',
+    'write_frames',
+]
 PORT = 8123
 Colors = frozenset[tuple[int, int, int]]
-
-
-def object_mask(frame: int, number: int) -> NDArray[np.bool_]:
-    """(H, W) bool: where an object is."""
-    mask = np.zeros((HEIGHT, WIDTH), bool)
-    top, left = 2 + 15 * (number - 1), 3 + frame
-    mask[top : top + 12, left : left + 16] = True
-    return mask
-
-
-def picture(frame: int, objects: int = 2) -> Picture:
-    """(H, W, 3) uint8 BGR."""
-    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-    for number in range(1, objects + 1):
-        image[object_mask(frame, number)] = (40 * number, 255, 0)
-    return image
-
-
-def write_frames(folder: Path, frames: int = FRAMES, objects: int = 2) -> Path:
-    """Write the video as a folder of PNGs, which lose nothing."""
-    folder.mkdir(parents=True)
-    for index in range(frames):
-        cv2.imwrite(str(folder / f'{index:05d}.png'), picture(index, objects))
-    return folder
 
 
 def box_of(frame: int, number: int) -> list[float]:
@@ -171,6 +153,11 @@ class OpenStudio:
     def stranger(self, **headers: str) -> TestClient:
         """A client without the token."""
         return TestClient(self.studio.app, base_url=f'http://127.0.0.1:{PORT}', headers=headers)
+
+    def events(self, client: TestClient | None = None, **headers: str) -> Any:
+        """A WebSocket of the events."""
+        address = f'ws://127.0.0.1:{PORT}/api/events'
+        return (client or self.client).websocket_connect(address, headers=headers)
 
     def wait(self) -> dict[str, Any]:
         """Wait until the run is over, and return it."""

@@ -83,12 +83,10 @@ def test_events_need_token_host_and_origin(opened: OpenStudio) -> None:
     for client, headers in attempts:
         with (
             pytest.raises(WebSocketDisconnect),
-            client.websocket_connect('/api/events', headers=headers) as socket,
+            opened.events(client, **headers) as socket,
         ):
             socket.receive_json()
-    own = {'origin': f'http://127.0.0.1:{PORT}'}
-    address = f'ws://127.0.0.1:{PORT}/api/events'
-    with opened.client.websocket_connect(address, headers=own) as socket:
+    with opened.events(origin=f'http://127.0.0.1:{PORT}') as socket:
         assert socket.receive_json()['type'] == 'hello'
 
 

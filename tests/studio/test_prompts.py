@@ -208,8 +208,7 @@ def test_objects_are_changed_removed_and_never_numbered_again(opened: OpenStudio
 
 
 def test_all_tabs_get_all_events(opened: OpenStudio) -> None:
-    connect = opened.client.websocket_connect
-    with connect('/api/events') as one, connect('/api/events') as two:
+    with opened.events() as one, opened.events() as two:
         hello = one.receive_json()
         assert hello['type'] == 'hello'
         assert hello == two.receive_json()

@@ -142,7 +142,7 @@ def test_pause_prompt_resume_stop(opened: OpenStudio, monkeypatch: pytest.Monkey
 
 def test_masks_come_frame_by_frame_with_progress(opened: OpenStudio) -> None:
     two_objects(opened, 0)
-    with opened.client.websocket_connect('/api/events') as socket:
+    with opened.events() as socket:
         socket.receive_json()
         opened.client.post('/api/run', json={'start': 0})
         events = [socket.receive_json()]
