@@ -245,7 +245,7 @@ class Run:
             step = 1 if way == 'forward' else -1
             passes.append(range(start, end + step, step))
         # The way back begins beside the first frame, which the way there has done.
-        if len(passes) == 2 and len(passes[1]) > 1:
+        if len(passes) == 2:
             passes[1] = passes[1][1:]
         self._total = sum(len(frames) for frames in passes)
         self._check_begin(ids, passes)

@@ -16,18 +16,20 @@ from tests.studio.stand_ins import FRAMES, follow_colors, object_mask, write_fra
 def test_a_user_who_knows_the_truth_needs_few_actions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The truth is both rectangles: a box finds one, a click in a frame adds the other, and the run
-    carries it to all."""
+    """The truth is both rectangles from frame 1 on: the box of frame 0 finds one, a click adds the
+    other, and the run carries it to all frames that come."""
     follow_colors(monkeypatch)
     frames = write_frames(tmp_path / 'clip')
     truth = [object_mask(t, 1) | object_mask(t, 2) for t in range(FRAMES)]
+    truth[0] = object_mask(0, 1)
     with serving(frames, 'masktrack', None) as page:
         alone, outcome = annotate(page, truth, 0.9, 3, 5)
-    assert max(alone.scores) < 0.9
+    assert alone.scores[0] == 1
+    assert max(alone.scores[1:]) < 0.9
     assert min(outcome.scores) >= 0.9
     assert outcome.actions['box'] == 1
-    assert outcome.actions['frame looked up'] <= 5
-    assert outcome.user_seconds > 5
+    assert outcome.actions == {'box': 1, 'run': 2, 'frame looked up': 1, 'click': 1}
+    assert outcome.user_seconds == 5 + 2 * 2 + 5 + 3
 
 
 def test_where_a_mask_is_most_wrong() -> None:

@@ -60,7 +60,7 @@ def point_of(frame: int, number: int) -> list[float]:
 class ColorFollower:
     """A model whose state is the colors of each object.
 
-    A mask or box has the color in its middle; points of a known object add and take away colors.
+    A mask has its frequent colors, a box the one in its middle; points of a known object add and take away colors.
     """
 
     takes_prompts = True
@@ -95,7 +95,9 @@ class ColorFollower:
                 mask, box = prompts.masks[k], prompts.boxes[k]
                 if mask is not None:
                     given[object_id] = mask
-                    state[object_id] = frozenset({_color(image, *_middle(mask))})
+                    shades, counts = np.unique(image[mask], axis=0, return_counts=True)
+                    often = shades[counts > mask.sum() / 10].tolist()
+                    state[object_id] = frozenset((b, g, r) for b, g, r in often)
                 elif box is not None:
                     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
                     state[object_id] = frozenset({_color(image, x, y)})
@@ -117,11 +119,6 @@ class ColorFollower:
             box = rle.bounding_box(code)
             objects.append(TrackedObject(object_id, UNKNOWN_LABEL, 0.9, box, code))
         return state, FrameResult(frame.meta.index, (HEIGHT, WIDTH), tuple(objects))
-
-
-def _middle(mask: NDArray[np.bool_]) -> tuple[float, float]:
-    rows, columns = np.nonzero(mask)
-    return float(np.median(columns)), float(np.median(rows))
 
 
 def _color(image: NDArray[np.int_], x: float, y: float) -> tuple[int, int, int]:
