@@ -6,6 +6,7 @@ settings.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
 from mmvos.io.config_file import read_config_file
+from mmvos.io.errors import DataError
 from mmvos.io.paths import user_path
 from mmvos.models import VideoModel
 from mmvos.registry import MODELS
@@ -119,7 +121,7 @@ def init_model(
     import_modules_from_strings(**cfg.get('custom_imports', own_parts))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     loaded = read_checkpoint(checkpoint) if checkpoint is not None else None
-    model: VideoModel = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model: VideoModel = revert_sync_batchnorm(_build(cfg))
     if loaded is not None:
         load_weights(model, loaded)
 
@@ -128,8 +130,43 @@ def init_model(
     model.dataset_meta = _choose_dataset_meta(cfg, loaded, model)
     if device is None:
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    model.to(device).eval()
+    _move(model, device)
+    return model.eval()
+
+
+def _build(cfg: Config) -> VideoModel:
+    """Build the model of a config.
+
+    Raises:
+        DataError: the config names an option that a part does not have.
+    """
+    try:
+        model: VideoModel = MODELS.build(cfg.model)
+    except TypeError as error:
+        found = re.search(
+            r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)
+        )
+        if found is None:
+            raise
+        raise DataError(
+            f'the config gives {found[1]} the option {found[2]!r}, which it does not have'
+        ) from error
     return model
+
+
+def _move(model: VideoModel, device: str) -> None:
+    """Bring a model to a device.
+
+    Raises:
+        DataError: there is no such device.
+    """
+    try:
+        model.to(device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises depends on its build
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f'the device {device} cannot be used ({reason}); give cpu, or cuda:0 for a GPU'
+        ) from error
 
 
 def _choose_dataset_meta(

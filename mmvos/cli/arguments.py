@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -25,6 +26,21 @@ def frame_rate(text: str) -> Fraction:
         return parse_frame_rate(text)
     except DataError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def score(text: str) -> float:
+    """A score.
+
+    Raises:
+        ArgumentTypeError: it is no number from 0 to 1.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:  # also of nan
+        raise argparse.ArgumentTypeError(f'a score is a number from 0 to 1, it is {text}')
+    return value
 
 
 def safetensors_file(text: str) -> Path:

@@ -132,7 +132,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         DataError: input that cannot be scored.
     """
     args = parse_arguments(argv)
+    from mmvos.io.atomic import check_file
+
     for path in (args.out, args.csv):
+        if path:
+            check_file(path)
         if path and path.is_file():
             # numbers of an earlier run must not outlive a failure of this one
             path.unlink()

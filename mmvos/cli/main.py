@@ -6,6 +6,7 @@ starts to work, so ``--help`` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     name, command, arguments = find_command(words)
+    fault = find_fault(name, arguments)
+    if fault is not None:
+        print(f'{name}: {fault}', file=sys.stderr)
+        sys.exit(_NOT_UNDERSTOOD)
     # argparse, and the records of runs, name a command by the process's first word.
     sys.argv = [name, *arguments]
     module = import_module(f'mmvos.cli.{command.module}')
@@ -133,6 +138,29 @@ def find_command(words: Sequence[str]) -> tuple[str, Command, list[str]]:
         name = f'{name} {first}'
         chosen = chosen.commands[first]
     return name, chosen, rest
+
+
+def find_fault(name: str, arguments: Sequence[str]) -> str | None:
+    """Say what cannot be meant, whatever the command: an argument that is empty, as that of a
+    shell's variable which is not set (``--out ""`` would be the working directory); a file that is
+    converted into itself.
+    """
+    if '' in arguments:
+        before = list(arguments[: arguments.index('')])
+        place = f'that after {before[-1]}' if before else 'the first one'
+        return f'an argument is empty, {place}; is a variable of the shell not set?'
+    if name.split()[1:2] not in (['convert'], ['weights']):
+        return None
+    seen = set()
+    for word in arguments:
+        if not os.path.isfile(word):
+            continue
+        status = os.stat(word)
+        file = (status.st_dev, status.st_ino)
+        if file in seen:
+            return f'{word} is given twice, it would be overwritten by what is made of it'
+        seen.add(file)
+    return None
 
 
 def _help_of(name: str, group: CommandGroup) -> str:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmvos.apis.systems import SYSTEMS
-from mmvos.cli.arguments import frame_rate, join_negative_values
+from mmvos.cli.arguments import frame_rate, join_negative_values, score
 from mmvos.cli.config_options import add_config_options, read_config_options
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=score,
         metavar='S',
         help='leave objects with a lower score in a frame out of masks and overlay (default 0.3, 0 '
         'for given objects); results.json has all',

@@ -121,6 +121,18 @@ def check_folder(path: str | Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def check_file(path: str | Path) -> None:
+    """Refuse a file that cannot be written, before the work; makes nothing.
+
+    Raises:
+        OutputError: it is a folder, or cannot be written into its folder.
+    """
+    with output_errors(path):
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    check_folder(Path(path).parent)
+
+
 @contextmanager
 def atomic_path(path: str | Path, durable: bool = True) -> Iterator[Path]:
     """Give the name of a partial file; what the block wrote there gets the final name at its end.

@@ -259,6 +259,18 @@ def test_init_model_takes_weights_and_classes_from_the_checkpoint(tmp_path):
     assert model.dataset_meta == {'classes': (), 'category_ids': ()}
 
 
+@pytest.mark.parametrize('device', ['nonsense', 'cuda:99', 'cpu:one'])
+def test_a_device_that_is_not_there_is_said(device):
+    with pytest.raises(DataError, match=f'the device {device} cannot be used'):
+        init_model('masktrack_lite0', device=device)
+
+
+def test_an_option_that_a_part_does_not_have_is_said():
+    options = {'model.tracker.nothing': 1}
+    with pytest.raises(DataError, match="gives MaskPropagator the option 'nothing'"):
+        init_model('masktrack_lite0', device='cpu', cfg_options=options)
+
+
 def test_config_options_reach_the_model():
     options = {'model.data_preprocessor.pad_size_divisor': 16}
     model = init_model(bright_spots_config(), device='cpu', cfg_options=options)

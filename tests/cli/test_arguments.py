@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from mmvos.cli.arguments import frame_rate, join_negative_values
+from mmvos.cli.arguments import frame_rate, join_negative_values, score
 
 
 def test_a_box_that_begins_left_of_the_frame_is_a_value():
@@ -23,6 +23,13 @@ def test_a_box_that_begins_left_of_the_frame_is_a_value():
 
 def test_a_forgotten_box_stays_a_mistake():
     assert join_negative_values(['--box', '--out', 'o'], '--box') == ['--box', '--out', 'o']
+
+
+@pytest.mark.parametrize('text', ['nan', '-0.1', '1e400', '1.01', 'high', ''])
+def test_a_score_is_from_0_to_1(text):
+    with pytest.raises(argparse.ArgumentTypeError, match='from 0 to 1'):
+        score(text)
+    assert score('0.5') == 0.5 and score('1') == 1 and score('0') == 0
 
 
 def test_a_frame_rate_is_a_fraction_or_one_sentence(capsys):

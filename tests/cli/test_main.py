@@ -133,6 +133,35 @@ def write_clip(path: Path) -> None:
             video.write(str(index), image, FrameResult(index, (48, 64), ()))
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['segment', 'frames', '--box', '1,2,3,4', '--out', ''],
+        ['segment', '', '--out', 'out'],
+        ['weights', 'publish', 'a.pth', 'b.safetensors', '--license', ''],
+    ],
+)
+def test_an_empty_argument_is_a_variable_that_is_not_set(words, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert 'an argument is empty' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('words', [['weights', 'publish'], ['convert', 'coco_to_youtube_vis']])
+def test_a_file_is_not_converted_into_itself(tmp_path, words, capsys) -> None:
+    source = tmp_path / 'a.safetensors'
+    source.write_text('mine')
+    link = tmp_path / 'b.safetensors'
+    link.symlink_to(source)
+    for other in (source, link):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, str(source), str(other)])
+        assert ended.value.code == 2
+        assert 'is given twice' in capsys.readouterr().err
+    assert source.read_text() == 'mine'
+
+
 def test_version(capsys) -> None:
     with pytest.raises(SystemExit):
         main(['--version'])

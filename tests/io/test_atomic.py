@@ -14,6 +14,7 @@ import torch
 from mmvos.io.atomic import (
     OutputError,
     atomic_path,
+    check_file,
     check_folder,
     open_atomic,
     partial_name,
@@ -178,3 +179,13 @@ def test_a_folder_that_cannot_be_made_is_said_before_the_work(tmp_path):
     for place in ('file', 'file/deep/er'):
         with pytest.raises(OutputError, match=f'{place} cannot be written'):
             check_folder(tmp_path / place)
+
+
+def test_a_file_that_cannot_be_written_is_said_before_the_work(tmp_path):
+    (tmp_path / 'file').write_text('mine')
+    check_file(tmp_path / 'new/deep/a.json')
+    check_file(tmp_path / 'file')
+    for path, fault in ((tmp_path, 'it is a folder'), (tmp_path / 'file/a.json', 'not a folder')):
+        with pytest.raises(OutputError, match=fault):
+            check_file(path)
+    assert names(tmp_path) == ['file'] and (tmp_path / 'file').read_text() == 'mine'
