@@ -293,7 +293,8 @@ class Studio:
             hub.leave(listener)
             for task in tasks:
                 task.cancel()
-            with suppress(RuntimeError):
+            # A page that is gone cannot be told.
+            with suppress(RuntimeError, WebSocketDisconnect):
                 await socket.close()
 
     async def _send_events(self, socket: WebSocket, listener: Listener) -> None:

@@ -1,0 +1,232 @@
+// The page: makes its parts and wires buttons to actions. Each part is a module of its own.
+
+import { Actions } from '/static/actions.js';
+import { listen } from '/static/api.js';
+import { ExportDialog, fillHelp, fillSelect, ImportDialog } from '/static/dialogs.js';
+import { Frames } from '/static/frames.js';
+import { makeKeys } from '/static/keys.js';
+import { MarkList, ObjectList } from '/static/panels.js';
+import { Player } from '/static/player.js';
+import { Store } from '/static/store.js';
+import { Timeline } from '/static/timeline.js';
+import { toast } from '/static/toasts.js';
+import { Tools } from '/static/tools.js';
+import { Viewer } from '/static/viewer.js';
+
+const element = (id) => document.getElementById(id);
+
+// The cookie knows the token by now; the address need not.
+history.replaceState(null, '', location.pathname);
+
+const store = new Store();
+const frames = new Frames(store);
+const viewer = new Viewer(element('view'), store, frames);
+const actions = new Actions(store, element('busy'));
+const tools = new Tools(viewer, store, actions);
+const player = new Player(store, frames, viewer);
+const timeline = new Timeline(element('timeline'), store);
+new ObjectList(element('objects'), store, actions);
+new MarkList(element('marks'), store);
+new ExportDialog(store, actions);
+new ImportDialog(store, actions);
+
+// ---- light and dark
+
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  localStorage.setItem('theme', theme);
+  store.tell('theme');
+}
+const prefersDark = matchMedia('(prefers-color-scheme: dark)').matches;
+setTheme(localStorage.getItem('theme') || (prefersDark ? 'dark' : 'light'));
+element('theme').addEventListener('click', () => {
+  setTheme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark');
+});
+
+// ---- the head
+
+store.on(['project', 'model'], () => {
+  const { project } = store;
+  element('video-name').textContent = project.video.name;
+  document.title = `${project.video.name} – mmvos studio`;
+  const prompted = project.systems.filter((one) => one.prompts.length);
+  fillSelect(element('system'), prompted);
+  element('system').value = project.model.name;
+  const canFind = project.systems.some((one) => !one.prompts.length && one.available);
+  element('find').hidden = !canFind;
+  const state = element('model-state');
+  const shown = { loading: 'loading the model …', failed: project.model.message, ready: '' };
+  state.textContent = shown[project.model.state] ?? '';
+  state.className = project.model.state;
+  for (const [tool, kind] of [['box', 'box'], ['add', 'points'], ['remove', 'points']]) {
+    const takes = project.model.prompts.includes(kind);
+    document.querySelector(`[data-tool='${tool}']`).disabled = !takes;
+  }
+  showBanner();
+});
+element('system').addEventListener('change', (event) => actions.chooseSystem(event.target.value));
+element('find').addEventListener('click', () => {
+  const finder = store.project.systems.find((one) => !one.prompts.length && one.available);
+  actions.find(finder.name);
+});
+
+let isConnected = true;
+function showBanner() {
+  const banner = element('banner');
+  const lost = 'The server does not answer. This page goes on by itself when it is back: ' +
+    'mmvos studio with the same clip.';
+  const text = isConnected ? store.project?.host_warning : lost;
+  banner.textContent = text || '';
+  banner.hidden = !text;
+}
+
+// ---- tools
+
+for (const button of document.querySelectorAll('[data-tool]')) {
+  button.addEventListener('click', () => store.choose(button.dataset.tool));
+}
+store.on(['tool'], () => {
+  for (const button of document.querySelectorAll('[data-tool]')) {
+    button.setAttribute('aria-pressed', String(button.dataset.tool === store.tool));
+  }
+  element('brush-size').value = store.brushSize;
+  element('brush-size-label').hidden = !['brush', 'eraser'].includes(store.tool);
+});
+element('brush-size').addEventListener('input', (event) => {
+  store.brushSize = Number(event.target.value);
+});
+element('undo').addEventListener('click', () => actions.undo());
+element('redo').addEventListener('click', () => actions.redo());
+element('forget').addEventListener('click', () => actions.forgetPrompt());
+element('fit').addEventListener('click', () => viewer.fit());
+element('new-object').addEventListener('click', () => actions.newObject());
+store.on(['history'], () => {
+  const { undo, redo } = store.project.history;
+  element('undo').disabled = !undo;
+  element('redo').disabled = !redo;
+  element('undo').title = undo ? `Undo: ${undo} (Ctrl+Z)` : 'Nothing to undo';
+  element('redo').title = redo ? `Redo: ${redo} (Ctrl+Shift+Z)` : 'Nothing to do again';
+});
+store.on(['prompts', 'frame', 'selected'], () => {
+  element('forget').disabled = !store.prompt(store.frame, store.selected);
+});
+store.on(['project', 'prompts'], () => {
+  const isNew = [...store.prompts.values()].every((prompts) => !prompts.size);
+  element('hint').textContent = isNew ? 'Draw a box around an object, or click on it' : '';
+});
+
+// ---- player and timeline
+
+element('play').addEventListener('click', () => player.toggle());
+element('first').addEventListener('click', () => player.jump(0));
+element('last').addEventListener('click', () => player.jump(store.lastFrame));
+element('back').addEventListener('click', () => player.step(-1));
+element('next').addEventListener('click', () => player.step(1));
+element('frame-number').addEventListener('change', (event) => {
+  player.jump(Number(event.target.value));
+  element('frame-number').value = store.frame;
+});
+store.on(['playing'], () => { element('play').textContent = player.isPlaying ? '⏸' : '▶'; });
+store.on(['frame', 'video'], () => {
+  const { video } = store.project;
+  if (document.activeElement !== element('frame-number')) {
+    element('frame-number').value = store.frame;
+  }
+  element('frame-number').max = store.lastFrame;
+  element('frame-count').textContent = `${store.lastFrame}${video.frames_known ? '' : ' ?'}`;
+  element('frame-time').textContent = video.fps ? clock(store.frame / video.fps) : '';
+});
+timeline.canvas.addEventListener('scrub', () => {
+  player.pause();
+  element('follow').checked = false;
+});
+
+function clock(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  const rest = (seconds % 60).toFixed(2).padStart(5, '0');
+  return `${minutes}:${rest}`;
+}
+
+// ---- runs
+
+function run(direction) {
+  element('follow').checked = true;
+  return actions.run(direction, element('until-corrected').checked && direction !== 'both');
+}
+for (const direction of ['forward', 'backward', 'both']) {
+  element(`run-${direction}`).addEventListener('click', () => run(direction));
+}
+element('run-pause').addEventListener('click', () => {
+  actions.controlRun(store.run.state === 'paused' ? 'resume' : 'pause');
+});
+element('run-stop').addEventListener('click', () => actions.controlRun('stop'));
+
+let toldRun = null; // the end of a run is told once
+store.on(['run', 'prompts', 'project'], () => {
+  const { run: current, isRunning } = store;
+  const hasPrompts = [...store.prompts.values()].some((prompts) => prompts.size);
+  for (const direction of ['forward', 'backward', 'both']) {
+    element(`run-${direction}`).disabled = isRunning || !hasPrompts;
+  }
+  element('find').disabled = isRunning;
+  element('run-row').hidden = !isRunning;
+  if (!current) {
+    return;
+  }
+  element('run-progress').value = current.total ? current.done / current.total : 0;
+  element('run-text').textContent = describeRun(current);
+  element('run-pause').textContent = current.state === 'paused' ? 'Go on' : 'Pause';
+  const ending = `${current.id} ${current.state}`;
+  const isOver = !isRunning && toldRun !== null && toldRun !== ending;
+  if (isOver) {
+    toast(current.message || `run ${current.state}`, current.state === 'failed');
+  }
+  toldRun = ending;
+});
+
+function describeRun(current) {
+  const parts = [`${current.done} of ${current.total} frames`];
+  if (current.rate) {
+    parts.push(`${current.rate.toFixed(1)} frames/s`);
+  }
+  if (current.seconds_left !== null) {
+    parts.push(`${clock(current.seconds_left).split('.')[0]} left`);
+  }
+  if (current.state === 'paused') {
+    parts.push('paused');
+  }
+  return parts.join(' · ');
+}
+
+// ---- events
+
+// Events are applied one after the other, as they came.
+let queue = Promise.resolve();
+function onEvent(event) {
+  queue = queue.then(async () => {
+    try {
+      await store.apply(event);
+    } catch (error) {
+      toast(error.message, true);
+      return;
+    }
+    const isOfRun = event.type === 'frame' && store.run?.state === 'running';
+    if (isOfRun && element('follow').checked && !player.isPlaying) {
+      store.goTo(event.frame);
+    }
+  });
+}
+listen(onEvent, (state) => {
+  isConnected = state;
+  showBanner();
+});
+
+const keyHelp = makeKeys({
+  store, player, viewer, actions, tools, run, help: () => element('help-dialog').showModal(),
+});
+fillHelp(keyHelp);
+element('open-help').addEventListener('click', () => element('help-dialog').showModal());
+store.choose('box');
+
+// For tests: what the page knows.
+window.studio = { store, viewer, player };

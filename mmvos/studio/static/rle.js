@@ -1,0 +1,77 @@
+// Masks as run lengths: {size: [H, W], counts}, alternating runs of background and object down the
+// columns. A bitmap is a Uint8Array of H * W pixels, row by row, 1 on the object.
+
+export function decode(mask) {
+  const [height, width] = mask.size;
+  const bitmap = new Uint8Array(height * width);
+  let position = 0; // counted down the columns
+  let isObject = false;
+  for (const count of mask.counts) {
+    if (isObject) {
+      fillRun(bitmap, width, height, position, count);
+    }
+    position += count;
+    isObject = !isObject;
+  }
+  return bitmap;
+}
+
+function fillRun(bitmap, width, height, start, count) {
+  let x = Math.floor(start / height);
+  let y = start % height;
+  for (let left = count; left > 0; left -= 1) {
+    bitmap[y * width + x] = 1;
+    y += 1;
+    if (y === height) {
+      y = 0;
+      x += 1;
+    }
+  }
+}
+
+export function encode(bitmap, height, width) {
+  const counts = [];
+  let value = 0;
+  let count = 0;
+  for (let x = 0; x < width; x += 1) {
+    for (let y = 0; y < height; y += 1) {
+      const pixel = bitmap[y * width + x];
+      if (pixel !== value) {
+        counts.push(count);
+        value = pixel;
+        count = 0;
+      }
+      count += 1;
+    }
+  }
+  counts.push(count);
+  return { size: [height, width], counts };
+}
+
+// A canvas that shows a bitmap in a color: filled lightly, its border strongly.
+export function paint(bitmap, height, width, color) {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d');
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const red = parseInt(color.slice(1, 3), 16);
+  const green = parseInt(color.slice(3, 5), 16);
+  const blue = parseInt(color.slice(5, 7), 16);
+  const rgb = (blue << 16) | (green << 8) | red;
+  const inside = ((110 << 24) | rgb) >>> 0;
+  const border = ((235 << 24) | rgb) >>> 0;
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const at = y * width + x;
+      if (!bitmap[at]) {
+        continue;
+      }
+      const isInside =
+        x > 0 && bitmap[at - 1] && x < width - 1 && bitmap[at + 1] &&
+        y > 0 && bitmap[at - width] && y < height - 1 && bitmap[at + width];
+      pixels[at] = isInside ? inside : border;
+    }
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}

@@ -1,0 +1,340 @@
+"""The page of the studio in a real browser: draw, see, run, scrub, correct, undo, reload, export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('playwright', reason='Playwright is not installed (pip install playwright)')
+pytest.importorskip('starlette', reason='mmvos[studio] is not installed')
+
+from playwright import sync_api
+
+from .browser import ServedStudio, find_chromium, serve_studio
+from .stand_ins import FRAMES, box_of, follow_colors, object_mask, point_of, write_frames
+
+CHROMIUM = find_chromium()
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine')
+_PATIENCE = 30_000  # milliseconds that the page may take for a step on a busy machine
+
+
+@pytest.fixture(scope='module')
+def browser() -> Iterator[Any]:
+    """A browser for all tests of this file."""
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+        yield started
+        started.close()
+
+
+class Page:
+    """A page that is used as a person uses it, with the mouse and the keyboard."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.page = browser.new_page(viewport={'width': 1280, 'height': 720})
+        self.page.set_default_timeout(_PATIENCE)
+        self.errors: list[str] = []
+        self.page.on('pageerror', lambda error: self.errors.append(str(error)))
+        self.page.goto(address)
+        self.wait('studio.viewer.shown !== null && studio.store.project.model.state === "ready"')
+
+    def wait(self, condition: str) -> None:
+        """Wait until an expression is true in the page.
+
+        It is asked again and again from here: the page's own policy lets no text become code.
+        """
+        deadline = time.monotonic() + _PATIENCE / 1000
+        while not self.value(f'Boolean(window.studio && ({condition}))'):
+            assert time.monotonic() < deadline, f'this does not become true: {condition}'
+            time.sleep(0.03)
+
+    def value(self, expression: str) -> Any:
+        """Ask the page."""
+        return self.page.evaluate(expression)
+
+    def screen(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the video is on the screen."""
+        place = self.value(
+            '() => { const view = studio.viewer.view;'
+            ' const bounds = studio.viewer.canvas.getBoundingClientRect();'
+            ' return [bounds.left + view.x, bounds.top + view.y, view.scale]; }'
+        )
+        left, top, scale = place
+        return left + scale * x, top + scale * y
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press, move and release between two points of the video."""
+        self.page.mouse.move(*self.screen(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.screen(*end), steps=4)
+        self.page.mouse.up()
+
+    def click(self, x: float, y: float, **options: Any) -> None:
+        """Click on a point of the video."""
+        self.page.mouse.click(*self.screen(x, y), **options)
+
+    def press(self, key: str) -> None:
+        """Press a key."""
+        self.page.keyboard.press(key)
+
+    def draw_box(self, frame: int, number: int) -> None:
+        """Draw a box around an object of the video."""
+        x1, y1, x2, y2 = box_of(frame, number)
+        self.drag((x1 + 0.2, y1 + 0.2), (x2 - 0.2, y2 - 0.2))
+
+    def mask(self, frame: int, object_id: int) -> np.ndarray | None:
+        """(H, W) bool as the page knows it, None where it knows none."""
+        found = self.value(
+            f"""async () => {{
+                const {{ decode }} = await import('/static/rle.js');
+                const entry = studio.store.entries({frame})?.get({object_id});
+                return entry ? [entry.mask.size, [...decode(entry.mask)]] : null;
+            }}"""
+        )
+        if found is None:
+            return None
+        size, bitmap = found
+        return np.array(bitmap, bool).reshape(size)
+
+    def wait_for_mask(self, frame: int, object_id: int) -> None:
+        """Wait until there is a mask."""
+        self.wait(f'studio.store.entries({frame})?.has({object_id})')
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedStudio]:
+    """A studio on ten frames of two colored objects."""
+    follow_colors(monkeypatch)
+    with serve_studio(write_frames(tmp_path / 'clip'), tmp_path / 'project') as studio:
+        yield studio
+
+
+@pytest.fixture
+def page(browser: Any, served: ServedStudio) -> Iterator[Page]:
+    """A page on it; whatever a test does, no script of the page may fail."""
+    opened = Page(browser, served.address)
+    yield opened
+    opened.page.close()
+    assert opened.errors == []
+
+
+def test_a_box_is_drawn_and_its_mask_is_seen(page: Page) -> None:
+    page.draw_box(0, 1)
+    page.wait_for_mask(0, 1)
+    np.testing.assert_array_equal(page.mask(0, 1), object_mask(0, 1))
+
+
+def test_a_run_shows_its_masks_on_all_frames(page: Page) -> None:
+    page.draw_box(0, 1)
+    page.wait_for_mask(0, 1)
+    page.press('g')
+    page.wait('studio.store.run?.state === "finished"')
+    page.wait_for_mask(FRAMES - 1, 1)
+    last = page.mask(FRAMES - 1, 1)
+    np.testing.assert_array_equal(last, object_mask(FRAMES - 1, 1))
+
+
+def test_a_run_backwards_goes_to_the_first_frame(page: Page) -> None:
+    page.press('End')
+    page.wait(f'studio.viewer.shown.frame === {FRAMES - 1}')
+    page.draw_box(FRAMES - 1, 2)
+    page.wait_for_mask(FRAMES - 1, 1)
+    page.press('Shift+G')
+    page.wait('studio.store.run?.state === "finished"')
+    page.wait_for_mask(0, 1)
+    np.testing.assert_array_equal(page.mask(0, 1), object_mask(0, 2))
+
+
+def test_the_timeline_is_scrubbed(page: Page) -> None:
+    page.draw_box(0, 1)
+    page.wait_for_mask(0, 1)
+    page.press('g')
+    page.wait('studio.store.timeline.objects[1]?.runs.some(([state]) => state === "seen")')
+    bounds = page.page.locator('#timeline').bounding_box()
+    page.page.mouse.click(bounds['x'] + bounds['width'] * 0.55, bounds['y'] + bounds['height'] - 8)
+    page.wait('studio.viewer.shown.frame === 5')
+    assert page.page.locator('#frame-number').input_value() == '5'
+
+
+def test_clicks_correct_a_mask_and_are_undone(page: Page) -> None:
+    # A click is the first object; one on the other object's color adds that to the mask.
+    page.click(*point_of(0, 1))
+    page.wait_for_mask(0, 1)
+    before = page.mask(0, 1)
+    page.click(*point_of(0, 2))
+    both = object_mask(0, 1) | object_mask(0, 2)
+    page.wait(f'studio.store.entries(0).get(1).area === {int(both.sum())}')
+    np.testing.assert_array_equal(page.mask(0, 1), both)
+
+    # The right button says: not this.
+    page.click(*point_of(0, 2), button='right')
+    page.wait(f'studio.store.entries(0).get(1).area === {int(before.sum())}')
+    assert page.value('studio.store.prompt(0, 1).points.map(([x, y, on]) => on)') == [1, 1, 0]
+
+    page.press('Control+z')
+    page.wait(f'studio.store.entries(0).get(1).area === {int(both.sum())}')
+    page.press('Control+Shift+Z')
+    page.wait(f'studio.store.entries(0).get(1).area === {int(before.sum())}')
+
+
+def test_a_corrected_frame_is_not_overwritten_by_the_next_run(page: Page) -> None:
+    page.draw_box(0, 1)
+    page.wait_for_mask(0, 1)
+    page.press('g')
+    page.wait('studio.store.run?.state === "finished"')
+    page.press('Home')
+    for _ in range(4):
+        page.press('ArrowRight')
+    page.wait('studio.viewer.shown.frame === 4')
+    # Erase in the middle of the mask of frame 4.
+    page.press('e')
+    page.value('() => { studio.store.brushSize = 6; }')
+    page.click(*point_of(4, 1))
+    page.wait('studio.store.entries(4).get(1).source === "corrected"')
+    erased = page.mask(4, 1)
+    assert 0 < erased.sum() < object_mask(4, 1).sum()
+    assert not (erased & ~object_mask(4, 1)).any()
+
+    page.press('Home')
+    page.wait('studio.viewer.shown.frame === 0')
+    page.press('g')
+    page.wait('studio.store.run.id === 2 && studio.store.run.state === "finished"')
+    np.testing.assert_array_equal(page.mask(4, 1), erased)
+    # > goes to the corrected frame
+    page.press('Home')
+    page.press('>')
+    page.wait('studio.store.frame === 4')
+
+
+def test_the_brush_paints_a_new_object(page: Page) -> None:
+    page.press('r')
+    page.value('() => { studio.store.brushSize = 8; }')
+    page.drag((20, 40), (40, 40))
+    page.wait_for_mask(0, 1)
+    painted = page.mask(0, 1)
+    rows, columns = np.nonzero(painted)
+    # A stroke of 8 pixels around row 40, from x = 16 to 44.
+    assert (rows.min(), rows.max()) == (36, 43)
+    assert (columns.min(), columns.max()) == (16, 43)
+
+
+def test_a_reloaded_page_and_a_second_tab_show_the_same(
+    browser: Any, served: ServedStudio, page: Page
+) -> None:
+    second = Page(browser, served.address)
+    page.draw_box(0, 1)
+    page.wait_for_mask(0, 1)
+    second.wait_for_mask(0, 1)
+    second.page.fill('#objects input[type=text]', '<b>car</b> & "x"')
+    second.press('Enter')
+    page.wait('studio.store.objects[0].name.startsWith("<b>car")')
+    assert page.page.locator('#objects input[type=text]').input_value() == '<b>car</b> & "x"'
+    assert page.page.locator('#objects b').count() == 0
+
+    page.page.reload()
+    page.wait('studio.viewer.shown !== null')
+    page.wait_for_mask(0, 1)
+    np.testing.assert_array_equal(page.mask(0, 1), object_mask(0, 1))
+    second.page.close()
+    assert second.errors == []
+
+
+def test_objects_are_added_hidden_and_removed(page: Page) -> None:
+    page.draw_box(0, 1)
+    page.wait_for_mask(0, 1)
+    page.press('o')
+    page.wait('studio.store.objects.length === 2 && studio.store.selected === 2')
+    page.draw_box(0, 2)
+    page.wait_for_mask(0, 2)
+    np.testing.assert_array_equal(page.mask(0, 2), object_mask(0, 2))
+
+    page.page.locator('#objects li[data-id="1"] .eye').click()
+    page.wait('!studio.store.object(1).visible')
+    page.page.locator('#objects li[data-id="2"] .remove').click()
+    page.wait('studio.store.objects.length === 1')
+    page.press('Control+z')
+    page.wait('studio.store.objects.length === 2 && studio.store.entries(0)?.has(2)')
+
+
+def test_the_result_is_exported_and_downloaded(page: Page) -> None:
+    page.draw_box(0, 1)
+    page.wait_for_mask(0, 1)
+    page.page.click('#open-export')
+    page.page.click('#start-export')
+    page.page.locator('#exports li[data-state=finished]').wait_for()
+    with page.page.expect_download() as download:
+        page.page.click('#exports a')
+    assert Path(download.value.path()).stat().st_size > 100
+
+
+def test_the_page_waits_for_a_server_that_comes_back(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow_colors(monkeypatch)
+    clip = write_frames(tmp_path / 'clip')
+    with serve_studio(clip, tmp_path / 'project') as first:
+        page = Page(browser, first.address)
+        page.draw_box(0, 1)
+        page.wait_for_mask(0, 1)
+    page.page.locator('#banner').wait_for()
+    assert 'does not answer' in page.page.locator('#banner').text_content()
+    with serve_studio(None, tmp_path / 'project', port=first.port):
+        page.page.locator('#banner').wait_for(state='hidden')
+        page.wait_for_mask(0, 1)
+        page.draw_box(0, 2)
+        page.wait(f'studio.store.entries(0).get(1).box[1] === {box_of(0, 2)[1]}')
+        page.page.close()
+
+
+def test_every_key_of_the_help_is_listed(page: Page) -> None:
+    page.press('?')
+    text = page.page.locator('#keys').text_content()
+    for word in ('undo', 'redo', 'brush', 'eraser', 'box', 'run from here', 'new object'):
+        assert word in text
+    page.press('Escape')
+    assert not page.value('document.getElementById("help-dialog").open')
+
+
+def test_nothing_is_asked_of_other_machines(browser: Any, served: ServedStudio) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on('request', lambda request: asked.append(request.url))
+    page.goto(served.address)
+    page.locator('#objects').wait_for(state='attached')
+    page.wait_for_timeout(500)
+    page.close()
+    own = f'http://127.0.0.1:{served.port}/'
+    assert asked and all(address.startswith((own, 'blob:', 'data:')) for address in asked)
+
+
+def test_a_video_of_three_frames_plays_to_its_end(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow_colors(monkeypatch)
+    with serve_studio(write_frames(tmp_path / 'clip', frames=3), tmp_path / 'project') as studio:
+        page = Page(browser, studio.address)
+        page.press(' ')
+        page.wait('studio.store.frame === 2 && !studio.player.isPlaying')
+        page.page.close()
+        assert page.errors == []
+
+
+@pytest.mark.slow
+def test_a_long_video_is_scrubbed_and_forgets_what_is_far_away(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow_colors(monkeypatch)
+    with serve_studio(write_frames(tmp_path / 'clip', 2000), tmp_path / 'project') as studio:
+        page = Page(browser, studio.address)
+        for share in range(1, 20):
+            page.value(f'studio.store.goTo({100 * share})')
+            page.wait(f'studio.viewer.shown.frame === {100 * share}')
+        assert page.value('studio.store.chunks.size') <= 12
+        assert page.value('studio.viewer.frames.kept.size') <= 120
+        page.page.close()
+        assert page.errors == []
