@@ -50,7 +50,10 @@ class Page:
         """
         deadline = time.monotonic() + _PATIENCE / 1000
         while not self.value(f'Boolean(window.studio && ({condition}))'):
-            assert time.monotonic() < deadline, f'this does not become true: {condition}'
+            assert time.monotonic() < deadline, (
+                f'this does not become true: {condition}; the page says '
+                f'{self.page.locator("#toasts").text_content()!r}; {self.value("JSON.stringify(studio.store.run)")}'
+            )
             time.sleep(0.03)
 
     def value(self, expression: str) -> Any:

@@ -161,7 +161,8 @@ element('run-pause').addEventListener('click', () => {
 });
 element('run-stop').addEventListener('click', () => actions.controlRun('stop'));
 
-let toldRun = null; // the end of a run is told once
+let toldRun = ''; // the end of a run is told once, one that is over when the page opens never
+store.on(['project'], () => { toldRun = endingOf(store.run); });
 store.on(['run', 'prompts', 'project'], () => {
   const { run: current, isRunning } = store;
   const hasPrompts = [...store.prompts.values()].some((prompts) => prompts.size);
@@ -176,13 +177,15 @@ store.on(['run', 'prompts', 'project'], () => {
   element('run-progress').value = current.total ? current.done / current.total : 0;
   element('run-text').textContent = describeRun(current);
   element('run-pause').textContent = current.state === 'paused' ? 'Go on' : 'Pause';
-  const ending = `${current.id} ${current.state}`;
-  const isOver = !isRunning && toldRun !== null && toldRun !== ending;
-  if (isOver) {
+  if (!isRunning && toldRun !== endingOf(current)) {
     toast(current.message || `run ${current.state}`, current.state === 'failed');
   }
-  toldRun = ending;
+  toldRun = endingOf(current);
 });
+
+function endingOf(current) {
+  return current ? `${current.id} ${current.state}` : '';
+}
 
 function describeRun(current) {
   const parts = [`${current.done} of ${current.total} frames`];
