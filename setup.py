@@ -61,6 +61,9 @@ def read_readme() -> str:
     return readme.read_text(encoding='utf-8') if readme.exists() else ''
 
 
+TORCH = ['torch>=2.4', *read_requirements('torch_needs')]
+ENGINE = [line for line in read_requirements('onnx') if line.startswith('onnxruntime')]
+
 setup(
     name='mmvos',
     version=runpy.run_path(str(ROOT / 'mmvos' / 'version.py'))['__version__'],
@@ -72,17 +75,30 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10',
     packages=find_packages(include=['mmvos', 'mmvos.*']),
-    package_data={'mmvos': ['cli/prompts_page/*', 'studio/static/*', 'studio/static/*/*']},
+    package_data={
+        'mmvos': [
+            'cli/prompts_page/*',
+            'studio/static/*',
+            'studio/static/*/*',
+            'onnx/masktrack/*',
+        ]
+    },
     entry_points={'console_scripts': ['mmvos = mmvos.cli.main:main']},
     install_requires=read_requirements('runtime'),
     extras_require={
-        'mm': [
+        # the shipped model without torch
+        'run': ENGINE,
+        'torch': TORCH,
+        'mm': TORCH
+        + [
             line.replace('==', '>=')
             for line in read_requirements('mm')
             if line.startswith('onedl-')
         ],
-        'upstream': ['mmengine>=0.10.4', 'mmcv>=2.0.0', 'mmdet>=3.3.0'],
+        'upstream': [*TORCH, 'mmengine>=0.10.4', 'mmcv>=2.0.0', 'mmdet>=3.3.0'],
         'studio': read_requirements('studio'),
+        'export': read_requirements('onnx'),
+        'openvino': ['openvino>=2024.0'],
         'tests': read_requirements('tests'),
     },
     cmdclass={'build_py': BuildWithMim},

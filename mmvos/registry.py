@@ -29,8 +29,10 @@ def _child(name: str, parent: Registry, *locations: str) -> Registry:
     return Registry(name, parent=parent, scope='mmvos', locations=list(locations))
 
 
-MODELS = _child('model', MMDET_MODELS, 'mmvos.models')
-WEIGHT_INITIALIZERS = _child('weight initializer', MMDET_WEIGHT_INITIALIZERS, 'mmvos.models')
+MODELS = _child('model', MMDET_MODELS, 'mmvos.models.registered')
+WEIGHT_INITIALIZERS = _child(
+    'weight initializer', MMDET_WEIGHT_INITIALIZERS, 'mmvos.models.registered'
+)
 # Packages that import their modules lazily are listed module by module.
 DATASETS = _child(
     'dataset',
@@ -47,6 +49,6 @@ TRANSFORMS = _child('transform', MMDET_TRANSFORMS, 'mmvos.datasets.transforms')
 DATA_SAMPLERS = _child('data sampler', MMDET_DATA_SAMPLERS, 'mmvos.datasets.samplers')
 METRICS = _child('metric', MMDET_METRICS, 'mmvos.evaluation.metrics')
 LOOPS = _child('loop', MMDET_LOOPS, 'mmvos.engine')
-TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'mmvos.engine', 'mmvos.models')
+TASK_UTILS = _child('task util', MMDET_TASK_UTILS, 'mmvos.engine', 'mmvos.models.registered')
 HOOKS = _child('hook', MMDET_HOOKS, 'mmvos.engine')
 OPTIM_WRAPPERS = _child('optimizer wrapper', MMDET_OPTIM_WRAPPERS, 'mmvos.engine')

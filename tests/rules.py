@@ -39,16 +39,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     'root': {'io'},
     'models': EARLY,
     'optimize': EARLY | {'models'},
+    'onnx': EARLY | {'models'},
     'datasets': EARLY,
     'evaluation': EARLY,
     'convert': EARLY | {'datasets', 'evaluation'},
     'engine': EARLY | DATA | {'models', 'optimize'},
-    'apis': EARLY | DATA | {'models', 'optimize', 'engine'},
-    'studio': EARLY | DATA | {'models', 'optimize', 'engine', 'apis'},
-    'benchmarks': EARLY | DATA | {'models', 'optimize', 'engine', 'apis', 'studio'},
+    'apis': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine'},
+    'studio': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine', 'apis'},
+    'benchmarks': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine', 'apis', 'studio'},
     'cli': EARLY
     | DATA
-    | {'models', 'optimize', 'engine', 'apis', 'studio', 'benchmarks', 'check_env'},
+    | {'models', 'optimize', 'onnx', 'engine', 'apis', 'studio', 'benchmarks', 'check_env'},
     'check_env': {'root'},
     '__main__': {'cli'},
 }

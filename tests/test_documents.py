@@ -46,6 +46,7 @@ WEIGHTS = ROOT / 'weights/masktrack_compact.safetensors'
 GIVEN = {'CONFIG': 'config.py', 'CHECKPOINT': 'checkpoint.pth', 'S': '1', 'N': '1', 'GPUS': '2'}
 TRAIN, TOLD = 'tests/cli/test_train.py::', 'tests/cli/test_test_prompted.py::'
 SEGMENT = 'tests/cli/test_segment_prompts.py::'
+EXPORT = 'tests/onnx/test_export.py::'
 # The scripts that stay for the habits of mm projects, and the commands that they are.
 THIN_SCRIPTS = {
     'tools/train.py': 'train',
@@ -64,6 +65,11 @@ ELSEWHERE = {
         'tests/cli/test_test_supervised.py::test_a_run_writes_the_standard_files_and_scores_them'
     ),
     r'^mmvos test ': TRAIN + 'test_the_results_file_and_the_scores',
+    r'^mmvos export ': EXPORT + 'test_graphs_compute_what_the_model_computes',
+    r'^mmvos segment .*--(graphs|engine)': EXPORT + 'test_an_exported_model_segments_a_clip',
+    r'^mmvos benchmark engines': (
+        'tests/benchmarks/test_engines.py::test_it_prints_a_row_for_each_engine'
+    ),
     r'^mmvos segment --list': SEGMENT + 'test_the_list_of_systems',
     r'^mmvos segment .*--show': SEGMENT + 'test_mistakes_are_one_sentence',
     r'^mmvos segment .*--system (?!masktrack)': (

@@ -307,9 +307,12 @@ def test_wheel_has_the_files_of_mim_and_no_fixed_mm_distribution(
         line.split(': ')[1] for line in metadata.splitlines() if line.startswith('Requires-Dist')
     ]
     always = [line for line in needed if 'extra ==' not in line]
-    assert 'torch>=2.4' in always and 'Requires-Python: >=3.10' in metadata
-    unwanted = ('mm', 'onedl', 'torchvision', 'opencv-python>')
+    assert 'numpy>=1.26' in always and 'Requires-Python: >=3.10' in metadata
+    # a user of the shipped model needs no torch
+    unwanted = ('mm', 'onedl', 'torch', 'scipy', 'opencv-python>')
     assert not any(line.startswith(unwanted) for line in always)
+    assert 'onnxruntime>=1.18; extra == "run"' in needed
+    assert 'torch>=2.4; extra == "torch"' in needed and 'torch>=2.4; extra == "mm"' in needed
     assert any(line.startswith('onedl-mmcv>=2.3.6') for line in needed)
     assert any(line.startswith('mmcv>=') for line in needed)
 

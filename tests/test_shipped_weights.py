@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from command import ROOT
-from mmengine.dataset import pseudo_collate
 
 from mmvos.apis import init_model
 from mmvos.apis.array_pipeline import array_pipeline
@@ -75,7 +74,7 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos, nam
     before, after = [], []
     for video in find_mask_videos(videos):
         frames = [
-            model.make_frame(pseudo_collate([prepare(t, cv2.imread(str(path)))]))
+            model.make_frame(prepare(t, cv2.imread(str(path))))
             for t, path in enumerate(video.frames[:3:2])
         ]
         first, second = (read_label_png(path) for path in video.masks[:3:2])
@@ -120,9 +119,7 @@ def test_the_light_model_holds_its_score_on_sample_videos(videos, prompt, least)
     scores = []
     for video in data.videos[:4]:
         images = [cv2.imread(str(path)) for path in video.files.frames[:6]]
-        frames = [
-            model.make_frame(pseudo_collate([prepare(t, image)])) for t, image in enumerate(images)
-        ]
+        frames = [model.make_frame(prepare(t, image)) for t, image in enumerate(images)]
         prompts = {0: data.prompts(video)[0]}
         for result in model.run(frames, prompts):
             truth = read_label_png(video.files.masks[result.frame_index])

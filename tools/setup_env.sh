@@ -153,7 +153,8 @@ install_runtime() {
     torch_is_right >/dev/null 2>&1 ||
         step "$(grep '^torch' "$REQ/torch.txt")" "$NETWORK; a full disk shows the same way" pip_install -r "$REQ/torch.txt"
     step 'numpy, scipy, OpenCV, PyAV and other libraries' "$NETWORK" pip_install \
-        -c "$REQ/constraints.txt" -r "$REQ/runtime.txt" -r "$REQ/mm_needs.txt" -r "$REQ/studio.txt"
+        -c "$REQ/constraints.txt" -r "$REQ/runtime.txt" -r "$REQ/torch_needs.txt" -r "$REQ/onnx.txt" -r "$REQ/mm_needs.txt" \
+        -r "$REQ/studio.txt"
     use_headless_opencv
     # shellcheck disable=SC2046
     upstream_mm || step 'mmengine and mmdet' "$NETWORK" pip_install --no-deps --no-build-isolation \

@@ -11,14 +11,15 @@ import numpy as np
 from mmcv.transforms import Compose
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 
 _FILE_LOADERS = ('LoadFrame', 'LoadImageFromFile')
 
 
 def array_pipeline(cfg: Config) -> Callable[[int, NDArray[np.uint8]], dict[str, Any]]:
-    """The config's test pipeline as a function of frame index and picture (H, W, 3) BGR; built
-    once, for all frames.
+    """The config's test pipeline as a function of frame index and picture (H, W, 3) BGR, which
+    gives a collated batch of one sample; built once, for all frames.
 
     Raises:
         ValueError: the config has no test data loader.
@@ -42,10 +43,9 @@ def array_pipeline(cfg: Config) -> Callable[[int, NDArray[np.uint8]], dict[str, 
             'height': height,
             'width': width,
         }
-        packed: dict[str, Any] = pipeline(
-            {key: [record[key]] for key in record} if in_lists else record
-        )
-        return packed
+        packed = pipeline({key: [record[key]] for key in record} if in_lists else record)
+        batch: dict[str, Any] = pseudo_collate([packed])
+        return batch
 
     return prepare
 

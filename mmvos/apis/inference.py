@@ -14,19 +14,15 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-
-from mmvos.models import VideoModel
-from mmvos.optimize import optimize
+from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import Frame, FrameResult, Prompts
 
-from .array_pipeline import array_pipeline
 from .background import AsyncWriter, latest_only, read_ahead
+from .engine_choice import load_model
+from .frame_preparation import frame_preparation
 from .label_png import LabelPngs
-from .model_loading import init_model, load_config, shipped_weights
 from .overlay_video import OverlayVideo, check_side, draw_overlay, parse_frame_rate
 from .passes import (
     VideoPasses,
@@ -43,10 +39,13 @@ from .video_run import VideoRun
 from .video_source import Picture, SeekableFrames, SourceFrame, VideoSource
 from .window import Window
 
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
 RESULTS_JSON, MASKS, OVERLAY = 'results.json', 'masks', 'overlay.mp4'  # in the output folder
 FPS_OF_IMAGES = 25  # of the overlay, where the source has no frame rate
 MIN_SCORE = 0.3  # of what is drawn, where the model finds its objects by itself
-Packed = tuple[SourceFrame, dict[str, Any]]  # a frame of the source, its collated sample
+Packed = tuple[SourceFrame, Any]  # a frame of the source, and it prepared for the model
 
 
 @dataclass(frozen=True)
@@ -66,25 +65,25 @@ class VideoInferencer:
             ('siammask'), path of a config, a config, or a model from ``init_model``.
         weights: checkpoint, file or URL; by default the one that comes with the name or config.
         device: see ``init_model``. A model built here is made faster for good (``optimize``).
+        engine: what computes the network: 'torch', or 'onnxruntime' or 'openvino' for a system that
+            comes as ONNX graphs; by default torch, and onnxruntime where torch is not installed.
 
     Raises:
         FileNotFoundError, ValueError: see ``init_model``; no weights are given and none come with
-            the config.
+            the config; the engine does not know the system.
     """
 
     def __init__(
         self,
-        model: str | Path | Config | VideoModel,
+        model: str | Path | Config | VideoSteps,
         weights: str | Path | None = None,
         device: str | None = None,
+        engine: str | None = None,
     ) -> None:
-        if isinstance(model, (str, Path, Config)):
-            config = model if isinstance(model, Config) else load_config(model)
-            if weights is None:
-                weights = shipped_weights(config)
-            model = optimize(init_model(config, weights, device))
+        if not isinstance(model, VideoSteps):
+            model = load_model(model, weights, device, engine)
         self.model = model
-        self._prepare = array_pipeline(self.model.cfg)
+        self._prepare = frame_preparation(model)
         self._session = StreamingSession(self.model, self._prepare, {})
 
     def look_at_prompts(
@@ -455,7 +454,7 @@ class VideoInferencer:
 
         def pack() -> Iterator[dict[str, Any]]:
             for number, frame in enumerate(source.read(start, stop)):
-                yield pseudo_collate([self._prepare(start + number * step, frame.picture)])
+                yield self._prepare(start + number * step, frame.picture)
 
         with closing(read_ahead(pack())) as batches:
             for batch in batches:
@@ -464,7 +463,7 @@ class VideoInferencer:
     def _pack(self, frames: Iterator[SourceFrame], first: int) -> Generator[Packed, None, None]:
         """Put frames through the test pipeline; ``first`` is the index of the first one."""
         for index, frame in enumerate(frames, first):
-            yield frame, pseudo_collate([self._prepare(index, frame.picture)])
+            yield frame, self._prepare(index, frame.picture)
 
     def _frames(self, packed: Iterator[Packed], waiting: deque[SourceFrame]) -> Iterator[Frame]:
         """Make what the model takes, and note the frames whose results are to come."""

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-import yaml
-
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TRAINING_SETTINGS = re.compile(r'_\d+xb\d+(-[0-9a-z]+)*')
 _CLOSE = 4  # names in a message
@@ -73,6 +71,8 @@ def shipped_models(root: Path) -> dict[str, ShippedModel]:
     Args:
         root: the folder that holds ``configs``.
     """
+    import yaml  # not there where torch is left out
+
     weights: dict[str, str] = {}
     for metafile in sorted(root.glob('configs/*/metafile.yml')):
         for model in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:

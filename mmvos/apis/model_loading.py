@@ -22,6 +22,7 @@ from mmvos.io.config_file import read_config_file
 from mmvos.io.errors import DataError
 from mmvos.io.paths import user_path
 from mmvos.models import VideoModel
+from mmvos.optimize import optimize
 from mmvos.registry import MODELS
 
 from .checkpoint import Checkpoint, load_weights, read_checkpoint
@@ -117,7 +118,7 @@ def init_model(
         cfg.merge_from_dict(dict(cfg_options))
 
     # 2. The parts that the config names are registered, and the model is built.
-    own_parts = {'imports': ['mmvos.models', 'mmvos.datasets']}
+    own_parts = {'imports': ['mmvos.models.registered', 'mmvos.datasets']}
     import_modules_from_strings(**cfg.get('custom_imports', own_parts))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     loaded = read_checkpoint(checkpoint) if checkpoint is not None else None
@@ -167,6 +168,29 @@ def _move(model: VideoModel, device: str) -> None:
         raise DataError(
             f'the device {device} cannot be used ({reason}); give cpu, or cuda:0 for a GPU'
         ) from error
+
+
+def load_optimized(
+    model: str | Path | Config,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+) -> VideoModel:
+    """Build a model with the weights that are given or come with it, and make it faster for good.
+
+    Args:
+        model: see ``init_model``.
+        weights: by default those that come with the name or config.
+        device, cfg_options: see ``init_model``.
+
+    Raises:
+        FileNotFoundError, ValueError: see ``init_model``; no weights are given and none come with
+            the config.
+    """
+    config = model if isinstance(model, Config) else load_config(model)
+    if weights is None:
+        weights = shipped_weights(config)
+    return optimize(init_model(config, weights, device, cfg_options))
 
 
 def _choose_dataset_meta(

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Any
 
 from mmvos.io.errors import DataError
-from mmvos.models import VideoModel
+from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import Frame, FrameResult, Prompts
 from mmvos.structures.rle import bounding_box, encode
 
@@ -196,7 +196,7 @@ class VideoPasses:
 
     def __init__(
         self,
-        model: VideoModel,
+        model: VideoSteps,
         prompts: Mapping[int, Prompts],
         count: int,
         direction: str,

@@ -21,9 +21,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
-from mmvos.models import VideoModel
+from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import Frame, FrameResult, Prompts
 from mmvos.structures.rle import decode
 
@@ -60,9 +58,8 @@ class PropagationStep:
     state: Any
 
 
-@torch.no_grad()
 def look_at_prompts(
-    model: VideoModel, frame: Frame, prompts: Prompts, found: FrameResult | None = None
+    model: VideoSteps, frame: Frame, prompts: Prompts, found: FrameResult | None = None
 ) -> PromptedFrame | None:
     """Look at a frame in which objects are given, by itself.
 
@@ -89,9 +86,9 @@ def look_at_prompts(
             known[item.id] = ObjectPrompt(mask=mask)
     if known:
         # The mask that was found is the prior of the points.
-        start, _ = model.step(frame, model.init_state(), _join(known, frame))
+        start, _ = model.inference_step(frame, model.init_state(), _join(known, frame))
         corrections = {object_id: objects[object_id] for object_id in known}
-        _, result = model.step(frame, start, _join(corrections, frame))
+        _, result = model.inference_step(frame, start, _join(corrections, frame))
         for item in result.objects:
             mask = decode(item.mask)
             if mask.any():
@@ -101,7 +98,7 @@ def look_at_prompts(
         if not objects:
             return None
         prompts = _join(objects, frame)
-    state, result = model.step(frame, model.init_state(), prompts)
+    state, result = model.inference_step(frame, model.init_state(), prompts)
     return PromptedFrame(frame.meta.index, prompts, model.keep_memory(state), result)
 
 
@@ -109,9 +106,8 @@ def _join(objects: Mapping[int, ObjectPrompt], frame: Frame) -> Prompts:
     return join_objects(objects, (), f'frame {frame.meta.index}')
 
 
-@torch.no_grad()
 def propagate(
-    model: VideoModel,
+    model: VideoSteps,
     frames: Iterable[Frame],
     prompted: Mapping[int, PromptedFrame],
     state: Any = None,
@@ -146,7 +142,7 @@ def propagate(
             is_first = False
         given = prompted.get(index)
         prompts = None if given is None else given.prompts
-        state, result = model.step(frame, state, prompts)
+        state, result = model.inference_step(frame, state, prompts)
         if given is not None:
             state = model.recall(state, nearest_memories(prompted, index, backwards))
         yield PropagationStep(result, state)

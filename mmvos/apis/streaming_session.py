@@ -1,7 +1,7 @@
 """StreamingSession: one video that its caller goes through frame by frame, adding and removing
 objects on the way.
 
-The model's state goes in and comes out of ``VideoModel.step``; it is kept here from one call to the
+The model's state goes in and comes out of ``VideoSteps.step``; it is kept here from one call to the
 next.
 """
 
@@ -11,12 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
 
 from mmvos.io.errors import DataError
-from mmvos.models import VideoModel
+from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import FrameResult, Prompts
 
 from .object_prompt import ObjectPrompt, join_objects, split_objects
@@ -27,7 +25,7 @@ class StreamingSession:
 
     Args:
         model: in evaluation mode.
-        prepare: frame index and picture (H, W, 3) uint8 BGR -> packed sample.
+        prepare: frame index and picture (H, W, 3) uint8 BGR -> what the model makes a frame of.
         prompts: by frame index.
 
     Attributes:
@@ -37,8 +35,8 @@ class StreamingSession:
 
     def __init__(
         self,
-        model: VideoModel,
-        prepare: Callable[[int, NDArray[np.uint8]], dict[str, Any]],
+        model: VideoSteps,
+        prepare: Callable[[int, NDArray[np.uint8]], Any],
         prompts: Mapping[int, Prompts],
     ) -> None:
         self.model = model
@@ -54,7 +52,6 @@ class StreamingSession:
         for frame_index, given in prompts.items():
             self._add(frame_index, given)
 
-    @torch.no_grad()
     def step(self, picture: NDArray[np.uint8]) -> FrameResult:
         """Find the objects of the next frame.
 
@@ -76,11 +73,11 @@ class StreamingSession:
         if objects:
             prompts = join_objects(objects, self._known_ids, f'frame {self.index}')
 
-        packed = self.prepare(self.index, picture)
-        frame = self.model.make_frame(pseudo_collate([packed]))
-        self._state, result = self.model.step(frame, self._state, prompts)
+        frame = self.model.make_frame(self.prepare(self.index, picture))
+        state, result = self.model.inference_step(frame, self._state, prompts)
 
         # The step went well, so the video is one frame further.
+        self._state = state
         self._known_ids.update(objects)
         self._shape = picture.shape
         self.index += 1

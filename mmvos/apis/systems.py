@@ -38,12 +38,14 @@ class System:
         accepted_prompts: the kinds of prompts, the usual one first; empty for a system that finds
             its objects by itself.
         recipes: how to get its weights, the shortest first.
+        has_graphs: whether its shipped weights are also there as ONNX graphs, which need no torch.
     """
 
     title: str
     model: str
     accepted_prompts: tuple[str, ...]
     recipes: tuple[WeightsRecipe, ...]
+    has_graphs: bool = False
 
 
 _RCNN = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn'
@@ -51,7 +53,7 @@ _SIAM = 'configs/siammask'
 _COMPACT = 'weights/masktrack_compact.safetensors'
 _LITE = 'weights/masktrack_lite0.safetensors'
 _SHIPPED = WeightsRecipe(
-    'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {_LITE}',), _LITE
+    'restore in a checkout', ('git checkout -- weights mmvos/onnx/masktrack',), _LITE
 )
 _SIAM_BASE = f'mmvos train {_SIAM}/siammask-base_r50_4xb16-20e.py'
 
@@ -68,9 +70,19 @@ SYSTEMS = {
             ),
         ),
     ),
-    'masktrack': System('MaskTrack', 'masktrack_lite0', ('mask', 'box', 'points'), (_SHIPPED,)),
+    'masktrack': System(
+        'MaskTrack',
+        'masktrack_lite0',
+        ('mask', 'box', 'points'),
+        (_SHIPPED,),
+        has_graphs=True,
+    ),
     'masktrack-box': System(
-        'MaskTrack-Box', 'masktrack-box_lite0', ('box', 'points', 'mask'), (_SHIPPED,)
+        'MaskTrack-Box',
+        'masktrack-box_lite0',
+        ('box', 'points', 'mask'),
+        (_SHIPPED,),
+        has_graphs=True,
     ),
     'siammask': System(
         'SiamMask',

@@ -11,7 +11,6 @@ command in the folder are moved into ``earlier1`` first.
 from __future__ import annotations
 
 import glob
-import json
 import shutil
 import time
 import uuid
@@ -22,19 +21,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-import torch
-
 from mmvos.io import journal
 from mmvos.io.atomic import make_folder, output_errors
 from mmvos.io.output_lock import OutputLock
 from mmvos.io.run_record import IN_FOLDER, RunRecord, read_record, write_record
 from mmvos.io.stored_state import CannotStoreError, digest_of, load_state, save_state
-from mmvos.models import VideoModel
+from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import FrameResult, Prompts, TrackedObject
 
 UNFINISHED = 'unfinished'
 LOCK = '.mmvos.lock'
-_FORMAT = 1  # of the unfinished results
+_FORMAT = 2  # of the unfinished results
 _SECONDS = 10.0  # between two states on the disk
 
 
@@ -267,7 +264,7 @@ def source_identity(source: Any) -> str | None:
 
 
 def fingerprint_of(
-    model: VideoModel, source: Any, prompts: Mapping[int, Prompts], **options: Any
+    model: VideoSteps, source: Any, prompts: Mapping[int, Prompts], **options: Any
 ) -> str:
     """A digest of everything that decides the results of a run; of a source that cannot be read
     twice one that never comes again.
@@ -279,7 +276,5 @@ def fingerprint_of(
         options: other settings, plain values.
     """
     identity = source_identity(source) or uuid.uuid4().hex
-    weights = {name: value for name, value in model.state_dict().items() if torch.is_tensor(value)}
-    config = json.dumps(model.cfg.to_dict(), sort_keys=True, default=str)
-    settings = [config, weights, identity, dict(prompts), {k: str(v) for k, v in options.items()}]
-    return digest_of([_FORMAT, *settings])
+    settings = [identity, dict(prompts), {k: str(v) for k, v in options.items()}]
+    return digest_of([_FORMAT, *model.identity(), *settings])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmdet.models import MaskTrackRCNN
+from mmdet.models import MaskTrackRCNN as MMDetModel
 from mmdet.structures import DetDataSample, TrackDataSample
 
 from mmvos.models import VideoModel
@@ -20,7 +20,7 @@ from mmvos.structures.rle import encode
 
 
 @MODELS.register_module()
-class MMDetMaskTrackRCNN(VideoModel, MaskTrackRCNN):
+class MMDetMaskTrackRCNN(VideoModel, MMDetModel):
     """mmdet's model, its losses, its tracker. The state of a video hangs on mmdet's tracker, so a
     step cannot be replayed.
 
@@ -32,7 +32,7 @@ class MMDetMaskTrackRCNN(VideoModel, MaskTrackRCNN):
         channels_last: see ``VideoModel``.
     """
 
-    loss = MaskTrackRCNN.loss
+    loss = MMDetModel.loss
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class MMDetMaskTrackRCNN(VideoModel, MaskTrackRCNN):
         data_preprocessor: dict[str, Any],
         channels_last: bool = False,
     ) -> None:
-        MaskTrackRCNN.__init__(self, detector, track_head, tracker, data_preprocessor)
+        MMDetModel.__init__(self, detector, track_head, tracker, data_preprocessor)
         self.channels_last = channels_last
         self.compute_dtype = torch.float32
         if channels_last:

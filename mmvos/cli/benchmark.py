@@ -15,6 +15,7 @@ from importlib import import_module
 # What each measures, by its name, which is that of its module.
 BENCHMARKS = {
     'corrections': 'how good masks become when the worst frames are corrected',
+    'engines': 'the shipped MaskTrack in torch, onnxruntime and OpenVINO, and their masks',
     'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',
     'studio': 'annotating a video with mmvos studio: actions and minutes to masks of a wanted J',
     'tracking': 'SiamMask from boxes, 1 to 16 objects',

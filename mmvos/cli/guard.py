@@ -25,6 +25,9 @@ _NOBODY_READS = 128 + getattr(signal, 'SIGPIPE', 13)
 _TRACEBACK = 'MMVOS_TRACEBACK'  # an environment variable: show where an error comes from
 # Faults of an output that have nothing to do with the file that was being read.
 _OUTPUT_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+# Libraries of the full set-up, and those of extras with their extra.
+_FULL_SETUP = ('torch', 'mmcv', 'mmdet', 'mmengine', 'scipy', 'safetensors', 'yaml')
+_EXTRAS = {'onnxruntime': 'run', 'openvino': 'openvino', 'onnx': 'export', 'onnxscript': 'export'}
 _PATIENCE = 10.0  # seconds in which more interrupts do not disturb the end of the first one
 
 
@@ -59,11 +62,34 @@ def run_command(
             raise
         _close_output()
         sys.exit(f'{name}: {sentence_of(error)}')
+    except ModuleNotFoundError as error:
+        if os.environ.get(_TRACEBACK) or not is_left_out(error):
+            raise
+        _close_output()
+        sys.exit(f'{name}: {how_to_install(error)}')
     except KeyboardInterrupt as stop:
         _close_output()
         # Whoever was stopped may know better what it kept.
         print(f'{name}: stopped: {stop.args[0] if stop.args else kept}', file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def is_left_out(error: ModuleNotFoundError) -> bool:
+    """Say whether a library is missing that some ways to install mmvos leave out."""
+    return (error.name or '').split('.')[0] in (*_FULL_SETUP, *_EXTRAS)
+
+
+def how_to_install(error: ModuleNotFoundError) -> str:
+    """Say how to get a library that is left out; see `is_left_out`."""
+    library = (error.name or '').split('.')[0]
+    if library in _EXTRAS:
+        return (
+            f'this needs {library}, which is not installed; pip install "mmvos[{_EXTRAS[library]}]"'
+        )
+    return (
+        f'this needs {library}, which "pip install mmvos[run]" leaves out; the full set-up is '
+        f'bash tools/setup_env.sh in a clone of the project'
+    )
 
 
 def sentence_of(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from functools import partial
 from importlib import import_module
 
 from mmvos.cli.convert import CONVERTERS
-from mmvos.cli.guard import run_command
+from mmvos.cli.guard import how_to_install, is_left_out, run_command
 from mmvos.version import __version__
 
 _SUMMARY = 'Video object and instance segmentation on mmdetection 3.x.'
@@ -72,6 +72,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
             'imagenet': Command("top-1 and top-5 of a backbone's weights", 'weights.imagenet'),
         },
     ),
+    'export': Command('write a model as ONNX graphs', 'export'),
     'tune': Command("search a tracker's settings that do best on a data set", 'tune'),
     'benchmark': Command('measure speed and memory beside baselines', 'benchmark'),
     'sample-videos': Command('make a small data set from nothing but a seed', 'sample_videos'),
@@ -98,7 +99,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(_NOT_UNDERSTOOD)
     # argparse, and the records of runs, name a command by the process's first word.
     sys.argv = [name, *arguments]
-    module = import_module(f'mmvos.cli.{command.module}')
+    try:
+        module = import_module(f'mmvos.cli.{command.module}')
+    except ModuleNotFoundError as error:
+        if not is_left_out(error):
+            raise
+        sys.exit(f'{name}: {how_to_install(error)}')
     run_command(
         name,
         partial(module.main, arguments),

@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmvos.apis.engine_choice import ALL_ENGINES, TORCH, choose_engine
 from mmvos.apis.systems import SYSTEMS
 from mmvos.cli.arguments import frame_rate, join_negative_values, score
 from mmvos.cli.config_options import add_config_options, read_config_options
@@ -31,7 +32,7 @@ from mmvos.cli.config_options import add_config_options, read_config_options
 if TYPE_CHECKING:
     from mmvos.apis import VideoInferencer, VideoSource
     from mmvos.apis.video_run import VideoRun
-    from mmvos.models import VideoModel
+    from mmvos.models.video_steps import VideoSteps
     from mmvos.structures import Prompts
 
 EXPECTED_ERRORS = (ValueError,)
@@ -158,6 +159,14 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         'system or config',
     )
     parser.add_argument('--device', help='e.g. cpu or cuda:0; default: a GPU where there is one')
+    parser.add_argument(
+        '--engine',
+        choices=ALL_ENGINES,
+        help='what computes the network; default: torch where it is installed, else onnxruntime',
+    )
+    parser.add_argument(
+        '--graphs', metavar='DIR', help='a model that mmvos export has written, instead of a system'
+    )
     add_config_options(parser)
 
 
@@ -237,7 +246,7 @@ def names_of_results(args: argparse.Namespace) -> list[str]:
 
 
 def begin_run(
-    model: VideoModel, source: VideoSource, prompts: Mapping[int, Prompts], args: argparse.Namespace
+    model: VideoSteps, source: VideoSource, prompts: Mapping[int, Prompts], args: argparse.Namespace
 ) -> VideoRun:
     """Begin the run, which a later one with the same arguments goes on with."""
     from mmvos.apis.video_run import VideoRun, fingerprint_of
@@ -257,7 +266,7 @@ def begin_run(
     )
     made_by = {
         'config': str(args.config or args.system or DEFAULT_SYSTEM),
-        'weights': str(args.checkpoint or 'that come with it'),
+        'weights': str(args.checkpoint or args.graphs or 'that come with it'),
         'data': str(args.input),
     }
     return VideoRun(args.out, fingerprint, names_of_results(args), made_by, can_be_read_again)
@@ -283,16 +292,15 @@ def read_all_prompts(args: argparse.Namespace) -> dict[int, Prompts]:
     return {}
 
 
-def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> VideoModel:
+def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> VideoSteps:
     """Build the model of the system or config, with its weights, and make it faster.
 
     Raises:
         ValueError: only a checkpoint is given, or prompts and model do not fit each other.
         FileNotFoundError: the weights are missing; the message says how to get them.
     """
-    from mmvos.apis import init_model
-    from mmvos.apis.model_loading import load_config, shipped_weights
-    from mmvos.optimize import optimize
+    from mmvos.onnx.engines import ENGINES
+    from mmvos.onnx.segmenter import OnnxSegmenter
 
     if args.checkpoint and not (args.config or args.system):
         raise ValueError('--checkpoint needs the --config or the --system that it belongs to')
@@ -301,10 +309,27 @@ def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> Vid
         system = SYSTEMS[args.system or DEFAULT_SYSTEM]
         check_prompts_fit(bool(system.accepted_prompts), prompts)
 
-    config = load_config(args.config or args.system or DEFAULT_SYSTEM)
-    weights = args.checkpoint or shipped_weights(config)
+    # 1. A model of ONNX graphs, which needs no torch.
+    if args.graphs:
+        others = (args.config, args.system, args.checkpoint, args.device, args.cfg_options)
+        if any(others) or args.engine == TORCH:
+            raise ValueError(
+                '--graphs is a model without torch: leave system, config, checkpoint, device and '
+                'options of the config out'
+            )
+        check_prompts_fit(True, prompts)
+        return OnnxSegmenter(args.graphs, args.engine or ENGINES[0])
+    needs_torch = bool(args.config or args.checkpoint or args.cfg_options or args.device)
+    engine = choose_engine(args.system or DEFAULT_SYSTEM, args.engine, needs_torch)
+    if engine != TORCH:
+        return OnnxSegmenter(engine=engine)
+
+    # 2. One in torch.
+    from mmvos.apis.model_loading import load_optimized
+
+    name = args.config or args.system or DEFAULT_SYSTEM
     options = read_config_options(args.cfg_options)
-    model = optimize(init_model(config, weights, args.device, options))
+    model = load_optimized(name, args.checkpoint, args.device, options)
     check_prompts_fit(model.takes_prompts, prompts)
     return model
 

@@ -1,7 +1,8 @@
-"""The state of a model between two frames as a file that holds tensors and plain values only.
+"""The state of a model between two frames as a file that holds arrays and plain values only.
 
-States are dataclasses of this project with tensors, numbers, texts and tuples. They are taken apart
-and put together here, so that reading a file never runs code from it.
+States are dataclasses of this project with tensors or arrays, numbers, texts and tuples. They are
+taken apart and put together here, so that reading a file never runs code from it. A state with
+tensors is written by ``torch.save``, one without them by ``numpy.savez``, without torch.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
+import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from array_api_compat import is_torch_array
 
-from .atomic import save_torch
+from .atomic import save_torch, write_bytes
 
 _PACKAGE = 'mmvos.'
 _PLAIN = (type(None), bool, int, float, str)
+_STRUCTURE = 'structure'
 
 
 class CannotStoreError(TypeError):
@@ -31,11 +34,19 @@ def save_state(path: Path, index: int, state: Any) -> None:
     """Write the state after the first ``index`` frames.
 
     Raises:
-        CannotStoreError: the state holds other things than tensors, plain values and dataclasses of
-            this project.
+        CannotStoreError: the state holds other things than tensors, arrays, plain values and
+            dataclasses of this project.
         OutputError: the file cannot be written.
     """
-    save_torch(path, {'index': index, 'state': take_apart(state)})
+    parts = take_apart(state)
+    if _holds_tensors(parts):
+        save_torch(path, {'index': index, 'state': _as_tensors(parts)})
+        return
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    structure = json.dumps([index, _number_arrays(parts, arrays)])
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{_STRUCTURE: np.array(structure)}, **arrays)
+    write_bytes(path, buffer.getbuffer())
 
 
 def load_state(path: Path) -> tuple[int, Any] | None:
@@ -45,26 +56,80 @@ def load_state(path: Path) -> tuple[int, Any] | None:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 return None
+            is_numpy = f'{_STRUCTURE}.npy' in archive.namelist()
+        if is_numpy:
+            with np.load(path, allow_pickle=False) as arrays:
+                index, parts = json.loads(str(arrays[_STRUCTURE]))
+                return int(index), put_together(_insert_arrays(parts, arrays))
+        import torch
+
         content = torch.load(path, weights_only=True)
         return int(content['index']), put_together(content['state'])
-    except Exception:  # a damaged file makes torch raise many unrelated kinds
+    except Exception:  # a damaged file makes torch and numpy raise many unrelated kinds
         return None
 
 
+def _holds_tensors(parts: Any) -> bool:
+    """Whether there is a tensor in what `take_apart` gave."""
+    if isinstance(parts, list):
+        return any(_holds_tensors(part) for part in parts)
+    if isinstance(parts, dict):
+        return any(_holds_tensors(part) for part in parts.values())
+    return bool(is_torch_array(parts))
+
+
+def _as_tensors(parts: Any) -> Any:
+    """Turn arrays into tensors, which ``torch.load`` reads without running code."""
+    if isinstance(parts, list):
+        return [_as_tensors(part) for part in parts]
+    if isinstance(parts, dict):
+        return {key: _as_tensors(part) for key, part in parts.items()}
+    if isinstance(parts, np.ndarray):
+        import torch
+
+        return torch.from_numpy(parts.copy())
+    return parts
+
+
+def _number_arrays(parts: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """Replace arrays by their names in a file; they are added to ``arrays``."""
+    if isinstance(parts, list):
+        return [_number_arrays(part, arrays) for part in parts]
+    if isinstance(parts, dict):
+        return {key: _number_arrays(part, arrays) for key, part in parts.items()}
+    if isinstance(parts, np.ndarray):
+        name = f'array{len(arrays)}'
+        arrays[name] = parts
+        return name
+    return parts
+
+
+def _insert_arrays(parts: Any, arrays: Any) -> Any:
+    """Undo `_number_arrays`."""
+    if isinstance(parts, dict):
+        return {key: _insert_arrays(part, arrays) for key, part in parts.items()}
+    if not isinstance(parts, list):
+        return parts
+    if parts and parts[0] == 'array':
+        return ['array', arrays[parts[1]]]
+    return [_insert_arrays(part, arrays) for part in parts]
+
+
 def take_apart(value: Any) -> Any:
-    """Turn a value into lists of tensors and plain values; the first item of a list is the kind.
+    """Turn a value into lists of tensors, arrays and plain values; the first item of a list is the
+    kind.
 
     Raises:
         CannotStoreError: the value is of another kind.
     """
-    if isinstance(value, (*_PLAIN, Tensor)):
+    if isinstance(value, _PLAIN) or is_torch_array(value):
         return value
     if isinstance(value, bytes):
         return ['bytes', value.hex()]
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray):
-        return ['array', torch.from_numpy(value.copy())]
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return ['array', value]
     if type(value) in (list, tuple):
         return [type(value).__name__, *(take_apart(item) for item in value)]
     if type(value) is frozenset:
@@ -94,7 +159,7 @@ def put_together(value: Any) -> Any:
     if kind == 'bytes':
         return bytes.fromhex(items[0])
     if kind == 'array':
-        return items[0].numpy()
+        return np.asarray(items[0])
     if kind == 'list':
         return [put_together(item) for item in items]
     if kind == 'tuple':
@@ -133,10 +198,15 @@ def digest_of(value: Any) -> str:
 
 
 def _add(result: Any, value: Any) -> None:
-    if isinstance(value, Tensor):
+    if is_torch_array(value):
+        import torch
+
         content = value.detach().cpu().contiguous()
         result.update(f'{content.dtype}{tuple(content.shape)}'.encode())
         result.update(content.flatten().view(torch.uint8).numpy().tobytes())
+    elif isinstance(value, np.ndarray):
+        result.update(f'{value.dtype}{value.shape}'.encode())
+        result.update(np.ascontiguousarray(value).tobytes())
     elif isinstance(value, list):
         result.update(f'[{len(value)}'.encode())
         for item in value:

@@ -1,58 +1,21 @@
-"""Video models and their parts."""
+"""Video models and their parts; ``registered`` lists them.
 
-from .efficientnet_lite import EfficientNetLite
-from .masktrack import GuidedEfficientNetLite, GuidedResNet, MaskPropagator, PropagationHead
-from .masktrack_rcnn import (
-    InstanceMemory,
-    LegacyBBoxHead,
-    LegacyBoxCoder,
-    LegacyRoIExtractor,
-    LegacyRPNHead,
-    MaskTrackRCNN,
-    PyramidRoIExtractor,
-    RPNHead,
-    TrackHead,
-)
-from .parts import PartTracker
-from .prompted_segmenter import PromptedSegmenter
-from .siammask import (
-    AdjustLayer,
-    CropFeatures,
-    DepthwiseXCorr,
-    MaskRefiner,
-    PyramidFeatures,
-    SiameseHead,
-    SiameseResNet,
-    SiameseTracker,
-    VotingMaskHead,
-)
-from .video_model import VideoModel
+They are imported when somebody asks for one: what goes through a video (``video_steps``,
+``prompted_tracking``, ``masktrack.propagation``) is also used without torch, by ``mmvos.onnx``.
+"""
 
-__all__ = [
-    'AdjustLayer',
-    'CropFeatures',
-    'DepthwiseXCorr',
-    'EfficientNetLite',
-    'GuidedEfficientNetLite',
-    'GuidedResNet',
-    'InstanceMemory',
-    'LegacyBBoxHead',
-    'LegacyBoxCoder',
-    'LegacyRPNHead',
-    'LegacyRoIExtractor',
-    'MaskPropagator',
-    'MaskRefiner',
-    'MaskTrackRCNN',
-    'PartTracker',
-    'PromptedSegmenter',
-    'PropagationHead',
-    'PyramidFeatures',
-    'PyramidRoIExtractor',
-    'RPNHead',
-    'SiameseHead',
-    'SiameseResNet',
-    'SiameseTracker',
-    'TrackHead',
-    'VideoModel',
-    'VotingMaskHead',
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .registered import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    if not name.startswith('_') and name != 'registered':
+        registered = import_module(f'{__name__}.registered')
+        if name in registered.__all__:
+            return getattr(registered, name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,38 +1,25 @@
-"""PromptedSegmenter: follows the objects that prompts name, and gives their masks.
+"""PromptedSegmenter: follows the objects that prompts name, with a tracker in torch.
 
-The tracker says how (``MaskPropagator``, ``SiameseTracker``, ``PartTracker``; see ``Tracker``);
-this class merges the objects, adds prompts, and makes results.
-
-K objects, H x W the padded frame of the network, h x w its valid part; prompts and results are in
-original pixels.
+`PromptedTracking` says how a frame is gone through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmvos.ops.masks import hard_merge, pad_maps, soft_aggregate
 from mmvos.registry import MODELS
-from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts, TrackedObject
-from mmvos.structures.rle import encode_crop, tight_box
-from mmvos.structures.tracks import UNKNOWN_LABEL
 
-from .tracker import PromptedObjects, PromptKind, TrackedState, Tracker
+from .prompted_tracking import PromptedTracking
+from .tracker import Tracker
 from .video_model import VideoModel
-
-States = tuple[TrackedState, ...]
 
 
 @MODELS.register_module()
-class PromptedSegmenter(VideoModel):
+class PromptedSegmenter(PromptedTracking, VideoModel):
     """Video object segmentation from prompts.
 
     Args:
@@ -42,8 +29,6 @@ class PromptedSegmenter(VideoModel):
             pixel, of equal ones the last) or 'hard-first' (of equal ones the first).
         init_cfg: mmengine's weight initialization.
     """
-
-    takes_prompts = True
 
     def __init__(
         self,
@@ -59,114 +44,6 @@ class PromptedSegmenter(VideoModel):
         self.merge = merge
         self.to(memory_format=torch.channels_last)
 
-    def init_state(self) -> States:
-        """Return the state without objects."""
-        return ()
-
-    def step(
-        self, frame: Frame, state: States, prompts: Prompts | None = None
-    ) -> tuple[States, FrameResult]:
-        """Find the known objects in a frame, then add those of a prompt; see ``VideoModel.step``.
-
-        The pixels of given masks belong to nobody else. A prompt for a known id corrects that
-        object: the frame joins what is remembered of it. With ``Prompts.restart`` it starts anew.
-
-        Raises:
-            ValueError: the prompt does not fit the frame or the model.
-        """
-        if prompts is not None and not prompts.ids:
-            prompts = None
-        known: dict[int, TrackedState] = {}
-        corrected: tuple[int, ...] = ()
-        if prompts is not None:
-            prompts.fitted(*frame.meta.original_shape)
-            if not prompts.restart:
-                known = {item.id: item for item in state if item.id in prompts.ids}
-            corrected = self._check_points(prompts, known)
-            # An object that is given anew is not looked for; one that points correct is.
-            state = tuple(
-                item for item in state if item.id not in prompts.ids or item.id in corrected
-            )
-        with self.autocast(frame.image.device):
-            # Propagate the known objects.
-            probabilities, state = self.tracker.propagate(frame, state)
-            if prompts is None:
-                merged = self._merge(probabilities.float())
-            else:
-                # Take out what points correct: its mask is the prior of its prompt.
-                is_corrected = [item.id in corrected for item in state]
-                found = {}
-                for k, item in enumerate(state):
-                    if is_corrected[k]:
-                        found[item.id] = 2 * probabilities[k].float() - 1
-                stays = [k for k in range(len(state)) if not is_corrected[k]]
-                probabilities = probabilities[stays]
-                state = tuple(state[k] for k in stays)
-
-                # Start the prompted objects, with the memory of those that are known.
-                objects = prompted_objects(prompts, frame, found)
-                given, new_states = self.tracker.start(frame, objects)
-                started = []
-                for item in new_states:
-                    if item.id in known:
-                        item = self.tracker.correct(known[item.id], item)
-                    started.append(item)
-
-                # Merge all in the order of their ids.
-                together = (*state, *started)
-                is_mask = [False] * len(state) + list(objects.is_mask)
-                order = sorted(range(len(together)), key=lambda k: together[k].id)
-                state = tuple(together[k] for k in order)
-                is_mask = [is_mask[k] for k in order]
-                probabilities = torch.cat([probabilities, given]).float()[order]
-                merged = self._merge_beside_masks(probabilities, is_mask)
-            # The tracker takes over what is left of each object.
-            state = self.tracker.commit(state, merged)
-        return state, _result(frame.meta, state, merged, prompts)
-
-    def _check_points(self, prompts: Prompts, known: dict[int, TrackedState]) -> tuple[int, ...]:
-        """Return the ids of known objects that points alone correct.
-
-        Raises:
-            ValueError: the tracker takes no points, or an object that is not known has none on it.
-        """
-        corrected = []
-        given = zip(prompts.ids, prompts.masks, prompts.boxes, prompts.points, strict=True)
-        for object_id, mask, box, points in given:
-            if points and not self.tracker.accepts_points:
-                raise ValueError(
-                    f'object {object_id} is given by points, which this model does not take; give '
-                    f'a box or a mask'
-                )
-            if mask is not None or box is not None:
-                continue
-            if object_id in known:
-                corrected.append(object_id)
-            elif not any(is_on_object for _, _, is_on_object in points):
-                raise ValueError(
-                    f'object {object_id} is new, and none of its points is on it; give one that is'
-                )
-        return tuple(corrected)
-
-    def remove(self, state: States, object_id: int) -> States:
-        """Return the state without an object; see ``VideoModel.remove``."""
-        ids = [item.id for item in state]
-        if object_id not in ids:
-            raise ValueError(f'there is no object {object_id} to remove; known are {ids}')
-        return tuple(item for item in state if item.id != object_id)
-
-    def keep_memory(self, state: States) -> dict[int, TrackedState]:
-        """Keep of each object what ``recall`` reads; see ``VideoModel.keep_memory``."""
-        return {item.id: self.tracker.keep_memory(item) for item in state}
-
-    def recall(self, state: States, prompted: Mapping[int, Sequence[TrackedState]]) -> States:
-        """Replace the remembered frames of prompts; see ``VideoModel.recall``."""
-        recalled = []
-        for item in state:
-            others = prompted.get(item.id, ())
-            recalled.append(self.tracker.recall(item, others) if others else item)
-        return tuple(recalled)
-
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Return the losses of B clips of T frames; see the tracker's ``loss``.
 
@@ -176,214 +53,3 @@ class PromptedSegmenter(VideoModel):
         """
         losses: dict[str, Tensor] = self.tracker.loss(inputs, data_samples)
         return losses
-
-    def _merge(self, probabilities: Tensor) -> Tensor:
-        """Return what is left of each object beside the others: (K, H, W)."""
-        if self.merge == 'soft':
-            return soft_aggregate(probabilities)[0]
-        return hard_merge(probabilities, first_wins=self.merge == 'hard-first')
-
-    def _merge_beside_masks(self, probabilities: Tensor, is_given_mask: list[bool]) -> Tensor:
-        """Merge objects of which some are given masks, whose pixels belong to nobody else.
-
-        Args:
-            probabilities: (K, H, W).
-            is_given_mask: of each whether it is a given mask.
-
-        Returns:
-            What is left of each object: (K, H, W).
-        """
-        is_mask = torch.tensor(is_given_mask, device=probabilities.device)
-        masks = probabilities[is_mask]
-        found = self._merge(probabilities[~is_mask])
-        if len(masks):
-            found = found * (1 - masks.amax(dim=0))
-        merged = probabilities.clone()
-        merged[~is_mask] = found
-        return merged
-
-
-def prompted_objects(
-    prompts: Prompts, frame: Frame, found: Mapping[int, Tensor] | None = None
-) -> PromptedObjects:
-    """Bring the objects of a prompt into the network's pixels.
-
-    Args:
-        prompts: what is given.
-        frame: the frame they are given in.
-        found: by id the mask priors (H, W) of the objects that points correct.
-
-    Raises:
-        ValueError: the prompt does not fit the frame.
-    """
-    found = found or {}
-    kinds = []
-    for object_id, mask, box in zip(prompts.ids, prompts.masks, prompts.boxes, strict=True):
-        if mask is not None:
-            kinds.append(PromptKind.MASK)
-        elif box is not None:
-            kinds.append(PromptKind.BOX)
-        elif object_id in found:
-            kinds.append(PromptKind.CORRECTION)
-        else:
-            kinds.append(PromptKind.POINTS)
-    priors = _mask_priors(prompts.fitted(*frame.meta.original_shape), frame)
-    for k, object_id in enumerate(prompts.ids):
-        if kinds[k] is PromptKind.POINTS:
-            priors[k] = 0
-        elif kinds[k] is PromptKind.CORRECTION:
-            priors[k] = found[object_id]
-    return PromptedObjects(
-        ids=prompts.ids,
-        mask_priors=priors,
-        kinds=tuple(kinds),
-        # A box may reach out of the frame: a template lies around the middle of all of it.
-        boxes=tuple(_boxes(prompts, frame.meta)),
-        points=_points(prompts, frame),
-    )
-
-
-def _points(prompts: Prompts, frame: Frame) -> Tensor | None:
-    """Return the points of prompts as (K, P, 3) rows x, y, sign in network pixels."""
-    count = max(len(points) for points in prompts.points)
-    if count == 0:
-        return None
-    scale_x, scale_y = frame.meta.scale
-    rows = frame.image.new_zeros((len(prompts.ids), count, 3), dtype=torch.float32)
-    for k, points in enumerate(prompts.points):
-        for index, (x, y, is_on_object) in enumerate(points):
-            sign = 1.0 if is_on_object else -1.0
-            rows[k, index] = rows.new_tensor([x * scale_x, y * scale_y, sign])
-    return rows
-
-
-def _mask_priors(prompts: Prompts, frame: Frame) -> Tensor:
-    """Return +1 in masks and boxes, -1 elsewhere, 0 in the padding: (K, H, W) in network pixels."""
-    height, width = frame.meta.original_shape
-    maps = []
-    for mask, box in zip(prompts.masks, prompts.boxes, strict=True):
-        if mask is None:
-            # The prior of points alone is not used.
-            mask = _filled_box(box or (0, 0, width, height), height, width)
-        maps.append(mask)
-    # (K, 1, height, width) of original pixels -> (K, 1, h, w) of the network's
-    given = torch.from_numpy(np.stack(maps))[:, None].to(frame.image.device, torch.float32)
-    if frame.meta.network_shape != (height, width):
-        given = _resize(given, frame.meta.network_shape)
-        # What is thinner than a pixel is still an object.
-        given = given / given.amax(dim=(2, 3), keepdim=True)
-    return pad_maps(2 * given[:, 0] - 1, tuple(frame.image.shape[2:]))
-
-
-def _filled_box(box: tuple[float, ...], height: int, width: int) -> NDArray[np.bool_]:
-    """Fill a box in a frame; a fraction of a pixel is a pixel."""
-    x1, y1, x2, y2 = (round(value) for value in box)
-    left = min(x1, width - 1)
-    top = min(y1, height - 1)
-    mask = np.zeros((height, width), dtype=bool)
-    mask[top : max(y2, top + 1), left : max(x2, left + 1)] = True
-    return mask
-
-
-def _boxes(prompts: Prompts, meta: FrameMeta) -> list[tuple[float, ...]]:
-    """Return K boxes xyxy in network pixels: given, or around the masks, or around the points.
-
-    A given box may reach out of the frame, by the frame's size at most.
-    """
-    height, width = meta.original_shape
-    boxes = []
-    for mask, given, points in zip(prompts.masks, prompts.boxes, prompts.points, strict=True):
-        box: tuple[float, ...] | None = given if mask is None else tight_box(mask)
-        if box is None:
-            across = [x for x, _, _ in points]
-            down = [y for _, y, _ in points]
-            box = (min(across), min(down), max(across), max(down))
-        corners = []
-        for value, side, scale in zip(box, (width, height) * 2, meta.scale * 2, strict=True):
-            clipped = min(max(value, -side), 2 * side)
-            corners.append(float(clipped * scale))
-        boxes.append(tuple(corners))
-    return boxes
-
-
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (K, 1, H, W) maps bilinearly, with antialiasing."""
-    return F.interpolate(maps, size=size, mode='bilinear', align_corners=False, antialias=True)
-
-
-def _result(
-    meta: FrameMeta, states: States, merged: Tensor, prompts: Prompts | None
-) -> FrameResult:
-    """Make the result of a frame, in original pixels.
-
-    A pixel is the most probable object's, or the background's; given masks stay as they are. An
-    object's score is that of its state, where there is none the mean probability of its pixels,
-    and 0 where it has no pixels.
-
-    Args:
-        meta: of the frame.
-        states: K of them.
-        merged: (K, H, W) probabilities after merging.
-        prompts: of this frame.
-    """
-    if not states:
-        return FrameResult(meta.index, meta.original_shape, ())
-    network_height, network_width = meta.network_shape
-    merged = merged[:, :network_height, :network_width]
-    if meta.network_shape != meta.original_shape:
-        merged = _resize(merged[None], meta.original_shape)[0]
-    winner = _winners(merged, [state.id for state in states], prompts)
-    objects = []
-    for k, state in enumerate(states):
-        objects.append(_tracked_object(state, winner == k, merged[k], meta))
-    return FrameResult(meta.index, meta.original_shape, tuple(objects))
-
-
-def _winners(merged: Tensor, ids: list[int], prompts: Prompts | None) -> NDArray[np.int64]:
-    """Return of each pixel the number of its object, -1 for the background: (H, W)."""
-    best, index = merged.max(dim=0)
-    background = 1 - merged.sum(dim=0)
-    winner: NDArray[np.int64] = torch.where(best > background, index, -1).cpu().numpy()
-    if prompts is None:
-        return winner
-    # Given masks stay as they are; where they overlap the lower id has the pixel.
-    given = dict(zip(prompts.ids, prompts.masks, strict=True))
-    for object_id in sorted(given, reverse=True):
-        mask = given[object_id]
-        if mask is not None:
-            winner[winner == ids.index(object_id)] = -1
-            winner[mask] = ids.index(object_id)
-    return winner
-
-
-def _tracked_object(
-    state: TrackedState, mask: NDArray[np.bool_], probability: Tensor, meta: FrameMeta
-) -> TrackedObject:
-    """Make the result of one object.
-
-    Args:
-        state: of the object after the frame.
-        mask: (H, W) in original pixels.
-        probability: (H, W) after merging.
-        meta: of the frame.
-    """
-    height, width = meta.original_shape
-    box = tight_box(mask)
-    score = 0.0
-    if box is not None:
-        score = float(probability.cpu().numpy()[mask].mean())
-        if state.score is not None:
-            score = state.score
-    left, top, right, bottom = box or (0, 0, 0, 0)
-    region = state.region
-    if region is not None:
-        scale_x, scale_y = meta.scale
-        region = tuple((x / scale_x, y / scale_y) for x, y in region)
-    return TrackedObject(
-        id=state.id,
-        label=UNKNOWN_LABEL,
-        score=score,
-        box=(float(left), float(top), float(right), float(bottom)),
-        mask=encode_crop(mask[top:bottom, left:right], top, left, height, width),
-        region=region,
-    )

@@ -1,14 +1,10 @@
-"""VideoModel: a model that goes through a video frame by frame, with its state passed in and handed
-back.
-
-``run`` is the only loop over frames in the project; testing, the demo and online use all go through
-it.
-"""
+"""VideoModel: a network in torch that goes through a video frame by frame; see `VideoSteps`."""
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,21 +15,18 @@ from torch import Tensor
 
 from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts
 
+from .video_steps import VideoSteps
 
-class VideoModel(BaseModel):
-    """Base of the video models; a child gives ``init_state``, ``step``, ``remove`` and ``loss``.
+
+class VideoModel(VideoSteps, BaseModel):
+    """Base of the models in torch; a child gives ``init_state``, ``step``, ``remove``, ``loss``.
 
     Args:
         data_preprocessor: config of the data preprocessor.
         channels_last: keep weights and features in channels-last order; about 1.7 times faster on
             CPUs.
         init_cfg: mmengine's weight initialisation.
-
-    Attributes:
-        takes_prompts: whether the model is told its objects; one that is not finds them.
     """
-
-    takes_prompts = False
 
     def __init__(
         self,
@@ -46,61 +39,15 @@ class VideoModel(BaseModel):
         self.compute_dtype = torch.float32
 
     @abstractmethod
-    def init_state(self) -> Any:
-        """The state before a video's first frame; it needs no frame and no prompt."""
-
-    @abstractmethod
-    def step(
-        self, frame: Frame, state: Any, prompts: Prompts | None = None
-    ) -> tuple[Any, FrameResult]:
-        """Goes on by one frame.
-
-        Args:
-            frame: the next frame of the video.
-            state: from ``init_state`` or the previous step; it is never changed, so a step can be
-                replayed.
-            prompts: what is said about this frame.
-
-        Returns:
-            The state after the frame, and the frame's result.
-        """
-
-    @abstractmethod
-    def remove(self, state: Any, object_id: int) -> Any:
-        """The state without an object, which no later result shows; the given state is not changed.
-
-        Raises:
-            ValueError: the state knows no such object.
-        """
-
-    def keep_memory(self, state: Any) -> dict[int, Any]:
-        """By id what is remembered of the objects that were given in the frame before.
-
-        Args:
-            state: after the first step, which had a prompt.
-
-        Returns:
-            What ``recall`` takes. Here, of a model that takes no prompts, nothing.
-        """
-        return {}
-
-    def recall(self, state: Any, prompted: Mapping[int, Sequence[Any]]) -> Any:
-        """The state, in which objects remember other frames in which they were given.
-
-        Args:
-            state: after any frame; it is not changed.
-            prompted: by id what ``keep_memory`` kept of frames in which the object was given, the
-                most important first; these frames may come later in the video. An object that is
-                not named keeps its memory.
-
-        Returns:
-            The new state. Here, of a model that takes no prompts, it is as it was.
-        """
-        return state
-
-    @abstractmethod
     def loss(self, inputs: Tensor, data_samples: list[BaseDataElement]) -> dict[str, Tensor]:
         """Losses of one preprocessed training batch."""
+
+    @torch.no_grad()
+    def inference_step(
+        self, frame: Frame, state: Any, prompts: Prompts | None = None
+    ) -> tuple[Any, FrameResult]:
+        """Go on by one frame, without gradients; see ``VideoSteps.step``."""
+        return self.step(frame, state, prompts)
 
     @torch.no_grad()
     def run(
@@ -110,31 +57,16 @@ class VideoModel(BaseModel):
         state: Any = None,
         after_step: Callable[[Any], object] | None = None,
     ) -> Iterator[FrameResult]:
-        """Goes through a video and yields the result of each frame as soon as it is there.
+        """Goes through a video without gradients; see ``VideoSteps.run``."""
+        yield from super().run(frames, prompts, state, after_step)
 
-        Args:
-            frames: the frames in order; they are taken one at a time, so memory does not grow with
-                the video.
-            prompts: by frame index.
-            state: where to go on, after the frame before the first of ``frames``; by default the
-                video begins.
-            after_step: is told the state after each frame, before its result is yielded.
-
-        Raises:
-            ValueError: a prompt names a frame that the video does not have.
-        """
-        waiting = dict(prompts or {})
-        if state is None:
-            state = self.init_state()
-        for frame in frames:
-            state, result = self.step(frame, state, waiting.pop(frame.meta.index, None))
-            if after_step is not None:
-                after_step(state)
-            yield result
-        if waiting:
-            raise ValueError(
-                f'the video has no frame {sorted(waiting)[0]}, for which there is a prompt'
-            )
+    def identity(self) -> list[Any]:
+        """The config and the weights."""
+        config = json.dumps(self.cfg.to_dict(), sort_keys=True, default=str)
+        weights = {
+            name: value for name, value in self.state_dict().items() if torch.is_tensor(value)
+        }
+        return [config, weights]
 
     def make_frame(self, batch: dict[str, Any]) -> Frame:
         """Preprocesses a collated batch that holds a single frame.

@@ -4,7 +4,8 @@ A *square* is an int64 row (x, y, side) in frame pixels: its left column, its to
 it may reach outside the frame. K squares, B frames of H x W pixels, C channels, S x S the size of a
 crop. Resampling is bilinear with antialiasing (``align_corners=False``: the square's edges are the
 crop's edges), so a crop and its paste are aligned at every scale. SiamMask's windows are squares
-too; their rounding and resampling are in ``siamese_geometry``.
+too; their rounding and resampling are in ``siamese_geometry``. Arrays are torch's or numpy's, see
+``arrays``.
 
 *RoIAlign* (He et al., Mask R-CNN, ICCV 2017, section 3) samples any regions of features. For CPUs
 it is one sparse matrix product here: every output cell is a weighted sum of feature vectors, which
@@ -16,13 +17,15 @@ regions; B, C, H, W the features; S x S the output; n x n samples per output cel
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from .arrays import Array, array_namespace, device, resize
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def squares_around(boxes: Tensor, context: Tensor | float, smallest: int, largest: int) -> Tensor:
+def squares_around(boxes: Array, context: Array | float, smallest: int, largest: int) -> Array:
     """Return squares around the centers of boxes.
 
     Args:
@@ -33,18 +36,19 @@ def squares_around(boxes: Tensor, context: Tensor | float, smallest: int, larges
     Returns:
         (K, 3) int64.
     """
-    low, high = boxes.split(2, dim=1)
+    xp = array_namespace(boxes)
+    low = boxes[:, :2]
+    high = boxes[:, 2:]
     # (K, 1): context times the longer side
-    longer_side = (high - low).amax(dim=1)
-    side = (longer_side * context).clamp(smallest, largest)
-    side = side.round()[:, None]
+    longer_side = xp.max(high - low, axis=1)
+    side = xp.clip(longer_side * context, smallest, largest)
+    side = xp.round(side)[:, None]
     # (K, 2): left and top
     corner = (low + high - side) / 2
-    corner = corner.round()
-    return torch.cat([corner, side], dim=1).long()
+    return xp.astype(xp.concat([xp.round(corner), side], axis=1), xp.int64)
 
 
-def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: int) -> Tensor:
+def crop_squares(images: Array, index: Sequence[int], squares: Array, size: int) -> Array:
     """Cut squares out of frames; what lies outside a frame is 0.
 
     Args:
@@ -56,8 +60,10 @@ def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: in
     Returns:
         (K, C, S, S) float32.
     """
+    xp = array_namespace(images)
     _, channels, height, width = images.shape
-    empty = images.new_zeros(1, channels, size, size, dtype=torch.float32)
+    place = device(images)
+    empty = xp.zeros((1, channels, size, size), dtype=xp.float32, device=place)
     crops = []
     for frame, (x, y, side) in zip(index, squares.tolist(), strict=True):
         # (1, C, h, w): what of the square lies in the frame
@@ -65,23 +71,16 @@ def crop_squares(images: Tensor, index: Sequence[int], squares: Tensor, size: in
         if x0 == x1 or y0 == y1:
             crops.append(empty)
             continue
-        part = images[frame, None, :, y0:y1, x0:x1].float()
-
-        # (1, C, side, side): zeros to the left, right, top and bottom
-        left = x0 - x
-        right = x + side - x1
-        top = y0 - y
-        bottom = y + side - y1
-        square = F.pad(part, (left, right, top, bottom))
-
-        # (1, C, S, S)
-        crops.append(_resize(square, size, size))
+        # (1, C, side, side): zeros outside the frame
+        square = xp.zeros((1, channels, side, side), dtype=xp.float32, device=place)
+        square[0, :, y0 - y : y1 - y, x0 - x : x1 - x] = images[frame, :, y0:y1, x0:x1]
+        crops.append(resize(square, size, size))
     if not crops:
         return empty[:0]
-    return torch.cat(crops)
+    return xp.concat(crops)
 
 
-def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Tensor:
+def paste_squares(crops: Array, squares: Array, height: int, width: int) -> Array:
     """Put one-channel crops back into frames; the frame is 0 outside the square.
 
     Args:
@@ -92,23 +91,22 @@ def paste_squares(crops: Tensor, squares: Tensor, height: int, width: int) -> Te
     Returns:
         (K, H, W) float32.
     """
-    frames = crops.new_zeros(len(crops), height, width, dtype=torch.float32)
+    xp = array_namespace(crops)
+    crops = xp.astype(crops, xp.float32, copy=False)
+    frames = xp.zeros((len(crops), height, width), dtype=xp.float32, device=device(crops))
     for frame, crop, (x, y, side) in zip(frames, crops, squares.tolist(), strict=True):
         x0, y0, x1, y1 = visible_part(x, y, side, height, width)
         if x0 == x1 or y0 == y1:
             continue
-        # (side, side): the crop in frame pixels
-        enlarged = _resize(crop[None, None].float(), side, side)
-        square = enlarged[0, 0]
-
-        # what of it lies in the frame
+        # what of the square lies in the frame
+        square = resize(crop[None, None], side, side)[0, 0]
         rows = slice(y0 - y, y1 - y)
         columns = slice(x0 - x, x1 - x)
         frame[y0:y1, x0:x1] = square[rows, columns]
     return frames
 
 
-def square_rois(squares: Tensor, index: Sequence[int]) -> Tensor:
+def square_rois(squares: Array, index: Sequence[int]) -> Array:
     """Return squares of frames as the regions that RoIAlign takes.
 
     Args:
@@ -118,11 +116,12 @@ def square_rois(squares: Tensor, index: Sequence[int]) -> Tensor:
     Returns:
         (K, 5) float, index and xyxy.
     """
-    x, y, side = squares.unbind(dim=1)
-    frame = torch.as_tensor(index, device=squares.device)
+    xp = array_namespace(squares)
+    x, y, side = squares[:, 0], squares[:, 1], squares[:, 2]
+    frame = xp.asarray(index, device=device(squares))
     right = x + side
     bottom = y + side
-    return torch.stack([frame, x, y, right, bottom], dim=1).float()
+    return xp.astype(xp.stack([frame, x, y, right, bottom], axis=1), xp.float32)
 
 
 def visible_part(x: int, y: int, side: int, height: int, width: int) -> tuple[int, int, int, int]:
@@ -144,14 +143,6 @@ def visible_part(x: int, y: int, side: int, height: int, width: int) -> tuple[in
     return x0, y0, x1, y1
 
 
-def _resize(image: Tensor, height: int, width: int) -> Tensor:
-    if image.shape[2:] == (height, width):
-        return image
-    return F.interpolate(
-        image, size=(height, width), mode='bilinear', align_corners=False, antialias=True
-    )
-
-
 def roi_align(
     features: Tensor, rois: Tensor, size: int, spatial_scale: float, samples: int
 ) -> Tensor:
@@ -167,6 +158,8 @@ def roi_align(
     Returns:
         (R, C, S, S) in the type of ``features``, channels-last.
     """
+    from torch.nn import functional as F  # squares are also cut without torch
+
     assert rois.dim() == 2 and rois.shape[1] == 5 and samples >= 1
     num_rois = len(rois)
     _, channels, height, width = features.shape
@@ -222,6 +215,8 @@ def _neighbors(
     Returns:
         Indices and weights, (R, S, 2n).
     """
+    import torch
+
     # (R, S * n): the samples, at equal distances
     num_samples = size * samples
     numbers = torch.arange(num_samples, device=start.device, dtype=start.dtype)

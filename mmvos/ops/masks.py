@@ -2,29 +2,30 @@
 were segmented one by one to one partition of the frame.
 
 K objects; S x S the resolution of a box's mask; boxes are continuous xyxy in the pixels of the
-H x W frame.
+H x W frame. Arrays are torch's or numpy's, see ``arrays``.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from .arrays import Array, array_namespace, device
 
 
-def pad_maps(maps: Tensor, size: tuple[int, ...]) -> Tensor:
+def pad_maps(maps: Array, size: tuple[int, ...]) -> Array:
     """Pad (K, h, w) maps with 0 on the right and at the bottom to ``size``, (H, W)."""
-    height, width = size
-    right = width - maps.shape[2]
-    bottom = height - maps.shape[1]
-    return F.pad(maps, (0, right, 0, bottom))
+    count, height, width = maps.shape
+    if (height, width) == tuple(size):
+        return maps
+    xp = array_namespace(maps)
+    padded = xp.zeros((count, *size), dtype=maps.dtype, device=device(maps))
+    padded[:, :height, :width] = maps
+    return padded
 
 
 def paste_in_box(
-    probabilities: Tensor, box: Tensor, height: int, width: int
-) -> tuple[Tensor, int, int]:
+    probabilities: Array, box: Array, height: int, width: int
+) -> tuple[Array, int, int]:
     """Resample the mask of one box to the pixels that it can reach, bilinearly, with zeros around.
 
     Equal to sampling the mask over the whole frame with ``grid_sample(align_corners=False,
@@ -70,28 +71,24 @@ def _pixel_range(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def _interpolation(
-    first: int, last: int, start: float, end: float, cells: int, like: Tensor
-) -> Tensor:
+    first: int, last: int, start: float, end: float, cells: int, like: Array
+) -> Array:
     """Weights (last - first, cells) of linear interpolation at pixel centers between cell centers,
     zero outside.
     """
     # (last - first,): where the pixels' centers lie, in cells
-    pixels = torch.arange(first, last, dtype=torch.float32, device=like.device)
-    centers = pixels + 0.5
+    xp = array_namespace(like)
+    centers = xp.arange(first, last, dtype=xp.float32, device=device(like)) + 0.5
     cells_per_pixel = cells / max(end - start, 1e-6)
     position = (centers - start) * cells_per_pixel - 0.5
-
-    # (last - first, cells): a cell's weight falls from 1 at its center to 0 at its neighbors'
-    index = torch.arange(cells, device=like.device)
-    distance = (position[:, None] - index).abs()
-    weights = 1 - distance
-    weights = weights.clamp_(min=0)
-    return weights.to(like.dtype)
+    # A cell's weight falls from 1 at its center to 0 at its neighbors'.
+    index = xp.arange(cells, device=device(like))
+    distance = xp.abs(position[:, None] - index)
+    weights = xp.clip(1 - distance, 0)
+    return xp.astype(weights, like.dtype, copy=False)
 
 
-def soft_aggregate(
-    probabilities: Tensor, background: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def soft_aggregate(probabilities: Array, background: Array | None = None) -> tuple[Array, Array]:
     """Normalize the odds of all objects and of the background (Oh et al., RGMP, CVPR 2018, eq. 1).
 
     Args:
@@ -101,17 +98,18 @@ def soft_aggregate(
     Returns:
         (K, H, W) of the objects and (H, W) of the background; they add up to 1 at every pixel.
     """
+    xp = array_namespace(probabilities)
     if background is None:
-        background = (1 - probabilities).prod(dim=0)
+        background = xp.prod(1 - probabilities, axis=0)
     # (1 + K, H, W): the background is one more class
-    classes = torch.cat([background[None], probabilities]).float()
-    classes = classes.clamp(1e-7, 1 - 1e-7)
+    classes = xp.astype(xp.concat([background[None], probabilities]), xp.float32, copy=False)
+    classes = xp.clip(classes, 1e-7, 1 - 1e-7)
     odds = classes / (1 - classes)
-    merged = odds / odds.sum(dim=0)
+    merged = odds / xp.sum(odds, axis=0)
     return merged[1:], merged[0]
 
 
-def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
+def hard_merge(probabilities: Array, first_wins: bool = False) -> Array:
     """Give each pixel to the most certain of the objects that claim it (p >= .5).
 
     So do MaskTrack's and SiamMask's public code. A loser's pixel is background for it, so that no
@@ -128,13 +126,14 @@ def hard_merge(probabilities: Tensor, first_wins: bool = False) -> Tensor:
     num_objects = len(probabilities)
     if num_objects == 0:
         return probabilities
+    xp = array_namespace(probabilities)
     # (H, W): the number of the most certain object; argmax gives the first of equal values
     if first_wins:
-        winner = probabilities.argmax(dim=0)
+        winner = xp.argmax(probabilities, axis=0)
     else:
-        winner = num_objects - 1 - probabilities.flip(0).argmax(dim=0)
-    is_claimed = probabilities.amax(dim=0) >= 0.5
+        winner = num_objects - 1 - xp.argmax(xp.flip(probabilities, axis=0), axis=0)
+    is_claimed = xp.max(probabilities, axis=0) >= 0.5
     # (K, H, W)
-    numbers = torch.arange(num_objects, device=winner.device)[:, None, None]
+    numbers = xp.arange(num_objects, device=device(probabilities))[:, None, None]
     is_won = (numbers == winner) & is_claimed
-    return is_won.to(probabilities.dtype)
+    return xp.astype(is_won, probabilities.dtype)

@@ -11,8 +11,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
 
 @dataclass(frozen=True)
 class FrameMeta:
@@ -36,15 +34,16 @@ class Frame:
     """A preprocessed image and its geometry.
 
     Attributes:
-        image: (1, 3, H, W) float, normalized and padded, on the model's device.
+        image: (1, 3, H, W) float, normalized and padded: a tensor on the model's device, or an
+            array of numpy for a model without torch.
         meta: the geometry.
     """
 
-    image: Tensor
+    image: Any
     meta: FrameMeta
     _features: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def features(self, owner: Hashable, compute: Callable[[Tensor], Any]) -> Any:
+    def features(self, owner: Hashable, compute: Callable[[Any], Any]) -> Any:
         """Return what a module computes once of this frame.
 
         Args:

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.dataset import pseudo_collate
 
-from mmvos.apis.array_pipeline import array_pipeline
-from mmvos.apis.model_loading import init_model, load_config, shipped_weights
+from mmvos.apis import VideoInferencer
+from mmvos.apis.frame_preparation import Prepare, frame_preparation
 from mmvos.io.errors import DataError
 from mmvos.io.images import Picture
-from mmvos.models import VideoModel
-from mmvos.optimize import optimize
+from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 
 from .records import StoredPrompt, decode_counts
@@ -34,13 +32,11 @@ class Segmenter:
     Args:
         name: of its system or config.
         model: in evaluation mode.
-        prepare: frame index and picture (H, W, 3) uint8 BGR -> packed sample, see
-            ``array_pipeline``.
+        prepare: frame index and picture (H, W, 3) uint8 BGR -> what the model makes a frame of,
+            see ``frame_preparation``.
     """
 
-    def __init__(
-        self, name: str, model: VideoModel, prepare: Callable[[int, Picture], dict[str, Any]]
-    ) -> None:
+    def __init__(self, name: str, model: VideoSteps, prepare: Prepare) -> None:
         self.name = name
         self.model = model
         self._prepare = prepare
@@ -52,16 +48,15 @@ class Segmenter:
         if known is not None:
             self._frames.move_to_end(index)
             return known
-        frame = self.model.make_frame(pseudo_collate([self._prepare(index, picture)]))
+        frame = self.model.make_frame(self._prepare(index, picture))
         self._frames[index] = frame
         while len(self._frames) > _KEPT_FRAMES:
             self._frames.popitem(last=False)
         return frame
 
-    @torch.no_grad()
     def step(self, frame: Frame, state: Any, prompts: Prompts | None) -> tuple[Any, FrameResult]:
         """One step of the model."""
-        return self.model.step(frame, state, prompts)
+        return self.model.inference_step(frame, state, prompts)
 
     def segment(self, frame: Frame, object_id: int, prompt: StoredPrompt) -> TrackedObject:
         """Find the mask of one object in the frame in which it is prompted.
@@ -101,13 +96,10 @@ def load_segmenter(name: str, weights: str | Path | None, device: str | None) ->
     """
     _use_cores()
     try:
-        config = load_config(name)
-        if weights is None:
-            weights = shipped_weights(config)
-        model = optimize(init_model(config, weights, device))
+        model = VideoInferencer(name, weights, device).model
     except (OSError, ValueError) as error:
         raise DataError(str(error) or type(error).__name__) from error
-    return Segmenter(name, model, array_pipeline(model.cfg))
+    return Segmenter(name, model, frame_preparation(model))
 
 
 def mask_prompts(masks: Mapping[int, np.ndarray[Any, Any]]) -> Prompts:
@@ -118,5 +110,9 @@ def mask_prompts(masks: Mapping[int, np.ndarray[Any, Any]]) -> Prompts:
 
 def _use_cores() -> None:
     """Let torch use the cores of this machine that are ours, where nobody said how many."""
+    if find_spec('torch') is None:
+        return  # the engines of ONNX graphs do so by themselves
     if 'OMP_NUM_THREADS' not in os.environ and hasattr(os, 'sched_getaffinity'):
+        import torch
+
         torch.set_num_threads(len(os.sched_getaffinity(0)))

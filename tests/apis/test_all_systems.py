@@ -9,7 +9,6 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import pseudo_collate
 
 from mmvos.apis import SYSTEMS
 from mmvos.structures import UNKNOWN_LABEL, FrameResult, Prompts, rle
@@ -128,7 +127,7 @@ def size(state: object) -> int:
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_a_state_does_not_grow_and_removing_leaves_it_as_it_was(system):
     model, prepare = tiny_inferencer(system).model, tiny_inferencer(system)._prepare
-    frames = [model.make_frame(pseudo_collate([prepare(index, picture(0))])) for index in range(8)]
+    frames = [model.make_frame(prepare(index, picture(0))) for index in range(8)]
     prompts = Prompts((1, 2), (None, None), tuple(BOXES)) if prompts_of(system) else None
     state, sizes = model.init_state(), []
     with torch.no_grad():

@@ -19,7 +19,8 @@ from mmvos.apis import VideoInferencer, init_model
 from mmvos.apis.streaming_session import StreamingSession
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import write_label_png
-from mmvos.structures import FrameResult, Prompts
+from mmvos.models import VideoSteps
+from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts
 
 LABELS = tiny.label_map(0, {1: 0, 3: 0}, 1)
 FRAME = tiny.picture(LABELS)
@@ -66,7 +67,7 @@ def test_two_additions_before_a_frame_are_one_and_the_last_word_counts(inference
     assert ids_of(inferencer.step(FRAME)) == [2, 3]
 
 
-class Recorder:
+class Recorder(VideoSteps):
     """A model that only notes the prompts that it gets."""
 
     def __init__(self) -> None:
@@ -75,8 +76,14 @@ class Recorder:
     def init_state(self) -> None:
         return None
 
-    def make_frame(self, batch: Any) -> Any:
-        return batch
+    def remove(self, state: None, object_id: int) -> None:
+        return None
+
+    def identity(self) -> list[Any]:
+        return []
+
+    def make_frame(self, batch: int) -> Frame:
+        return Frame(None, FrameMeta(batch, (8, 8), (8, 8), (1.0, 1.0)))
 
     def step(self, frame: Any, state: None, prompts: Prompts | None) -> tuple[None, None]:
         self.got.append(prompts)
@@ -89,7 +96,7 @@ def test_points_and_restart_reach_the_model():
     again = Prompts((1,), (None,), (None,), clicks, restart=True)
     new = Prompts((2,), (None,), ((0, 0, 5, 5),))
     model = Recorder()
-    session = StreamingSession(model, lambda index, picture: {}, {0: first})
+    session = StreamingSession(model, lambda index, picture: index, {0: first})
     session.step(FRAME)
     session.add(again)
     session.add(new)  # there is nothing that it could restart

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import mmvos
 from mmvos.io.stored_state import (
     CannotStoreError,
     digest_of,
@@ -81,5 +86,37 @@ def test_one_bit_of_a_tensor_that_is_not_as_it_was_written_is_damage(tmp_path):
     data = bytearray(path.read_bytes())
     place = data.index(np.full(50, 1.5, np.float32).tobytes())
     data[place] ^= 1
+    path.write_bytes(data)
+    assert load_state(path) is None
+
+
+def test_a_state_of_numpy_comes_back_and_imports_no_torch(tmp_path):
+    state = (META, {'memory': (np.float32([[1.5, np.nan]]), None)}, np.arange(3))
+    save_state(tmp_path / 's.state', 4, state)
+    code = (
+        'import sys; from mmvos.io.stored_state import load_state; '
+        f'index, state = load_state({str(tmp_path / "s.state")!r}); '
+        'memory = state[1]["memory"]; '
+        'print(index, state[0].scale, memory[0].tolist(), memory[1], state[2].tolist(), '
+        '"torch" in sys.modules)'
+    )
+    root = str(Path(mmvos.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': root},
+        check=True,
+    )
+    assert done.stdout == '4 (1.5, 0.1) [[1.5, nan]] None [0, 1, 2] False\n'
+    with pytest.raises(CannotStoreError):
+        save_state(tmp_path / 's.state', 4, np.array([object()]))
+
+
+def test_one_bit_of_an_array_that_is_not_as_it_was_written_is_damage(tmp_path):
+    path = tmp_path / 's.state'
+    save_state(path, 3, {'memory': np.full(50, 1.5, np.float32)})
+    data = bytearray(path.read_bytes())
+    data[data.index(np.full(50, 1.5, np.float32).tobytes())] ^= 1
     path.write_bytes(data)
     assert load_state(path) is None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
 from mmvos.io.images import Picture
+from mmvos.models import VideoSteps
 from mmvos.structures import (
     UNKNOWN_LABEL,
     Frame,
@@ -57,7 +58,7 @@ def point_of(frame: int, number: int) -> list[float]:
     return [(x1 + x2) / 2, (y1 + y2) / 2]
 
 
-class ColorFollower:
+class ColorFollower(VideoSteps):
     """A model whose state is the colors of each object.
 
     A mask has its frequent colors, a box the one in its middle; points of a known object add and take away colors.
@@ -70,12 +71,18 @@ class ColorFollower:
         self.dataset_meta: dict[str, Any] = {'classes': (), 'category_ids': ()}
 
     def make_frame(self, batch: Any) -> Frame:
-        (image,) = batch['inputs']
-        meta = FrameMeta(int(batch['index'][0]), (HEIGHT, WIDTH), (HEIGHT, WIDTH), (1.0, 1.0))
+        image = batch['inputs']
+        meta = FrameMeta(int(batch['index']), (HEIGHT, WIDTH), (HEIGHT, WIDTH), (1.0, 1.0))
         return Frame(image[None].float(), meta)
 
     def init_state(self) -> dict[int, Colors]:
         return {}
+
+    def remove(self, state: dict[int, Colors], object_id: int) -> dict[int, Colors]:
+        return {number: colors for number, colors in state.items() if number != object_id}
+
+    def identity(self) -> list[Any]:
+        return []
 
     def keep_memory(self, state: dict[int, Colors]) -> dict[int, Colors]:
         return state
@@ -133,7 +140,7 @@ def prepare(index: int, shown: Picture) -> dict[str, Any]:
 def follow_colors(monkeypatch: Any) -> ColorFollower:
     """Let every studio of a test have the model that follows colors."""
     model = ColorFollower()
-    segmenter: Any = Segmenter('masktrack', model, prepare)  # type: ignore[arg-type]
+    segmenter: Any = Segmenter('masktrack', model, prepare)
     monkeypatch.setattr(Worker, 'load', lambda self, name: segmenter)
     return model
 

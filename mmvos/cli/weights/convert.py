@@ -70,7 +70,9 @@ def convert(arguments: argparse.Namespace) -> Converted:
 
     given = read_checkpoint(arguments.source, trust=arguments.trust).weights
     config = read_config_file(arguments.config)
-    import_modules_from_strings(**config.get('custom_imports', {'imports': ['mmvos.models']}))
+    import_modules_from_strings(
+        **config.get('custom_imports', {'imports': ['mmvos.models.registered']})
+    )
     init_default_scope(config.get('default_scope', 'mmdet'))
     model = MODELS.build(config.model)
     return convert_weights(given, model.state_dict(), arguments.source)

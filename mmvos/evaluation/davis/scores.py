@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import VOID, Labels, read_label_size, void_pixels
@@ -209,6 +208,8 @@ def score_proposals(
         ]
     )
     # (K, P): the assignment of highest mean over frames and both measures
+    from scipy.optimize import linear_sum_assignment  # only this protocol needs scipy
+
     rows, chosen = linear_sum_assignment(scores.mean(axis=(0, 3)), maximize=True)
     best = scores[:, rows, chosen]  # (n, K, 2)
     return SequenceScores(name, tuple(objects), best[..., 0].T, best[..., 1].T)

@@ -1,23 +1,23 @@
 """Arithmetic on mask priors, the guides of mask propagation: maps in [-1, 1], +1 object, -1
 background, 0 unknown; and on the boxes around them.
 
-K objects, H x W pixels, P clicks, S x S pixels of a square.
+K objects, H x W pixels, P clicks, S x S pixels of a square; arrays are torch's or numpy's.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy, device
 
 # Parts smaller than this share of the largest part do not count for the box.
 MIN_PART_RATIO = 0.05
 CLICK_RADIUS = 1 / 64  # over the side of the square
 
 
-def guide_boxes(guides: Tensor) -> Tensor:
+def guide_boxes(guides: Array) -> Array:
     """Find the boxes of the positive pixels, without specks far from the object.
 
     Args:
@@ -28,11 +28,10 @@ def guide_boxes(guides: Tensor) -> Tensor:
         frame where no pixel is positive.
     """
     # connected components are OpenCV's
-    positive = (guides > 0).to(torch.uint8)
-    masks = positive.cpu().numpy()
+    masks = as_numpy(guides > 0).view(np.uint8)
 
     rows = [_box_without_specks(mask) for mask in masks]
-    boxes = torch.tensor(rows, dtype=torch.float32, device=guides.device)
+    boxes = array_like(rows, guides)
     # also without objects
     return boxes.reshape(-1, 4)
 
@@ -62,7 +61,7 @@ def _box_without_specks(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     return x1, y1, x2, y2
 
 
-def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
+def limit_change(boxes: Array, last: Array, rate: Array | float) -> Array:
     """Limit how much width and height of boxes differ from the frame before; the centers stay.
 
     A mask that has lost a part would otherwise make the square around it smaller, in which the part
@@ -72,41 +71,40 @@ def limit_change(boxes: Tensor, last: Tensor, rate: Tensor | float) -> Tensor:
         boxes, last: (K, 4) xyxy, of this frame and of the one before.
         rate: the largest change, e.g. 0.02, one number or (K, 1).
     """
+    xp = array_namespace(boxes)
     # (K, 2): center and size of the boxes
-    low, high = boxes.split(2, dim=1)
+    low, high = boxes[:, :2], boxes[:, 2:]
     center = (low + high) / 2
     size = high - low
 
     # (K, 2): the size in the frame before, and the bounds that follow from it
-    last_low, last_high = last.split(2, dim=1)
-    last_size = last_high - last_low
+    last_size = last[:, 2:] - last[:, :2]
     smallest = last_size * (1 - rate)
     largest = last_size * (1 + rate)
 
     # (K, 4): boxes of the bounded size around the same centers
-    size = size.maximum(smallest)
-    size = size.minimum(largest)
+    size = xp.maximum(size, smallest)
+    size = xp.minimum(size, largest)
     half = size / 2
-    return torch.cat([center - half, center + half], dim=1)
+    return xp.concat([center - half, center + half], axis=1)
 
 
-def grow_box(box: Tensor, factor: float, height: int, width: int) -> Tensor:
+def grow_box(box: Array, factor: float, height: int, width: int) -> Array:
     """Enlarge a box (4,) xyxy around its center, and clip it to the frame."""
-    low, high = box.split(2)
+    xp = array_namespace(box)
+    low, high = box[:2], box[2:]
     center = (low + high) / 2
     half = (high - low) / 2
     half = half * factor
 
     # (2,) each: its corners inside the frame
-    frame_corner = box.new_tensor([width, height])
-    first = center - half
-    first = first.clamp(min=0)
-    last = center + half
-    last = last.minimum(frame_corner)
-    return torch.cat([first, last])
+    frame_corner = array_like([width, height], box)
+    first = xp.clip(center - half, 0)
+    last = xp.minimum(center + half, frame_corner)
+    return xp.concat([first, last])
 
 
-def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:
+def draw_clicks(clicks: Array, squares: Array, size: int) -> Array:
     """Draw clicks as disks in squares.
 
     Args:
@@ -118,16 +116,16 @@ def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:
         (K, 1, S, S) in {-1, 0, 1}.
     """
     # (K, P, 2): the clicks in pixels of their squares
-    corners, sides = squares.split((2, 1), dim=1)
-    places, signs = clicks.split((2, 1), dim=2)
-    scale = size / sides.float()
+    xp = array_namespace(clicks)
+    corners, sides = squares[:, :2], squares[:, 2:]
+    places, signs = clicks[..., :2], clicks[..., 2:]
+    scale = size / xp.astype(sides, xp.float32)
     centers = (places - corners[:, None]) * scale[:, :, None]
 
     # (K, P, S): squared distances of columns and rows from each click
-    pixels = torch.arange(size, device=clicks.device) + 0.5
-    x, y = centers.split(1, dim=2)
-    across = (pixels - x).square()
-    down = (pixels - y).square()
+    pixels = xp.arange(size, dtype=xp.float32, device=device(clicks)) + 0.5
+    across = xp.square(pixels - centers[..., :1])
+    down = xp.square(pixels - centers[..., 1:])
 
     # (K, P, S, S): which pixels lie in which disk
     radius = size * CLICK_RADIUS
@@ -135,15 +133,15 @@ def draw_clicks(clicks: Tensor, squares: Tensor, size: int) -> Tensor:
     inside = distance <= radius**2
 
     # (K, S, S): of clicks that overlap the later ones win
-    drawn = torch.zeros(len(clicks), size, size, device=clicks.device)
+    drawn = xp.zeros((len(clicks), size, size), dtype=xp.float32, device=device(clicks))
     for index in range(clicks.shape[1]):
         sign = signs[:, index, :, None]
         is_drawn = inside[:, index] & (sign != 0)
-        drawn = torch.where(is_drawn, sign, drawn)
+        drawn = xp.where(is_drawn, sign, drawn)
     return drawn[:, None]
 
 
-def box_with_points(box: Tensor, points: Tensor) -> Tensor:
+def box_with_points(box: Array, points: Array) -> Array:
     """Enlarge a box so that it holds all points.
 
     Args:
@@ -151,19 +149,18 @@ def box_with_points(box: Tensor, points: Tensor) -> Tensor:
         points: (P, 3) rows x, y, sign; sign 0 is none.
     """
     # (n, 2): the places of the points that there are
-    places, signs = points.split((2, 1), dim=1)
-    is_point = signs[:, 0] != 0
-    places = places[is_point]
+    is_point = points[:, 2] != 0
+    places = points[is_point, :2]
     if len(places) == 0:
         return box
 
-    low, high = box.split(2)
-    low = low.minimum(places.amin(dim=0))
-    high = high.maximum(places.amax(dim=0))
-    return torch.cat([low, high])
+    xp = array_namespace(box)
+    low = xp.minimum(box[:2], xp.min(places, axis=0))
+    high = xp.maximum(box[2:], xp.max(places, axis=0))
+    return xp.concat([low, high])
 
 
-def disks_at_points(points: Tensor, like: Tensor, radius: float) -> Tensor:
+def disks_at_points(points: Array, like: Array, radius: float) -> Array:
     """Make a mask prior of disks around the points that are on the object.
 
     Args:
@@ -175,18 +172,19 @@ def disks_at_points(points: Tensor, like: Tensor, radius: float) -> Tensor:
         (H, W): +1 in the disks, -1 elsewhere.
     """
     # (H, 1) and (1, W): the middles of the pixels
+    xp = array_namespace(like)
     height, width = like.shape
-    rows = torch.arange(height, device=like.device)
+    rows = xp.arange(height, dtype=xp.float32, device=device(like))
     rows = rows[:, None] + 0.5
-    columns = torch.arange(width, device=like.device)
+    columns = xp.arange(width, dtype=xp.float32, device=device(like))
     columns = columns[None, :] + 0.5
 
-    prior = torch.full_like(like, -1.0)
+    prior = xp.full_like(like, -1.0)
     for x, y, sign in points.tolist():
         if sign <= 0:
             continue
-        down = (rows - y).square()
-        across = (columns - x).square()
+        down = xp.square(rows - y)
+        across = xp.square(columns - x)
         distance = down + across
         prior[distance <= radius**2] = 1.0
     return prior

@@ -27,6 +27,7 @@ from mmvos.registry import MODELS
 Memory = tuple[Tensor, Tensor]  # keys (K, A, N), values (K, V + 1, N)
 
 
+LARGEST_DROP = 60.0  # of a score below the highest; e^-60 is nothing beside 1
 NORM = dict(type='GN', num_groups=8)
 
 
@@ -136,6 +137,19 @@ class PropagationHead(BaseModule):
         Returns:
             (K, 1, h_0, w_0) float32.
         """
+        read = self._attend(levels[-1], memories, memory_weights) if memories else None
+        return self.decode(levels, guide, read)
+
+    def decode(self, levels: Sequence[Tensor], guide: Tensor, read: Tensor | None) -> Tensor:
+        """Compute mask logits from what was read of remembered frames.
+
+        Args:
+            levels, guide: see ``forward``.
+            read: (K, V + 1, h, w) of ``read_memories``; None in a first frame.
+
+        Returns:
+            (K, 1, h_0, w_0) float32.
+        """
         x: Tensor | None = None
         for i in reversed(range(len(levels))):
             # (K, width_i, h_i, w_i): the level and the guide at its resolution
@@ -147,9 +161,8 @@ class PropagationHead(BaseModule):
                 # what the coarser level says
                 coarser = self.reductions[i](x)
                 y = y + F.interpolate(coarser, size=size, mode='bilinear', align_corners=False)
-            elif memories:
+            elif read is not None:
                 # at the coarsest level, what the remembered frames say
-                read = self._attend(level, memories, memory_weights)
                 y = y + self.readout(read)
             x = self.blocks[i](y)
         logits: Tensor = self.predictor(x)
@@ -224,43 +237,55 @@ class PropagationHead(BaseModule):
         Each frame is read by itself. Were all positions read together, the last frame, which is
         nearest, would outvote the first, and its errors would stay for good.
         """
-        # (K, A, N): one query for each position of the coarsest level
-        query = self.key(top).flatten(2)
-        # (M, K, V + 1, N): what each frame says
-        reads = []
-        for keys, values in memories:
-            reads.append(attend_memory(query, keys, values))
-        read = torch.stack(reads)
-
-        # (K, V + 1, N): their mean, or their sum by weights
+        keys = torch.stack([keys for keys, _ in memories], dim=1)
+        values = torch.stack([values for _, values in memories], dim=1)
         if weights is None:
-            mean = read.mean(dim=0)
-        else:
-            # (M, K, 1, 1): shares that add up to 1 for each object
-            shares = weights / weights.sum(dim=1, keepdim=True)
-            shares = shares.T[:, :, None, None]
-            mean = (read * shares.to(read.dtype)).sum(dim=0)
-        return mean.unflatten(2, top.shape[2:])
+            weights = torch.ones(keys.shape[:2], device=keys.device)
+        # (K, M): shares that add up to 1 for each object
+        shares = weights / weights.sum(dim=1, keepdim=True)
+        return self.read_memories(top, keys, values, shares)
+
+    def read_memories(self, top: Tensor, keys: Tensor, values: Tensor, shares: Tensor) -> Tensor:
+        """Read each of M remembered frames, and add up what they say.
+
+        Args:
+            top: (K, C, h, w), the coarsest level.
+            keys: (K, M, A, N).
+            values: (K, M, V + 1, N).
+            shares: (K, M), the weights of the frames.
+
+        Returns:
+            (K, V + 1, h, w).
+        """
+        # (K, 1, A, h * w): the query is the same for all of an object's frames
+        query = self.key(top).flatten(2)[:, None]
+        read = attend_memory(query, keys, values)
+        weighted = read * shares[:, :, None, None].to(read.dtype)
+        return weighted.sum(dim=1).unflatten(2, top.shape[2:])
 
 
 def attend_memory(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Average the values, each weighted by how near its key is to the query's.
 
     Args:
-        query: (K, A, n), of n positions.
-        keys: (K, A, N), of N remembered ones.
-        values: (K, V, N).
+        query: (..., A, n), of n positions.
+        keys: (..., A, N), of N remembered ones.
+        values: (..., V, N).
 
     Returns:
-        (K, V, n).
+        (..., V, n).
     """
-    # (K, N, n): -|k - q|^2 without |q|^2, which the softmax over the keys does not see
-    products = keys.transpose(1, 2) @ query
-    squared = keys.square().sum(dim=1)
-    affinity = 2 * products - squared[:, :, None]
+    # (..., N, n): -|k - q|^2 without |q|^2, which the softmax over the keys does not see
+    products = keys.transpose(-1, -2) @ query
+    squared = keys.square().sum(dim=-2)
+    affinity = 2 * products - squared[..., None]
 
     # the softmax over the remembered positions, in float32 whatever autocast says
-    temperature = keys.shape[1] ** 0.5
-    weights = (affinity.float() / temperature).softmax(dim=1)
+    temperature = keys.shape[-2] ** 0.5
+    scores = affinity.float() / temperature
+    # Weights that are much smaller would be denormal numbers, in which CPUs are very slow.
+    peak = scores.amax(dim=-2, keepdim=True)
+    scores = scores.maximum(peak - LARGEST_DROP)
+    weights = scores.softmax(dim=-2)
     attended: Tensor = values @ weights.to(values.dtype)
     return attended

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor
+from mmvos.ops.arrays import Array, array_namespace, device
 
-from ..tracker import TrackedState
+from ..tracked_objects import TrackedState
 
-Memory = tuple[Tensor, Tensor]
+Memory = tuple[Array, Array]
 MAX_CORRECTIONS = 4  # frames that are remembered beside the first and the last, the newest of them
 
 
@@ -36,15 +35,15 @@ class PropagationState(TrackedState):
             square (3,) they are of.
     """
 
-    guide: Tensor
-    box: Tensor
+    guide: Array
+    box: Array
     lost: int = 0
     first: Memory | None = None
     last: Memory | None = None
     corrections: tuple[Memory, ...] = ()
     is_prompted: bool = False
-    top: Tensor | None = None
-    square: Tensor | None = None
+    top: Array | None = None
+    square: Array | None = None
 
 
 def with_prompted_frame(state: PropagationState, now: Memory | None) -> PropagationState:
@@ -62,7 +61,7 @@ def with_prompted_frame(state: PropagationState, now: Memory | None) -> Propagat
     return replace(state, corrections=corrections, is_prompted=False)
 
 
-def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], Tensor | None]:
+def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], Array | None]:
     """Gather what K objects remember.
 
     Returns:
@@ -74,7 +73,9 @@ def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], T
     count = max(len(state.corrections) for state in states)
     if count == 0:
         return memories, None
-    weights = torch.ones(len(states), 2 + count, device=states[0].guide.device)
+    guide = states[0].guide
+    xp = array_namespace(guide)
+    weights = xp.ones((len(states), 2 + count), dtype=xp.float32, device=device(guide))
     for index in range(count):
         corrections: list[Memory | None] = []
         for k, state in enumerate(states):
@@ -91,4 +92,5 @@ def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], T
 def stack_memories(memories: Sequence[Any]) -> Memory:
     """Stack the memories of K objects."""
     keys, values = zip(*memories, strict=True)
-    return torch.stack(keys), torch.stack(values)
+    xp = array_namespace(keys[0])
+    return xp.stack(keys), xp.stack(values)

@@ -15,13 +15,12 @@ from mmvos.ops.masks import pad_maps
 from mmvos.structures import GuideKind
 
 from .mask_priors import guide_boxes, limit_change
+from .propagation import MAX_SIDE_RATIO, MIN_SIDE
 from .state import Memory
 
 TRAIN_BOX_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
 CLICK_CONTEXT = (1.3, 4.0)  # ``train_context`` where clicks alone tell of the object
 TRAIN_SHIFT = 0.3  # range of a training square's shift, over the object's longer side
-MIN_SIDE = 32  # pixels of the smallest square
-MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""Which library computes a system's network, torch or an engine of its ONNX graphs; and the model
+that it computes.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmvos.io.errors import DataError
+from mmvos.models.video_steps import VideoSteps
+from mmvos.onnx.engines import ENGINES
+from mmvos.onnx.segmenter import OnnxSegmenter
+
+from .systems import SYSTEMS
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+TORCH = 'torch'
+ALL_ENGINES = (TORCH, *ENGINES)
+
+
+def choose_engine(system: str, asked: str | None = None, needs_torch: bool = False) -> str:
+    """Choose what computes the network of a system with its shipped weights.
+
+    By default torch where it is installed, which is the fastest on a CPU and uses a GPU, and else
+    onnxruntime. All give the same masks; docs/benchmarks.md has the numbers.
+
+    Args:
+        system: a name of `SYSTEMS`.
+        asked: one of `ALL_ENGINES`, or None.
+        needs_torch: whether something is asked for that only torch does: another config, other
+            weights, a device.
+
+    Raises:
+        DataError: the engine that is asked for cannot do it.
+    """
+    has_graphs = system in SYSTEMS and SYSTEMS[system].has_graphs
+    if asked in ENGINES:
+        if not has_graphs:
+            names = [name for name, row in SYSTEMS.items() if row.has_graphs]
+            raise DataError(
+                f'{system} is not there as ONNX graphs, which {asked} takes; only '
+                f'{", ".join(names)} are'
+            )
+        if needs_torch:
+            raise DataError(
+                f'{asked} takes the shipped weights only: leave config, checkpoint and device out, '
+                f'or export the model and give its folder with --graphs'
+            )
+        return asked
+    if asked == TORCH or not has_graphs or needs_torch:
+        return TORCH
+    return TORCH if find_spec(TORCH) is not None else ENGINES[0]
+
+
+def load_model(
+    model: str | Path | Config,
+    weights: str | Path | None,
+    device: str | None,
+    engine: str | None,
+) -> VideoSteps:
+    """Build a model for inference; torch is imported only where it is to compute it.
+
+    Args:
+        model: name of a system or shipped model, path of a config, or a config.
+        weights: by default those that come with it.
+        device: see ``init_model``.
+        engine: see `choose_engine`.
+
+    Raises:
+        FileNotFoundError, ValueError: see ``load_optimized`` and `choose_engine`.
+    """
+    name = model if isinstance(model, str) else ''
+    engine = choose_engine(name, engine, needs_torch=weights is not None or device is not None)
+    if engine != TORCH:
+        return OnnxSegmenter(engine=engine)
+    from .model_loading import load_optimized
+
+    return load_optimized(model, weights, device)

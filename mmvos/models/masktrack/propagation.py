@@ -1,0 +1,380 @@
+"""MaskPropagation: how mask propagation goes from frame to frame, whatever computes its network.
+
+Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the
+mask of frame t-1 guides a network that segments frame t. Each object is seen in a square around its
+guide, all objects in one batch. This file is the way through a video: squares, guides, memories,
+lost objects. `MaskPropagator` adds a network in torch and its training, `mmvos.onnx` one that
+onnxruntime computes. Arrays are torch's or numpy's; nothing here imports torch.
+
+K objects, B images, H x W the padded frame, S x S the size of a square, L levels of features, P
+clicks. Probabilities are in [0, 1], guides in [-1, 1] (+1 object, -1 background, 0 unknown). A
+square is an int64 row x, y, side; see ``mmvos.ops.crop``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mmvos.ops.arrays import Array, array_like, array_namespace, device
+from mmvos.ops.crop import crop_squares, paste_squares, squares_around
+from mmvos.ops.masks import pad_maps
+from mmvos.structures import Frame
+
+from ..tracked_objects import PromptedObjects, PromptKind
+from .mask_priors import (
+    box_with_points,
+    disks_at_points,
+    draw_clicks,
+    grow_box,
+    guide_boxes,
+    limit_change,
+)
+from .state import MAX_CORRECTIONS, Memory, PropagationState, gather_memories, with_prompted_frame
+
+MIN_SIDE = 32  # pixels of the smallest square
+MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
+POINT_SIDE_RATIO = 0.8  # square in which points are looked at first, over the frame's shorter side
+POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
+MAX_GROWTH_STEPS = 50  # frames after which the square of a lost object grows no more
+
+Levels = tuple[Array, ...]
+States = tuple[PropagationState, ...]
+
+
+class MaskPropagation(ABC):
+    """Base of the mask propagators; a child gives the settings and the network.
+
+    Attributes:
+        size: S.
+        context, box_change, clicks, box_prior, box_passes, min_area_ratio, search_growth: see
+            ``MaskPropagator``.
+    """
+
+    size: int
+    context: float
+    box_change: float
+    clicks: bool
+    box_prior: float
+    box_passes: int
+    min_area_ratio: float
+    search_growth: float
+
+    @property
+    @abstractmethod
+    def reads_memory(self) -> bool:
+        """Whether the network reads remembered frames."""
+
+    @abstractmethod
+    def _levels(self, images: Array, guides: Array | None) -> Levels:
+        """Compute the levels of features of squares.
+
+        Args:
+            images: (K, 3, S, S) normalized.
+            guides: (K, G, S, S) in [-1, 1].
+
+        Returns:
+            L maps (K, C_i, h_i, w_i), fine to coarse.
+        """
+
+    @abstractmethod
+    def _probabilities(
+        self, levels: Levels, guides: Array, memories: list[Memory], weights: Array | None
+    ) -> Array:
+        """Segment squares.
+
+        Args:
+            levels: of ``_levels``.
+            guides: (K, G, S, S).
+            memories: M of ``_encode_memory``, each (K, ...).
+            weights: (K, M), how much each counts; None where all count the same.
+
+        Returns:
+            (K, h_0, w_0) in [0, 1].
+        """
+
+    @abstractmethod
+    def _encode_memory(self, top: Array, masks: Array) -> Memory | None:
+        """Encode a frame to be remembered.
+
+        Args:
+            top: (K, C, h, w), the coarsest level.
+            masks: (K, 1, S, S) in [0, 1].
+
+        Returns:
+            Keys (K, A, N) and values (K, V + 1, N); None where no memory is read.
+        """
+
+    @property
+    def accepts_points(self) -> bool:
+        """Whether the guide has a channel for clicks."""
+        return self.clicks
+
+    def start(self, frame: Frame, objects: PromptedObjects) -> tuple[Array, States]:
+        """Begin with the objects of a prompt; see ``Tracker.start``.
+
+        A given mask is the answer. Boxes and points are segmented on their own frame; a box, or the
+        surroundings of the points, is itself the answer where nothing is found.
+        """
+        guides = self._segment_prompts(frame, objects)
+        # Look at the objects once more, for the features that the commit remembers.
+        boxes = guide_boxes(guides)
+        squares = self._squares(frame, boxes)
+        levels, _ = self._features(frame, squares, guides)
+        top = levels[-1]
+        states = []
+        for k, object_id in enumerate(objects.ids):
+            state = PropagationState(
+                id=int(object_id),
+                guide=guides[k],
+                box=boxes[k],
+                is_prompted=True,
+                top=top[k],
+                square=squares[k],
+            )
+            states.append(state)
+        # 0 in the padding, where the guides are unknown
+        height, width = frame.meta.network_shape
+        probabilities = (guides[:, :height, :width] + 1) / 2
+        return pad_maps(probabilities, tuple(frame.image.shape[2:])), tuple(states)
+
+    def correct(self, known: PropagationState, started: PropagationState) -> PropagationState:
+        """Let the new frame join what is remembered; see ``Tracker.correct``."""
+        return replace(started, first=known.first, corrections=known.corrections)
+
+    def keep_memory(self, state: PropagationState) -> PropagationState:
+        """Keep the memory of the frame in which the object was given."""
+        xp = array_namespace(state.guide)
+        nothing = xp.zeros((0, 0), dtype=xp.float32, device=device(state.guide))
+        return replace(state, guide=nothing, last=None, corrections=())
+
+    def recall(
+        self, state: PropagationState, prompted: Sequence[PropagationState]
+    ) -> PropagationState:
+        """Remember other frames in which the object was given; see ``Tracker.recall``."""
+        memories = [item.first for item in prompted if item.first is not None]
+        if not memories:
+            return state
+        corrections = tuple(memories[1 : MAX_CORRECTIONS + 1])
+        return replace(state, first=memories[0], corrections=corrections)
+
+    def propagate(self, frame: Frame, states: States) -> tuple[Array, States]:
+        """Find the known objects in the next frame; see ``Tracker.propagate``.
+
+        Raises:
+            ValueError: the frame has another size than those before it.
+        """
+        xp = array_namespace(frame.image)
+        height, width = frame.image.shape[2:]
+        if not states:
+            nothing = xp.zeros((0, height, width), dtype=xp.float32, device=device(frame.image))
+            return nothing, states
+        self._check_size(frame, states[0])
+        # An object that is lost is looked for where it was last seen, in a square that grows.
+        boxes = []
+        for state in states:
+            box = state.box
+            if state.lost:
+                factor = self.search_growth ** min(state.lost, MAX_GROWTH_STEPS)
+                box = grow_box(box, factor, height, width)
+            boxes.append(box)
+        # The head reads the first and the last frame of each object, and its corrections.
+        memories: list[Memory] = []
+        weights = None
+        if self.reads_memory:
+            memories, weights = gather_memories(states)
+        guides = xp.stack([state.guide for state in states])
+        squares = self._squares(frame, xp.stack(boxes))
+        answer, levels = self._segment(frame, guides, squares, memories, weights)
+        # Keep what the commit needs to remember this frame.
+        waiting = tuple(
+            replace(state, top=top, square=square)
+            for state, top, square in zip(states, levels[-1], squares, strict=True)
+        )
+        return answer, waiting
+
+    def commit(self, states: States, merged: Array) -> States:
+        """Take over what was decided about a frame; see ``Tracker.commit``.
+
+        The merged mask of an object that is seen guides the next frame. One of which nothing is
+        left keeps its last guide, which fades towards unknown, and its last box.
+        """
+        if not states:
+            return states
+        # Remember the frame with its merged masks: keys and values of each object.
+        xp = array_namespace(merged)
+        squares = xp.stack([state.square for state in states if state.square is not None])
+        top = xp.stack([state.top for state in states if state.top is not None])
+        crops = crop_squares(merged[:, None], range(len(merged)), squares, self.size)
+        memory = self._encode_memory(top, crops)
+
+        # (K, 4): the new boxes change slowly, those of lost objects may change more.
+        rates = array_like([self.box_change * (1 + state.lost) for state in states], merged)
+        last_boxes = xp.stack([state.box for state in states])
+        boxes = limit_change(guide_boxes(2 * merged - 1), last_boxes, rates[:, None])
+
+        seen = self._is_seen(states, merged)
+        committed = []
+        for k, state in enumerate(states):
+            now = None
+            if memory is not None:
+                keys, values = memory
+                now = (keys[k], values[k])
+            state = with_prompted_frame(state, now)
+            state = replace(state, top=None, square=None)
+            if seen[k]:
+                guide = 2 * merged[k] - 1
+                state = replace(state, guide=guide, box=boxes[k], last=now, lost=0)
+            else:
+                faded = state.guide / 2
+                state = replace(state, guide=faded, last=state.last or now, lost=state.lost + 1)
+            committed.append(state)
+        return tuple(committed)
+
+    def _segment_prompts(self, frame: Frame, objects: PromptedObjects) -> Array:
+        """Turn the priors of a prompt into guides (K, H, W), by the masks that are found in
+        them.
+        """
+        priors = objects.mask_priors
+        numbers = [k for k, is_mask in enumerate(objects.is_mask) if not is_mask]
+        if not numbers:
+            return priors
+        xp = array_namespace(priors)
+        kinds = [objects.kinds[k] for k in numbers]
+        points = None if objects.points is None else objects.points[numbers]
+        guides = priors[numbers]
+        for k, kind in enumerate(kinds):
+            if kind is PromptKind.BOX:
+                guides[k] = xp.where(guides[k] > 0, guides[k] * self.box_prior, guides[k])
+
+        # First look: around the box or the mask to be corrected, or, where only points tell of the
+        # object, in a large square around them.
+        boxes = guide_boxes(guides)
+        squares = self._squares(frame, boxes)
+        if points is not None:
+            for k, kind in enumerate(kinds):
+                is_empty = not bool((guides[k] > 0).any())
+                if is_empty:
+                    squares[k] = self._square_around_points(frame, points[k])
+                elif kind is PromptKind.CORRECTION:
+                    boxes[k] = box_with_points(boxes[k], points[k])
+                    squares[k] = self._squares(frame, boxes[k : k + 1])[0]
+
+        # Segment, and look again around what was found, guided by it.
+        for _ in range(self.box_passes):
+            answer, _ = self._segment(frame, guides, squares, [], points=points)
+            is_found = xp.any(answer > 0.5, axis=(1, 2), keepdims=True)
+            guides = xp.where(is_found, 2 * answer - 1, guides)
+            squares = self._squares(frame, guide_boxes(guides))
+        # Where points found nothing, their surroundings are the object.
+        for k in range(len(guides)):
+            if points is not None and not bool((guides[k] > 0).any()):
+                guides[k] = disks_at_points(points[k], guides[k], POINT_RADIUS)
+        found = xp.asarray(priors, copy=True)
+        found[numbers] = guides
+        return found
+
+    @staticmethod
+    def _square_around_points(frame: Frame, points: Array) -> Array:
+        """Draw the square (3,) in which the points (P, 3) of an object are looked at first."""
+        on_object = points[points[:, 2] > 0, :2]
+        if not len(on_object):
+            on_object = points[points[:, 2] < 0, :2]
+        xp = array_namespace(points)
+        center = xp.mean(on_object, axis=0)
+        side = round(POINT_SIDE_RATIO * min(frame.meta.network_shape))
+        corner = xp.round(center - side / 2)
+        return xp.astype(xp.concat([corner, array_like([side], corner)]), xp.int64)
+
+    def _is_seen(self, states: States, merged: Array) -> list[bool]:
+        """Say of each object whether enough is left of its mask: of merged masks (K, H, W)."""
+        height, width = merged.shape[1:]
+        xp = array_namespace(merged)
+        areas = xp.sum(merged > 0.5, axis=(1, 2))
+        last_areas = xp.stack([xp.sum(state.guide > 0) for state in states])
+        # Half of the last mask is enough, and so is a certain share of the frame.
+        least = xp.where(last_areas > 0, last_areas / 2, xp.inf)
+        least = xp.clip(least, None, self.min_area_ratio * height * width)
+        return list((areas >= least).tolist())
+
+    def _segment(
+        self,
+        frame: Frame,
+        guides: Array,
+        squares: Array,
+        memories: list[Memory],
+        weights: Array | None = None,
+        points: Array | None = None,
+    ) -> tuple[Array, Levels]:
+        """Segment objects in squares (K, 3).
+
+        Returns:
+            Probabilities (K, H, W), and the features they come from.
+        """
+        levels, crops = self._features(frame, squares, guides, points)
+        probabilities = self._probabilities(levels, crops, memories, weights)
+        answer = paste_squares(probabilities, squares, *frame.meta.network_shape)
+        return pad_maps(answer, tuple(frame.image.shape[2:])), levels
+
+    def _features(
+        self, frame: Frame, squares: Array, guides: Array, points: Array | None = None
+    ) -> tuple[Levels, Array]:
+        """Encode squares of a frame; guides are 0 outside the frame and in its padding."""
+        height, width = frame.meta.network_shape
+        index = [0] * len(squares)
+        return self._encode(
+            frame.image, index, squares, guides[:, :height, :width], self.size, points
+        )
+
+    def _squares(self, frame: Frame, boxes: Array) -> Array:
+        """Draw squares (K, 3) around boxes (K, 4)."""
+        max_side = round(MAX_SIDE_RATIO * max(frame.meta.network_shape))
+        return squares_around(boxes, self.context, MIN_SIDE, max_side)
+
+    def _encode(
+        self,
+        images: Array,
+        index: Sequence[int],
+        squares: Array,
+        guides: Array,
+        size: int,
+        clicks: Array | None = None,
+    ) -> tuple[Levels, Array]:
+        """Compute the features of squares: the images are cut, and guided at the stem.
+
+        Args:
+            images: (B, 3, H, W).
+            index: of each square its image.
+            squares: (K, 3).
+            guides: (K, H, W).
+            size: S.
+            clicks: (K, P, 3) rows x, y, sign in frame pixels; sign 0 is none.
+
+        Returns:
+            L levels (K, C, S / stride, S / stride), and the guides; see ``_crop_guides``.
+        """
+        crops = self._crop_guides(guides, squares, size, clicks)
+        pictures = crop_squares(images, index, squares, size)
+        return self._levels(pictures, crops), crops
+
+    def _crop_guides(self, guides: Array, squares: Array, size: int, clicks: Array | None) -> Array:
+        """Cut guides (K, H, W) to (K, 1, S, S), or (K, 2, S, S) with a channel of clicks."""
+        crops = crop_squares(guides[:, None], range(len(guides)), squares, size)
+        if not self.clicks:
+            return crops
+        xp = array_namespace(crops)
+        drawn = xp.zeros_like(crops)
+        if clicks is not None:
+            drawn = draw_clicks(clicks, squares, size)
+        return xp.concat([crops, drawn], axis=1)
+
+    @staticmethod
+    def _check_size(frame: Frame, state: PropagationState) -> None:
+        height, width = frame.image.shape[2:]
+        last_height, last_width = state.guide.shape
+        if (height, width) != (last_height, last_width):
+            raise ValueError(
+                f'frame {frame.meta.index} is {width}x{height}, but the frames before it are '
+                f'{last_width}x{last_height}; all frames of a video must have the same size'
+            )
