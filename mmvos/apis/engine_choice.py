@@ -4,6 +4,7 @@ that it computes.
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 TORCH = 'torch'
 ALL_ENGINES = (TORCH, *ENGINES)
+_GPU_FILES = ('/dev/nvidiactl', '/dev/kfd')  # of NVIDIA's and AMD's drivers
 
 
 def choose_engine(system: str, asked: str | None = None, needs_torch: bool = False) -> str:
     """Choose what computes the network of a system with its shipped weights.
 
-    By default torch where it is installed, which is the fastest on a CPU and uses a GPU, and else
-    onnxruntime. All give the same masks; docs/benchmarks.md has the numbers.
+    By default the fastest of those that are installed, which all give the same masks
+    (docs/benchmarks.md): on a CPU OpenVINO, torch, onnxruntime; with a GPU torch, which uses it.
 
     Args:
         system: a name of `SYSTEMS`.
@@ -53,7 +55,12 @@ def choose_engine(system: str, asked: str | None = None, needs_torch: bool = Fal
         return asked
     if asked == TORCH or not has_graphs or needs_torch:
         return TORCH
-    return TORCH if find_spec(TORCH) is not None else ENGINES[0]
+    has_gpu = any(os.path.exists(path) for path in _GPU_FILES)
+    order = (TORCH, 'openvino') if has_gpu else ('openvino', TORCH)
+    for engine in order:
+        if find_spec(engine) is not None:
+            return engine
+    return 'onnxruntime'
 
 
 def load_model(

@@ -66,7 +66,7 @@ class VideoInferencer:
         weights: checkpoint, file or URL; by default the one that comes with the name or config.
         device: see ``init_model``. A model built here is made faster for good (``optimize``).
         engine: what computes the network: 'torch', or 'onnxruntime' or 'openvino' for a system that
-            comes as ONNX graphs; by default torch, and onnxruntime where torch is not installed.
+            comes as ONNX graphs; by default the fastest that is installed, see `choose_engine`.
 
     Raises:
         FileNotFoundError, ValueError: see ``init_model``; no weights are given and none come with

@@ -162,7 +162,8 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--engine',
         choices=ALL_ENGINES,
-        help='what computes the network; default: torch where it is installed, else onnxruntime',
+        help='what computes the network; default: the first that is installed of openvino (where '
+        'there is no GPU), torch, onnxruntime',
     )
     parser.add_argument(
         '--graphs', metavar='DIR', help='a model that mmvos export has written, instead of a system'

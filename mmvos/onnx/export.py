@@ -1,19 +1,16 @@
 """Writes a mask propagator in torch as ONNX graphs; see ``graph_set`` for the graphs.
 
 The graphs are traced from the model's own functions. In float32 their weights are inside them, with
-batch norms folded. In float16 the weights are stored once, in half precision, in a
-``weights.safetensors`` of which the graphs name the bytes (ONNX's external data); they are turned
-to float32 when a graph is loaded, so the arithmetic stays float32. A checkpoint that is float16
-already is that file as it is: this is how the wheel carries the shipped model.
+batch norms folded. In float16 the weights are stored once for all graphs, in half precision; see
+``half_weights``. A checkpoint that is float16 already is stored as it is: so the wheel carries the
+shipped model.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import logging
-import struct
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -23,7 +20,7 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto
 from torch import Tensor, nn
 
 from mmvos.io.atomic import write_bytes, write_json
@@ -32,10 +29,10 @@ from mmvos.models import MaskPropagator, PromptedSegmenter
 from mmvos.version import __version__
 
 from .graph_set import FORMAT, GRAPHS, SETTINGS_FILE, Settings
+from .half_weights import FLOAT32_FILE, WEIGHTS_FILE, complete_folder, read_safetensors
 
 OPSET = 18
 PRECISIONS = ('float32', 'float16')
-WEIGHTS_FILE = 'weights.safetensors'
 _LEAST_STORED = 16  # numbers; a smaller constant stays in the graph
 
 
@@ -118,10 +115,11 @@ def export_model(
     for name in GRAPHS:
         graph = _trace_graph(name, tracker, sizes, folds=precision == 'float32')
         if precision == 'float16':
-            _store_beside(graph, stored, model)
+            _store_beside(graph, stored)
         path = out / f'{name}.onnx'
         write_bytes(path, graph.SerializeToString())
-        onnx.checker.check_model(str(path), full_check=True)
+        with complete_folder(out, precision) as complete:
+            onnx.checker.check_model(str(complete / path.name), full_check=True)
         files.append(path)
 
     # 3. The settings, last: a folder without them is no model.
@@ -320,15 +318,11 @@ class _Place:
 
 def _places(path: Path) -> dict[str, _Place]:
     """Read where the float16 tensors of a safetensors file stand."""
-    content = path.read_bytes()
-    # 8 bytes: the length of the header; then the header, JSON; then the tensors
-    (length,) = struct.unpack('<Q', content[:8])
-    header = json.loads(content[8 : 8 + length])
+    header, _ = read_safetensors(path)
     places = {}
     for name, entry in header.items():
-        if name != '__metadata__' and entry['dtype'] == 'F16':
-            first, end = entry['data_offsets']
-            places[name] = _Place(entry['shape'], 8 + length + first, end - first)
+        first, end = entry['data_offsets']
+        places[name] = _Place(entry['shape'], first, end - first)
     return places
 
 
@@ -337,8 +331,8 @@ def _half_weights(model: PromptedSegmenter, checkpoint: Path) -> bytes:
     from safetensors.torch import save
 
     if checkpoint.suffix == '.safetensors':
-        names = {name for name, value in model.state_dict().items() if value.is_floating_point()}
-        if names <= set(_places(checkpoint)):
+        header, _ = read_safetensors(checkpoint)
+        if all(entry['dtype'] == 'F16' for entry in header.values()):
             return checkpoint.read_bytes()
     halves = {}
     for name, value in model.state_dict().items():
@@ -347,11 +341,8 @@ def _half_weights(model: PromptedSegmenter, checkpoint: Path) -> bytes:
     return save(halves)
 
 
-def _store_beside(
-    graph: onnx.ModelProto, places: Mapping[str, _Place], model: PromptedSegmenter
-) -> None:
-    """Let a graph take its weights from the safetensors file, and turn them to float32."""
-    casts = []
+def _store_beside(graph: onnx.ModelProto, places: Mapping[str, _Place]) -> None:
+    """Let a graph take its weights from `FLOAT32_FILE`, which is made of the safetensors file."""
     for tensor in graph.graph.initializer:
         # The names of the module's parameters are 'tracker....', as in the checkpoint.
         place = places.get(tensor.name)
@@ -359,22 +350,16 @@ def _store_beside(
             continue
         if list(tensor.dims) != place.shape or len(tensor.raw_data) < 4 * _LEAST_STORED:
             continue
-        half = f'{tensor.name}.float16'
-        casts.append(helper.make_node('Cast', [half], [tensor.name], to=TensorProto.FLOAT))
-        tensor.name = half
-        tensor.data_type = TensorProto.FLOAT16
         tensor.ClearField('raw_data')
         tensor.data_location = TensorProto.EXTERNAL
+        # a number has 4 bytes there and 2 in the safetensors file
         entries = {
-            'location': WEIGHTS_FILE,
-            'offset': str(place.offset),
-            'length': str(place.length),
+            'location': FLOAT32_FILE,
+            'offset': str(2 * place.offset),
+            'length': str(2 * place.length),
         }
         for key, value in entries.items():
             tensor.external_data.add(key=key, value=value)
-    nodes = [*casts, *graph.graph.node]
-    del graph.graph.node[:]
-    graph.graph.node.extend(nodes)
 
 
 @contextmanager

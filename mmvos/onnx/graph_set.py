@@ -25,6 +25,7 @@ from mmvos.io.errors import DataError
 from mmvos.io.json_file import read_json
 
 from .engines import Engine, MissingEngineError, open_engine
+from .half_weights import complete_folder
 
 FORMAT = 1  # of the folder; another one is refused
 SETTINGS_FILE = 'model.json'
@@ -112,15 +113,24 @@ class GraphSet:
         self.folder = Path(folder) if folder is not None else SHIPPED
         self.settings = read_settings(self.folder)
         self._engines: dict[str, Engine] = {}
-        for name in GRAPHS:
-            path = self.folder / f'{name}.onnx'
-            try:
-                self._engines[name] = open_engine(path, engine, threads)
-            except MissingEngineError:
-                raise
-            except Exception as error:  # each engine raises kinds of its own
-                reason = str(error).splitlines()[0]
-                raise GraphError(f'{path} cannot be read by {engine}: {reason}') from error
+        with complete_folder(self.folder, self.settings.precision) as complete:
+            for name in GRAPHS:
+                self._engines[name] = self._open(complete / f'{name}.onnx', engine, threads)
+
+    def _open(self, path: Path, engine: str, threads: int | None) -> Engine:
+        """Open one graph.
+
+        Raises:
+            GraphError: the engine cannot read it.
+        """
+        try:
+            return open_engine(path, engine, threads)
+        except MissingEngineError:
+            raise
+        except Exception as error:  # each engine raises kinds of its own
+            reason = str(error).splitlines()[0]
+            place = self.folder / path.name
+            raise GraphError(f'{place} cannot be read by {engine}: {reason}') from error
 
     def run(self, name: str, inputs: Mapping[str, NDArray[np.float32]]) -> list[NDArray[Any]]:
         """Compute a graph.

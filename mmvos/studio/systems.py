@@ -15,6 +15,9 @@ def list_systems() -> list[dict[str, Any]]:
         models = shipped_models(project_root())
     except OSError as error:
         models, missing = {}, str(error)
+    except ModuleNotFoundError as error:
+        # an installation without torch, in which what comes as ONNX graphs works
+        return _without_torch(error.name or 'torch')
     else:
         missing = ''
     for name, system in SYSTEMS.items():
@@ -29,18 +32,27 @@ def list_systems() -> list[dict[str, Any]]:
         except ValueError as error:
             is_here = False
             remedy = missing or str(error)
-        except ModuleNotFoundError as error:
-            # an installation without torch: what comes as ONNX graphs works
-            is_here = system.has_graphs
-            if not is_here:
-                remedy = f'{system.title} needs {error.name}, which is in the full set-up only'
-        found.append(
-            {
-                'name': name,
-                'title': system.title,
-                'prompts': list(system.accepted_prompts),
-                'available': is_here,
-                'remedy': remedy,
-            }
-        )
+        found.append(_row(name, is_here, remedy))
     return found
+
+
+def _without_torch(missing: str) -> list[dict[str, Any]]:
+    """The systems where only the engines of ONNX graphs are installed."""
+    rows = []
+    for name, system in SYSTEMS.items():
+        remedy = ''
+        if not system.has_graphs:
+            remedy = f'{system.title} needs {missing}, which only the full set-up installs'
+        rows.append(_row(name, system.has_graphs, remedy))
+    return rows
+
+
+def _row(name: str, is_here: bool, remedy: str) -> dict[str, Any]:
+    system = SYSTEMS[name]
+    return {
+        'name': name,
+        'title': system.title,
+        'prompts': list(system.accepted_prompts),
+        'available': is_here,
+        'remedy': remedy,
+    }

@@ -13,6 +13,7 @@ import pytest
 import mmvos
 from mmvos.io.errors import DataError
 from mmvos.onnx.graph_set import GRAPHS, SHIPPED, GraphError, GraphSet, read_settings
+from mmvos.onnx.half_weights import complete_folder, read_float32
 from mmvos.onnx.segmenter import network_size
 
 ROOT = Path(mmvos.__file__).resolve().parents[1]
@@ -48,7 +49,8 @@ def test_the_repository_holds_the_weights_once():
 def test_graphs_pass_the_checker_and_take_any_number_of_objects(folder, name):
     onnx = pytest.importorskip('onnx')
     path = folder / f'{name}.onnx'
-    onnx.checker.check_model(str(path), full_check=True)
+    with complete_folder(folder, 'float16') as complete:
+        onnx.checker.check_model(str(complete / path.name), full_check=True)
     graph = onnx.load(path, load_external_data=False)
     assert [entry.version for entry in graph.opset_import if entry.domain == ''] == [18]
     for value in (*graph.graph.input, *graph.graph.output):
@@ -129,3 +131,13 @@ def test_pictures_are_resized_as_mmcv_does(size):
     assert network_size(height, width, 480, 2000)[::-1] == rescale_size(
         (width, height), (2000, 480)
     )
+
+
+def test_float32_weights_are_the_checkpoint(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    halves = {'b': np.float16([[1.5, -2], [0, 65504]]), 'a': np.arange(7, dtype=np.float16)}
+    save_file(halves, tmp_path / 'w.safetensors', metadata={'license': 'none'})
+    numbers = np.frombuffer(read_float32(tmp_path / 'w.safetensors'), np.float32)
+    stored = load_file(tmp_path / 'w.safetensors')
+    assert sorted(numbers) == sorted(np.concatenate([stored['a'], stored['b'].ravel()]))
