@@ -20,7 +20,7 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from mmvos.io.atomic import write_bytes, write_json
@@ -260,8 +260,22 @@ def _trace_graph(name: str, tracker: MaskPropagator, sizes: _Sizes, folds: bool)
             verbose=False,
         )
         graph = onnx.load(path)
+    if not folds:
+        _fix_types(graph)
     _describe(graph, name)
     return graph
+
+
+def _fix_types(graph: onnx.ModelProto) -> None:
+    """Say the type of constants, which a traced graph takes from activations (``CastLike``).
+
+    An engine then sees that biases and bounds are constant, and folds them and the batch norms.
+    """
+    for node in graph.graph.node:
+        if node.op_type == 'CastLike':
+            node.op_type = 'Cast'
+            del node.input[1:]
+            node.attribute.append(helper.make_attribute('to', TensorProto.FLOAT))
 
 
 def _signature(

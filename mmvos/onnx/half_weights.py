@@ -2,9 +2,8 @@
 
 ``weights.safetensors`` holds them once for all graphs of a model; it can be the checkpoint itself.
 The graphs name bytes of ``weights.float32`` (ONNX's external data): the same numbers in the same
-order, each with four bytes in the place of two. That file is made when the graphs are loaded, in
-memory or in a folder that is removed again. (Weights that a graph turns to float32 itself would
-need no such file, but onnxruntime then turns them in every frame, and folds no batch norm.)
+order, each with four bytes in the place of two. That file is made when the graphs are loaded, in a
+folder that is removed again, so engines see plain float32 weights, which they fold and pack.
 """
 
 from __future__ import annotations
