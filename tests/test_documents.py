@@ -189,7 +189,7 @@ def is_only_named(command: Command) -> bool:
     rest = list(words)
     while rest and isinstance(chosen, CommandGroup):
         chosen = chosen.commands.get(rest.pop(0))
-    if isinstance(chosen, CommandGroup):
+    if isinstance(chosen, CommandGroup) or (chosen is not None and not rest):
         return True
     try:
         parse(words)
