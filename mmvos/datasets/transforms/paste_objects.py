@@ -82,9 +82,8 @@ class PasteObjects(BaseTransform):
             patch = self._draw_patch(rng, frames[0], masks[0])
             if patch is not None:
                 frames, masks = _paste(rng, frames, masks, patch)
-        height, width = masks[0].shape
         results['img'] = frames
-        results['gt_masks'] = [BitmapMasks(mask[None], height, width) for mask in masks]
+        results['gt_masks'] = [BitmapMasks(mask[None], *mask.shape) for mask in masks]
         return results
 
     def _draw_patch(self, rng: np.random.Generator, frame: Image, mask: Mask) -> _Patch | None:

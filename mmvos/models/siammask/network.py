@@ -292,21 +292,28 @@ class MaskRefiner(BaseModule):
     Args:
         in_channels: of the backbone features, fine to coarse.
         channels: C.
+        width: factor of the published numbers of channels inside, r.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (64, 256, 512), channels: int = 256) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int] = (64, 256, 512),
+        channels: int = 256,
+        width: int = 1,
+    ) -> None:
         super().__init__()
         fine, middle, coarse = in_channels
-        self.v0 = _conv_pair(fine, 16, 4)
-        self.v1 = _conv_pair(middle, 64, 16)
-        self.v2 = _conv_pair(coarse, 128, 32)
-        self.h2 = _conv_pair(32, 32, 32)
-        self.h1 = _conv_pair(16, 16, 16)
-        self.h0 = _conv_pair(4, 4, 4)
-        self.deconv = nn.ConvTranspose2d(channels, 32, 15, stride=15)
-        self.post0 = nn.Conv2d(32, 16, 3, padding=1)
-        self.post1 = nn.Conv2d(16, 4, 3, padding=1)
-        self.post2 = nn.Conv2d(4, 1, 3, padding=1)
+        r = width
+        self.v0 = _conv_pair(fine, 16 * r, 4 * r)
+        self.v1 = _conv_pair(middle, 64 * r, 16 * r)
+        self.v2 = _conv_pair(coarse, 128 * r, 32 * r)
+        self.h2 = _conv_pair(32 * r, 32 * r, 32 * r)
+        self.h1 = _conv_pair(16 * r, 16 * r, 16 * r)
+        self.h0 = _conv_pair(4 * r, 4 * r, 4 * r)
+        self.deconv = nn.ConvTranspose2d(channels, 32 * r, 15, stride=15)
+        self.post0 = nn.Conv2d(32 * r, 16 * r, 3, padding=1)
+        self.post1 = nn.Conv2d(16 * r, 4 * r, 3, padding=1)
+        self.post2 = nn.Conv2d(4 * r, 1, 3, padding=1)
 
     def init_weights(self) -> None:
         """Draw the convolutions' weights as He et al. do, uniformly with gain 1.
@@ -330,32 +337,32 @@ class MaskRefiner(BaseModule):
             Logits (P, 127, 127).
         """
         fine, middle, coarse = patches
-        # (P, C) -> (P, 32, 15, 15)
+        # (P, C) -> (P, 32 r, 15, 15)
         x = self._spread(responses)
 
-        # enlarged by repetition: (P, 32, 15, 15) -> (P, 16, 31, 31)
+        # enlarged by repetition: (P, 32 r, 15, 15) -> (P, 16 r, 31, 31)
         x = self.h2(x) + self.v2(coarse)
         x = F.interpolate(x, size=(31, 31))
         x = self.post0(x)
 
-        # (P, 16, 31, 31) -> (P, 4, 61, 61)
+        # (P, 16 r, 31, 31) -> (P, 4 r, 61, 61)
         x = self.h1(x) + self.v1(middle)
         x = F.interpolate(x, size=(61, 61))
         x = self.post1(x)
 
-        # (P, 4, 61, 61) -> (P, 1, 127, 127)
+        # (P, 4 r, 61, 61) -> (P, 1, 127, 127)
         x = self.h0(x) + self.v0(fine)
         x = F.interpolate(x, size=(REFINED_MASK_SIZE, REFINED_MASK_SIZE))
         x = self.post2(x)
         return x[:, 0]
 
     def _spread(self, responses: Tensor) -> Tensor:
-        """(P, C) -> (P, 32, 15, 15): the deconvolution of single cells is a matrix product."""
-        # (C, 32, 15, 15) -> (C, 15 * 15 * 32); no copy in channels-last order
+        """(P, C) -> (P, 32 r, 15, 15): the deconvolution of single cells is a matrix product."""
+        # (C, 32 r, 15, 15) -> (C, 15 * 15 * 32 r); no copy in channels-last order
         weight = self.deconv.weight
         matrix = weight.permute(0, 2, 3, 1).flatten(1)
 
-        # (P, C) -> (P, 15 * 15 * 32) -> (P, 15, 15, 32)
+        # (P, C) -> (P, 15 * 15 * 32 r) -> (P, 15, 15, 32 r)
         cells = responses @ matrix
         size = weight.shape[2:]
         cells = cells.unflatten(1, (*size, -1))
