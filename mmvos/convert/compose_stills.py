@@ -200,7 +200,7 @@ def make_video(
     for _ in range(count):
         shares = np.array(list(sets.class_shares.values()))
         name = list(sets.class_shares)[rng.choice(len(shares), p=shares / shares.sum())]
-        still, index = sets.objects[name][rng.integers(len(sets.objects[name]))]
+        still, index = sets.objects[name][int(rng.integers(len(sets.objects[name])))]
         layers = _move_object(rng, still, index, job)
         if layers is None:
             continue
@@ -227,7 +227,7 @@ def _draw_background(rng: np.random.Generator, sets: StillSets) -> Still:
     sources = list(sets.backgrounds)
     shares = np.sqrt([len(sets.backgrounds[name]) for name in sources])
     images = sets.backgrounds[sources[rng.choice(len(sources), p=shares / shares.sum())]]
-    return images[rng.integers(len(images))]
+    return images[int(rng.integers(len(images)))]
 
 
 def _move_background(

@@ -123,7 +123,7 @@ def write_videos(
     annotations: list[dict[str, Any]] = []
     for video_id, video in zip(ids, with_bar(videos, 'writing'), strict=True):
         size = {'height': video.height, 'width': video.width, 'length': len(video.file_names)}
-        entry = {'id': video_id, **size, 'file_names': list(video.file_names)}
+        entry: dict[str, Any] = {'id': video_id, **size, 'file_names': list(video.file_names)}
         if video.name is not None:
             entry['name'] = video.name
         if video.void:

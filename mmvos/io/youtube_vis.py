@@ -255,7 +255,7 @@ def areas_fault(annotation: Row, length: int) -> str | None:
     return None
 
 
-def area_fault(area: object) -> str | None:
+def area_fault(area: Any) -> str | None:
     """Say what is wrong with one stated area; None where nothing is, or it is not stated."""
     if area is None or (_is_number(area) and area >= 0):
         return None
