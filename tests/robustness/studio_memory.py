@@ -20,37 +20,48 @@ from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from mmvos.structures import rle
 from mmvos.studio.opening import Place, open_session
 from mmvos.studio.records import MODEL, make_entry
 from mmvos.studio.worker import Worker
 
-HEIGHT, WIDTH = 480, 848
+_SIDES = (16, 9)  # of a frame
 _LOOKS = 40  # frames that are asked for, all over the video
 _BATCH = 100  # masks that are stored at a time
 
 
-def write_video(path: Path, frames: int) -> None:
+def write_video(path: Path, frames: int, height: int) -> None:
     """A gray video with a bright rectangle that goes to and fro."""
+    width = width_of(height)
     with av.open(str(path), 'w') as container:
         options = {'preset': 'ultrafast', 'g': '50'}
         stream: Any = container.add_stream('libx264', rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, 'yuv420p'
-        plain = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         for index in range(frames):
-            image = plain.copy()
-            image[100:200, left_of(index) : left_of(index) + 150] = 230
+            image = np.full((height, width, 3), 90, np.uint8)
+            image[mask_at(index, height)] = 230
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
         container.mux(stream.encode(None))
 
 
-def left_of(index: int) -> int:
-    """The left edge of the rectangle."""
-    return abs((3 * index) % 1200 - 600)
+def width_of(height: int) -> int:
+    """The width of a frame, even."""
+    return 2 * round(height * _SIDES[0] / _SIDES[1] / 2)
 
 
-def measure(path: str, folder: str, frames: int, answers: Any) -> None:
+def mask_at(index: int, height: int) -> NDArray[np.bool_]:
+    """(H, W) bool: where the rectangle is."""
+    width = width_of(height)
+    mask = np.zeros((height, width), bool)
+    way = width // 2
+    left = abs((3 * index) % (2 * way) - way)
+    mask[height // 4 : height // 2, left : left + width // 5] = True
+    return mask
+
+
+def measure(path: str, folder: str, frames: int, height: int, answers: Any) -> None:
     """Use a studio in this process and tell times and peak memory."""
     Worker.load = lambda self, name: None  # type: ignore[assignment,return-value,method-assign]
     times: dict[str, float] = {}
@@ -72,8 +83,7 @@ def measure(path: str, folder: str, frames: int, answers: Any) -> None:
         begin = clock()
         rows = []
         for index in range(frames):
-            mask = np.zeros((HEIGHT, WIDTH), bool)
-            mask[100:200, left_of(index) : left_of(index) + 150] = True
+            mask = mask_at(index, height)
             rows.append((index, 1, make_entry(rle.encode(mask), 0.9, MODEL)))
             if len(rows) == _BATCH or index + 1 == frames:
                 session.project.store_results(rows)
@@ -91,15 +101,16 @@ def measure(path: str, folder: str, frames: int, answers: Any) -> None:
     answers.send((times, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
-def peak_of(frames: int) -> tuple[dict[str, float], float]:
+def peak_of(frames: int, height: int) -> tuple[dict[str, float], float]:
     """Times in CPU seconds, and peak memory in MB, with a video of so many frames."""
     context = get_context('spawn')
     mine, theirs = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'long.mp4'
-        write_video(path, frames)
+        write_video(path, frames, height)
         place = str(Path(folder) / 'project')
-        process = context.Process(target=measure, args=(str(path), place, frames, theirs))
+        arguments = (str(path), place, frames, height, theirs)
+        process = context.Process(target=measure, args=arguments)
         process.start()
         found: tuple[dict[str, float], float] = mine.recv()
         process.join()
@@ -110,9 +121,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print a line for each length."""
     parser = argparse.ArgumentParser(description='Memory of the studio on long videos.')
     parser.add_argument('--frames', type=int, nargs='+', default=[2000, 20000])
+    parser.add_argument('--height', type=int, default=480, help='of a frame in pixels')
     args = parser.parse_args(argv)
     for frames in (50, *args.frames):
-        times, peak = peak_of(frames)
+        times, peak = peak_of(frames, args.height)
         shown = ', '.join(f'{name} {seconds:.3f} s' for name, seconds in times.items())
         print(f'{frames} frames: peak {peak:.0f} MB; CPU: {shown}', flush=True)
 

@@ -191,6 +191,7 @@ def test_a_download_is_the_file_or_a_zip(done: OpenStudio) -> None:
     answer = done.client.get(f'/api/exports/{found["id"]}/file')
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert 'davis/Annotations/480p/clip/00005.png' in names
+    assert not list(done.session.exports.root.glob('*.zip'))
     assert done.client.get('/api/exports/77/file').status_code == 404
 
 
