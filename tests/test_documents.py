@@ -110,6 +110,9 @@ ELSEWHERE = {
     r'^python -m tests\.robustness\.fuzz': (
         'tests/robustness/test_fuzz.py::test_every_damaged_input_is_read_or_refused_in_a_sentence'
     ),
+    r'^python -m tests\.robustness\.studio_memory': (
+        'tests/studio/test_memory.py::test_eight_times_the_frames_take_little_more'
+    ),
     r'^python -m tests\.robustness\.studio_kills': (
         'tests/studio/test_kills.py::test_nothing_that_was_answered_is_lost'
     ),
