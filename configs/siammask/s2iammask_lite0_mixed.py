@@ -39,3 +39,5 @@ custom_hooks = [
     dict(type='mmvos.IterationSeedHook'),
     dict(type='mmvos.FreezeBatchNormHook', begin=0.5),
 ]
+default_hooks = {{_base_.light_hooks}}
+log_processor = dict(by_epoch=False)

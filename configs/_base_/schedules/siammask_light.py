@@ -6,8 +6,8 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'features.backbone': dict(lr_mult=0.2)}, norm_decay_mult=0.0),
     clip_grad=dict(max_norm=10, norm_type=2),
 )
-default_hooks = dict(
+# default_hooks = {{_base_.light_hooks}} in a config, as the runtime has some of its own
+light_hooks = dict(
     logger=dict(interval=20),
     checkpoint=dict(by_epoch=False, interval=100, save_best='davis/J&F_mean'),
 )
-log_processor = dict(by_epoch=False)
