@@ -93,6 +93,7 @@ class SimulateMotion(BaseTransform):
         """
         x1, y1, x2, y2 = box
         side = max(x2 - x1, y2 - y1)
+
         # Rotation, shear and scale: (2, 2) from the new frame back to the image.
         angle = np.radians(rng.uniform(-ROTATION, ROTATION))
         shear = np.radians(rng.uniform(-SHEAR, SHEAR))
@@ -104,18 +105,22 @@ class SimulateMotion(BaseTransform):
         matrix = rotation @ shearing / factor
         center = np.array([(x1 + x2 - 1) / 2, (y1 + y2 - 1) / 2])
         shift = rng.uniform(-SHIFT, SHIFT, 2) * side
+
         # The motion is computed at every 16th pixel: (rows, columns, 2), their x and y.
         rows = math.ceil(height / _STEP)
         columns = math.ceil(width / _STEP)
         cells = np.meshgrid(np.arange(columns), np.arange(rows))
         grid = np.stack(cells, axis=-1) * _STEP + (_STEP - 1) / 2
+
         # The smooth random field, from a few random vectors.
         field = rng.normal(0, BEND * side, (_WAVES, _WAVES, 2))
         field = field.astype(np.float32)
         bend = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC)
+
         # Where the pixels of the grid come from.
         around_center = grid - center - shift
         source = around_center @ matrix.T + center + bend
+
         # Offsets are interpolated, since positions would stand still at the edges.
         offsets = (source - grid).astype(np.float32)
         whole_cells = (columns * _STEP, rows * _STEP)

@@ -64,6 +64,7 @@ class AdjustLayer(BaseModule):
             (K, C, m, m); where m < 20 without the outer 4 cells: 15 -> 7, 17 -> 9, 31 -> 31.
         """
         adjusted: Tensor = self.layer(features)
+
         # The outer cells of a small map have seen zeros beyond the window: they are cut off.
         if adjusted.shape[3] < WHOLE_SEARCH_CELLS:
             inner = slice(BORDER_CELLS, -BORDER_CELLS)
@@ -85,6 +86,7 @@ class DepthwiseXCorr(BaseModule):
 
     def __init__(self, channels: int = 256) -> None:
         super().__init__()
+
         # of each branch the convolution of the template, and that of the search features
         self.kernel = nn.ModuleDict()
         for name in BRANCHES:
@@ -120,6 +122,7 @@ class DepthwiseXCorr(BaseModule):
         """
         # (K, C, m, m) -> (K, C, m - 2, m - 2)
         features = self.search[branch](search)
+
         # (K, C, a - 2, a - 2)
         number = BRANCHES.index(branch)
         kernel = kernels[:, number]
@@ -137,6 +140,7 @@ class DepthwiseXCorr(BaseModule):
             (K, C).
         """
         kernel = kernels[:, BRANCHES.index('mask')]
+
         # a: what the search convolution (3x3) and the kernel see together from one cell
         reach = kernel.shape[3] + 2
 
@@ -169,6 +173,7 @@ def depthwise_correlation(features: Tensor, kernels: Tensor, padding: int = 0) -
     assert features.shape[:2] == (count, channels), (
         f'features {tuple(features.shape)} for kernels {tuple(kernels.shape)}'
     )
+
     # Objects and channels become the groups of a single convolution: (1, K C, H, W) with K C
     # filters (1, h, w).
     groups = count * channels
@@ -221,10 +226,12 @@ class SiameseHead(BaseModule):
             Probabilities (K, A n n) that it is the object, and deltas (K, 4, A n n); float32.
         """
         count = len(logits)
+
         # (K, 2, A n n): the softmax over background and object, of which the object's is kept
         both = logits.float().reshape(count, 2, -1)
         probabilities = both.softmax(dim=1)
         object_probabilities = probabilities[:, 1]
+
         # (K, 4, A n n)
         flat_deltas = deltas.float().reshape(count, 4, -1)
         return object_probabilities, flat_deltas
@@ -253,6 +260,7 @@ class SiameseHead(BaseModule):
         """
         # (K, C, n, n), all cells
         hidden = self.mask[:3](response_map)
+
         # (P, C), the chosen ones
         pair, row, column = index.unbind(dim=1)
         chosen = hidden[pair, :, row, column]
@@ -276,6 +284,7 @@ def objectness(logits: Tensor) -> Tensor:
     count, _, rows, columns = logits.shape
     both = logits.float().reshape(count, 2, -1, rows, columns)
     probabilities = both.softmax(dim=1)
+
     # (K, n, n): the best anchor's
     object_probabilities = probabilities[:, 1]
     return object_probabilities.amax(dim=1)
@@ -337,6 +346,7 @@ class MaskRefiner(BaseModule):
             Logits (P, 127, 127).
         """
         fine, middle, coarse = patches
+
         # (P, C) -> (P, 32 r, 15, 15)
         x = self._spread(responses)
 

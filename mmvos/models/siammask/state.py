@@ -130,6 +130,7 @@ class SiameseState(TrackedState):
             return self
         x, y = self.center
         dx, dy = self.velocity
+
         # The move is repeated, but not out of the frame.
         expected_x = x + motion * dx
         expected_y = y + motion * dy

@@ -162,6 +162,7 @@ class VotingMaskHead(BaseModule):
         # down to (R, C, r / 2, r / 2)
         first = self.encoders[0](features)
         first = F.max_pool2d(first, 2, ceil_mode=True)
+
         # down to (R, C, r / 4, r / 4)
         second = self.encoders[1](first)
         second = F.max_pool2d(second, 2, ceil_mode=True)
@@ -227,12 +228,14 @@ class VotingMaskHead(BaseModule):
             (K * T, M, M).
         """
         size = logits.shape[1]
+
         # (M,) middles of the mask's pixels, as shares of its side
         middles = (torch.arange(size, device=logits.device) + 0.5) / size
         inside = []
         for axis in (2, 1):  # rows, columns
             start = places[:, axis, None]
             end = places[:, axis + 2, None]
+
             # (K * T, M) window pixels
             pixels = start + (end - start) * middles
             low = rois[:, axis, None]
@@ -320,6 +323,7 @@ class VotingMaskHead(BaseModule):
         for k in has_mask.nonzero()[:, 0].tolist():
             corners = self._training_regions(scores[k], boxes[k], truth[k], size)
             regions.append(F.pad(corners, (1, 0), value=float(k)))
+
         # (R, 5)
         regions.append(truth.new_zeros(0, 5))
         rois = torch.cat(regions)
