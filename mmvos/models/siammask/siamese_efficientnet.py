@@ -35,7 +35,9 @@ class SiameseEfficientNet(EfficientNetLite):
 
     def __init__(self, init_cfg: dict[str, object] | None = None) -> None:
         super().__init__(init_cfg=init_cfg)
-        for part in (self.stem_conv, *self.stages[:FROZEN_STAGES]):
+        # stem and first stages are not trained
+        frozen = (self.stem_conv, *self.stages[:FROZEN_STAGES])
+        for part in frozen:
             part.requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -48,9 +50,13 @@ class SiameseEfficientNet(EfficientNetLite):
             (K, 16, S / 2, S / 2), (K, 24, S / 4, S / 4), (K, 40, S / 8, S / 8), about, and the
             latter with the 112 channels of stride 16 beside, (K, 152, S / 8, S / 8).
         """
+        # BGR from 0 to 255 -> RGB as the backbone takes it
+        x = x.flip(1)
+        x = (x - _MEAN) / _STD
+
         # One more row and column make the side even.
-        x = (x.flip(1) - _MEAN) / _STD
         x = F.pad(x, (0, 1, 0, 1), mode='replicate')
+
         # On a CPU the gradients of depth-wise convolutions take twice as long in bfloat16.
         is_slow = self.training and x.device.type == 'cpu'
         with torch.autocast(x.device.type, enabled=False) if is_slow else nullcontext():
@@ -72,7 +78,10 @@ def _at_stride_8(features: Tensor) -> Tensor:
     Returns:
         (K, C, 2 q - 1, 2 q - 1): odd cells are those of stride 16, even ones lie between two.
     """
+    # (K, C, 2 q - 1, 2 q - 1)
     side = 2 * features.shape[3] - 1
     enlarged = F.interpolate(features, size=(side, side), mode='bilinear', align_corners=True)
+
     # One cell before the first, as there is none to the left or above, and none after the last.
-    return F.pad(enlarged, (1, 0, 1, 0), mode='replicate')[:, :, :-1, :-1]
+    shifted = F.pad(enlarged, (1, 0, 1, 0), mode='replicate')
+    return shifted[:, :, :-1, :-1]
