@@ -72,7 +72,7 @@ REQUIREMENTS = (
     Requirement('numpy', ('numpy',), (1, 26), 'pip install "numpy>=1.26"'),
     Requirement('scipy', ('scipy',), (1, 11), 'pip install "scipy>=1.11"'),
     Requirement('cv2', ('opencv-python-headless', 'opencv-python'), (4, 8), HEADLESS_CV2),
-    Requirement('av', ('av',), (12,), 'pip install "av>=12"'),
+    Requirement('av', ('av',), (14, 1), 'pip install "av>=14.1"'),
     Requirement('pycocotools', ('pycocotools',), (2, 0, 7), 'pip install "pycocotools>=2.0.7"'),
 )
 

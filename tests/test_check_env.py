@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,20 @@ def run_check(preparation: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, 'PYTHONPATH': str(Path(__file__).resolve().parents[1])}
     command = [sys.executable, '-c', code]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_the_versions_are_those_that_the_installation_asks_for() -> None:
+    wanted = {}
+    for path in (Path(__file__).resolve().parents[1] / 'requirements').glob('*.txt'):
+        for name, version in re.findall(r'^([\w-]+)>=([\d.]+)', path.read_text(), re.MULTILINE):
+            wanted[name] = check_env.parse_version(version)
+    compared = []
+    for requirement in REQUIREMENTS:
+        for name in requirement.distributions:
+            if name in wanted:
+                compared.append(name)
+                assert requirement.minimum == wanted[name], name
+    assert {'av', 'numpy', 'pycocotools', 'opencv-python-headless'} <= set(compared)
 
 
 @pytest.mark.parametrize('op', ['nms', 'RoIAlign'])
