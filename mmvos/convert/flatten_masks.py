@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from mmvos.convert.annotation_model import ConversionError
-from mmvos.io.rle import areas_of
 
 OVERLAPS = ('refuse', 'smaller', 'confident')
 
@@ -36,10 +35,9 @@ def overlap(layers: Sequence[Layer]) -> bool:
         for value in {layer.value for layer in layers}
     }
     masks = list(by_value.values())
-    if len(masks) < 2:
-        return False
-    together = int(coco_mask.area(coco_mask.merge(masks)))
-    return sum(areas_of(masks)) > together
+    return len(masks) > 1 and int(coco_mask.area(masks).sum()) > int(
+        coco_mask.area(coco_mask.merge(masks))
+    )
 
 
 def paint(

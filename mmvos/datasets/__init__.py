@@ -23,8 +23,6 @@ if TYPE_CHECKING:
         PasteObjects,
         SimulateClicks,
         SimulateMotion,
-        SimulatePairMotion,
-        SurroundPair,
     )
     from .youtube_vis import Video, YouTubeVISDataset
 
@@ -49,8 +47,6 @@ __all__ = [
     'SeededIndex',
     'SimulateClicks',
     'SimulateMotion',
-    'SimulatePairMotion',
-    'SurroundPair',
     'Video',
     'VideoSampler',
     'YouTubeVISDataset',
@@ -78,8 +74,6 @@ __getattr__ = lazy_attributes(
             'PasteObjects',
             'SimulateClicks',
             'SimulateMotion',
-            'SimulatePairMotion',
-            'SurroundPair',
         ],
         'youtube_vis': ['Video', 'YouTubeVISDataset'],
     },

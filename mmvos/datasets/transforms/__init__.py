@@ -11,8 +11,7 @@ from .pack_pair import PackPair
 from .paste_objects import PasteObjects
 from .scalar_resize import ScalarResize
 from .simulate_clicks import SimulateClicks
-from .simulate_motion import SimulateMotion, SimulatePairMotion
-from .surround_pair import SurroundPair
+from .simulate_motion import SimulateMotion
 
 __all__ = [
     'ColorClip',
@@ -27,6 +26,4 @@ __all__ = [
     'ScalarResize',
     'SimulateClicks',
     'SimulateMotion',
-    'SimulatePairMotion',
-    'SurroundPair',
 ]
