@@ -117,7 +117,8 @@ def last_target(node: ast.expr) -> str:
 def forwarding_functions(users: Iterable[Source]) -> dict[str, set[str]]:
     """Returns for functions `def f(**options)` the names of what f gives `**options` to.
 
-    `X(**options)` is X, and so is `dict(type='mmvos.X', **options)`.
+    `X(**options)` is X, and so are `dict(type='mmvos.X', **options)` and
+    `dict(type='mmvos.X') | options`.
     """
     targets: dict[str, set[str]] = {}
     for source in users:
@@ -129,7 +130,22 @@ def forwarding_functions(users: Iterable[Source]) -> dict[str, set[str]]:
                 if isinstance(node, ast.Call) and _spreads(node, options):
                     name = type_of(dict_items(node)) or last_name(node.func)
                     targets.setdefault(function.name, set()).add(name)
+                for name in _joined_types(node, options):
+                    targets.setdefault(function.name, set()).add(name)
     return targets
+
+
+def _joined_types(node: ast.AST, options: str) -> list[str]:
+    """Returns ['X'] for `dict(type='mmvos.X', ...) | ... | options`, [] for anything else."""
+    parts: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        parts.append(node.right)
+        node = node.left
+    if isinstance(node, ast.expr):
+        parts.append(node)
+    if not any(isinstance(part, ast.Name) and part.id == options for part in parts):
+        return []
+    return [type_of(dict_items(part)) for part in parts if type_of(dict_items(part))]
 
 
 def _spreads(call: ast.Call, options: str) -> bool:
@@ -148,8 +164,9 @@ def given_values(
     """Returns for each class and argument the values that it is given, as ast dumps.
 
     A class is given what stands in `X(...)`, in `dict(type='mmvos.X', ...)`, in a call of a
-    function that hands its `**options` on to X, and in a dict without a type under a name that
-    elsewhere holds an X (a config that overrides its base).
+    function that hands its `**options` on to X, in a dict without a type under a name that
+    elsewhere holds an X (a config that overrides its base), and in an assignment to an entry of
+    such a name (`config.model.tracker.size = 64`).
     """
     forwards = forwarding_functions(users)
     given: dict[tuple[str, str], set[str]] = {}
@@ -176,6 +193,11 @@ def given_values(
             if not type_of(items):
                 give(held[name] - {''}, items)
         for node in ast.walk(source.tree):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Attribute):
+                        owner = last_name(target.value)
+                        give(held.get(owner, set()) - {''}, {target.attr: node.value})
             items_here = dict_items(node)
             if items_here is not None:
                 give([type_of(items_here)], items_here)

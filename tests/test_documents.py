@@ -82,6 +82,8 @@ ELSEWHERE = {
         'tests/cli/test_tune.py::test_the_best_setting_is_found_and_a_killed_search_goes_on'
     ),
     r'^mmvos tune .*--vot': 'tests/cli/test_tune.py::test_vot',
+    r'^mmvos benchmark corrections': 'tests/benchmarks/test_corrections.py::'
+    'test_the_worst_frame_is_corrected_until_all_are_right',
     r'^mmvos benchmark evaluation': 'tests/benchmarks/test_evaluation.py::test_all_parts_run',
     r'^mmvos benchmark studio': (
         'tests/benchmarks/test_studio.py::test_a_user_who_knows_the_truth_needs_few_actions'
@@ -107,6 +109,9 @@ ELSEWHERE = {
     ),
     r'^python -m tests\.robustness\.fuzz': (
         'tests/robustness/test_fuzz.py::test_every_damaged_input_is_read_or_refused_in_a_sentence'
+    ),
+    r'^python -m tests\.robustness\.studio_memory': (
+        'tests/studio/test_memory.py::test_eight_times_the_frames_take_little_more'
     ),
     r'^python -m tests\.robustness\.studio_kills': (
         'tests/studio/test_kills.py::test_nothing_that_was_answered_is_lost'
@@ -189,7 +194,7 @@ def is_only_named(command: Command) -> bool:
     rest = list(words)
     while rest and isinstance(chosen, CommandGroup):
         chosen = chosen.commands.get(rest.pop(0))
-    if isinstance(chosen, CommandGroup):
+    if isinstance(chosen, CommandGroup) or (chosen is not None and not rest):
         return True
     try:
         parse(words)

@@ -113,26 +113,11 @@ def test_configs_are_shallow() -> None:
     none_of(rules.config_depth(CONFIGS))
 
 
-# mmengine gives a sampler the seed by itself; the seed of the fine-tuning is the same for every
-# video on purpose; an evaluation gives a loop its benchmark. The trackers' are still to be varied,
-# or to become constants.
+# Arguments that no config and no test sets, each with the reason.
 UNVARIED = {
-    # tools/benchmarks/configs sets it, for mmdet's model beside ours
-    'MMDetMaskTrackRCNN(channels_last)',
-    'MaskPropagator(box_change)',
-    'MaskPropagator(box_passes)',
-    'MaskPropagator(context)',
-    'MaskPropagator(min_area_ratio)',
-    'MaskPropagator(search_growth)',
-    'MaskPropagator(train_context)',
-    'OnlineFineTuner(seed)',
-    'PartTracker(attention)',
-    'PartTracker(context)',
-    'PartTracker(min_score_ratio)',
-    'PartTracker(motion_tolerance)',
-    'SiameseTracker(search_size)',
+    # mmengine's runner gives each sampler the seed of the run
     'VideoSampler(seed)',
-    'VideoTestLoop(benchmark)',
+    # `mmvos train` and an evaluation give the loops their benchmark
     'VideoValLoop(benchmark)',
 }
 
@@ -337,6 +322,16 @@ class B:
             ['A(relu)', 'B(depth)'],
         ),
         ('def build(**o): return A(1)\nbuild(depth=3)', ['A(depth)', 'A(relu)', 'B(depth)']),
+        (
+            "def build(**o): return dict(type='mmvos.A', relu=False) | {} | o\nbuild(depth=3)",
+            ['A(relu)', 'B(depth)'],
+        ),
+        (
+            "def build(**o): return dict(type='mmvos.A') | {}\nbuild(depth=3)",
+            ['A(depth)', 'A(relu)', 'B(depth)'],
+        ),
+        # an entry of a config that is set later
+        ("x = dict(head=dict(type='mmvos.A'))\nx.head.depth = 3", ['A(relu)', 'B(depth)']),
     ],
 )
 def test_unvaried_arguments(user: str, left: list[str]) -> None:

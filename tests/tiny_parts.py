@@ -46,7 +46,8 @@ def matcher_settings(crop: bool = False) -> Any:
         return tiny_config(refine=False, search_size=191).model.tracker
     config = Config.fromfile(CONFIGS / '_base_/models/siammask_fpn_r50.py')
     config.merge_from_dict({f'model.tracker.{name}': value for name, value in PYRAMID.items()})
-    config.model.tracker.head.refine, config.model.tracker.search_size = None, 191
+    config.model.tracker.head.refine = None
+    config.model.tracker.search_size = 191
     return config.model.tracker
 
 

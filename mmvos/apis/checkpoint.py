@@ -10,8 +10,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmvos.io.checkpoint_file import CheckpointError, load_checkpoint_file
+from mmvos.io.json_file import read_json
+from mmvos.io.paths import path_inside
 
 _SHOWN = 3  # names of weights in a message
+_TRACKER = 'tracker.'  # begins the names of a tracker's weights
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,48 @@ def read_checkpoint(source: str | Path, trust: bool = False) -> Checkpoint:
 
     Args:
         source: a file, or a URL that starts with http(s); a download is kept in torch's cache.
-            Numbers of a ``.safetensors`` file, which may be float16 to be small, become float32.
+            Numbers of a ``.safetensors`` file, which may be float16 to be small, become float32. A
+            ``.json`` file names the checkpoints of a tracker's parts, see `_join_parts`.
         trust: also read objects other than weights, which can run any code.
 
     Raises:
         DataError: no such file, the URL does not answer, the file is no checkpoint or is damaged,
             or holds objects other than weights, no weights, or weights that are not finite.
     """
+    if Path(source).suffix == '.json' and '://' not in str(source):
+        return _join_parts(Path(source), trust)
     content = load_checkpoint_file(source, trust=trust)
     weights = content.get('state_dict', content)
     if not _is_state_dict(weights):
         raise CheckpointError(f'{source} holds no weights: neither a state_dict nor plain tensors')
     weights = {name.removeprefix('module.'): value for name, value in weights.items()}
     return Checkpoint(str(source), weights, _read_dataset_meta(content.get('meta'), source))
+
+
+def _join_parts(path: Path, trust: bool) -> Checkpoint:
+    """Read the weights of a model whose tracker holds others, which have files of their own.
+
+    Args:
+        path: of a JSON file {part: checkpoint, a path relative to this file}, e.g. {"matcher":
+            "siammask_lite0.safetensors", "propagator": "masktrack_lite0.safetensors"}.
+        trust: see `read_checkpoint`.
+
+    Raises:
+        DataError: the file is not so, or one of the checkpoints cannot be read.
+    """
+    parts = read_json(path)
+    names = parts.values() if isinstance(parts, dict) else [None]
+    if not parts or not all(isinstance(name, str) and not name.endswith('.json') for name in names):
+        raise CheckpointError(
+            f'{path} must name the checkpoints of parts, e.g. {{"matcher": "a.safetensors"}}'
+        )
+    weights: dict[str, Tensor] = {}
+    for part, name in parts.items():
+        file = path_inside(path.parent, name, str(path))
+        for key, value in read_checkpoint(file, trust).weights.items():
+            if key.startswith(_TRACKER):
+                weights[f'{_TRACKER}{part}.{key.removeprefix(_TRACKER)}'] = value
+    return Checkpoint(str(path), weights, {})
 
 
 def _is_state_dict(weights: Any) -> bool:

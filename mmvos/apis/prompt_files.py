@@ -163,7 +163,10 @@ def _parse_object(
         name = entry['mask']
         if not isinstance(name, str) or not name:
             raise DataError(f'{place}: mask must be the path of a label image, it is {name!r}')
-        mask = read_object_mask(folder / name, object_id)
+        try:
+            mask = read_object_mask(folder / name, object_id)
+        except DataError as error:
+            raise DataError(f'{place}: {error}') from error
     if 'box' in entry:
         box = parse_box(entry['box'], f'{place}: the box')
     if 'points' in entry:

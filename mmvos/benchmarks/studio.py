@@ -149,7 +149,9 @@ def serving(frames: Path, system: str, weights: str | None) -> Iterator[Page]:
         thread = threading.Thread(target=server.run_studio)
         thread.start()
         try:
-            is_ready.wait()
+            while not is_ready.wait(_PERIOD):
+                if not thread.is_alive():
+                    raise DataError('the studio of this benchmark cannot be started')
             page = Page(told[0])
             while page.ask('GET', '/api/project')['model']['state'] == 'loading':
                 time.sleep(_PERIOD)

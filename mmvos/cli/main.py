@@ -78,6 +78,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     'sample-videos': Command('make a small data set from nothing but a seed', 'sample_videos'),
     'compose': Command("make videos of several objects out of a DAVIS folder's", 'compose'),
     'compose-stills': Command('make short videos out of still images with masks', 'compose_stills'),
+    'curves': Command('draw the curves of a training', 'curves'),
     'env': Command('say whether this machine can run mmvos', 'env'),
 }
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+import math
 import os
 import random
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 import torch
 from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from mmvos.apis import init_model
@@ -37,6 +39,7 @@ from mmvos.evaluation.vot import (
     trajectory,
 )
 from mmvos.io.atomic import output_errors, write_bytes
+from mmvos.io.errors import DataError
 from mmvos.io.label_png import as_labels
 from mmvos.models import VideoModel
 from mmvos.ops.precision import choose_dtype
@@ -47,6 +50,7 @@ OBJECTIVES = {'davis': 'J&F_mean', 'vot': 'EAO'}
 LOWER_IS_BETTER = {'robustness', 'lost_number', 'toolkit_robustness'}
 UNDEFINED = -1.0
 _SHOWN = 10
+_MAX_VALUES = 10_000  # of one range
 Options = dict[str, Any]
 Metrics = dict[str, float]
 
@@ -99,10 +103,16 @@ def _range(entry: str, text: str) -> list[float]:
         start, stop, step = (float(item) for item in text.split(':'))
     except ValueError:
         raise ValueError(f'--grid {entry}: a range is START:STOP:STEP, three numbers') from None
+    if not all(math.isfinite(number) for number in (start, stop, step)):
+        raise ValueError(f'--grid {entry}: a range has finite numbers')
     # STOP itself is left out, however it is rounded
     count = int(np.ceil((stop - start) / step - 1e-6)) if step else 0
     if count < 1:
         raise ValueError(f'--grid {entry}: the range has no value')
+    if count > _MAX_VALUES:
+        raise ValueError(
+            f'--grid {entry}: the range has {count} values; give at most {_MAX_VALUES}'
+        )
     return [round(start + i * step, 10) for i in range(count)]
 
 
@@ -111,6 +121,26 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+def check_keys(config: Config, keys: Iterable[str]) -> None:
+    """Refuse keys that change nothing, because the config has no such part.
+
+    The last word of a key may be an option that the config leaves at its default.
+
+    Raises:
+        DataError: a part is not there.
+    """
+    for key in keys:
+        first, *between = key.split('.')[: max(1, key.count('.'))]
+        part = config.get(first)
+        for word in between:
+            if isinstance(part, list) and word.isdecimal() and int(word) < len(part):
+                part = part[int(word)]
+            else:
+                part = part.get(word) if isinstance(part, dict) else None
+        if part is None:
+            raise DataError(f'--grid {key}: the config has no {".".join([first, *between])}')
 
 
 def combinations(grid: dict[str, list[Any]], count: int | None, seed: int) -> list[Options]:

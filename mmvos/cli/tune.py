@@ -14,6 +14,7 @@ arguments goes on where it stopped, and one with other values adds to the table.
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         OBJECTIVES,
         Table,
         Trial,
+        check_keys,
         combinations,
         parse_grid,
         print_best,
@@ -121,8 +123,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         tuple(arguments.interval) if arguments.interval else None,
         arguments.precision,
     )
-    todo = combinations(parse_grid(arguments.grid), arguments.random, arguments.seed)
+    grid = parse_grid(arguments.grid)
+    todo = combinations(grid, arguments.random, arguments.seed)
     config = read_config_file(trial.config)
+    changed = copy.deepcopy(config)
+    changed.merge_from_dict(trial.overrides)
+    check_keys(changed, grid)
     lock = arguments.out.with_name(arguments.out.name + '.lock')
     with OutputLock(lock, arguments.out):
         table = Table(

@@ -192,6 +192,7 @@ def check_mask(mask: Any, height: int, width: int, where: str) -> None:
         fault = mask_fault(mask, height, width)
     except TypeError:
         fault = 'the size of the mask is no list'
+
     # pycocotools needs memory in proportion to the length of the outline
     reach = 4 * max(height, width)
     if (

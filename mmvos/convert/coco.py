@@ -33,7 +33,7 @@ from mmvos.io.coco import read_coco
 from mmvos.io.frame_names import sort_frames
 from mmvos.io.paths import check_name
 from mmvos.io.progress_bar import with_bar
-from mmvos.io.youtube_vis import category_names
+from mmvos.io.youtube_vis import area_fault, category_names
 
 _TRACK = ('track_id', 'instance_id')
 _PLACE = ('frame_id', 'frame_index')
@@ -243,8 +243,9 @@ def _object(
             boxes[t] = check_box(entry['bbox'], *size, place)
         if entry.get('area') is not None:
             areas[t] = value_of(entry, 'area', (int, float), place)
-            if areas[t] < 0:
-                raise ConversionError(f'{place}: its area is {areas[t]}; write pixels, or null.')
+            fault = area_fault(areas[t])
+            if fault is not None:
+                raise ConversionError(f'{place}: {fault}.')
         masks[t] = _mask(entry, boxes.get(t), fill_boxes, place)
         check_mask(masks[t], *size, place)
     return TrackedObject(

@@ -113,6 +113,7 @@ def cut_track(
         if box is None:
             layers.append(None)
             continue
+
         # cut out with room for the soft edge
         x0, y0 = np.maximum(box[:2] - ROOM, 0)
         _, _, right, bottom = box

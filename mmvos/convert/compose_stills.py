@@ -200,7 +200,7 @@ def make_video(
     for _ in range(count):
         shares = np.array(list(sets.class_shares.values()))
         name = list(sets.class_shares)[rng.choice(len(shares), p=shares / shares.sum())]
-        still, index = sets.objects[name][rng.integers(len(sets.objects[name]))]
+        still, index = sets.objects[name][int(rng.integers(len(sets.objects[name])))]
         layers = _move_object(rng, still, index, job)
         if layers is None:
             continue
@@ -227,7 +227,7 @@ def _draw_background(rng: np.random.Generator, sets: StillSets) -> Still:
     sources = list(sets.backgrounds)
     shares = np.sqrt([len(sets.backgrounds[name]) for name in sources])
     images = sets.backgrounds[sources[rng.choice(len(sources), p=shares / shares.sum())]]
-    return images[rng.integers(len(images))]
+    return images[int(rng.integers(len(images)))]
 
 
 def _move_background(
@@ -236,10 +236,12 @@ def _move_background(
     """Return the pictures (H, W, 3) float32 and label maps (H, W) uint8 of a moving image."""
     picture = still.read()
     masks = [still.mask(index) for index in range(len(still.objects))]
+
     # Between seen whole, with borders, and more than filling the frame.
     ratios = np.array(job.size) / (still.width, still.height)
     factor = np.exp(rng.uniform(np.log(ratios.min()), np.log(1.2 * ratios.max())))
     flip = -1 if rng.random() < 0.5 else 1
+
     # The part of the image that is in the middle of the frame.
     room = np.maximum(1 - ratios / factor, 0) / 2
     center = (0.5 + rng.uniform(-room, room)) * (still.width, still.height)
@@ -252,6 +254,7 @@ def _move_background(
             picture, matrix, job.size, flags=cv2.INTER_AREA, borderValue=_MEAN_BGR
         )
         labels = np.zeros(job.size[::-1], np.uint8)
+
         # Larger objects first: what they hold lies before them.
         for index in sorted(range(len(masks)), key=lambda k: -masks[k].sum()):
             alpha = cv2.warpAffine(masks[index].astype(np.float32), matrix, job.size)

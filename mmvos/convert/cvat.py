@@ -114,6 +114,7 @@ def _read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedV
         )
     files = _frame_files(name, numbers, deleted, frames, path)
     kept = [t for t in range(len(numbers)) if t not in deleted]
+
     # position among the kept frames by position in the task
     position = {t: place for place, t in enumerate(kept)}
     objects = []
@@ -182,6 +183,7 @@ def _deleted_frames(tracks: Sequence[_Track]) -> set[int]:
     for track in tracks:
         shown |= track.shapes.keys()
     deleted = gaps - shown
+
     # A file with polygons in few frames only is no complete export.
     return deleted if len(deleted) < len(shown) else set()
 

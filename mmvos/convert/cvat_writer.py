@@ -70,6 +70,7 @@ def _video(video: TrackedVideo, labels: list[str], notes: Notes) -> Element:
         shown = visible(item, video, notes)
         for t, rle in shown.items():
             SubElement(track, 'mask', _mask(t, rle))
+
             # CVAT shows a mask until the next one.
             if t + 1 < length and t + 1 not in shown:
                 SubElement(track, 'mask', _mask(t + 1, rle) | {'outside': '1'})

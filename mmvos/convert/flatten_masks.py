@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from mmvos.convert.annotation_model import ConversionError
+from mmvos.io.rle import areas_of
 
 OVERLAPS = ('refuse', 'smaller', 'confident')
 
@@ -35,9 +36,10 @@ def overlap(layers: Sequence[Layer]) -> bool:
         for value in {layer.value for layer in layers}
     }
     masks = list(by_value.values())
-    return len(masks) > 1 and int(coco_mask.area(masks).sum()) > int(
-        coco_mask.area(coco_mask.merge(masks))
-    )
+    if len(masks) < 2:
+        return False
+    together = int(coco_mask.area(coco_mask.merge(masks)))
+    return sum(areas_of(masks)) > together
 
 
 def paint(

@@ -88,6 +88,7 @@ def _make_videos(
         yield from map(make_one, jobs)
         return
     cv2.setNumThreads(0)  # the processes share the work, and a forked thread pool may hang
+
     # A worker that is interrupted ends without a traceback; the main process says what happened.
     ended = (signal.SIGINT, signal.SIG_DFL)
     with multiprocessing.get_context('fork').Pool(processes, signal.signal, ended) as pool:

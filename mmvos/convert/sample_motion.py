@@ -18,6 +18,7 @@ def draw_plot(rng: np.random.Generator, index: int) -> list[str]:
     return, enter.
     """
     plot = list(PLOTS[index % len(PLOTS)])
+
     # how many objects there are, at least those of the plot
     count = int(rng.choice([1, 2, 3, 4], p=[0.15, 0.35, 0.3, 0.2]))
     missing = max(count, len(plot)) - len(plot)
@@ -65,6 +66,7 @@ def _outside(rng: np.random.Generator, point: Array, size: Array, radius: float)
         place[axis] = -1.9 * radius - 4
     else:
         place[axis] = size[axis] + 1.9 * radius + 4
+
     # It may leave obliquely.
     place[other_axis] += rng.uniform(-0.15, 0.15) * size[other_axis]
     return place
@@ -91,6 +93,7 @@ def draw_path(
     box = np.array(size, float)
     if motion == 'cross':
         assert meet is not None
+
         # straight through the point, which is reached at about half time
         direction = rng.choice([-1, 1], 2)
         way = direction * rng.uniform([0.5, 0.1], [0.9, 0.5]) * box

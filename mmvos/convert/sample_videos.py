@@ -131,6 +131,7 @@ def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[
         look = draw_look(rng, int(kinds[i]))
         poses = draw_poses(rng, centers[i], radii[i])
         cast.append((look, poses))
+
     # who is before whom
     return [cast[i] for i in rng.permutation(len(cast))]
 
@@ -146,6 +147,7 @@ def compose_frame(view: np.ndarray, cast: list[tuple[Look, Pose]]) -> tuple[np.n
         if drawn is None:
             continue
         window, color, alpha = drawn
+
         # over what is behind it
         difference = color - image[window]
         image[window] += alpha[..., None] * difference
@@ -165,6 +167,7 @@ def make_video(root: Path, job: VideoJob) -> VideoRecord:
     for frame, view in enumerate(camera_views(rng, background, job.length, job.size)):
         in_frame = [(look, poses[frame]) for look, poses in cast]
         image, labels = compose_frame(view, in_frame)
+
         # the light flickers, and the camera has noise
         image = image * rng.uniform(0.95, 1.05)
         image = image + rng.normal(0, 3.5, image.shape)

@@ -35,6 +35,7 @@ def choose_held_out(classes: dict[int, set[int]], fraction: float, seed: int) ->
             strict=True,
         )
     )
+
     # -1: no object at all, a class of its own
     kinds = {video: classes[video] or {-1} for video in videos}
     total = Counter(kind for video in videos for kind in kinds[video])
@@ -43,6 +44,7 @@ def choose_held_out(classes: dict[int, set[int]], fraction: float, seed: int) ->
     }
     held: set[int] = set()
     count: Counter[int] = Counter()
+
     # rare classes have the fewest choices
     for kind in sorted(total, key=lambda kind: (total[kind], kind)):
         while count[kind] < wanted[kind]:

@@ -29,6 +29,7 @@ from mmvos.convert.annotation_model import (
 from mmvos.evaluation.youtube_vis import GroundTruth, check_results, read_results
 from mmvos.io.atomic import write_json
 from mmvos.io.progress_bar import with_bar
+from mmvos.io.rle import areas_of
 from mmvos.io.youtube_vis import (
     MAX_ID,
     Video,
@@ -122,7 +123,7 @@ def write_videos(
     annotations: list[dict[str, Any]] = []
     for video_id, video in zip(ids, with_bar(videos, 'writing'), strict=True):
         size = {'height': video.height, 'width': video.width, 'length': len(video.file_names)}
-        entry = {'id': video_id, **size, 'file_names': list(video.file_names)}
+        entry: dict[str, Any] = {'id': video_id, **size, 'file_names': list(video.file_names)}
         if video.name is not None:
             entry['name'] = video.name
         if video.void:
@@ -163,9 +164,7 @@ def visible(item: TrackedObject, video: TrackedVideo, notes: Notes) -> dict[int,
     """
     rles = {t: as_rle(mask, video.height, video.width) for t, mask in sorted(item.masks.items())}
     shown = {}
-    for (t, rle), area in zip(
-        rles.items(), coco_mask.area(list(rles.values())) if rles else (), strict=True
-    ):
+    for (t, rle), area in zip(rles.items(), areas_of(rles.values()), strict=True):
         if area:
             shown[t] = rle
         else:
@@ -185,10 +184,8 @@ def described(
     rles = visible(item, video, notes)
     if not rles:
         return {}
-    boxes, areas = (
-        coco_mask.toBbox(list(rles.values())).tolist(),
-        coco_mask.area(list(rles.values())).tolist(),
-    )
+    boxes = coco_mask.toBbox(list(rles.values())).tolist()
+    areas = areas_of(rles.values())
     return {
         t: (
             item.masks[t] if isinstance(item.masks[t], list) else stored(rles[t]),

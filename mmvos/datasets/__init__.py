@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         PasteObjects,
         SimulateClicks,
         SimulateMotion,
+        SimulatePairMotion,
+        SurroundPair,
     )
     from .youtube_vis import Video, YouTubeVISDataset
 
@@ -47,6 +49,8 @@ __all__ = [
     'SeededIndex',
     'SimulateClicks',
     'SimulateMotion',
+    'SimulatePairMotion',
+    'SurroundPair',
     'Video',
     'VideoSampler',
     'YouTubeVISDataset',
@@ -74,6 +78,8 @@ __getattr__ = lazy_attributes(
             'PasteObjects',
             'SimulateClicks',
             'SimulateMotion',
+            'SimulatePairMotion',
+            'SurroundPair',
         ],
         'youtube_vis': ['Video', 'YouTubeVISDataset'],
     },

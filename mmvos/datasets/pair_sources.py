@@ -14,6 +14,7 @@ A view is a dict: ``img_path``, ``img_id``, ``frame_id``, ``video_id``, ``height
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,7 @@ class ImagePairs(BaseDataset):
         data_prefix: ``img_path`` is the folder that the JSON's file names are relative to.
         min_area: objects with a smaller box are not used.
         crowds: whether annotations of crowds are objects too.
+        image_sets: use only images of these sets, an image's ``source`` in the JSON; None: all.
         lazy_init: read the file at first use.
 
     Raises:
@@ -228,10 +230,12 @@ class ImagePairs(BaseDataset):
         data_prefix: dict[str, str] | None = None,
         min_area: int = 1000,
         crowds: bool = False,
+        image_sets: Sequence[str] | None = None,
         lazy_init: bool = False,
     ) -> None:
         self.min_area = min_area
         self.crowds = crowds
+        self.image_sets = image_sets
         super().__init__(
             ann_file,
             data_root=data_root,
@@ -253,6 +257,8 @@ class ImagePairs(BaseDataset):
         for image_id, image in images.items():
             if not objects[image_id]:
                 continue
+            if self.image_sets is not None and image.get('source') not in self.image_sets:
+                continue
             record = dict(
                 img_path=str(Path(folder, image['file_name'])),
                 img_id=image_id,
@@ -263,9 +269,10 @@ class ImagePairs(BaseDataset):
             records.append(record)
         if not records:
             crowds = '' if self.crowds else crowds_in_words(content['annotations'])
+            sets = '' if self.image_sets is None else f' in the sets {list(self.image_sets)}'
             raise DataError(
                 f'{self.ann_file} has no object whose box has at least {self.min_area} pixels'
-                f'{crowds}.'
+                f'{sets}{crowds}.'
             )
         print_log(
             f'{self.ann_file}: pairs from {len(records)} of {len(images)} images', logger='current'

@@ -84,6 +84,7 @@ class ResumableCheckpointHook(CheckpointHook):
         """Make up for the validation that a stopped run had not finished."""
         super().before_train(runner)
         self.file_backend: Any = _RemoveLater(self.file_backend)
+
         # What the run that was stopped had no time to remove.
         for path in runner.message_hub.runtime_info.get(_OUTDATED, ()):
             self.file_backend.remove(str(Path(self.out_dir, Path(path).name)))
@@ -115,6 +116,7 @@ class ResumableCheckpointHook(CheckpointHook):
             return False
         if step % loop.val_interval != 0 and step != last:
             return False
+
         # A checkpoint that knows itself as the best was written after its validation.
         name = self.filename_tmpl.format(step)
         best = [
@@ -270,6 +272,7 @@ def _last_checkpoint(work_dir: Path) -> Path | None:
         return None
     if not name:
         return None
+
     # The folder may have been moved since.
     for path in (work_dir / Path(name).name, Path(name)):
         if path.is_file():

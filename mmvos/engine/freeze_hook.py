@@ -56,6 +56,7 @@ class FreezeHook(Hook):
             if not found:
                 raise ValueError(f'FreezeHook: the model has no module {pattern!r}')
             self._chosen += found
+
         # Modules may share parameters; what the model itself freezes is left to it.
         parameters = {}
         for module in self._chosen:
@@ -73,6 +74,7 @@ class FreezeHook(Hook):
         """
         if not self._own:
             return
+
         # The model has just been put into training mode, so this is how it trains its modules.
         if not self._modes:
             for module in self._chosen:

@@ -27,14 +27,19 @@ from mmengine.registry import PARAM_SCHEDULERS
 from numpy.typing import NDArray
 
 from mmvos.datasets.transforms.mask_deformations import online_set
+from mmvos.deprecation import accept_old_options
 from mmvos.models import VideoModel
 from mmvos.optimize import optimize
 from mmvos.registry import TASK_UTILS
 from mmvos.structures import Frame, FrameResult, GuideKind, Prompts
 from mmvos.structures.rle import decode
 
+# Of the augmentations: the same for each video, so that a result does not depend on the others.
+SEED = 0
+
 
 @TASK_UTILS.register_module()
+@accept_old_options(removed=('seed',))
 class OnlineFineTuner:
     """Trains a copy of a prompted model on augmented copies of the frame with the first prompt,
     then runs it over the video.
@@ -51,7 +56,6 @@ class OnlineFineTuner:
         param_scheduler: configs of mmengine's schedulers, counted in iterations.
         iterations: 0, or how often the set of the paper's code is drawn (42 images, 84 pairs of
             image and guide each), which then goes through the pipeline instead of the still image.
-        seed: of the augmentations; the same for each video.
     """
 
     def __init__(
@@ -62,7 +66,6 @@ class OnlineFineTuner:
         pipeline: Sequence[dict[str, Any]],
         param_scheduler: Sequence[dict[str, Any]] = (),
         iterations: int = 0,
-        seed: int = 0,
     ) -> None:
         if steps < 1 or batch_size < 1:
             raise ValueError(
@@ -71,7 +74,6 @@ class OnlineFineTuner:
             )
         self.steps = steps
         self.batch_size = batch_size
-        self.seed = seed
         self.iterations = iterations
         self.optim_wrapper = optim_wrapper
         self.param_scheduler = list(param_scheduler)
@@ -115,9 +117,9 @@ class OnlineFineTuner:
         if masks:
             image = _pixels(model, frame)[:height, :width]
             state = np.random.get_state()
-            np.random.seed(self.seed)  # the transforms draw from numpy's global generator
+            np.random.seed(SEED)  # the transforms draw from numpy's global generator
             with torch.random.fork_rng(), torch.enable_grad():
-                torch.manual_seed(self.seed)
+                torch.manual_seed(SEED)
                 self._train(tuned.train(), self._items(image, masks))
             np.random.set_state(state)
 
@@ -157,9 +159,10 @@ class OnlineFineTuner:
         if not self.iterations:
             while True:
                 yield _item(image, masks[np.random.randint(len(masks))])
+
         # one epoch; drawn again in the next instead of being kept, which would take a gigabyte
         while True:
-            rng = np.random.default_rng(self.seed)
+            rng = np.random.default_rng(SEED)
             for _, mask in product(range(self.iterations), masks):
                 for turned, target, guide in online_set(image, mask.astype(bool), rng):
                     yield _item(turned, target.astype(np.uint8), guide)

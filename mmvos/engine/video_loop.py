@@ -107,6 +107,7 @@ class VideoStream:
         tuning = ''
         if self.runner.tuner is not None:
             tuning = f' and {self.runner.tuner.seconds / frames:.4f} s online fine-tuning'
+
         # the system counts in KiB
         memory = f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MIB:.0f} MiB'
         if torch.cuda.is_available():

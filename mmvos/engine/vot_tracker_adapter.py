@@ -56,13 +56,16 @@ class VOTTrackerAdapter:
     def _step(self, frame: Frame, prompts: Prompts | None) -> NDArray[np.float64]:
         self._state, result = self.model.step(frame, self._state, prompts)
         (found,) = result.objects
+
         # 1. The polygon by which the model follows the object (SiamMask, parts).
         if found.region is not None:
             return np.asarray(found.region, dtype=np.float64).ravel()
+
         # 2. The rotated rectangle around the largest part of its mask.
         polygon = mask_polygon(rle.decode(found.mask))
         if polygon is not None:
             return np.asarray(polygon, dtype=np.float64).ravel()
+
         # 3. Its box, which has no area where nothing is found.
         x1, y1, x2, y2 = found.box
         return np.array([x1, y1, x2 - x1, y2 - y1])

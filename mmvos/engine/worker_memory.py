@@ -84,6 +84,7 @@ def send_by_value() -> None:
 def _reduce(tensor: Tensor) -> Any:
     """How a tensor of a worker is taken apart: its bytes, type and shape."""
     content = tensor.detach().contiguous()
+
     # numpy does not know all types of torch
     array = content.flatten().view(torch.uint8).numpy()
     return _rebuild, (array, tensor.dtype, tuple(tensor.shape))

@@ -106,6 +106,7 @@ def dilate(mask: BitMask, radius: int) -> BitMask:
     wide = mask.words  # the mask, widened by `width` pixels on each side
     width = 0
     result = np.zeros_like(wide)
+
     # from the disk's shortest row, which is `radius` rows away, to its longest
     for offset in range(radius, -1, -1):
         half = math.isqrt(radius * radius - offset * offset)

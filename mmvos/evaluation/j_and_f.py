@@ -130,6 +130,7 @@ def statistics(values: NDArray[np.float64]) -> Statistics:
     overflow at 256.
     """
     assert values.ndim == 1 and len(values), values.shape
+
     # five edges between four quarters, rounded half up as MATLAB does
     edges = np.round(np.linspace(1, len(values), 5) + 1e-10).astype(np.int64) - 1
     first = values[edges[0] : edges[1] + 1]

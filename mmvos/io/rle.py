@@ -16,7 +16,7 @@ Letters: H, W height and width in pixels; S strings, C characters, R runs.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,16 @@ def runs_of(counts: bytes) -> list[int]:
     """
     runs: list[int] = _decode_strings([counts])[0].tolist()
     return runs
+
+
+def areas_of(rles: Iterable[Any]) -> list[int]:
+    """Return the areas of checked masks in pixels.
+
+    Args:
+        rles: as pycocotools takes them. It gets one at a time: with numpy 2, pycocotools 2.0.11
+            cannot count more than 255 of them.
+    """
+    return [int(coco_mask.area(rle)) for rle in rles]
 
 
 def measure_run_lengths(strings: Sequence[bytes], height: int, width: int) -> NDArray[np.int64]:

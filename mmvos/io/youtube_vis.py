@@ -249,9 +249,17 @@ def areas_fault(annotation: Row, length: int) -> str | None:
     if fault is not None:
         return fault
     for t, area in enumerate(annotation['areas']):
-        if area is not None and not (_is_number(area) and area >= 0):
-            return f'frame {t}: its area is {_short(area)}; write pixels, or null'
+        fault = area_fault(area)
+        if fault is not None:
+            return f'frame {t}: {fault}'
     return None
+
+
+def area_fault(area: Any) -> str | None:
+    """Say what is wrong with one stated area; None where nothing is, or it is not stated."""
+    if area is None or (_is_number(area) and area >= 0):
+        return None
+    return f'its area is {_short(area)}; write pixels, or null'
 
 
 def compress_masks(

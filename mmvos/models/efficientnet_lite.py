@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -57,13 +56,22 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
-        kernel, stride = self.kernel_size[0], self.stride[0]
+        kernel = self.kernel_size[0]
+        stride = self.stride[0]
+        half = kernel // 2
+
+        # What the convolution itself can pad, without a copy of its input.
         down = _same_padding(x.shape[2], kernel, stride)
         across = _same_padding(x.shape[3], kernel, stride)
-        if down == across == 2 * (kernel // 2):
-            # What the convolution itself can pad, without a copy of its input.
-            return F.conv2d(x, self.weight, self.bias, stride, kernel // 2, 1, self.groups)
-        x = F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2))
+        if down == across == 2 * half:
+            return F.conv2d(x, self.weight, self.bias, stride, half, 1, self.groups)
+
+        # What is padded unequally.
+        left = across // 2
+        right = across - left
+        top = down // 2
+        bottom = down - top
+        x = F.pad(x, (left, right, top, bottom))
         return F.conv2d(x, self.weight, self.bias, stride, 0, 1, self.groups)
 
 
@@ -73,8 +81,13 @@ class _InvertedResidual(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         width = inputs * expansion
-        self.expand_conv = nn.Conv2d(inputs, width, 1, bias=False) if expansion > 1 else None
-        self.expand_norm = nn.BatchNorm2d(width, _EPS) if expansion > 1 else None
+        # The first stage has no expansion.
+        self.expand_conv: nn.Conv2d | None = None
+        self.expand_norm: nn.BatchNorm2d | None = None
+        if expansion > 1:
+            self.expand_conv = nn.Conv2d(inputs, width, 1, bias=False)
+            self.expand_norm = nn.BatchNorm2d(width, _EPS)
+
         self.depthwise_conv = SameConv(width, width, kernel, stride, groups=width)
         self.depthwise_norm = nn.BatchNorm2d(width, _EPS)
         self.project_conv = nn.Conv2d(width, outputs, 1, bias=False)
@@ -84,11 +97,23 @@ class _InvertedResidual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C', h / stride, w / stride)."""
         y = x
+        # expansion: (B, C, h, w) -> (B, width, h, w)
         if self.expand_conv is not None and self.expand_norm is not None:
-            y = F.relu6(self.expand_norm(self.expand_conv(y)), inplace=True)
-        y = F.relu6(self.depthwise_norm(self.depthwise_conv(y)), inplace=True)
-        y = self.project_norm(self.project_conv(y))
-        return x + y if self.has_skip else y
+            y = self.expand_conv(y)
+            y = self.expand_norm(y)
+            y = F.relu6(y, inplace=True)
+
+        # depth-wise: (B, width, h / stride, w / stride)
+        y = self.depthwise_conv(y)
+        y = self.depthwise_norm(y)
+        y = F.relu6(y, inplace=True)
+
+        # projection: (B, C', h / stride, w / stride)
+        y = self.project_conv(y)
+        y = self.project_norm(y)
+        if self.has_skip:
+            y = x + y
+        return y
 
 
 @MODELS.register_module()
@@ -129,7 +154,7 @@ class EfficientNetLite(BaseModule):
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> EfficientNetLite:
         """As every module, but batch norms keep their statistics."""
         super().train(mode)
         for module in self.modules():

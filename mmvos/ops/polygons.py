@@ -28,6 +28,7 @@ def mask_polygon(mask: NDArray[np.bool_], min_area: float = MIN_AREA) -> Polygon
     # (n, 1, 2) -> (n, 2) points, and the rotated rectangle around them
     points = part.reshape(-1, 2)
     rectangle = cv2.minAreaRect(points)
+
     # (4, 2)
     corners = np.asarray(cv2.boxPoints(rectangle), dtype=np.float64)
     return tuple((x, y) for x, y in corners.tolist())

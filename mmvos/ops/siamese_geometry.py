@@ -164,8 +164,10 @@ def mask_area(
     """
     x, y = center
     row, column = cell
+
     # frame pixels per window pixel
     scale = side / search_size
+
     # the cell's place in the window, added to the window's corner
     left = x - side / 2 + (column - BORDER_CELLS) * STRIDE * scale
     top = y - side / 2 + (row - BORDER_CELLS) * STRIDE * scale

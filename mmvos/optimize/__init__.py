@@ -60,6 +60,7 @@ def optimize(model: Model, dtype: torch.dtype = torch.float32) -> Model:
     if isinstance(model, PromptedSegmenter):
         # Not in a detector: its RoI heads see another number of regions in every frame.
         pack_convolutions(model.tracker)
+
         # Measured on whole frames: 30 % for a siamese network, nothing for the others.
         if isinstance(model.tracker, SiameseTracker):
             apply_winograd(model.tracker)

@@ -56,6 +56,7 @@ class PackedFPN(nn.Module):
     def forward(self, stages: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Turn backbone stages, fine to coarse, into ``level_count`` maps of one width."""
         maps = [lateral(stage) for lateral, stage in zip(self.laterals, stages)]
+
         # top-down: each level takes up the one above it
         for level in reversed(range(len(maps) - 1)):
             _add_upsampled(maps[level], maps[level + 1])

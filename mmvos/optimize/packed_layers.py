@@ -87,6 +87,7 @@ class PackedConv2d(nn.Module):
             residual: what is added before the ReLU, of the result's shape.
         """
         x = x.to(self.bias.dtype)
+
         # Choose the memory order at the first call, and for a size that comes twice in a row.
         comes_again = x.shape == self._last_size
         if self._packed_for is None or (comes_again and x.shape != self._packed_for):

@@ -40,6 +40,7 @@ class WinogradConv2d(nn.Module):
         self._padding = layer.padding[0]
         self._dilation = layer.dilation[0]
         input_transform, output_transform, self._kernel_transform = winograd_matrices()
+
         # in two dimensions, on flattened tiles
         self._input_transform = torch.kron(input_transform, input_transform).float()
         self._output_transform = torch.kron(output_transform, output_transform).float()
@@ -107,6 +108,7 @@ class WinogradConv2d(nn.Module):
     def _make_products(self) -> PackedConv2d:
         """Make the 36 matrices, as a 1 x 1 convolution in 36 groups."""
         transform = self._kernel_transform
+
         # (6, 6, K, C)
         weight = torch.einsum('ia,jb,kcab->ijkc', transform, transform, self.layer.weight.double())
         outputs, inputs = weight.shape[2:]
@@ -139,6 +141,7 @@ def winograd_matrices() -> tuple[Tensor, Tensor, Tensor]:
         input_transform[i, :5] = _polynomial(others)
         output_transform[:, i] = point ** torch.arange(OUTPUT_TILE)
         kernel_transform[i] = point ** torch.arange(3) / (point - others).prod()
+
     # the point at infinity
     input_transform[5] = _polynomial(points)
     output_transform[3, 5] = 1

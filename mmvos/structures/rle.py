@@ -51,10 +51,12 @@ def encode_crop(crop: NDArray[np.bool_], top: int, left: int, height: int, width
         raise ValueError(
             f'a crop of {h}x{w} at ({top}, {left}) does not lie inside a frame of {height}x{width}'
         )
+
     # A run that reaches the frame's last pixel ends with the frame.
     num_pixels = height * width
     switches = _switches(crop, top, left, height)
     switches = switches[switches < num_pixels]
+
     # The lengths of the runs, the first one of zeros.
     counts = np.diff(switches, prepend=0, append=num_pixels)
     uncompressed = {'size': [height, width], 'counts': counts.tolist()}
@@ -67,10 +69,12 @@ def _switches(crop: NDArray[np.bool_], top: int, left: int, height: int) -> NDAr
     """Positions, in column-major order of the full frame, where the mask changes its value."""
     # (w, h)
     columns = np.ascontiguousarray(crop.T, dtype=np.int8)
+
     # (w, h + 1): +1 where a run begins, -1 behind its end
     steps = np.diff(columns, axis=1, prepend=0, append=0)
     column, row = np.nonzero(steps)
     positions = (column + left) * height + row + top
+
     # A run that reaches the lower edge and goes on at the top of the next column is one run.
     is_joined = positions[1:] == positions[:-1]
     is_kept = np.ones(len(positions), dtype=bool)

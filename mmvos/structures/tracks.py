@@ -60,6 +60,7 @@ class FrameResult:
         ties go to the lower id.
         """
         ids = np.zeros(self.shape, dtype=np.int32)
+
         # The last one that is drawn wins.
         by_score = sorted(self.objects, key=lambda item: (item.score, -item.id))
         for item in by_score:

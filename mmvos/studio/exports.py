@@ -358,7 +358,8 @@ class Exports:
         files = sorted(path for path in export.folder.rglob('*') if path.is_file())
         if len(files) == 1:
             return files[0]
-        packed = self.root / f'{export.folder.name}.zip'
+        # Not beside the export: a file of the user could have this name there.
+        packed = self._project.folder / 'downloads' / f'{export.folder.name}.zip'
         if not packed.exists() or packed.stat().st_mtime < max(f.stat().st_mtime for f in files):
             with (
                 atomic_path(packed, durable=False) as partial,

@@ -155,6 +155,8 @@ def open_socket(host: str, port: int | None) -> socket.socket:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((host, number))
+            # Two servers may bind a port that nobody listens on; only one may listen.
+            opened.listen()
         except socket.gaierror as fault:
             opened.close()
             raise DataError(f'{host} is no name or address of this machine') from fault

@@ -21,7 +21,7 @@ from mmvos.io.rle import compress_mask, runs_of
 from mmvos.structures import rle
 
 MODEL, CORRECTED = 'model', 'corrected'  # where an entry comes from
-UNCERTAIN_BELOW = 0.6  # score of an entry that is worth a look
+UNCERTAIN_BELOW = 0.8  # score of an entry that is worth a look
 MAX_NAME, MAX_POINTS = 200, 1000
 # Colors that are told apart well, on light and dark ground.
 COLORS = (

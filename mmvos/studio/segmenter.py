@@ -41,6 +41,8 @@ class Segmenter:
         self.model = model
         self._prepare = prepare
         self._frames: OrderedDict[int, Frame] = OrderedDict()
+        # The last mask that points corrected, and the state that follows it.
+        self._corrected: tuple[tuple[int, int, str], Any] | None = None
 
     def frame(self, index: int, picture: Picture) -> Frame:
         """Prepare a picture (H, W, 3) BGR; the last ones are remembered."""
@@ -67,20 +69,27 @@ class Segmenter:
         Raises:
             ValueError: the model cannot take the prompt.
         """
-        size = frame.meta.original_shape
         state = self.model.init_state()
         corrected = prompt.mask
         if corrected is None and prompt.box is None:
             corrected = prompt.base
         if corrected is not None:
-            mask = decode_counts(corrected, size)
-            if mask.any():
-                state, result = self.step(frame, state, mask_prompts({object_id: mask}))
-                if not prompt.points:
-                    return result.objects[0]
+            state = self._state_after(frame, object_id, corrected)
         given = Prompts((object_id,), (None,), (prompt.box,), (prompt.points,))
         _, result = self.step(frame, state, given)
         return result.objects[0]
+
+    def _state_after(self, frame: Frame, object_id: int, counts: str) -> Any:
+        """The state in which an object has a mask in a frame; kept for the next click."""
+        key = (frame.meta.index, object_id, counts)
+        if self._corrected is not None and self._corrected[0] == key:
+            return self._corrected[1]
+        state = self.model.init_state()
+        mask = decode_counts(counts, frame.meta.original_shape)
+        if mask.any():
+            state, _ = self.step(frame, state, mask_prompts({object_id: mask}))
+        self._corrected = (key, state)
+        return state
 
 
 def load_segmenter(name: str, weights: str | Path | None, device: str | None) -> Segmenter:

@@ -268,6 +268,7 @@ class Session:
         entry_json = entry.to_json(self.video.size)
         self.hub.publish('prompt', frame=frame, object=object_id, prompt=shown)
         self.hub.publish('frame', frame=frame, entries={str(object_id): entry_json})
+        self.hub.publish('timeline')
         self._tell_history()
         self._prompts_changed()
         return {'prompt': shown, 'entry': entry_json, 'superseded': False}

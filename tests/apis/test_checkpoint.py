@@ -182,3 +182,31 @@ def test_what_is_no_safetensors_file_is_said(tmp_path):
     path.write_bytes(b'version https://git-lfs.github.com/spec/v1')
     with pytest.raises(ValueError, match=r'a\.safetensors .*Git LFS pointer'):
         read_checkpoint(path)
+
+
+def test_weights_of_parts_have_files_of_their_own(tmp_path):
+    save_file({'tracker.a': torch.ones(2), 'unused': torch.ones(1)}, tmp_path / 'm.safetensors')
+    torch.save({'state_dict': {'tracker.a': torch.zeros(3)}}, tmp_path / 'p.pth')
+    (tmp_path / 'parts.json').write_text('{"matcher": "m.safetensors", "propagator": "p.pth"}')
+    weights = read_checkpoint(tmp_path / 'parts.json').weights
+    assert {name: len(value) for name, value in weights.items()} == {
+        'tracker.matcher.a': 2,
+        'tracker.propagator.a': 3,
+    }
+
+
+@pytest.mark.parametrize(
+    'text, fault',
+    [
+        ('[]', 'must name the checkpoints'),
+        ('{}', 'must name the checkpoints'),
+        ('{"matcher": 3}', 'must name the checkpoints'),
+        ('{"matcher": "parts.json"}', 'must name the checkpoints'),
+        ('{"matcher": "none.pth"}', r'none\.pth'),
+        ('{"matcher": "../m.pth"}', r'\.\./m\.pth'),
+    ],
+)
+def test_what_are_no_weights_of_parts(tmp_path, text, fault):
+    (tmp_path / 'parts.json').write_text(text)
+    with pytest.raises(ValueError, match=fault):
+        read_checkpoint(tmp_path / 'parts.json')

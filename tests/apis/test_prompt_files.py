@@ -148,7 +148,7 @@ BOX = [0, 0, 5, 5]
             [{'frame': 2, 'id': 1, 'box': BOX}, {'frame': 2, 'id': 1, 'box': BOX}],
             r'entry 1: a second prompt for object 1 in frame 2',
         ),
-        ([{'frame': 0, 'id': 1, 'mask': 'gone.png'}], r'gone\.png is missing'),
+        ([{'frame': 0, 'id': 1, 'mask': 'gone.png'}], r'entry 0: .*gone\.png is missing'),
         ([{'frame': 0, 'id': 1, 'mask': None}], r'entry 0: mask must be the path'),
         ([{'frame': 0, 'id': 1, 'mask': ['a.png']}], r'entry 0: mask must be the path'),
         (

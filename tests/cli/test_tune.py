@@ -14,9 +14,11 @@ import colored_videos as tiny
 import pytest
 import torch
 from command import ENVIRONMENT, Finished, run_mmvos
+from mmengine.config import Config
 from tiny_siamese import tiny_config, tiny_siamese
 
-from mmvos.cli.tracker_search import Table, combinations, parse_grid
+from mmvos.cli.tracker_search import Table, check_keys, combinations, parse_grid
+from mmvos.io.errors import DataError
 
 KEYS = ['model.keep=True,False', 'test_dataloader.batch_size=1']
 
@@ -167,11 +169,22 @@ def test_values():
         ('a=1:2', 'three numbers'),
         ('a=2:1:1', 'no value'),
         ('a=1:2:0', 'no value'),
+        ('k=0:inf:1', 'finite'),
+        ('k=nan:1:1', 'finite'),
+        ('k=0:1e9:.001', 'give at most'),
     ],
 )
 def test_bad_grids_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
         parse_grid([text])
+
+
+@pytest.mark.parametrize('key', ['penalty', 'modle.tracker.penalty', 'model.trackers.penalty'])
+def test_a_key_that_changes_nothing_is_refused(key):
+    config = Config({'model': {'tracker': {'size': 9}, 'parts': [{'a': 1}]}})
+    check_keys(config, ['model', 'model.tracker.size', 'model.tracker.new', 'model.parts.0.a'])
+    with pytest.raises(DataError, match=f'--grid {key}: the config has no'):
+        check_keys(config, [key])
 
 
 def test_published_search_sizes_and_random_choice():

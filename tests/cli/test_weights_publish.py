@@ -60,3 +60,15 @@ def test_what_half_precision_does_not_hold_is_refused(tmp_path, value, fault):
 def test_a_missing_checkpoint_is_named(tmp_path):
     done = publish(tmp_path, 'b.pth', 'a.safetensors', '--license', 'MIT')
     assert done.status != 0 and 'b.pth' in done.output and 'Traceback' not in done.output
+
+
+def test_a_part_is_left_out_if_there_is_one(tmp_path):
+    weights = {'tracker.voting.a': torch.ones(2), 'tracker.b': torch.ones(3)}
+    torch.save(dict(state_dict=weights), tmp_path / 'a.pth')
+    words = ('a.pth', 'a.safetensors', '--license', 'MIT', '--without')
+    done = publish(tmp_path, *words, 'tracker.voting')
+    assert done.status == 0, done.output
+    with safe_open(tmp_path / 'a.safetensors', 'pt') as file:
+        assert set(file.keys()) == {'tracker.b'}
+    done = publish(tmp_path, *words, 'tracker.vot')
+    assert done.status == 1 and 'tracker.vot,' in done.output

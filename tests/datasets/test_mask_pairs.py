@@ -511,3 +511,33 @@ def test_a_pair_costs_less_than_40_ms(tmp_path):
     for i in range(20):
         pairs[i]
     assert (time.process_time() - start) / 20 < 0.04
+
+
+def images_of(root: Path, sets: list[str] | None):
+    return DATASETS.build(
+        dict(
+            type='mmvos.ImagePairs',
+            data_root=str(root),
+            ann_file='c.json',
+            min_area=100,
+            image_sets=sets,
+        )
+    )
+
+
+def test_only_the_images_of_the_named_sets_are_used(tmp_path):
+    polygon = [[30, 20, 70, 20, 70, 50, 30, 50]]
+    write_coco(tmp_path, [polygon] * 4)
+    path = tmp_path / 'c.json'
+    content = json.loads(path.read_text())
+    for image, name in zip(content['images'], ('a', 'b', 'b', None), strict=True):
+        if name is not None:
+            image['source'] = name
+    path.write_text(json.dumps(content))
+    found = {}
+    for sets in (None, ['a'], ['b'], ['a', 'b']):
+        pairs = images_of(tmp_path, sets)
+        found[str(sets)] = [pairs.get_data_info(i)['img_id'] for i in range(len(pairs))]
+    assert list(found.values()) == [[1, 2, 3, 4], [1], [2, 3], [1, 2, 3]]
+    with pytest.raises(ValueError, match=r'c\.json'):
+        len(images_of(tmp_path, ['c']))

@@ -57,7 +57,7 @@ def test_python_works_too(tmp_path):
         ('train', 'config.py'),
         ('test', 'config.py', 'x.pth', '--out', 'r'),
         ('segment', 'clip.mp4', '--system', 'siammask', '--box', '1,1,9,9', '--out', 'r'),
-        ('weights', 'publish', 'x.pth', 'y.pth', '--license', 'none'),
+        ('weights', 'publish', 'x.pth', 'y.safetensors', '--license', 'none'),
         ('tune', 'config.py', 'x.pth', '--davis', 'd', '--grid', 'a=1', '--out', 'r'),
         ('export', 'masktrack', '--out', 'r'),
     ],

@@ -153,7 +153,8 @@ def test_one_file_cannot_be_two_frames_of_a_video(tmp_path: Path) -> None:
         coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
 
 
-def test_a_negative_area_is_refused_as_the_data_set_does(tmp_path: Path) -> None:
-    path = coco(tmp_path, area=-(2**31))
-    with pytest.raises(DataError, match=r'c\.json.*annotation 1: its area is -2147483648'):
-        coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])
+def test_an_area_that_is_none_is_refused_as_the_data_set_does(tmp_path: Path) -> None:
+    for area, shown in ((-(2**31), '-2147483648'), (1e308, r'1e\+308')):
+        path = coco(tmp_path, area=area)
+        with pytest.raises(DataError, match=rf'c\.json.*annotation 1: its area is {shown}'):
+            coco_to_youtube_vis.main([str(path), str(tmp_path / 'o.json')])

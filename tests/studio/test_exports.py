@@ -21,8 +21,21 @@ from mmvos.convert.yolo import outline_of
 from mmvos.io.label_png import read_label_png, write_label_png
 from mmvos.structures import rle
 from mmvos.studio.exports import FORMATS
+from mmvos.studio.records import MODEL, make_entry
 
-from .stand_ins import FRAMES, HEIGHT, WIDTH, OpenStudio, box_of, mask_of, object_mask, picture
+from .stand_ins import (
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    OpenStudio,
+    box_of,
+    follow_colors,
+    mask_of,
+    object_mask,
+    open_studio,
+    picture,
+    write_frames,
+)
 from .test_prompts import masks
 from .test_runs import run, two_objects
 
@@ -178,6 +191,7 @@ def test_a_download_is_the_file_or_a_zip(done: OpenStudio) -> None:
     answer = done.client.get(f'/api/exports/{found["id"]}/file')
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert 'davis/Annotations/480p/clip/00005.png' in names
+    assert not list(done.session.exports.root.glob('*.zip'))
     assert done.client.get('/api/exports/77/file').status_code == 404
 
 
@@ -332,3 +346,15 @@ def test_every_format_is_listed(opened: OpenStudio) -> None:
     assert {'labelme', 'cvat', 'coco', 'davis'} == {
         item['name'] for item in project['import_formats']
     }
+
+
+def test_an_object_in_more_than_255_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pycocotools counts the masks of one call in 8 bits."""
+    follow_colors(monkeypatch)
+    frames = 300
+    with open_studio(write_frames(tmp_path / 'clip', frames), tmp_path / 'project') as studio:
+        studio.client.post('/api/objects', json={})
+        entry = make_entry(rle.encode(object_mask(0, 1)), 0.9, MODEL)
+        studio.session.project.store_results([(t, 1, entry) for t in range(frames)])
+        for kind in ('coco', 'davis', 'mots'):
+            assert export(studio, kind)[0]['state'] == 'finished'

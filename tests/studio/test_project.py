@@ -177,8 +177,9 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         other.listen()
         with pytest.raises(OutputError, match='--port'):
             open_socket('127.0.0.1', other.getsockname()[1])
-    with open_socket('127.0.0.1', None) as opened:
+    with open_socket('127.0.0.1', None) as opened, open_socket('127.0.0.1', None) as next_one:
         assert opened.getsockname()[0] == '127.0.0.1'
+        assert opened.getsockname()[1] != next_one.getsockname()[1]
 
 
 def test_other_hosts_are_warned_of() -> None:

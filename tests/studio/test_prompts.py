@@ -222,7 +222,7 @@ def test_all_tabs_get_all_events(opened: OpenStudio) -> None:
             told.append([event for event in events if event['type'] not in ('model', 'video')])
     assert told[0] == told[1]
     kinds = [event['type'] for event in told[0]]
-    assert kinds == ['objects', 'history', 'prompt', 'frame', 'history']
+    assert kinds == ['objects', 'history', 'prompt', 'frame', 'timeline', 'history']
     entry = told[0][3]['entries']['1']
     assert (mask_of(entry) == object_mask(0, 1)).all()
     numbers = [event['seq'] for event in told[0]]

@@ -47,6 +47,18 @@ def published(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tenso
     return kept
 
 
+def without_part(weights: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Leave out the weights of a part.
+
+    Raises:
+        ValueError: there is no such part.
+    """
+    kept = {name: value for name, value in weights.items() if not name.startswith(f'{part}.')}
+    if len(kept) == len(weights):
+        raise ValueError(f'the checkpoint has no weights of {part}, which --without names')
+    return kept
+
+
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Makes a checkpoint fit to be given away.')
@@ -59,6 +71,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar='KEY=VALUE',
         help='more for the header: data, command, scores',
+    )
+    parser.add_argument(
+        '--without',
+        metavar='PART',
+        help='leave out the weights of a part, e.g. tracker.voting (SiamMask out of S2iamMask)',
     )
     parser.add_argument('--dtype', choices=['float16', 'float32'], default='float16')
     arguments = parser.parse_args(argv)
@@ -85,7 +102,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmvos.io.atomic import write_bytes
 
     checkpoint = read_checkpoint(arguments.checkpoint)
-    weights = published(dict(checkpoint.weights), getattr(torch, arguments.dtype))
+    weights = dict(checkpoint.weights)
+    if arguments.without is not None:
+        weights = without_part(weights, arguments.without)
+    weights = published(weights, getattr(torch, arguments.dtype))
     notes = dict(note.split('=', 1) for note in arguments.note)
     content = save(weights, metadata={'format': 'pt', 'license': arguments.license, **notes})
     write_bytes(arguments.out, content)

@@ -19,6 +19,7 @@ from pycocotools import mask as coco_mask
 from mmvos.datasets.frame_files import damaged_images, missing_frames
 from mmvos.io.errors import DataError
 from mmvos.io.progress_bar import with_bar
+from mmvos.io.rle import areas_of
 from mmvos.io.youtube_vis import (
     annotation_problems,
     category_names,
@@ -227,9 +228,8 @@ def _measure(
 ) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
     """Yields (area, tight box x1, y1, x2, y2) of checked masks."""
     rles = [_compressed(mask, height, width) for mask in masks]
-    for area, (x, y, w, h) in zip(
-        coco_mask.area(rles).tolist(), coco_mask.toBbox(rles).tolist(), strict=True
-    ):
+    boxes = coco_mask.toBbox(rles).tolist()
+    for area, (x, y, w, h) in zip(areas_of(rles), boxes, strict=True):
         yield area, (x, y, x + w, y + h)
 
 

@@ -11,7 +11,8 @@ from .pack_pair import PackPair
 from .paste_objects import PasteObjects
 from .scalar_resize import ScalarResize
 from .simulate_clicks import SimulateClicks
-from .simulate_motion import SimulateMotion
+from .simulate_motion import SimulateMotion, SimulatePairMotion
+from .surround_pair import SurroundPair
 
 __all__ = [
     'ColorClip',
@@ -26,4 +27,6 @@ __all__ = [
     'ScalarResize',
     'SimulateClicks',
     'SimulateMotion',
+    'SimulatePairMotion',
+    'SurroundPair',
 ]

@@ -32,11 +32,13 @@ class ColorClip(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace ``img``, a list over T of (H, W, 3) uint8."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
+
         # One change of color for the whole clip.
         brightness = rng.uniform(-BRIGHTNESS, BRIGHTNESS)
         contrast = 1 + rng.uniform(-CONTRAST, CONTRAST)
         saturation = 1 + rng.uniform(-SATURATION, SATURATION)
         gray = np.array(_GRAY_BGR)
+
         # (3, 3): from the channels of a pixel to its new ones, all channels towards their gray
         matrix = contrast * (saturation * np.eye(3) + (1 - saturation) * gray)
         frames = []
@@ -46,6 +48,7 @@ class ColorClip(BaseTransform):
             if rng.random() < FLICKER:
                 extra = rng.uniform(-0.5, 0.5) * BRIGHTNESS
             offset = brightness + extra + _MIDDLE * (1 - contrast)
+
             # (3, 4)
             affine = np.column_stack([matrix, np.full(3, offset)])
             frames.append(cv2.transform(image, affine.astype(np.float32)))

@@ -55,6 +55,7 @@ class ColorPair(BaseTransform):
         size = 2 * round(float(rng.normal())) + 1
         if rng.random() >= self.blur:
             return image
+
         # The published code tosses a coin once more, and a mean of one pixel changes nothing.
         if rng.random() < 0.5 or size < 3:
             return image

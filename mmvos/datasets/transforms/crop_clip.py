@@ -56,10 +56,12 @@ class CropClip(BaseTransform):
         rng = np.random.default_rng(np.random.randint(1 << 31))
         images = results['img']
         height, width = images[0].shape[:2]
+
         # The window contains every place at which an object is during the clip.
         per_frame = [masks.masks.max(axis=0) for masks in results['gt_masks']]
         box = tight_box(np.maximum.reduce(per_frame)) or (0, 0, 0, 0)
         window = self._draw_window(rng, box, height, width)
+
         # Which part of the frame the window shows, and where.
         source, target = self._visible_parts(window, height, width)
         results['img'] = [self._cut(image, source, target, _MEAN_BGR) for image in images]
@@ -69,6 +71,7 @@ class CropClip(BaseTransform):
         results['gt_masks'] = masks
         results['img_shape'] = [(self.size, self.size)] * len(images)
         results['inside'] = [target] * len(images)
+
         # (K,): which objects can be seen in the first frame
         is_visible = masks[0].masks.any(axis=(1, 2))
         return results if is_visible.all() else None
@@ -77,14 +80,17 @@ class CropClip(BaseTransform):
         """A window around a box; it may reach beyond the frame of H x W."""
         x1, y1, x2, y2 = box
         object_side = max(x2 - x1, y2 - y1)
+
         # The side: some context, no large zoom, and not much more than the frame.
         side = max(object_side * rng.uniform(*CONTEXT), self.size / _MAX_ZOOM)
         max_side = max(_MAX_SIDE * min(height, width), _MIN_CONTEXT * object_side)
         side = min(side, max_side)
+
         # Nearly square.
         stretch = rng.uniform(1 - _STRETCH, 1 + _STRETCH)
         columns = round(side * stretch)
         rows = round(side / stretch)
+
         # The place.
         left = _draw_start(rng, x1, x2, columns, width)
         top = _draw_start(rng, y1, y2, rows, height)
@@ -101,6 +107,7 @@ class CropClip(BaseTransform):
         top = round((frame_top - y1) * scale_y)
         right = round((frame_right - x1) * scale_x)
         bottom = round((frame_bottom - y1) * scale_y)
+
         # At least one pixel.
         target = (left, top, max(right, left + 1), max(bottom, top + 1))
         return source, target
@@ -120,6 +127,7 @@ class CropClip(BaseTransform):
         width = right - left
         height = bottom - top
         part = image[source[1] : source[3], source[0] : source[2]]
+
         # Averages over areas where a pixel of the result stands for several.
         shrinkage = max(part.shape[0] / height, part.shape[1] / width)
         interpolation = cv2.INTER_AREA if shrinkage > 1.5 else cv2.INTER_LINEAR
@@ -152,9 +160,11 @@ def _draw_start(rng: np.random.Generator, start: int, end: int, window: int, fra
     It contains the pixels from ``start`` to ``end`` and does not reach far beyond the frame.
     """
     length = end - start
+
     # Anywhere around the object,
     spare = max(window - length, 0)
     drawn = start + length / 2 - window / 2 + rng.uniform(-0.5, 0.5) * spare
+
     # but beyond the frame by no more than a share of the window, or what does not fit.
     beyond = _MAX_BEYOND * window
     lowest = min(0, frame - window) - beyond

@@ -73,6 +73,7 @@ class CropPair(BaseTransform):
             image = results['img'][t]
             box = results['gt_bboxes'][t]
             last_box = last_boxes[t]
+
             # Shift and stretch in x and y, as shares of the largest.
             shift, stretch = rng.uniform(-1, 1, (2, 2))
             min_share = _MIN_MASK_SHARE
@@ -81,6 +82,7 @@ class CropPair(BaseTransform):
                 box = box + _PUBLISHED_BOX_SHIFT
                 if last_box is not None:
                     last_box = last_box + _PUBLISHED_BOX_SHIFT
+
             # (2, 3): from the frame to the crop around this box
             center_box = box[0] if last_box is None else last_box
             stretch = 1 + stretch * self.scales[t]
@@ -88,6 +90,7 @@ class CropPair(BaseTransform):
             if flip:
                 mirror = np.array([[-1, 0, size - 1], [0, 1, 0]])
                 matrix = mirror @ np.vstack([matrix, (0, 0, 1)])
+
             # Image, box and mask go the same way.
             crop = cv2.warpAffine(image, matrix, (size, size), borderValue=cv2.mean(image))
             images.append(crop)
@@ -126,6 +129,7 @@ def _crop_matrix(box: np.ndarray, size: int, shift: np.ndarray, stretch: np.ndar
         (2, 3).
     """
     x1, y1, x2, y2 = (float(value) for value in box)
+
     # (2,): the square with its context becomes as wide as the template, in both images
     factors = TEMPLATE_SIZE / context_side(x2 - x1, y2 - y1) / stretch
     center = np.array([x1 + x2 - 1, y1 + y2 - 1]) / 2
@@ -146,6 +150,7 @@ def _transform_box(box: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     # (2, 2): upper left and lower right corner
     corners = box.reshape(-1, 2) - 0.5
     corners = corners @ matrix[:, :2].T + matrix[:, 2]
+
     # A mirrored crop has them the other way around.
     low = corners.min(axis=0)
     high = corners.max(axis=0)

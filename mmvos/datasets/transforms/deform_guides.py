@@ -60,6 +60,7 @@ class DeformGuides(BaseTransform):
         None of the masks may be empty in the first frame.
         """
         rng = np.random.default_rng(np.random.randint(1 << 31))
+
         # (T, K, H, W)
         clip = np.stack([masks.masks for masks in results['gt_masks']]).astype(bool)
         num_frames, num_objects, height, width = clip.shape
@@ -81,6 +82,7 @@ class DeformGuides(BaseTransform):
                     guide, kinds[t, k] = _draw_first(mask, rng)
                 else:
                     guide, kinds[t, k] = _draw_later(last, mask, inside, rng)
+
                 # From 0 and 1 to -1 and +1, the padding stays 0.
                 guides[t, k, y1:y2, x1:x2] = guide[y1:y2, x1:x2] * np.float32(2) - 1
                 if mask.any():

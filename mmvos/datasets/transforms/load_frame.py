@@ -36,6 +36,7 @@ class LoadFrame(BaseTransform):
         except OSError as error:
             raise DataError(f'{place} cannot be read: {error.strerror}') from error
         check_image_bytes(content, place)
+
         # (H, W, 3)
         image = mmcv.imfrombytes(content)
         if image is None:

@@ -50,6 +50,7 @@ def filled_box(mask: Mask, rng: np.random.Generator, jitter: float = 0.05) -> Ma
     h = y2 - y1
     moves = rng.uniform(-jitter, jitter, 4) * (w, h, w, h)
     left, top, right, bottom = np.rint(np.array(box) + moves).astype(int)
+
     # At least the pixel in the corner, inside the picture.
     height, width = mask.shape
     left = min(max(left, 0), width - 1)
@@ -75,6 +76,7 @@ def affine_deform(
     x1, y1, x2, y2 = box
     factor = 1 + rng.uniform(-scale, scale)
     dx, dy = rng.uniform(-shift, shift, 2) * (x2 - x1, y2 - y1)
+
     # The center of the box stays where it is before the shift.
     center_x = (x1 + x2 - 1) / 2
     center_y = (y1 + y2 - 1) / 2
@@ -106,6 +108,7 @@ def tps_deform(mask: Mask, rng: np.random.Generator, points: int = 5, shift: flo
     ring = _ring(mask, box)
     if len(ring) < points:
         return mask.copy()
+
     # Of several draws the points that are spread best.
     x1, y1, x2, y2 = box
     size = np.array([x2 - x1, y2 - y1])
@@ -116,6 +119,7 @@ def tps_deform(mask: Mask, rng: np.random.Generator, points: int = 5, shift: flo
         draws.append(drawn)
         spreads.append(_spread(drawn / size))
     best = int(np.argmax(spreads))
+
     # (points, 2): their moves, smaller where they lie close together
     moves = rng.uniform(-shift, shift, (points, 2))
     largest_move = max(float(np.abs(moves).max()), 1e-6)
@@ -226,9 +230,11 @@ def move_away(
         max_top = within[3] - h
         if max_left < within[0] or max_top < within[1]:
             continue
+
         # a place,
         left = int(rng.integers(within[0], max_left + 1))
         top = int(rng.integers(within[1], max_top + 1))
+
         # far enough from the object.
         half = reach * max(w, h)
         columns = _span(left + w / 2, half)
@@ -263,6 +269,7 @@ def online_set(
     """
     affine = affine_deform(mask, rng)
     bent = dilate_disk(tps_deform(mask, rng), _ONLINE_DILATION)
+
     # 0, 2, -2, 4, -4, ... 20, -20 degrees
     angles = [0]
     for degrees in range(2, 21, 2):
@@ -273,6 +280,7 @@ def online_set(
         for m in (mask, affine, bent):
             pixels = _turned(m.view(np.uint8), angle, cv2.INTER_NEAREST)
             turned.append(pixels.view(np.bool_))
+
         # As it is and mirrored.
         for step in (1, -1):
             shown = np.ascontiguousarray(turned_image[:, ::step])
@@ -298,6 +306,7 @@ def largest_rectangle(width: float, height: float, degrees: float) -> tuple[floa
         if width >= height:
             return half / sine, half / cosine
         return half / cosine, half / sine
+
     # Each corner touches a side.
     double = cosine * cosine - sine * sine
     inner_width = (width * cosine - height * sine) / double
@@ -313,6 +322,7 @@ def _turned(picture: NDArray[np.uint8], degrees: float, interpolation: int) -> N
     inner_width, inner_height = largest_rectangle(width, height, degrees)
     sine = math.sin(math.radians(degrees))
     cosine = math.cos(math.radians(degrees))
+
     # (2, 3): from the result back to the picture, around its center
     shrinkage = (inner_width / width, inner_height / height)
     linear = np.array([[cosine, -sine], [sine, cosine]]) * shrinkage
@@ -350,6 +360,7 @@ def _ring(mask: Mask, box: Box) -> NDArray[np.int64]:
     inside = mask[rows, columns]
     grown = cv2.dilate(inside.view(np.uint8), disk(1)).view(np.bool_)
     y, x = np.nonzero(grown & ~inside)
+
     # From the window to the picture.
     x = x + columns.start
     y = y + rows.start
@@ -367,6 +378,7 @@ def _spread(points: NDArray[np.float64]) -> float:
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
     pairs = np.triu_indices(len(points), 1)
     smallest = float(distances[pairs].min())
+
     # The last singular value: how thick the cloud of points is.
     deviations = points - points.mean(axis=0)
     singular_values = np.linalg.svd(deviations, compute_uv=False)
@@ -385,6 +397,7 @@ def _warp_by_spline(
     rows, columns = _window(box, max(x2 - x1, y2 - y1) // 4 + 2, mask.shape)
     height = rows.stop - rows.start
     width = columns.stop - columns.start
+
     # The spline is evaluated at every eighth pixel: at the centers of cells, where cv2.resize puts
     # its values.
     count_y = math.ceil(height / _STEP)
@@ -392,6 +405,7 @@ def _warp_by_spline(
     grid_y, grid_x = np.mgrid[:count_y, :count_x] * _STEP + (_STEP - 1) / 2
     grid_x = grid_x + columns.start
     grid_y = grid_y + rows.start
+
     # (count_y * count_x, 2)
     grid = np.stack([grid_x, grid_y], axis=-1).reshape(-1, 2)
     try:
@@ -399,6 +413,7 @@ def _warp_by_spline(
     except LinAlgError:
         return mask.copy()
     offsets = spline(grid) - grid
+
     # (height, width, 2): in between it is interpolated
     coarse = offsets.reshape(count_y, count_x, 2).astype(np.float32)
     whole_cells = (count_x * _STEP, count_y * _STEP)

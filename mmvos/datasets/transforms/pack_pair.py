@@ -41,6 +41,7 @@ class PackPair(BaseTransform):
         """Read ``img``, ``gt_bboxes``, ``gt_masks`` and the metainfo of the pair, lists of two."""
         template, search = results['img']
         assert len(template) <= len(search), 'the template is larger than the search image'
+
         # (2, S, S, 3): the template in the upper left corner
         inputs = np.zeros((2, *search.shape), dtype=search.dtype)
         inputs[0, : len(template), : len(template)] = template

@@ -82,9 +82,8 @@ class PasteObjects(BaseTransform):
             patch = self._draw_patch(rng, frames[0], masks[0])
             if patch is not None:
                 frames, masks = _paste(rng, frames, masks, patch)
-        height, width = masks[0].shape
         results['img'] = frames
-        results['gt_masks'] = [BitmapMasks(mask[None], height, width) for mask in masks]
+        results['gt_masks'] = [BitmapMasks(mask[None], *mask.shape) for mask in masks]
         return results
 
     def _draw_patch(self, rng: np.random.Generator, frame: Image, mask: Mask) -> _Patch | None:
@@ -107,6 +106,7 @@ class PasteObjects(BaseTransform):
         target_area = int(mask.sum())
         if image is None or area < _MIN_AREA or target_area < _MIN_AREA:
             return None
+
         # Its size, so that the areas compare as drawn.
         box = tight_box(shape)
         assert box is not None
@@ -116,6 +116,7 @@ class PasteObjects(BaseTransform):
         height = max(round((y2 - y1) * factor), _MIN_SIDE)
         if max(width, height) > 2 * max(frame.shape):
             return None
+
         # Image and mask are cut out and resized alike.
         part = np.ascontiguousarray(image[y1:y2, x1:x2])
         alpha = np.ascontiguousarray(shape[y1:y2, x1:x2]).astype(np.float32)
@@ -171,6 +172,7 @@ def _place(patch: _Patch, center: Vector, degrees: float, shape: tuple[int, ...]
     height, width = shape
     h, w = patch.alpha.shape
     middle = (w / 2, h / 2)
+
     # (2, 3): from the patch to the frame
     matrix = cv2.getRotationMatrix2D(middle, degrees, 1.0)
     matrix = np.asarray(matrix, np.float64)

@@ -62,6 +62,7 @@ class SimulateClicks(BaseTransform):
                 true_mask = results['gt_masks'][t].masks[k].astype(bool)
                 guide = guides[t][k]
                 kind = results['gt_guide_kinds'][t][k]
+
                 # A first frame that is given by clicks alone.
                 if t == 0 and rng.random() < CLICKS_ALONE_PROB:
                     results['gt_guide_kinds'][t][k] = GuideKind.CLICKS
@@ -72,6 +73,7 @@ class SimulateClicks(BaseTransform):
                     guide[guide > 0] = BOX_PRIOR
                 if kind == GuideKind.PERTURBED and t > 0 and angle is not None:
                     _cut_side(guide, angle, kept)
+
                 # Clicks where this guide is wrong.
                 may_be_corrected = kind in (GuideKind.BOX, GuideKind.PERTURBED)
                 if may_be_corrected and rng.random() < CLICKS_PROB:
@@ -114,6 +116,7 @@ def _draw_corrections(
         if wrong.sum() < _MIN_REGION:
             break
         clicks.append(_draw_inner_point(rng, wrong, 1 if is_missing else -1))
+
         # That region is right now; the next click goes elsewhere.
         guide = guide ^ wrong
     return _fill_rows(clicks)
@@ -154,6 +157,7 @@ def _largest_region(mask: Mask) -> Mask:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count <= 1:
         return mask
+
     # Label 0 is the background.
     areas = stats[1:, cv2.CC_STAT_AREA]
     largest = 1 + int(areas.argmax())

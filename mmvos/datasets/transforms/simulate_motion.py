@@ -52,24 +52,31 @@ class SimulateMotion(BaseTransform):
         images = []
         frame_masks = []
         for _ in range(self.clip_length):
-            # Image and masks move alike; masks stay 0 and 1.
-            map_x, map_y = self._draw_motion(rng, height, width, box)
-            warped = cv2.remap(
-                image,
-                map_x,
-                map_y,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_CONSTANT,
-                borderValue=_MEAN_BGR,
-            )
+            warped, moved = self._moved(rng, image, masks, box)
             images.append(warped)
-            moved = [cv2.remap(mask, map_x, map_y, cv2.INTER_NEAREST) for mask in masks]
-            frame_masks.append(BitmapMasks(np.stack(moved), height, width))
+            frame_masks.append(BitmapMasks(moved, height, width))
         results = {key: values * self.clip_length for key, values in results.items()}
         results['img'] = images
         results['gt_masks'] = frame_masks
         results['frame_id'] = list(range(self.clip_length))
         return results
+
+    def _moved(
+        self, rng: np.random.Generator, image: np.ndarray, masks: np.ndarray, box: Box
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """An image (H, W, 3) and masks (K, H, W) after a random motion; masks stay 0 and 1."""
+        height, width = image.shape[:2]
+        map_x, map_y = self._draw_motion(rng, height, width, box)
+        warped = cv2.remap(
+            image,
+            map_x,
+            map_y,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=_MEAN_BGR,
+        )
+        moved = [cv2.remap(mask, map_x, map_y, cv2.INTER_NEAREST) for mask in masks]
+        return warped, np.stack(moved)
 
     def _draw_motion(
         self, rng: np.random.Generator, height: int, width: int, box: Box
@@ -86,6 +93,7 @@ class SimulateMotion(BaseTransform):
         """
         x1, y1, x2, y2 = box
         side = max(x2 - x1, y2 - y1)
+
         # Rotation, shear and scale: (2, 2) from the new frame back to the image.
         angle = np.radians(rng.uniform(-ROTATION, ROTATION))
         shear = np.radians(rng.uniform(-SHEAR, SHEAR))
@@ -97,18 +105,22 @@ class SimulateMotion(BaseTransform):
         matrix = rotation @ shearing / factor
         center = np.array([(x1 + x2 - 1) / 2, (y1 + y2 - 1) / 2])
         shift = rng.uniform(-SHIFT, SHIFT, 2) * side
+
         # The motion is computed at every 16th pixel: (rows, columns, 2), their x and y.
         rows = math.ceil(height / _STEP)
         columns = math.ceil(width / _STEP)
         cells = np.meshgrid(np.arange(columns), np.arange(rows))
         grid = np.stack(cells, axis=-1) * _STEP + (_STEP - 1) / 2
+
         # The smooth random field, from a few random vectors.
         field = rng.normal(0, BEND * side, (_WAVES, _WAVES, 2))
         field = field.astype(np.float32)
         bend = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC)
+
         # Where the pixels of the grid come from.
         around_center = grid - center - shift
         source = around_center @ matrix.T + center + bend
+
         # Offsets are interpolated, since positions would stand still at the edges.
         offsets = (source - grid).astype(np.float32)
         whole_cells = (columns * _STEP, rows * _STEP)
@@ -120,6 +132,37 @@ class SimulateMotion(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(clip_length={self.clip_length}, scale={self.scale})'
+
+
+@TRANSFORMS.register_module()
+class SimulatePairMotion(SimulateMotion):
+    """Move the second frame of a pair as ``SimulateMotion`` does, its box with its mask.
+
+    It stays as it is where no mask is known, and where less than half of the object would be left.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(clip_length=2)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Replace the second of ``img``, ``gt_masks`` and ``gt_bboxes`` ((1, 4) float32)."""
+        rng = np.random.default_rng(np.random.randint(1 << 31))
+        image = results['img'][1]
+        height, width = image.shape[:2]
+        masks = results['gt_masks'][1].masks  # (1, H, W)
+        box = tight_box(masks[0])
+        if box is None:
+            return results
+        warped, moved = self._moved(rng, image, masks, box)
+        if 2 * moved.sum() < masks.sum():
+            return results
+        new_box = np.array([tight_box(moved[0])], dtype=np.float32)
+        return dict(
+            results,
+            img=[results['img'][0], warped],
+            gt_masks=[results['gt_masks'][0], BitmapMasks(moved, height, width)],
+            gt_bboxes=[results['gt_bboxes'][0], new_box],
+        )
 
 
 register_old_name(TRANSFORMS, 'WarpClip', SimulateMotion)

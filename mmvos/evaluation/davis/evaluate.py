@@ -33,6 +33,7 @@ def evaluate_davis(
     truth = Path(ground_truth)
     folder = Path(results)
     sequences = find_sequences(truth, folder, protocol, split, resolution)
+
     # longest first, which fills the processes best
     sequences.sort(key=lambda files: -len(files.truth))
     score = partial(score_files, protocol=protocol)

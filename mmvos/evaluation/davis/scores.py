@@ -197,6 +197,7 @@ def score_proposals(
     if merge:
         objects = [1]
         columns = [1]
+
     # as many proposals as objects at least
     columns += [_NO_PROPOSAL] * (len(objects) - len(columns))
 
@@ -207,6 +208,7 @@ def score_proposals(
             for frame, labels in zip(scored, results, strict=True)
         ]
     )
+
     # (K, P): the assignment of highest mean over frames and both measures
     from scipy.optimize import linear_sum_assignment  # only this protocol needs scipy
 

@@ -41,6 +41,7 @@ def overlap(first: Polygon, second: Polygon, bounds: tuple[float, float] | None 
         In [0, 1]; 0 where the boxes around them only touch, NaN where neither has a pixel.
     """
     corners = np.array([first, second], np.float32).reshape(2, _EDGES, 2)
+
     # the box around each polygon in whole pixels, cut to the bounds: (2, 2), a row for each
     low = np.floor(corners.min(axis=1)).astype(np.float64)
     high = np.ceil(corners.max(axis=1)).astype(np.float64)
@@ -142,6 +143,7 @@ def _spans(
     """
     x = corners[:, None, :, 0]  # (2, 1, 4)
     y = corners[:, None, :, 1]
+
     # each edge goes from a corner to the one before
     run = np.roll(x, 1, axis=2) - x
     rise = np.roll(y, 1, axis=2) - y
@@ -176,6 +178,7 @@ def _spans(
         elif toolkit:
             passed_over[:] = False
         filled = exists[:, :, k + 1] & ~passed_over & ~filled
+
         # a pixel that the span before has filled is not counted again
         np.copyto(first[:, :, k], np.maximum(start, end_of_last + 1), where=filled)
         np.copyto(last[:, :, k], np.minimum(end, width - 1), where=filled)

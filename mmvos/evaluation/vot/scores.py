@@ -89,11 +89,13 @@ def expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
         failures = np.flatnonzero(run.codes == FAILED)
         restarts = failures + RESTART_AFTER
         starts = [0, *restarts[restarts <= len(values)]]
+
         # segments that end in a restart: filled with zeros
         for start, restart in pairwise(starts):
             segment = values[start : restart + 1]
             segments.append(_zero_filled(segment, longest))
             weights.append(len(segment) / (restart + 1 - start))
+
         # the last segment just ends
         if starts[-1] < len(values):
             segments.append(values[starts[-1] :])
@@ -117,6 +119,7 @@ def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> 
         for end in failures:
             start = starts[starts < end][-1]
             segments.append(_zero_filled(values[start:end], longest))
+
         # the segment after the last failure just ends
         if not len(failures) or starts[-1] > failures[-1]:
             segments.append(values[starts[-1] :])

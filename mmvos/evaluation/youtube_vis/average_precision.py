@@ -79,6 +79,7 @@ def match_tracks(
     for d in range(detections):
         if truths == 0:
             break
+
         # (A, T, G): ground truths that overlap enough and are left; those that count go first
         free = (overlaps[d] >= thresholds) & (~taken | crowd)
         counted = free & ~truth_ignored[:, None]

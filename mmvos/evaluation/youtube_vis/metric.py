@@ -60,6 +60,7 @@ class YouTubeVISMetric(BaseMetric):
         finished changes nothing.
         """
         logger = MMLogger.get_current_instance()
+
         # a sampler may repeat a video
         videos = {result['video_id']: result['entries'] for result in results}
         entries = [entry for video_id in sorted(videos) for entry in videos[video_id]]

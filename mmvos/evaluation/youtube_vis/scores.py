@@ -100,6 +100,7 @@ def track_overlaps(detections: Sequence[Track], truths: Sequence[Track]) -> NDAr
             continue
         detection_masks = [detections[i].masks[frame] for i in d]
         truth_masks = [truths[i].masks[frame] for i in g]
+
         # "crowd" makes pycocotools divide the intersection by the area of the detection
         covered = coco_mask.iou(detection_masks, truth_masks, [1] * len(g))
         area = np.array([[detections[i].areas[frame]] for i in d])

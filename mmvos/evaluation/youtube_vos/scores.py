@@ -66,6 +66,7 @@ def score_video(
             for i in marked_ids(labels):
                 if i not in values:
                     places_of_ids.setdefault(i, place)
+
             # the objects that were given in an earlier frame are scored in this one
             height, width = true_labels.shape
             radius = contour_radius(height, width)

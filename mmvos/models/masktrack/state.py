@@ -57,7 +57,9 @@ def with_prompted_frame(state: PropagationState, now: Memory | None) -> Propagat
         return replace(state, first=state.first or now, is_prompted=False)
     if not state.is_prompted:
         return state
-    corrections = (*state.corrections, now)[-MAX_CORRECTIONS:]
+    # the newest of them
+    corrections = (*state.corrections, now)
+    corrections = corrections[-MAX_CORRECTIONS:]
     return replace(state, corrections=corrections, is_prompted=False)
 
 
@@ -93,4 +95,7 @@ def stack_memories(memories: Sequence[Any]) -> Memory:
     """Stack the memories of K objects."""
     keys, values = zip(*memories, strict=True)
     xp = array_namespace(keys[0])
-    return xp.stack(keys), xp.stack(values)
+    # (K, A, N) and (K, V + 1, N)
+    stacked_keys = xp.stack(keys)
+    stacked_values = xp.stack(values)
+    return stacked_keys, stacked_values

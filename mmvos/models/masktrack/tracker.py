@@ -177,11 +177,21 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         """Encode squares of a frame; in mode 'roi' they share the features of the whole frame."""
         if self.mode == 'crop':
             return super()._features(frame, squares, guides, points)
-        height, width = frame.meta.network_shape
+        # one pass of the backbone for all objects of the frame
         shared = frame.features(self, lambda image: self._levels(image, None))
         index = [0] * len(squares)
+
+        # guides without the padding of the batch
+        height, width = frame.meta.network_shape
         guides = guides[:, :height, :width]
-        return self._encode_shared(shared, index, squares, guides, self.size, points)
+        return self._encode_shared(
+            shared,
+            index,
+            squares,
+            guides,
+            size=self.size,
+            clicks=points,
+        )
 
     def _encode_shared(
         self,
@@ -212,8 +222,11 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         levels: Levels = self.backbone(images, guides)
         if self.neck is None:
             return levels
+        # The neck takes the last levels; finer ones stay as they are.
         first = len(levels) - self.neck_inputs
-        return (*levels[:first], *self.neck(levels[first:]))
+        fine = levels[:first]
+        coarse = self.neck(levels[first:])
+        return (*fine, *coarse)
 
     def _probabilities(
         self, levels: Levels, guides: Tensor, memories: list[Memory], weights: Tensor | None

@@ -97,6 +97,7 @@ class InstanceMemory(nn.Module):
         """
         assert len(embeddings) == len(boxes) == len(labels) == len(scores)
         state = self._without_idle(state)
+
         # (N, M + 1): score of each detection with "a new object" and with each instance
         table = match_scores(
             similarity(embeddings, state.embeddings),
@@ -105,14 +106,17 @@ class InstanceMemory(nn.Module):
             labels[:, None] == state.labels[None, :],
             self.match_weights,
         )
+
         # (N,): 0 a new object, j + 1 instance j, -1 dropped
         column = assign_instances(table)
         is_new = column == 0
         is_match = column > 0
+
         # Name the detections: new ids are counted on; removed instances and -1 have the name 0.
         names = torch.cat([state.ids.new_zeros(1), state.ids * state.shown])  # (M + 1,) by column
         new_ids = state.count + is_new.cumsum(0)
         ids = torch.where(is_new, new_ids, names[column.clamp(min=0)])
+
         # Refresh the instances that were seen, then append the new ones.
         slots = column[is_match] - 1
         added = ids[is_new]

@@ -54,8 +54,10 @@ def match_scores(
 
     # (N, M + 1): equation 1, the probability that a detection is an instance
     log_probability = F.log_softmax(with_new_object(logits), dim=1)
+
     # (N, 1): the confidence of the detection
     log_score = scores.log()[:, None]
+
     # (N, M + 1): "a new object" overlaps nothing and has the right label
     overlap = F.pad(ious, (1, 0))
     agreement = same_label.to(logits.dtype)

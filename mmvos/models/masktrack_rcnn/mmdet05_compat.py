@@ -45,6 +45,7 @@ class LegacyBoxCoder(LegacyDeltaXYWHBBoxCoder):
         ``max_shape`` (height, width).
         """
         boxes: Tensor = super().decode(bboxes, pred_bboxes, None, wh_ratio_clip)
+
         # take back the half pixels
         boxes = boxes + boxes.new_tensor([0.5, 0.5, -0.5, -0.5])
         if max_shape is None:
@@ -123,6 +124,7 @@ class LegacyBBoxHead(Shared2FCBBoxHead):
             return super()._predict_by_feat_single(
                 roi, cls_score, bbox_pred, img_meta, rescale, rcnn_test_cfg
             )
+
         # Without a test config mmdet decodes the boxes but does not suppress any.
         decoded = super()._predict_by_feat_single(roi, cls_score, bbox_pred, img_meta, True, None)
         classes = decoded.scores.shape[1] - 1
@@ -171,6 +173,7 @@ class LegacyRPNHead(RPNHead):
     ) -> InstanceData:
         """Proposals of one image by falling score: ``bboxes``, ``scores``, ``labels``."""
         assert with_nms and not rescale
+
         # Suppress overlapping boxes of a level, and keep the best.
         kept = separate_nms(
             results.bboxes,
@@ -209,6 +212,7 @@ def separate_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float
     kept = [groups[:0]]
     for group in groups.unique().tolist():
         members = (groups == group).nonzero()[:, 0]
+
         # indices among the members; the offset makes the overlap inclusive
         _, chosen = nms(boxes[members], scores[members], threshold, offset=1)
         kept.append(members[chosen])

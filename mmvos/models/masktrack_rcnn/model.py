@@ -92,6 +92,7 @@ class MaskTrackRCNN(VideoModel):
             features = frame.features(self, self.extract_features)
             found = self._detect(features, frame)
             embeddings = self._embed(features, [found.bboxes])
+
             # Match them to the instances that are remembered; those without id are dropped.
             boxes = found.bboxes
             if self.legacy:
@@ -100,6 +101,7 @@ class MaskTrackRCNN(VideoModel):
             is_named = ids > 0
             found = found[is_named]
             ids = ids[is_named]
+
             # Segment what is left.
             masks = self._segment(features, found)
         return state, self._result(frame, found, ids, masks)
@@ -128,6 +130,7 @@ class MaskTrackRCNN(VideoModel):
         assert inputs.dim() == 5 and inputs.shape[1] == 2, (
             f'a key and a reference frame per sample, got {tuple(inputs.shape)}'
         )
+
         # (2B, 3, H, W): the key frames, then their reference frames, in one pass
         pairs = torch.arange(len(inputs))
         key_index = torch.tensor([sample.key_frames_inds[0] for sample in data_samples])
@@ -331,5 +334,6 @@ def _same_object(key_ids: Tensor, reference_ids: Tensor) -> Tensor:
         (N,): 1 + the object's place among the reference frame's, 0 where it is absent.
     """
     is_same = key_ids[:, None] == reference_ids[None, :]
+
     # argmax gives the first of equal values: 0 where nothing is the same
     return F.pad(is_same.to(torch.uint8), (1, 0)).argmax(dim=1)

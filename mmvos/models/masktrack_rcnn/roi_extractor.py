@@ -35,6 +35,7 @@ class PyramidRoIExtractor(SingleRoIExtractor):
         pixels.
         """
         rois = rois.float()
+
         # (R,): the level that fits the region's size
         levels = self.map_roi_levels(rois, len(feats))
         if roi_scale_factor is not None:

@@ -85,6 +85,7 @@ class TrackHead(BaseModule):
                 total = logits.sum() + reference.sum() * 0
             losses.append(total / max(len(target), 1))
             hits.append(logits.detach().argmax(dim=1) == target)
+
         # percent of the RoIs of all images
         correct = torch.cat(hits).float()
         accuracy = correct.new_tensor(100.0)

@@ -105,6 +105,7 @@ def _sample_block(
     """Squares around the object's pixels (n, 2), row and column, of one block: (P, 4)."""
     if len(pixels) < MIN_BLOCK_PIXELS:
         return np.zeros((0, 4), dtype=np.int64)
+
     # one square for every four pixels of a block
     count = rule.block**2 // 4
     index = rng.integers(len(pixels), size=count)
@@ -128,6 +129,7 @@ def part_squares(centers: NDArray[np.int64], sides: NDArray[np.int64]) -> Boxes:
         (P, 4).
     """
     half = (sides // 2)[:, None]
+
     # x and y
     points = centers[:, ::-1]
     start = points - half
@@ -149,6 +151,7 @@ def is_part(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.bool_]:
     starts_inside = (boxes[:, :2] >= 0).all(axis=1)
     ends_inside = (boxes[:, 2:] <= (width, height)).all(axis=1)
     accepted = np.asarray(starts_inside & ends_inside, dtype=np.bool_)
+
     # The coverage is only asked for boxes in the frame.
     shares = coverage(boxes[accepted], integral)
     accepted[accepted] = shares >= MIN_COVERAGE
@@ -219,6 +222,7 @@ def _from_below(boxes: Boxes) -> Boxes:
 def nested_share(box: NDArray[np.int64], others: Boxes) -> NDArray[np.float64]:
     """Return the share of each of the others (P, 4) that lies in a box (4,): (P,)."""
     x1, y1, x2, y2 = others.T
+
     # the intersection
     left = np.maximum(box[0], x1)
     top = np.maximum(box[1], y1)
@@ -226,6 +230,7 @@ def nested_share(box: NDArray[np.int64], others: Boxes) -> NDArray[np.float64]:
     bottom = np.minimum(box[3], y2)
     width = np.maximum(right - left, 0)
     height = np.maximum(bottom - top, 0)
+
     # over the area of the other box
     area = (x2 - x1) * (y2 - y1)
     return np.asarray(width * height / area)

@@ -160,6 +160,7 @@ def motion_outliers(places: Tensor, moves: Tensor, objects: Tensor, tolerance: T
     """
     if not len(places):
         return torch.zeros(0, dtype=torch.bool, device=places.device)
+
     # (P, P): the distances of the parts of the same object
     distance = torch.cdist(places, places)
     is_other_object = objects[:, None] != objects
@@ -188,6 +189,7 @@ def motion_outliers(places: Tensor, moves: Tensor, objects: Tensor, tolerance: T
 def integral_image(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return (H + 1, W + 1): how many of the object's pixels are above and to the left."""
     height, width = mask.shape
+
     # a row and a column of zeros in front
     integral = np.zeros((height + 1, width + 1), dtype=np.int64)
     sums_of_columns = mask.cumsum(axis=0)
@@ -255,6 +257,7 @@ def warp_parts(
 
         # what the mask showed in it
         shown = source_mask[top:bottom, left:right]
+
         # where it is now
         rows = slice(top + dy, bottom + dy)
         columns = slice(left + dx, right + dx)
@@ -281,6 +284,7 @@ def blend_prior(mask_prior: Tensor, votes: Tensor, counts: Tensor, attention: fl
     """
     # from [0, 1] to [-1, 1]
     voted = 2 * votes - 1
+
     # The prior stays where there are no votes.
     is_voted = counts > 0
     attended = torch.where(is_voted, voted, mask_prior)

@@ -3,6 +3,7 @@
 from .crop_features import CropFeatures, SiameseResNet
 from .network import AdjustLayer, DepthwiseXCorr, MaskRefiner, SiameseHead
 from .pyramid_features import PyramidFeatures
+from .siamese_efficientnet import SiameseEfficientNet
 from .tracker import SiameseTracker
 from .voting import VotingMaskHead
 
@@ -12,6 +13,7 @@ __all__ = [
     'DepthwiseXCorr',
     'MaskRefiner',
     'PyramidFeatures',
+    'SiameseEfficientNet',
     'SiameseHead',
     'SiameseResNet',
     'SiameseTracker',

@@ -147,6 +147,7 @@ def _weighted_draws(draws: Tensor, chances: Tensor) -> Tensor:
 def _sample_at_most(candidates: Tensor, draws: Tensor, count: Tensor) -> Tensor:
     """Of each row's candidates (B, N) the ``count`` (B,) ones with the largest draws (B, N)."""
     keys = torch.where(candidates, draws, -torch.inf)
+
     # the place of each draw in its row's order
     order = keys.argsort(dim=1, descending=True)
     rank = order.argsort(dim=1)
@@ -156,9 +157,11 @@ def _sample_at_most(candidates: Tensor, draws: Tensor, count: Tensor) -> Tensor:
 def _central_cells(cells: int, side: int, device: torch.device) -> Tensor:
     """(n * n,) bool: the central square of cells."""
     line = torch.arange(cells, device=device)
+
     # (n,): which rows, and columns, are near the middle
     distance = (line - cells // 2).abs()
     is_near = distance <= side // 2
+
     # (n, n)
     square = is_near[:, None] & is_near
     return square.flatten()

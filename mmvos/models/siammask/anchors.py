@@ -179,6 +179,7 @@ def cosine_window(cells: int) -> Tensor:
         (N,) float64: 1 in the middle, 0 at the edge, the same for all anchors of a cell.
     """
     line = torch.from_numpy(np.hanning(cells))
+
     # (n, n) -> (n * n,) -> (A * n * n,)
     window = torch.outer(line, line)
     window = window.flatten()
@@ -199,6 +200,7 @@ def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence
     """
     # a change of size and shape lowers the score
     penalized = penalties * scores
+
     # nearness to the middle is added to it
     nearness = cosine_window(cells).to(scores.device)
     own_share = 1 - window_influence
@@ -217,6 +219,7 @@ def pick_anchors(
         penalties: (K, N).
     """
     windows = torch.arange(len(index), device=index.device)
+
     # K rows
     numbers = index.tolist()
     chosen_boxes = boxes[windows, index].tolist()

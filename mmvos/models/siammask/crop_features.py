@@ -64,6 +64,7 @@ class CropFeatures(BaseModule):
         """
         windows = windows.contiguous(memory_format=torch.channels_last)
         stem, stage1, stage2, stage3 = self.backbone(windows)
+
         # (K, 1024, m', m') -> (K, C, m, m)
         adjusted = self.adjust(stage3)
         return adjusted, (stem, stage1, stage2)
@@ -236,10 +237,12 @@ class SiameseResNet(ResNet):
             **kwargs,
         )
         self.conv1.padding = (0, 0)
+
         # Stage 2 begins with stride 2, without padding.
         strided = self.layer2[0]
         strided.conv2.padding = (0, 0)
         strided.downsample[0] = _shortcut_3x3(strided.downsample[0], stride=2, padding=0)
+
         # Stage 3 is dilated, but not its first block.
         first = self.layer3[0]
         first.conv2.padding = (1, 1)

@@ -55,6 +55,7 @@ def box_loss(deltas: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     predicted = deltas.float().reshape(targets.shape)
     difference = (predicted - targets).abs()
     distance = difference.sum(dim=1)
+
     # What is not learned may be infinite and counts nothing.
     weighted = torch.where(weights > 0, distance * weights, 0.0)
     return weighted.sum() / max(len(deltas), 1)
@@ -134,6 +135,7 @@ def mask_overlap(logits: Tensor, targets: Tensor) -> Tensor:
     """
     if not len(logits):
         return logits.new_zeros((), dtype=torch.float32)
+
     # Pixels outside the search window count for neither.
     inside = targets != 0
     truth = targets > 0

@@ -64,6 +64,7 @@ class AdjustLayer(BaseModule):
             (K, C, m, m); where m < 20 without the outer 4 cells: 15 -> 7, 17 -> 9, 31 -> 31.
         """
         adjusted: Tensor = self.layer(features)
+
         # The outer cells of a small map have seen zeros beyond the window: they are cut off.
         if adjusted.shape[3] < WHOLE_SEARCH_CELLS:
             inner = slice(BORDER_CELLS, -BORDER_CELLS)
@@ -85,6 +86,7 @@ class DepthwiseXCorr(BaseModule):
 
     def __init__(self, channels: int = 256) -> None:
         super().__init__()
+
         # of each branch the convolution of the template, and that of the search features
         self.kernel = nn.ModuleDict()
         for name in BRANCHES:
@@ -120,6 +122,7 @@ class DepthwiseXCorr(BaseModule):
         """
         # (K, C, m, m) -> (K, C, m - 2, m - 2)
         features = self.search[branch](search)
+
         # (K, C, a - 2, a - 2)
         number = BRANCHES.index(branch)
         kernel = kernels[:, number]
@@ -137,6 +140,7 @@ class DepthwiseXCorr(BaseModule):
             (K, C).
         """
         kernel = kernels[:, BRANCHES.index('mask')]
+
         # a: what the search convolution (3x3) and the kernel see together from one cell
         reach = kernel.shape[3] + 2
 
@@ -169,6 +173,7 @@ def depthwise_correlation(features: Tensor, kernels: Tensor, padding: int = 0) -
     assert features.shape[:2] == (count, channels), (
         f'features {tuple(features.shape)} for kernels {tuple(kernels.shape)}'
     )
+
     # Objects and channels become the groups of a single convolution: (1, K C, H, W) with K C
     # filters (1, h, w).
     groups = count * channels
@@ -221,10 +226,12 @@ class SiameseHead(BaseModule):
             Probabilities (K, A n n) that it is the object, and deltas (K, 4, A n n); float32.
         """
         count = len(logits)
+
         # (K, 2, A n n): the softmax over background and object, of which the object's is kept
         both = logits.float().reshape(count, 2, -1)
         probabilities = both.softmax(dim=1)
         object_probabilities = probabilities[:, 1]
+
         # (K, 4, A n n)
         flat_deltas = deltas.float().reshape(count, 4, -1)
         return object_probabilities, flat_deltas
@@ -253,6 +260,7 @@ class SiameseHead(BaseModule):
         """
         # (K, C, n, n), all cells
         hidden = self.mask[:3](response_map)
+
         # (P, C), the chosen ones
         pair, row, column = index.unbind(dim=1)
         chosen = hidden[pair, :, row, column]
@@ -276,6 +284,7 @@ def objectness(logits: Tensor) -> Tensor:
     count, _, rows, columns = logits.shape
     both = logits.float().reshape(count, 2, -1, rows, columns)
     probabilities = both.softmax(dim=1)
+
     # (K, n, n): the best anchor's
     object_probabilities = probabilities[:, 1]
     return object_probabilities.amax(dim=1)
@@ -292,21 +301,28 @@ class MaskRefiner(BaseModule):
     Args:
         in_channels: of the backbone features, fine to coarse.
         channels: C.
+        width: factor of the published numbers of channels inside, r.
     """
 
-    def __init__(self, in_channels: Sequence[int] = (64, 256, 512), channels: int = 256) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int] = (64, 256, 512),
+        channels: int = 256,
+        width: int = 1,
+    ) -> None:
         super().__init__()
         fine, middle, coarse = in_channels
-        self.v0 = _conv_pair(fine, 16, 4)
-        self.v1 = _conv_pair(middle, 64, 16)
-        self.v2 = _conv_pair(coarse, 128, 32)
-        self.h2 = _conv_pair(32, 32, 32)
-        self.h1 = _conv_pair(16, 16, 16)
-        self.h0 = _conv_pair(4, 4, 4)
-        self.deconv = nn.ConvTranspose2d(channels, 32, 15, stride=15)
-        self.post0 = nn.Conv2d(32, 16, 3, padding=1)
-        self.post1 = nn.Conv2d(16, 4, 3, padding=1)
-        self.post2 = nn.Conv2d(4, 1, 3, padding=1)
+        r = width
+        self.v0 = _conv_pair(fine, 16 * r, 4 * r)
+        self.v1 = _conv_pair(middle, 64 * r, 16 * r)
+        self.v2 = _conv_pair(coarse, 128 * r, 32 * r)
+        self.h2 = _conv_pair(32 * r, 32 * r, 32 * r)
+        self.h1 = _conv_pair(16 * r, 16 * r, 16 * r)
+        self.h0 = _conv_pair(4 * r, 4 * r, 4 * r)
+        self.deconv = nn.ConvTranspose2d(channels, 32 * r, 15, stride=15)
+        self.post0 = nn.Conv2d(32 * r, 16 * r, 3, padding=1)
+        self.post1 = nn.Conv2d(16 * r, 4 * r, 3, padding=1)
+        self.post2 = nn.Conv2d(4 * r, 1, 3, padding=1)
 
     def init_weights(self) -> None:
         """Draw the convolutions' weights as He et al. do, uniformly with gain 1.
@@ -330,32 +346,33 @@ class MaskRefiner(BaseModule):
             Logits (P, 127, 127).
         """
         fine, middle, coarse = patches
-        # (P, C) -> (P, 32, 15, 15)
+
+        # (P, C) -> (P, 32 r, 15, 15)
         x = self._spread(responses)
 
-        # enlarged by repetition: (P, 32, 15, 15) -> (P, 16, 31, 31)
+        # enlarged by repetition: (P, 32 r, 15, 15) -> (P, 16 r, 31, 31)
         x = self.h2(x) + self.v2(coarse)
         x = F.interpolate(x, size=(31, 31))
         x = self.post0(x)
 
-        # (P, 16, 31, 31) -> (P, 4, 61, 61)
+        # (P, 16 r, 31, 31) -> (P, 4 r, 61, 61)
         x = self.h1(x) + self.v1(middle)
         x = F.interpolate(x, size=(61, 61))
         x = self.post1(x)
 
-        # (P, 4, 61, 61) -> (P, 1, 127, 127)
+        # (P, 4 r, 61, 61) -> (P, 1, 127, 127)
         x = self.h0(x) + self.v0(fine)
         x = F.interpolate(x, size=(REFINED_MASK_SIZE, REFINED_MASK_SIZE))
         x = self.post2(x)
         return x[:, 0]
 
     def _spread(self, responses: Tensor) -> Tensor:
-        """(P, C) -> (P, 32, 15, 15): the deconvolution of single cells is a matrix product."""
-        # (C, 32, 15, 15) -> (C, 15 * 15 * 32); no copy in channels-last order
+        """(P, C) -> (P, 32 r, 15, 15): the deconvolution of single cells is a matrix product."""
+        # (C, 32 r, 15, 15) -> (C, 15 * 15 * 32 r); no copy in channels-last order
         weight = self.deconv.weight
         matrix = weight.permute(0, 2, 3, 1).flatten(1)
 
-        # (P, C) -> (P, 15 * 15 * 32) -> (P, 15, 15, 32)
+        # (P, C) -> (P, 15 * 15 * 32 r) -> (P, 15, 15, 32 r)
         cells = responses @ matrix
         size = weight.shape[2:]
         cells = cells.unflatten(1, (*size, -1))

@@ -98,6 +98,7 @@ class PyramidFeatures(BaseModule):
             See ``encode_crops``.
         """
         count, size = len(windows), windows.shape[3]
+
         # Show the network the windows in another size, as they lie in frames in all sizes.
         pixels = self._draw_size(size) if self.training else size
         if pixels != size:
@@ -130,6 +131,7 @@ class PyramidFeatures(BaseModule):
             refined from.
         """
         assert len(colors) == len(windows)
+
         # (K, 3): left, top and side in frame pixels
         places = torch.tensor(windows, dtype=torch.float32, device=frame.image.device)
         feature_windows = FeatureWindows(
@@ -152,8 +154,10 @@ class PyramidFeatures(BaseModule):
             (P, C, 61, 61), (P, C, 31, 31), (P, C, 15, 15).
         """
         index = index.to(windows.index.device)
+
         # At the border of a whole search window masks reach outside it.
         border = BORDER_CELLS if windows.cells >= WHOLE_SEARCH_CELLS else 0
+
         # (P, 2): x and y of the patches' first cells in window pixels
         first = (index[:, 1:].flip(1) - border) * STRIDE
 
@@ -173,6 +177,7 @@ class PyramidFeatures(BaseModule):
         """Pixels in which a training window of ``size`` pixels is shown, even in the logarithm."""
         low, high = self.train_scales
         share = float(torch.rand(()))
+
         # from ``low`` at 0 to ``high`` at 1
         factor = (high / low) ** share
         return round(size * low * factor)

@@ -82,12 +82,16 @@ class PairResponse:
         deltas: (B, 4A, n, n) of the boxes.
         mask_response: (B, C, n, n), the mask branch.
         features: what masks are refined from.
+        kernels: (B, 3, C, a, a), the templates.
+        search: (B, C, m, m), adjusted features.
     """
 
     logits: Tensor
     deltas: Tensor
     mask_response: Tensor
     features: Any
+    kernels: Tensor
+    search: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +130,7 @@ class SiameseState(TrackedState):
             return self
         x, y = self.center
         dx, dy = self.velocity
+
         # The move is repeated, but not out of the frame.
         expected_x = x + motion * dx
         expected_y = y + motion * dy
@@ -147,7 +152,7 @@ class SiameseState(TrackedState):
             scale: window pixels per frame pixel.
             mask: (H, W) of the frame.
             size_rate: how much of a change of size is taken over where the score is 1.
-            min_mask_area: where the box of the mask is followed (S2iamMask), the area from which on
+            min_mask_area: where the box of the mask is followed, the area from which on
                 a mask counts; None where the anchor's box is.
         """
         # The center is the anchor's.

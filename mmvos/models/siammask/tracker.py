@@ -44,6 +44,7 @@ from . import anchors as rpn
 from . import losses
 from .anchor_targets import AnchorLimits, anchor_targets
 from .anchors import ChosenAnchor
+from .masks import center_probabilities, fine_levels, min_followed_area, refine_voters
 from .network import objectness
 from .state import PairResponse, SearchResponse, SiameseState
 from .voting import RESPONSE_PADDING
@@ -70,8 +71,8 @@ class SiameseTracker(Tracker[SiameseState]):
             against the score.
         size_rate: how much of a change of size is taken over where the score is 1.
         loss_weights: of score, box and mask; (0, 0, 36) where only the mask is trained.
-        voting: config of a ``VotingMaskHead``, which then gives the masks (S2iamMask) and is all
-            that is trained.
+        voting: config of a ``VotingMaskHead``, which then gives the masks (S2iamMask) and, as
+            published, is all that is trained.
         max_masks: at most so many cells of a batch, drawn at random, are trained to give a mask;
             None: all.
         motion: share of an object's last displacement by which the search window is moved ahead;
@@ -80,6 +81,10 @@ class SiameseTracker(Tracker[SiameseState]):
             where it was looked for; with 0, as published, every object is somewhere in every frame.
         hard_negatives: background anchors are drawn in proportion to the network's own belief that
             they are the object (importance sampling), and not all alike, as published.
+        follow_mask: whether the next window lies around the box of the mask instead of the
+            anchor's; by default, as published, S2iamMask's does and SiamMask's does not.
+        joint_voting: whether the voting head is trained together with the rest, on which it has no
+            influence.
         min_overlap: where no anchor has an overlap of .6 with the object, those with the highest
             are trained to be it if theirs is above this.
     """
@@ -101,12 +106,16 @@ class SiameseTracker(Tracker[SiameseState]):
         lost_score: float = 0.0,
         hard_negatives: bool = False,
         min_overlap: float = 0.6,
+        follow_mask: bool | None = None,
+        joint_voting: bool = False,
     ) -> None:
         super().__init__()
         self.features = MODELS.build(features)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
         self.voting: Any = MODELS.build(voting) if voting else None
+        if self.voting is not None and self.voting.refined and self.head.refine is None:
+            raise ValueError('VotingMaskHead: refined votes need a head with a MaskRefiner')
         self.search_size = search_size
         self.mask_threshold = mask_threshold
         self.penalty = penalty
@@ -118,6 +127,8 @@ class SiameseTracker(Tracker[SiameseState]):
         self.lost_score = lost_score
         self.hard_negatives = hard_negatives
         self.limits = AnchorLimits(min_overlap=min_overlap)
+        self.follow_mask = follow_mask
+        self.joint_voting = joint_voting
 
     @property
     def cells(self) -> int:
@@ -195,7 +206,7 @@ class SiameseTracker(Tracker[SiameseState]):
                     response.windows[k].scale,
                     masks[k] > threshold,
                     self.size_rate,
-                    None if self.voting is None else self.voting.min_area,
+                    min_followed_area(self.follow_mask, self.voting),
                 )
                 moved.append(state.with_velocity_from(states[k]))
 
@@ -294,8 +305,12 @@ class SiameseTracker(Tracker[SiameseState]):
         score_response = self.neck.correlate(kernels, search, 'score')
         box_response = self.neck.correlate(kernels, search, 'box')
 
-        # (K, 2A, n, n) -> (K, N), and (K, 4A, n, n) -> (K, 4, N)
+        # (K, 2A, n, n) and (K, 4A, n, n) -> (K, N) and (K, N, 4)
         logits, deltas = self.head(score_response, box_response)
+        return self._anchor_boxes(logits, deltas)
+
+    def _anchor_boxes(self, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (K, N) and boxes (K, N, 4) from what the head gives."""
         scores, deltas = self.head.flatten(logits, deltas)
 
         # (K, N, 4): boxes relative to the middle of the search window
@@ -353,11 +368,17 @@ class SiameseTracker(Tracker[SiameseState]):
         voters = response.boxes.gather(1, index)
         rois = self.voting.voter_rois(voters, self.search_size)
 
-        # (K * T, 28, 28): each gives a mask inside its region, and votes with it
-        mask_response = self.neck.correlate(
-            response.kernels, response.search, 'mask', RESPONSE_PADDING
-        )
-        logits = self.voting(mask_response, response.search, rois)
+        # (K * T, M, M): each gives a mask inside its region, and votes with it
+        if self.voting.refined:
+            logits, places = refine_voters(response, best, self.neck, self.features, self.head)
+            logits = self.voting.cut_to_boxes(logits, places, rois)
+            rois = places
+        else:
+            mask_response = self.neck.correlate(
+                response.kernels, response.search, 'mask', RESPONSE_PADDING
+            )
+            fine = fine_levels(response.features)
+            logits = self.voting(mask_response, response.search, rois, fine)
         windows = [item.window for item in response.windows]
         masks = self.voting.vote(logits, rois, windows, self.search_size, height, width)
         return chosen, masks
@@ -380,9 +401,13 @@ class SiameseTracker(Tracker[SiameseState]):
         )
         negative = torch.tensor([sample.metainfo['negative'] for sample in samples], device=device)
         has_mask = torch.tensor([sample.metainfo['has_mask'] for sample in samples], device=device)
-        if self.voting is not None:
-            # the vote's pixels begin at their edge, the targets' in the middle of the first
-            return self._vote_loss(templates, searches, boxes + 0.5, masks, has_mask)
+        # the vote's pixels begin at their edge, the targets' in the middle of the first
+        vote_boxes = boxes + 0.5
+        learns_vote = self.voting is not None and not self.voting.refined
+        if learns_vote and not self.joint_voting:
+            with torch.no_grad():
+                pairs = self.forward_pairs(templates, searches)
+            return self._vote_loss(pairs, vote_boxes, masks, has_mask)
 
         # Which anchors are the object, and which are background.
         pairs = self.forward_pairs(templates, searches)
@@ -405,12 +430,15 @@ class SiameseTracker(Tracker[SiameseState]):
             mask_logits = pairs.mask_response[:0, 0]
 
         score_weight, box_weight, mask_weight = self.loss_weights
-        return dict(
+        values = dict(
             loss_score=score_weight * losses.score_loss(pairs.logits, targets.labels),
             loss_box=box_weight * losses.box_loss(pairs.deltas, targets.deltas, targets.weights),
             loss_mask=mask_weight * losses.mask_loss(mask_logits, mask_signs),
             mask_overlap=losses.mask_overlap(mask_logits, mask_signs),
         )
+        if learns_vote:
+            values.update(self._vote_loss(pairs, vote_boxes, masks, has_mask))
+        return values
 
     def forward_pairs(self, templates: Tensor, searches: Tensor) -> PairResponse:
         """Run the network on cut windows, for training.
@@ -430,12 +458,7 @@ class SiameseTracker(Tracker[SiameseState]):
         mask_response = self.neck.correlate(kernels, search, 'mask')
 
         logits, deltas = self.head(score_response, box_response)
-        return PairResponse(
-            logits=logits,
-            deltas=deltas,
-            mask_response=mask_response,
-            features=features,
-        )
+        return PairResponse(logits, deltas, mask_response, features, kernels, search)
 
     def mask_logits(self, mask_response: Tensor, features: Any, index: Tensor) -> Tensor:
         """Predict the masks of cells, for training.
@@ -457,42 +480,13 @@ class SiameseTracker(Tracker[SiameseState]):
         return self.head.refine(responses, patches)
 
     def _vote_loss(
-        self, templates: Tensor, searches: Tensor, truth: Tensor, masks: Tensor, has_mask: Tensor
+        self, pairs: PairResponse, truth: Tensor, masks: Tensor, has_mask: Tensor
     ) -> dict[str, Tensor]:
-        """Loss of the vote, on what the finished first stage gives."""
-        # The first stage is not trained any more.
+        """Loss of the vote, on what the first stage gives; it has no influence on that one."""
         with torch.no_grad():
-            template, _ = self.features(templates)
-            search, _ = self.features(searches)
-            kernels = self.neck.encode_template(template)
-
             # the candidates, and what their masks are made from
-            scores, boxes = self._predict_anchors(kernels, search)
-            response = self.neck.correlate(kernels, search, 'mask', RESPONSE_PADDING)
-        return self.voting.loss(response, search, scores, boxes, truth, masks, has_mask)
-
-
-def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
-    """Stretch probabilities so that ``threshold`` comes to lie at .5.
-
-    There masks are cut when objects are merged.
-
-    Args:
-        probabilities: float, any shape; below 0 counts as 0.
-        threshold: in (0, 1).
-
-    Returns:
-        Values in [0, 1] in the same order, above .5 exactly where the input is above the threshold.
-    """
-    # From 0 to the threshold: 0 to .5, not included.
-    stretch = 0.5 / threshold
-    below = probabilities.clamp(min=0) * stretch
-    below = below.clamp(max=0.5 - 1e-7)
-
-    # From the threshold to 1: .5 to 1, again without .5.
-    stretch = 0.5 / (1 - threshold)
-    above = 0.5 + (probabilities - threshold) * stretch
-    above = above.clamp(0.5 + 1e-7, 1)
-
-    is_above = probabilities > threshold
-    return torch.where(is_above, above, below)
+            scores, boxes = self._anchor_boxes(pairs.logits, pairs.deltas)
+            response = self.neck.correlate(pairs.kernels, pairs.search, 'mask', RESPONSE_PADDING)
+        fine = tuple(level.detach() for level in fine_levels(pairs.features))
+        search = pairs.search.detach()
+        return self.voting.loss(response, search, scores, boxes, truth, masks, has_mask, fine)

@@ -5,8 +5,9 @@ gives a mask inside its box, from the mask branch's response and the search feat
 are added; a pixel is the object's where enough candidates say so.
 
 Letters for shapes: K search windows of S x S pixels with m x m cells, C channels, N anchors, T
-voters of a window, R regions. Anchor boxes are center and size in window pixels from the window's
-middle; corners are xyxy in window pixels, 0 being the edge of the first.
+voters of a window, R regions, r x r cells of one and M x M pixels of its mask. Anchor boxes are
+center and size in window pixels from the window's middle; corners are xyxy in window pixels, 0
+being the edge of the first.
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ from mmvos.ops.masks import paste_in_box
 from mmvos.ops.siamese_geometry import FIRST_CELL, STRIDE, Window
 from mmvos.registry import MODELS
 
-ROI_SIZE = 28  # cells in a row of a region, and pixels of its mask
+# The backbone features from which masks are made finer, coarse to fine: pixels from cell to cell,
+# and where the middle of the first one is, from the window's edge.
+FINE_LEVELS = ((8, FIRST_CELL), (4, 3.5), (2, 3.5))
 # With so much padding the mask branch's response has the places of the search features.
 RESPONSE_PADDING = 3
-# The middle of the first cell is at pixel 7.5; RoIAlign takes it to be at half a cell.
-ROI_SHIFT = FIRST_CELL - STRIDE / 2
+NO = -30.0  # logit
 LOSS_WEIGHT = 36.0  # as that of SiamMask's masks
 # Training regions are the best boxes by score, of which those that overlap a better one by more
 # than ``NMS_OVERLAP`` are dropped; of the rest at most so many are taken, and those learned that
@@ -60,6 +62,11 @@ class VotingMaskHead(BaseModule):
         max_regions: at most so many regions of a window, the object's own box and others drawn at
             random, are learned from; None: all. Candidates overlap, so that a few of more windows
             teach more in the same time.
+        roi_size: r, a multiple of 4; 28 as published, where masks have 28 x 28 pixels.
+        fine_channels: of stage 2, stage 1 and stem, from which masks are made finer; each that is
+            given doubles their side.
+        refined: candidates vote with the masks of SiamMask's refining module at their cells, cut to
+            their boxes; there is nothing to train then.
     """
 
     def __init__(
@@ -72,10 +79,17 @@ class VotingMaskHead(BaseModule):
         min_votes: int = 6,
         min_area: float = 1600.0,
         max_regions: int | None = None,
+        roi_size: int = 28,
+        fine_channels: Sequence[int] = (),
+        refined: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= min_votes <= top_k:
             raise ValueError(f'min_votes must be between 1 and top_k ({top_k}), not {min_votes}')
+        if fine_channels and channels // 4 >> len(fine_channels) == 0:
+            raise ValueError(
+                f'{channels} channels are too few for {len(fine_channels)} finer levels'
+            )
         if max_regions is not None and max_regions < 1:
             raise ValueError(f'max_regions must be at least 1, not {max_regions}')
         self.top_k = top_k
@@ -85,53 +99,77 @@ class VotingMaskHead(BaseModule):
         self.min_votes = min_votes
         self.min_area = min_area
         self.max_regions = max_regions
+        self.roi_size = roi_size
+        self.refined = refined
+        if refined:
+            return
 
         half, quarter, small = channels // 2, channels // 4, channels // 16
+        if fine_channels:
+            small = quarter
         self.encoders = nn.ModuleList([_conv_pair(channels), _conv_pair(channels)])
         self.up1 = nn.ConvTranspose2d(channels, quarter, 4, 2, 1)
         self.up2 = nn.ConvTranspose2d(quarter, small, 4, 2, 1)
         self.skip1 = _skip(channels, half, quarter)
         self.skip2 = _skip(channels, quarter, small)
+        self.refine = nn.ModuleList()
+        for fine in fine_channels:
+            self.refine.append(_Finer(small, fine, small // 2))
+            small //= 2
         self.last = nn.Conv2d(small, 1, 1)
 
-    def forward(self, response: Tensor, search: Tensor, rois: Tensor) -> Tensor:
+    @property
+    def mask_size(self) -> int:
+        """M."""
+        return self.roi_size * 2 ** len(self.refine)
+
+    def forward(
+        self, response: Tensor, search: Tensor, rois: Tensor, fine: Sequence[Tensor] = ()
+    ) -> Tensor:
         """Predict the masks of regions.
 
         Args:
             response: (K, C, m, m), of the mask branch with ``RESPONSE_PADDING``.
             search: (K, C, m, m), adjusted search features.
             rois: (R, 5), window and corners.
+            fine: stage 2, stage 1 and stem of the windows, as many as ``fine_channels`` has.
 
         Returns:
-            Logits (R, 28, 28).
+            Logits (R, M, M).
         """
-        # (R, 5): regions as RoIAlign counts cells
-        shift = rois.new_tensor([0, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT, ROI_SHIFT])
-        rois = rois - shift
+        # (R, C, r, r): the cells of the regions, of either kind of features
+        response_cells = _cells(response, rois, self.roi_size, STRIDE, FIRST_CELL)
+        search_cells = _cells(search, rois, self.roi_size, STRIDE, FIRST_CELL)
 
-        # (R, C, 28, 28): the cells of the regions, of either kind of features
-        response_cells = roi_align(response.float(), rois, ROI_SIZE, 1 / STRIDE, 2)
-        search_cells = roi_align(search.float(), rois, ROI_SIZE, 1 / STRIDE, 2)
+        # (R, small, r, r): each through the same layers
+        response_map = self._decode(response_cells)
+        search_map = self._decode(search_cells)
+        if not self.refine:
+            return (self.last(response_map) + self.last(search_map))[:, 0]
 
-        # (R, 28, 28): logits of each through the same layers, added
-        response_logits = self._decode(response_cells)
-        search_logits = self._decode(search_cells)
-        return response_logits + search_logits
+        # enlarged, with finer features of the same regions
+        if len(fine) < len(self.refine):
+            raise ValueError('VotingMaskHead: fine_channels need CropFeatures')
+        x = response_map + search_map
+        size = self.roi_size
+        for layer, features, (stride, first) in zip(self.refine, fine, FINE_LEVELS):
+            size *= 2
+            x = layer(x, _cells(features, rois, size, stride, first))
+        return self.last(x)[:, 0]
 
     def _decode(self, features: Tensor) -> Tensor:
-        """(R, C, 28, 28) -> (R, 28, 28)."""
-        # down to (R, C, 14, 14)
+        """(R, C, r, r) -> (R, small, r, r)."""
+        # down to (R, C, r / 2, r / 2)
         first = self.encoders[0](features)
         first = F.max_pool2d(first, 2, ceil_mode=True)
-        # down to (R, C, 7, 7)
+
+        # down to (R, C, r / 4, r / 4)
         second = self.encoders[1](first)
         second = F.max_pool2d(second, 2, ceil_mode=True)
 
-        # up to (R, C / 4, 14, 14) and (R, C / 16, 28, 28)
+        # up to (R, C / 4, r / 2, r / 2) and (R, small, r, r)
         x = self.up1(second) + self.skip1(first)
-        x = self.up2(x) + self.skip2(features)
-        logits = self.last(x)
-        return logits[:, 0]
+        return self.up2(x) + self.skip2(features)
 
     def rerank_by_overlap(self, ranks: Tensor, boxes: Tensor, last_boxes: Tensor) -> Tensor:
         """Rank anchors by score and by overlap with where the objects were.
@@ -177,6 +215,35 @@ class VotingMaskHead(BaseModule):
         rois = torch.cat([windows.to(corners), corners], dim=-1)
         return rois.flatten(0, 1).float()
 
+    @staticmethod
+    def cut_to_boxes(logits: Tensor, places: Tensor, rois: Tensor) -> Tensor:
+        """Say no outside of the candidates' regions.
+
+        Args:
+            logits: (K * T, M, M).
+            places: (K * T, 5), window, and corners of where the masks lie.
+            rois: (K * T, 5), from ``voter_rois``.
+
+        Returns:
+            (K * T, M, M).
+        """
+        size = logits.shape[1]
+
+        # (M,) middles of the mask's pixels, as shares of its side
+        middles = (torch.arange(size, device=logits.device) + 0.5) / size
+        inside = []
+        for axis in (2, 1):  # rows, columns
+            start = places[:, axis, None]
+            end = places[:, axis + 2, None]
+
+            # (K * T, M) window pixels
+            pixels = start + (end - start) * middles
+            low = rois[:, axis, None]
+            high = rois[:, axis + 2, None]
+            inside.append((pixels >= low) & (pixels <= high))
+        rows, columns = inside
+        return torch.where(rows[:, :, None] & columns[:, None, :], logits, NO)
+
     def vote(
         self,
         logits: Tensor,
@@ -189,7 +256,7 @@ class VotingMaskHead(BaseModule):
         """Count the share of the candidates that vote for each pixel of the frame.
 
         Args:
-            logits: (K * T, 28, 28).
+            logits: (K * T, M, M).
             rois: (K * T, 5), from ``voter_rois``.
             windows: K, where the search windows lie in the frame.
             size: S.
@@ -235,6 +302,7 @@ class VotingMaskHead(BaseModule):
         truth: Tensor,
         masks: Tensor,
         has_mask: Tensor,
+        fine: Sequence[Tensor] = (),
     ) -> dict[str, Tensor]:
         """Return the binary cross entropy of the masks of regions on the object.
 
@@ -248,19 +316,21 @@ class VotingMaskHead(BaseModule):
             truth: (K, 4) corners of the object.
             masks: (K, S, S) in {0, 1}.
             has_mask: (K,) bool, whether the window has a mask of the object.
+            fine: see ``forward``.
         """
         size = masks.shape[2]
         regions = []
         for k in has_mask.nonzero()[:, 0].tolist():
             corners = self._training_regions(scores[k], boxes[k], truth[k], size)
             regions.append(F.pad(corners, (1, 0), value=float(k)))
+
         # (R, 5)
         regions.append(truth.new_zeros(0, 5))
         rois = torch.cat(regions)
 
-        # (R, 28, 28): what is predicted, and the object's mask in the regions
-        logits = self(response, search, rois)
-        target = roi_align(masks[:, None].float(), rois, ROI_SIZE, 1.0, 2)
+        # (R, M, M): what is predicted, and the object's mask in the regions
+        logits = self(response, search, rois, fine).float()
+        target = roi_align(masks[:, None].float(), rois, self.mask_size, 1.0, 2)
         target = (target[:, 0] >= 0.5).float()
 
         total = F.binary_cross_entropy_with_logits(logits, target, reduction='sum')
@@ -307,6 +377,38 @@ class VotingMaskHead(BaseModule):
         high = high + margin
         enlarged = torch.cat([low, high], dim=-1)
         return enlarged.clamp(0, size)
+
+
+class _Finer(nn.Module):
+    """Double the side of masks, with backbone features of the same regions.
+
+    Args:
+        channels: of what comes.
+        fine_channels: of the features.
+        out_channels: of what is given.
+    """
+
+    def __init__(self, channels: int, fine_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.inside = nn.Conv2d(channels, out_channels, 3, padding=1)
+        self.skip = nn.Conv2d(fine_channels, out_channels, 3, padding=1)
+        self.join = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor, features: Tensor) -> Tensor:
+        """(R, C, s, s) and (R, C', 2 s, 2 s) -> (R, out, 2 s, 2 s)."""
+        x = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+        x = F.relu(self.inside(x) + self.skip(features))
+        return F.relu(self.join(x))
+
+
+def _cells(features: Tensor, rois: Tensor, size: int, stride: int, first: float) -> Tensor:
+    """Cut the regions (R, 5) out of features (K, C, h, w): (R, C, size, size).
+
+    RoIAlign takes the middle of the first cell to be at half a cell; it is at pixel ``first``.
+    """
+    shift = first - stride / 2
+    shifted = rois - rois.new_tensor([0, shift, shift, shift, shift])
+    return roi_align(features.float(), shifted, size, 1 / stride, 2 if stride == STRIDE else 1)
 
 
 def _conv_pair(channels: int) -> nn.Sequential:

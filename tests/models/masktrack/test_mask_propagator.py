@@ -166,13 +166,22 @@ def test_in_training_a_box_changes_by_at_most_15_percent_from_frame_to_frame():
     assert [int(square[0, 2]) for square in squares] == [40, 46, 53]
 
 
-@pytest.mark.parametrize(('options', 'lost'), [({}, 0), (dict(min_area_ratio=0.05), 1)])
-def test_how_much_of_an_object_must_be_left_is_an_option(options, lost):
+@pytest.mark.parametrize(('ratio', 'lost'), [(None, 0), (0.05, 1)])
+def test_how_much_of_an_object_must_be_left_is_an_option(ratio, lost):
     """Of 24 x 24 = 576 pixels 200 are left; 5 % of 72 x 96 pixels are 345, half of 576 are 288."""
     rest = np.zeros((HEIGHT, WIDTH), dtype=bool)
     rest[10:20, 10:30] = True
-    model = answering(tiny_segmenter(**options), lambda _: rest)
+    model = tiny_segmenter() if ratio is None else tiny_segmenter(min_area_ratio=ratio)
+    model = answering(model, lambda _: rest)
     assert states(model, told(square_mask(10, 10)), 2)[1].lost == lost
+
+
+def test_how_much_is_seen_around_an_object_is_an_option():
+    """The side of the square is 1.8 times the longer side of the box, or 3 times."""
+    box = torch.tensor([[40.0, 30.0, 60.0, 40.0]])
+    for model, side in ((tiny_segmenter(), 36), (tiny_segmenter(context=3.0), 60)):
+        square = model.tracker._squares(frame(0), box)
+        assert square.tolist() == [[50 - side // 2, 35 - side // 2, side]]
 
 
 def test_how_fast_the_search_grows_is_an_option():

@@ -371,8 +371,8 @@ def test_a_part_may_move_a_cell_and_a_half_otherwise_than_its_neighbors(cells, l
     its place: by 1.3 cells it is kept, by 1.7 it is lost; with a tolerance of 2 cells it is kept.
     """
     place = {1: (40, 30)}
-    for settings, expected in ((dict(), lost), (dict(motion_tolerance=2.0), False)):
-        model = pixel_parts(**settings)
+    tolerant = pixel_parts(motion_tolerance=2.0)
+    for model, expected in ((pixel_parts(), lost), (tolerant, False)):
         (state,), _ = steps(model, [scene(0, place)])
         begin = state[0].parts
         # a cell is 8 of the 127 pixels of a template's window

@@ -16,6 +16,7 @@ from mmvos.models import PromptedSegmenter
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
 
+WIDER_SHARP = dict(WIDER, **{'head.refine.channels': 16})
 BOXES = {1: (20.0, 12.5, 52.0, 40.0), 4: (50.25, 30.0, 80.0, 60.0)}
 
 
@@ -37,7 +38,7 @@ def answer(model: PromptedSegmenter, monkeypatch: pytest.MonkeyPatch, value: flo
     monkeypatch.setattr(
         model.tracker.voting,
         'forward',
-        lambda correlation, search, rois: torch.full((len(rois), 28, 28), value),
+        lambda correlation, search, rois, fine: torch.full((len(rois), 28, 28), value),
     )
 
 
@@ -89,3 +90,49 @@ def test_only_the_vote_is_trained(model):
         f'tracker.voting.{name}' for name, _ in model.tracker.voting.named_parameters()
     }
     model.zero_grad()
+
+
+def test_an_option_says_what_is_followed(model, monkeypatch):
+    """Without ``follow_mask`` the center is the anchor's, which the mask does not move."""
+    centers = {}
+    for follow_mask in (None, True, False):
+        monkeypatch.setattr(model.tracker, 'follow_mask', follow_mask)
+        for value in (5.0, -5.0):
+            answer(model, monkeypatch, value)
+            (state,), _ = run(model, 1, frames=2)
+            centers[follow_mask, value] = state.center
+    assert centers[None, 5.0] == centers[True, 5.0] != centers[True, -5.0]
+    assert centers[False, 5.0] == centers[False, -5.0] == centers[True, -5.0]
+
+
+def test_trained_together_the_vote_has_no_influence_on_the_first_stage():
+    voting = dict(type='mmvos.VotingMaskHead', channels=16)
+    model = tiny_siamese(voting=voting, joint_voting=True, **WIDER_SHARP).train()
+    tracker = model.tracker
+    torch.manual_seed(0)
+    templates, searches = torch.rand(2, 3, 127, 127) * 255, torch.rand(2, 3, 255, 255) * 255
+    boxes = torch.tensor([[95.0, 95.0, 159.0, 159.0]] * 2)
+    masks = torch.zeros(2, 255, 255, dtype=torch.uint8)
+    masks[:, 100:150, 100:150] = 1
+    pairs = tracker.forward_pairs(templates, searches)
+    losses = tracker._vote_loss(pairs, boxes, masks, torch.tensor([True, True]))
+    losses['loss_vote'].backward()
+    with_gradient = {name for name, p in tracker.named_parameters() if p.grad is not None}
+    assert with_gradient and all(name.startswith('voting.') for name in with_gradient)
+
+
+def test_one_refined_vote_is_the_mask_of_siammask_inside_its_box():
+    """The only candidate is the best anchor; its region is enlarged to the whole window."""
+    voting = dict(type='mmvos.VotingMaskHead', refined=True, top_k=1, min_votes=1, iou_weight=0.0)
+    voting.update(mask_threshold=0.35, enlarge=1000.0)
+    found = {}
+    for name, options in (('vote', dict(voting=voting, follow_mask=False)), ('best', {})):
+        model = tiny_siamese(refine=True, **options)
+        _, result = run(model, 1, frames=2)
+        found[name] = decode(result.objects[0].mask)
+    assert found['best'].any()
+    union = (found['vote'] | found['best']).sum()
+    # Masks are pasted with and without the published shrinking of the frame.
+    assert (found['vote'] & found['best']).sum() > 0.9 * union
+    with pytest.raises(ValueError, match='MaskRefiner'):
+        tiny_siamese(refine=False, voting=voting)

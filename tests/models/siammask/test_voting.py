@@ -59,7 +59,7 @@ def test_a_region_around_a_cell_sees_that_cell(head, monkeypatch):
     """
     ramp = torch.arange(31.0).expand(1, CHANNELS, 31, 31)
     seen = []
-    monkeypatch.setattr(head, '_decode', lambda features: seen.append(features) or features[:, 0])
+    monkeypatch.setattr(head, '_decode', lambda features: seen.append(features) or features[:, :1])
     for cell in (3, 15):
         middle = 8 * cell + 7.5
         head(ramp, ramp, torch.tensor([[0, middle - 14, 100.0, middle + 14, 128.0]]))
@@ -195,3 +195,38 @@ def test_impossible_votes_are_refused():
         VotingMaskHead(channels=CHANNELS, max_regions=0)
     with pytest.raises(ValueError, match=r'min_votes .*\(4\), not 5'):
         VotingMaskHead(channels=CHANNELS, top_k=4, min_votes=5)
+
+
+def test_finer_features_make_masks_of_128_pixels_and_need_windows_that_are_cut_out():
+    torch.manual_seed(0)
+    head = VotingMaskHead(channels=32, roi_size=16, fine_channels=(5, 4, 3)).eval()
+    for layer in (head.refine[2].skip, head.refine[2].join):
+        layer.weight.data.abs_()  # so that no influence is cut off by a rectifier
+    response, search = torch.rand(2, 2, 32, 31, 31)
+    fine = (torch.rand(2, 5, 31, 31), torch.rand(2, 4, 63, 63), torch.rand(2, 3, 125, 125))
+    rois = torch.tensor([[1, 60.0, 60.0, 190.0, 150.0]])
+    with torch.no_grad():
+        logits = head(response, search, rois, fine)
+        assert logits.shape == (1, 128, 128)
+        # What the stem sees changes the mask there, and nowhere far from it.
+        fine[2][1, :, 40, 40] += 100  # pixel 2 * 40 + 3
+        changed = (head(response, search, rois, fine) - logits).abs()[0]
+    row, column = (83.5 - 60) / 90 * 128, (83.5 - 60) / 130 * 128
+    rows, columns = changed.gt(1e-3).nonzero().unbind(dim=1)
+    assert rows.float().mean().item() == pytest.approx(row, abs=1.5)
+    assert columns.float().mean().item() == pytest.approx(column, abs=1.5)
+    with pytest.raises(ValueError, match='fine_channels'):
+        head(response, search, rois)
+
+
+def test_refined_masks_are_cut_to_their_regions():
+    """A mask of 127 window pixels at (16, 32); the region keeps 40 to 80 and 50 to 110."""
+    head = VotingMaskHead(refined=True)
+    assert not list(head.parameters())
+    places = torch.tensor([[0, 16.0, 32.0, 143.0, 159.0]])
+    rois = torch.tensor([[0, 40.0, 50.0, 80.0, 110.0]])
+    kept = head.cut_to_boxes(torch.ones(1, 127, 127), places, rois)[0] > 0
+    rows, columns = kept.nonzero().unbind(dim=1)
+    assert (rows.min().item() + 32, rows.max().item() + 33) == (50, 110)
+    assert (columns.min().item() + 16, columns.max().item() + 17) == (40, 80)
+    assert kept.sum() == 60 * 40

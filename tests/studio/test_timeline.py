@@ -1,0 +1,72 @@
+"""What the timeline says about rows that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmvos.structures import rle
+from mmvos.studio.records import CORRECTED, MODEL, make_entry
+from mmvos.studio.timeline import change_of_area, find_near, marks_of_object, runs_of_states
+
+SIZE = (48, 64)
+
+
+def test_runs_of_states() -> None:
+    rows = [
+        (0, 100, 1.0, CORRECTED, None),
+        (1, 100, 0.9, MODEL, None),
+        (2, 100, 0.9, MODEL, None),
+        (3, 100, 0.3, MODEL, None),
+        (4, 0, 0.0, MODEL, None),
+        (7, 0, 0.0, MODEL, None),
+    ]
+    assert runs_of_states(rows) == [
+        ['corrected', 0, 0],
+        ['seen', 1, 2],
+        ['uncertain', 3, 3],
+        ['lost', 4, 4],
+        ['lost', 7, 7],
+    ]
+
+
+def test_each_stretch_of_low_scores_is_marked_once_at_its_worst() -> None:
+    scores = [0.9, 0.5, 0.2, 0.4, 0.9, 0.5]
+    rows = [(t, 100, score, MODEL, None) for t, score in enumerate(scores)]
+    marks = marks_of_object(1, rows)
+    assert [(mark['frame'], mark['kind']) for mark in marks] == [(2, 'low_score'), (5, 'low_score')]
+    assert marks[0]['severity'] > marks[1]['severity']
+
+
+def test_sudden_changes_and_losses_are_marked_unless_the_user_made_them() -> None:
+    rows = [(0, 100, 0.9, MODEL, None), (1, 300, 0.9, MODEL, None), (2, 0, 0.0, MODEL, None)]
+    marks = marks_of_object(1, rows)
+    assert [(mark['frame'], mark['kind']) for mark in marks] == [
+        (1, 'area_change'),
+        (2, 'area_change'),
+    ]
+    assert marks_of_object(1, [rows[0], (1, 300, 1.0, CORRECTED, None)]) == []
+    assert marks_of_object(1, [rows[0], (5, 300, 0.9, MODEL, None)]) == []
+
+
+def test_how_sudden() -> None:
+    assert change_of_area(100, 130) == 0
+    assert change_of_area(100, 400) == change_of_area(400, 100) == 1
+    assert 0 < change_of_area(100, 200) < 1
+    assert change_of_area(0, 0) == 0
+
+
+def test_near_objects() -> None:
+    masks = []
+    for left in (5, 16, 40):
+        mask = np.zeros(SIZE, bool)
+        mask[10:20, left : left + 10] = True
+        masks.append(make_entry(rle.encode(mask), 0.9, MODEL))
+    # 1 ends at column 14, 2 begins at 16; 3 is far away.
+    assert find_near({1: masks[0], 2: masks[1], 3: masks[2]}, SIZE) == {1: 2, 2: 1}
+    assert find_near({1: masks[0], 3: masks[2]}, SIZE) == {}
+
+
+def test_a_near_merge_is_marked_where_it_begins() -> None:
+    rows = [(t, 100, 0.9, MODEL, 2 if 3 <= t <= 5 else None) for t in range(8)]
+    (mark,) = marks_of_object(1, rows)
+    assert (mark['frame'], mark['kind'], mark['other']) == (3, 'near_merge', 2)
