@@ -178,8 +178,11 @@ def test_parts_of_instance_segmentation_agree(name):
     config = load(name)
     for split in ('train', 'val', 'test'):
         data = config[f'{split}_dataloader'].dataset
-        Compose(data.pipeline)
-        assert bool(data.get('test_mode')) == (split != 'train')
+        for part in data.get('datasets', [data]):
+            # mmengine's RepeatDataset holds the data set itself
+            part = part.get('dataset', part)
+            Compose(part.pipeline)
+            assert bool(part.get('test_mode')) == (split != 'train')
         if split != 'train':
             assert Path(config[f'{split}_evaluator'].ann_file) == Path(
                 data.data_root, data.ann_file
@@ -191,7 +194,8 @@ def test_parts_of_instance_segmentation_agree(name):
     assert len(counts) == 1 and (not expected or counts == expected)
     # Validation gives the number that the best checkpoint is chosen by.
     assert config.default_hooks.checkpoint.save_best == 'youtube_vis/AP'
-    assert config.train_cfg.val_interval <= config.train_cfg.max_epochs
+    length = config.train_cfg.get('max_epochs') or config.train_cfg.max_iters
+    assert config.train_cfg.val_interval <= length
 
 
 @pytest.mark.parametrize(
