@@ -16,7 +16,7 @@ import pytest
 import torch
 from command import ROOT
 
-from mmvos.apis import init_model
+from mmvos.apis import VideoInferencer, init_model
 from mmvos.apis.array_pipeline import array_pipeline
 from mmvos.datasets import MaskVideoDataset
 from mmvos.datasets.mask_folders import find_mask_videos
@@ -128,3 +128,25 @@ def test_the_light_model_holds_its_score_on_sample_videos(videos, prompt, least)
                 if (truth == object_id).any():
                     scores.append(overlap(found == object_id, truth == object_id))
     assert len(scores) >= 30 and np.mean(scores) > least, np.mean(scores)
+
+
+def test_part_tracking_runs_with_the_weights_of_its_two_models(videos):
+    """The shipped files are found, and the objects of a sample video are followed."""
+    video = find_mask_videos(videos)[0]
+    first = read_label_png(video.masks[0])
+    model = init_model('parts', device='cpu')
+    for part, system in (
+        (model.tracker.matcher, 'siammask'),
+        (model.tracker.propagator, 'masktrack'),
+    ):
+        own = part.state_dict()
+        for name, weight in init_model(system, device='cpu').tracker.state_dict().items():
+            assert torch.equal(weight, own[name]), name
+    parts = VideoInferencer(optimize(model))
+    frames = [cv2.imread(str(path)) for path in video.frames[:4]]
+    truth = [read_label_png(path) for path in video.masks[:4]]
+    for result, labels in zip(parts.infer(frames, first), truth, strict=True):
+        assert len(result.objects) == len(object_ids(first))
+        found = result.label_map() > 0
+        overlap = (found & (labels > 0)).sum() / (found | (labels > 0)).sum()
+        assert overlap > 0.6

@@ -122,19 +122,13 @@ SYSTEMS = {
     ),
     'parts': System(
         'Part tracking',
-        'parts_r50_fpn_davis',
-        ('mask', 'box'),
+        'parts_lite0',
+        ('mask', 'box', 'points'),
         (
             WeightsRecipe(
-                'join',
-                (
-                    f'mmvos train {_SIAM}/siammask-base_r50_fpn_4xb16-20e.py',
-                    'mmvos weights join configs/parts/parts_r50_fpn_davis.py '
-                    'checkpoints/parts_r50_fpn.safetensors '
-                    'matcher=work_dirs/siammask-base_r50_fpn_4xb16-20e/epoch_20.pth '
-                    f'propagator={_COMPACT}',
-                ),
-                'checkpoints/parts_r50_fpn.safetensors',
+                'restore in a checkout (a wheel holds no weights)',
+                ('git checkout -- weights',),
+                'weights/parts_lite0.json',
             ),
         ),
     ),
