@@ -108,3 +108,14 @@ def test_memories_count_by_their_weights():
     one, other = (head._attend(levels[-1], [memory]) for memory in (near, far))
     expected = torch.stack([one[0], other[1], (3 * one[2] + other[2]) / 4])
     torch.testing.assert_close(read, expected)
+
+
+def test_weights_that_are_all_small_weigh_the_same():
+    """The losses are weighted means: only the proportion of the weights counts."""
+    head, _, _ = make()
+    logits = torch.randn(2, 1, 8, 8)
+    targets = (torch.rand(2, 1, 8, 8) > 0.5).float()
+    losses = head.loss(logits, targets, torch.tensor([1.0, 0.5]))
+    small = head.loss(logits, targets, torch.tensor([1e-3, 5e-4]))
+    for name, value in losses.items():
+        assert float(small[name]) == pytest.approx(float(value), rel=1e-5)
