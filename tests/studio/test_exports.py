@@ -6,6 +6,7 @@ import io
 import json
 import time
 import zipfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -358,3 +359,19 @@ def test_an_object_in_more_than_255_frames(tmp_path: Path, monkeypatch: pytest.M
         studio.session.project.store_results([(t, 1, entry) for t in range(frames)])
         for kind in ('coco', 'davis', 'mots'):
             assert export(studio, kind)[0]['state'] == 'finished'
+
+
+@pytest.mark.parametrize('kind', ['labelme', 'cvat', 'yolo'])
+def test_the_converters_write_what_the_studio_exports(
+    done: OpenStudio, tmp_path: Path, kind: str
+) -> None:
+    """``mmvos convert youtube_vis_to_KIND`` of an exported file gives the exported files."""
+    main = import_module(f'mmvos.cli.convert.youtube_vis_to_{kind}').main
+    _, exported = export(done, kind)
+    _, source = export(done, 'youtube-vis')
+    main([str(source / 'instances.json'), str(tmp_path / 'out')])
+    wanted = {path.relative_to(exported): path for path in exported.rglob('*') if path.is_file()}
+    out = tmp_path / 'out'
+    assert {path.relative_to(out) for path in out.rglob('*') if path.is_file()} == set(wanted)
+    for name, path in wanted.items():
+        assert (out / name).read_bytes() == path.read_bytes()
