@@ -3,8 +3,8 @@
     mmvos convert youtube_vis_to_yolo IN.json OUT [--results RESULTS.json
     --min-score 0.5]
 
-Writes OUT/labels/VIDEO/FRAME.txt with an outline for each object, and OUT/data.yaml with the classes, as
-Ultralytics reads them. Ids, holes and overlapping parts have no place in it.
+Writes OUT/labels/VIDEO/FRAME.txt with an outline for each object, and OUT/data.yaml with the
+classes, as Ultralytics reads them. Ids and holes have no place in it.
 """
 
 from __future__ import annotations
