@@ -180,7 +180,7 @@ class Candidate:
 def records_of(paths: Sequence[str | Path], count: int) -> list[Record]:
     """Return ``count`` frames of a video that goes through the pictures forth and back."""
     forth_and_back = list(paths) + list(paths)[-2:0:-1]
-    records = []
+    records: list[Record] = []
     for index in range(count):
         records.append(
             dict(

@@ -122,9 +122,8 @@ def boxes_of(video: SyntheticVideo, count: int) -> list[Box]:
     for k in range(count):
         mask = video.labels == k % OBJECTS + 1
         x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-        if k >= OBJECTS:
-            width = width / 2
-        boxes.append((x, y, x + width, y + height))
+        share = 1 if k < OBJECTS else 0.5
+        boxes.append((x, y, x + share * width, y + height))
     return boxes
 
 

@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
 def _make_videos(folder: Path) -> Path:
     """Sample videos of 640 x 360."""
     options = ('--seed', '5', '--size', '640x360', '--train-videos', '4', '--val-videos', '1')
-    command = [sys.executable, '-m', 'mmvos', 'sample-videos', folder / 'videos', *options]
+    command = [sys.executable, '-m', 'mmvos', 'sample-videos', str(folder / 'videos'), *options]
     subprocess.run(command, check=True, capture_output=True)
     return folder / 'videos'
 
