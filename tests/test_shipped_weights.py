@@ -25,7 +25,7 @@ from mmvos.models.tracker import PromptedObjects, PromptKind
 from mmvos.optimize import optimize
 
 
-@pytest.mark.parametrize('name', ['masktrack_compact', 'masktrack_lite0'])
+@pytest.mark.parametrize('name', ['masktrack_compact', 'masktrack_lite0', 'siammask_lite0'])
 def test_file_is_the_one_of_its_card(name):
     content = (ROOT / f'weights/{name}.safetensors').read_bytes()
     assert len(content) <= 25e6
@@ -110,10 +110,19 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos, nam
     )
 
 
-@pytest.mark.parametrize(('prompt', 'least'), [('mask', 0.76), ('box', 0.71), ('point', 0.54)])
-def test_the_light_model_holds_its_score_on_sample_videos(videos, prompt, least):
+@pytest.mark.parametrize(
+    ('name', 'prompt', 'least'),
+    [
+        ('masktrack_lite0', 'mask', 0.76),
+        ('masktrack_lite0', 'box', 0.71),
+        ('masktrack_lite0', 'point', 0.54),
+        ('siammask-sharp_lite0', 'box', 0.55),
+        ('s2iammask_lite0', 'box', 0.51),
+    ],
+)
+def test_the_light_models_hold_their_scores_on_sample_videos(videos, name, prompt, least):
     """Mean J over six frames of the objects of the first frame, a little below what was measured."""
-    model = optimize(init_model('masktrack_lite0', device='cpu'))
+    model = optimize(init_model(name, device='cpu'))
     prepare = array_pipeline(model.cfg)
     data = MaskVideoDataset(str(videos), prompt=prompt)
     scores = []

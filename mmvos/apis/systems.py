@@ -52,10 +52,18 @@ _RCNN = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn'
 _SIAM = 'configs/siammask'
 _COMPACT = 'weights/masktrack_compact.safetensors'
 _LITE = 'weights/masktrack_lite0.safetensors'
+_SIAM_LITE = 'weights/siammask_lite0.safetensors'
 _SHIPPED = WeightsRecipe(
     'restore in a checkout', ('git checkout -- weights mmvos/onnx/masktrack',), _LITE
 )
-_SIAM_BASE = f'mmvos train {_SIAM}/siammask-base_r50_4xb16-20e.py'
+
+
+def _shipped(weights: str) -> WeightsRecipe:
+    """The way to weights that are in the repository, and in no wheel."""
+    return WeightsRecipe(
+        'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {weights}',), weights
+    )
+
 
 SYSTEMS = {
     'masktrack-rcnn': System(
@@ -86,39 +94,15 @@ SYSTEMS = {
     ),
     'siammask': System(
         'SiamMask',
-        'siammask-sharp_r50_4xb16-20e_davis',
+        'siammask-sharp_lite0',
         ('box', 'mask'),
-        (
-            WeightsRecipe(
-                'convert',
-                (
-                    f'mmvos weights convert '
-                    f'{_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py SiamMask_DAVIS.pth '
-                    'checkpoints/siammask_davis.pth',
-                ),
-                'checkpoints/siammask_davis.pth',
-            ),
-            WeightsRecipe(
-                'train',
-                (
-                    _SIAM_BASE,
-                    f'mmvos train {_SIAM}/siammask-sharp_r50_4xb16-20e_davis.py',
-                ),
-                'work_dirs/siammask-sharp_r50_4xb16-20e_davis/epoch_20.pth',
-            ),
-        ),
+        (_shipped(_SIAM_LITE),),
     ),
     's2iammask': System(
         'S2iamMask',
-        's2iammask_r50_4xb16-10e',
+        's2iammask_lite0',
         ('box', 'mask'),
-        (
-            WeightsRecipe(
-                'train',
-                (_SIAM_BASE, f'mmvos train {_SIAM}/s2iammask_r50_4xb16-10e.py'),
-                'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth',
-            ),
-        ),
+        (_shipped(_SIAM_LITE),),
     ),
     'parts': System(
         'Part tracking',

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import colored_videos as tiny
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 
 from mmvos.apis import SYSTEMS, VideoSource
 from mmvos.apis.model_index import ShippedModel, find_model, project_root, shipped_models
+from mmvos.apis.systems import WeightsRecipe
 from mmvos.cli.main import main
 from mmvos.cli.segment import DEFAULT_SYSTEM
 from mmvos.io.label_png import write_label_png
@@ -172,14 +174,15 @@ def test_without_a_choice_it_is_the_shipped_masktrack():
 
 
 def test_missing_weights_are_named_with_the_ways_to_get_them(folder, monkeypatch):
+    row = replace(SYSTEMS['s2iammask'], model='s2iammask_r50_4xb16-10e')
+    recipe = WeightsRecipe('train', ('mmvos train A.py', 'mmvos train B.py'), 'work_dirs/B.pth')
+    monkeypatch.setitem(SYSTEMS, 's2iammask', replace(row, recipes=(recipe,)))
     said = segment('frames', '--system', 's2iammask', '--box', '1,1,9,9')
     assert said.splitlines() == [
         'mmvos segment: configs/siammask/s2iammask_r50_4xb16-10e.py comes without weights; give '
         'some with weights=FILE '
         '(--checkpoint FILE on the command line). Ways to get them:',
-        '  train: mmvos train configs/siammask/siammask-base_r50_4xb16-20e.py && mmvos train '
-        'configs/siammask/s2iammask_r50_4xb16-10e.py  -> '
-        'work_dirs/s2iammask_r50_4xb16-10e/epoch_10.pth',
+        '  train: mmvos train A.py && mmvos train B.py  -> work_dirs/B.pth',
     ]
     said = segment('frames', '--config', 'segmenter.py', '--box', '1,1,9,9')
     assert (
