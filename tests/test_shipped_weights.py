@@ -144,13 +144,15 @@ def test_part_tracking_runs_with_the_weights_of_its_two_models(videos):
     video = find_mask_videos(videos)[0]
     first = read_label_png(video.masks[0])
     model = init_model('parts', device='cpu')
-    for part, system in (
-        (model.tracker.matcher, 'siammask'),
-        (model.tracker.propagator, 'masktrack'),
+    tracker = model.tracker
+    for part, config, name in (
+        (tracker.matcher, 'siammask/siammask-sharp_lite0', 'siammask_lite0'),
+        (tracker.propagator, 'masktrack/masktrack_lite0', 'masktrack_lite0'),
     ):
+        weights = ROOT / f'weights/{name}.safetensors'
+        alone = init_model(ROOT / f'configs/{config}.py', weights, 'cpu').tracker.state_dict()
         own = part.state_dict()
-        for name, weight in init_model(system, device='cpu').tracker.state_dict().items():
-            assert torch.equal(weight, own[name]), name
+        assert all(torch.equal(weight, own[key]) for key, weight in alone.items())
     parts = VideoInferencer(optimize(model))
     frames = [cv2.imread(str(path)) for path in video.frames[:4]]
     truth = [read_label_png(path) for path in video.masks[:4]]
