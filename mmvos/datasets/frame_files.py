@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def missing_frames(
 
 
 def damaged_images(
-    videos: Sequence[Mapping[str, Any] | None], folder: str | Path
+    videos: Iterable[Mapping[str, Any] | None], folder: str | Path
 ) -> Iterator[tuple[int, str]]:
     """Find the videos with an ``image_fault``.
 
