@@ -21,6 +21,7 @@ from mmvos.apis.checkpoint import read_checkpoint
 from mmvos.apis.overlay_video import OverlayVideo
 from mmvos.io.label_png import write_label_png
 from mmvos.onnx.graph_set import SHIPPED as GRAPHS
+from mmvos.onnx.half_weights import complete_folder
 from mmvos.structures import FrameResult
 
 HEIGHT, WIDTH, FRAMES = 240, 320, 3
@@ -40,7 +41,9 @@ def make_stand_ins(folder: Path) -> None:
         link.symlink_to(folder / 'data/DAVIS')
     write_youtube_vos(folder / 'data/youtube_vos/held_out', folder / 'results_youtube_vos')
     write_vot_results(write_vot(folder / 'data/VOT2018'), folder / 'results_vot')
-    shutil.copytree(GRAPHS, folder / 'exported')
+    # as exported in float32: graphs that find their weights without mmvos
+    with complete_folder(GRAPHS, 'float16') as complete:
+        shutil.copytree(complete, folder / 'exported')
     if SHIPPED.is_file():
         for name in ('masktrack_r50s16_mixed/iter_2000.pth', 'masktrack_lite0_mixed/iter_3000.pth'):
             path = folder / 'work_dirs' / name
