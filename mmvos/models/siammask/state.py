@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvos.ops.polygons import MIN_AREA, Polygon, box_polygon, mask_box, mask_polygon
 from mmvos.ops.siamese_geometry import (
@@ -26,6 +27,7 @@ from mmvos.ops.siamese_geometry import (
 
 from ..tracker import TrackedState
 from .anchors import ChosenAnchor
+from .voting import VotingMaskHead
 
 MIN_SIDE = 10.0  # frame pixels, of the box that is followed
 
@@ -242,3 +244,43 @@ def clamp_to_frame(point: Point, height: int, width: int) -> Point:
     inside_x = min(max(x, 0.0), width)
     inside_y = min(max(y, 0.0), height)
     return inside_x, inside_y
+
+
+def min_followed_area(follow_mask: bool | None, voting: nn.Module | None) -> float | None:
+    """Return the pixels from which on the box of a mask is followed; None where the anchor's is.
+
+    Args:
+        follow_mask: see ``SiameseTracker``.
+        voting: its voting head.
+    """
+    if follow_mask is None:
+        follow_mask = voting is not None
+    if not follow_mask:
+        return None
+    return voting.min_area if isinstance(voting, VotingMaskHead) else MIN_AREA
+
+
+def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
+    """Stretch probabilities so that ``threshold`` comes to lie at .5.
+
+    There masks are cut when objects are merged.
+
+    Args:
+        probabilities: float, any shape; below 0 counts as 0.
+        threshold: in (0, 1).
+
+    Returns:
+        Values in [0, 1] in the same order, above .5 exactly where the input is above the threshold.
+    """
+    # From 0 to the threshold: 0 to .5, not included.
+    stretch = 0.5 / threshold
+    below = probabilities.clamp(min=0) * stretch
+    below = below.clamp(max=0.5 - 1e-7)
+
+    # From the threshold to 1: .5 to 1, again without .5.
+    stretch = 0.5 / (1 - threshold)
+    above = 0.5 + (probabilities - threshold) * stretch
+    above = above.clamp(0.5 + 1e-7, 1)
+
+    is_above = probabilities > threshold
+    return torch.where(is_above, above, below)

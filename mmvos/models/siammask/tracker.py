@@ -44,9 +44,15 @@ from . import anchors as rpn
 from . import losses
 from .anchor_targets import AnchorLimits, anchor_targets
 from .anchors import ChosenAnchor
-from .masks import center_probabilities, fine_levels, min_followed_area, refine_voters
+from .masks import fine_levels, refine_voters
 from .network import objectness
-from .state import PairResponse, SearchResponse, SiameseState
+from .state import (
+    PairResponse,
+    SearchResponse,
+    SiameseState,
+    center_probabilities,
+    min_followed_area,
+)
 from .voting import RESPONSE_PADDING
 
 MIN_CHANCE = 1e-4  # with which hard negatives are drawn at least
