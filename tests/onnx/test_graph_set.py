@@ -72,7 +72,7 @@ def test_graphs_compute_any_number_of_objects_and_of_remembered_frames():
         assert [list(level.shape[1:]) for level in levels] == graphs.settings.levels
         masks = np.zeros((objects, 1, size, size), np.float32)
         keys, values = graphs.run('remember', {'top': levels[-1], 'masks': masks})
-        assert keys.shape == (objects, graphs.settings.key_channels, 400)
+        assert keys.shape == (objects, graphs.settings.key_channels, 784)
         inputs = {f'level{number}': level for number, level in enumerate(levels)}
         inputs['guides'] = guides
         inputs['keys'] = (
