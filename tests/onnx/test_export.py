@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from tiny_segmenter import clicked_segmenter, tiny_segmenter
 
 from mmvos.cli import segment
+from mmvos.io.atomic import OutputError
 from mmvos.models.masktrack.propagation_head import LARGEST_DROP, attend_memory
 from mmvos.onnx.graph_set import GraphSet
 from mmvos.onnx.propagator import OnnxPropagator
@@ -145,5 +146,5 @@ def test_where_it_is_written_is_looked_at_first(tmp_path):
     from mmvos.cli import export
 
     (tmp_path / 'file').touch()
-    with pytest.raises(OSError, match='file'):
+    with pytest.raises(OutputError, match='file'):
         export.main(['masktrack', '--out', str(tmp_path / 'file' / 'x')])
