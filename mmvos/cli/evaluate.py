@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmvos.evaluation.benchmark import Benchmark, Option
 from mmvos.evaluation.benchmarks import BENCHMARKS
+from mmvos.io.errors import DataError
 
 if TYPE_CHECKING:
     from mmvos.evaluation.report import Report
@@ -105,7 +106,11 @@ def write_csv(report: Report, path: Path) -> None:
 
     from mmvos.io.atomic import open_atomic
 
-    rows = next(report.tables[name] for name in _ROW_TABLES if name in report.tables)
+    names = [name for name in _ROW_TABLES if name in report.tables]
+    names += [name for name in report.tables if name not in names]
+    if not names or not report.tables[names[0]]:
+        raise DataError(f'{path} is not written: these scores have no table')
+    rows = report.tables[names[0]]
     with open_atomic(path, 'w', newline='') as stream:
         writer = csv.DictWriter(stream, rows[0].keys())
         writer.writeheader()

@@ -19,10 +19,11 @@ BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for benchmark in _
 
 def benchmark_of_metric(metric: type) -> Benchmark | None:
     """Find the benchmark that a class of metrics belongs to, itself or by inheritance."""
-    names = [cls.__name__ for cls in metric.__mro__]
-    for benchmark in BENCHMARKS.values():
-        if benchmark.metric in names:
-            return benchmark
+    by_metric = {benchmark.metric: benchmark for benchmark in BENCHMARKS.values()}
+    # The class itself first, then its bases: a child of another benchmark's metric is its own.
+    for cls in metric.__mro__:
+        if cls.__name__ in by_metric:
+            return by_metric[cls.__name__]
     return None
 
 

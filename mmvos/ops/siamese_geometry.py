@@ -31,8 +31,8 @@ Number = TypeVar('Number', float, Tensor)
 
 TEMPLATE_SIZE = 127  # pixels of a template window, and of the mask that a cell predicts
 STRIDE = 8  # window pixels from cell to cell
-# The mask of cell (row, column) begins 4 cells before it, at pixel 8 (row - 4), 8 (column - 4) of
-# the search window.
+# The mask of cell (row, column) of the response begins at pixel 8 (row - 4), 8 (column - 4) of the
+# search window. The cell is cell row + 3 of the backbone, at pixel 8 row + 31: the mask's middle.
 BORDER_CELLS = 4
 # Cell m of the backbone sees pixel 8 m + 7: the middle of cell 0 is 7.5 pixels from the edge.
 FIRST_CELL = 7.5
@@ -151,7 +151,8 @@ def mask_area(
 ) -> tuple[float, float, float]:
     """Return where in a frame the mask of 127 window pixels lies that a cell predicts.
 
-    The published code takes the window to be centered exactly, though ``window_around`` rounds it.
+    The published code takes the window to be centered exactly, though ``window_around`` rounds its
+    corner, half a pixel farther to the upper left.
 
     Args:
         center: of the search window, in frame pixels, before rounding.
@@ -183,8 +184,8 @@ def paste_mask(
 ) -> NDArray[np.float32]:
     """Put the mask of an area into a frame, bilinearly.
 
-    The published code lays the corners of the mask on the pixels' corners, but shrinks the frame by
-    (W - 1) / W and (H - 1) / H; so does this.
+    The middle of mask pixel i comes to the middle of frame pixel (left + i * side / S) (W - 1) / W,
+    and so down the rows: the published code shrinks the frame by one pixel, and so does this.
 
     Args:
         mask: (S, S).

@@ -176,3 +176,15 @@ def test_results_of_a_run_that_was_stopped_are_not_scored(tmp_path, monkeypatch)
     sentence = str(ended.value)
     assert sentence.startswith('mmvos evaluate: ') and 'r is unfinished' in sentence
     assert 'w.pth' in sentence
+
+
+def test_a_table_of_any_name_is_written_and_none_is_said(tmp_path):
+    from mmvos.cli.evaluate import write_csv
+    from mmvos.evaluation.report import Report
+    from mmvos.io.errors import DataError
+
+    rows = [{'sequence': 'a', 'IoU': 0.5}]
+    write_csv(Report({'IoU': 0.5}, {'per_sequence': rows}), tmp_path / 'o.csv')
+    assert list(csv.DictReader((tmp_path / 'o.csv').open())) == [{'sequence': 'a', 'IoU': '0.5'}]
+    with pytest.raises(DataError, match=r'none\.csv'):
+        write_csv(Report({'IoU': 0.5}), tmp_path / 'none.csv')

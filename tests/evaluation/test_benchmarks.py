@@ -131,3 +131,21 @@ def test_vot_results_of_a_sequence_whose_name_holds_brackets(tmp_path):
     options = benchmark.option_values({'interval': [2, 6]})
     report = benchmark.score(tmp_path / 'gt', tmp_path / 'r', options, 1)
     assert report.metrics['EAO'] == report.metrics['accuracy'] == 1
+
+
+def test_a_metric_of_a_benchmark_of_its_own_is_not_its_bases(monkeypatch):
+    from mmvos.evaluation import benchmarks
+    from mmvos.evaluation.davis.benchmark import DAVIS
+    from mmvos.evaluation.davis.metric import DAVISMetric
+
+    class OwnMetric(DAVISMetric):
+        pass
+
+    class Own(DAVIS):
+        name = 'own'
+        metric = 'OwnMetric'
+
+    assert benchmarks.benchmark_of_metric(OwnMetric).name == 'davis'
+    monkeypatch.setitem(benchmarks.BENCHMARKS, 'own', Own())
+    assert benchmarks.benchmark_of_metric(OwnMetric).name == 'own'
+    assert benchmarks.benchmark_of_metric(DAVISMetric).name == 'davis'

@@ -37,7 +37,9 @@ MIN_SIDE = 32  # pixels of the smallest square
 MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
 POINT_SIDE_RATIO = 0.8  # square in which points are looked at first, over the frame's shorter side
 POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
-MAX_GROWTH_STEPS = 50  # frames after which the square of a lost object grows no more
+MAX_GROWTH_STEPS = 50  # frames after which the box of a lost object grows no more
+LOST_GUIDE_FADE = 0.5  # of a lost object's guide from frame to frame, towards 0, unknown
+MAX_FADE_STEPS = 30  # frames after which it fades no more: it is 1e-9, and keeps its signs
 
 Levels = tuple[Array, ...]
 States = tuple[PropagationState, ...]
@@ -197,8 +199,9 @@ class MaskPropagation(ABC):
     def commit(self, states: States, merged: Array) -> States:
         """Take over what was decided about a frame; see ``Tracker.commit``.
 
-        The merged mask of an object that is seen guides the next frame. One of which nothing is
-        left keeps its last guide, which fades towards unknown, and its last box.
+        The merged mask of an object that is seen guides the next frame. One of which too little is
+        left (``_is_seen``) is lost: it keeps its last guide, which fades towards unknown, its last
+        box, around which ``propagate`` looks farther from frame to frame, and what it remembers.
         """
         if not states:
             return states
@@ -209,7 +212,7 @@ class MaskPropagation(ABC):
         crops = crop_squares(merged[:, None], range(len(merged)), squares, self.size)
         memory = self._encode_memory(top, crops)
 
-        # (K, 4): the new boxes change slowly, those of lost objects may change more.
+        # (K, 4): the new boxes change slowly, those of objects that come back may change more.
         rates = array_like([self.box_change * (1 + state.lost) for state in states], merged)
         last_boxes = xp.stack([state.box for state in states])
         boxes = limit_change(guide_boxes(2 * merged - 1), last_boxes, rates[:, None])
@@ -227,8 +230,11 @@ class MaskPropagation(ABC):
                 guide = 2 * merged[k] - 1
                 state = replace(state, guide=guide, box=boxes[k], last=now, lost=0)
             else:
-                faded = state.guide / 2
-                state = replace(state, guide=faded, last=state.last or now, lost=state.lost + 1)
+                # A frame in which it is not seen is not remembered, but for its first one.
+                guide = state.guide
+                if state.lost < MAX_FADE_STEPS:
+                    guide = guide * LOST_GUIDE_FADE
+                state = replace(state, guide=guide, last=state.last or now, lost=state.lost + 1)
             committed.append(state)
         return tuple(committed)
 
@@ -293,7 +299,8 @@ class MaskPropagation(ABC):
         xp = array_namespace(merged)
         areas = xp.sum(merged > 0.5, axis=(1, 2))
         last_areas = xp.stack([xp.sum(state.guide > 0) for state in states])
-        # Half of the last mask is enough, and so is a certain share of the frame.
+        # Half of the last mask is enough, and so is a certain share of the padded frame. The guide
+        # of a lost object fades but keeps its signs, so its area stays that of its last mask.
         least = xp.where(last_areas > 0, last_areas / 2, xp.inf)
         least = xp.clip(least, None, self.min_area_ratio * height * width)
         return list((areas >= least).tolist())

@@ -24,11 +24,11 @@ class PropagationState(TrackedState):
     """What is known of one object between two frames.
 
     Attributes:
-        guide: (H, W), the mask prior of the next frame.
+        guide: (H, W), the mask prior of the next frame; of a lost object its last one, fading.
         box: (4,) xyxy, where the object was when it was last seen.
-        lost: for how many frames it has not been seen.
+        lost: number of frames since it was last seen.
         first, last: keys and values of the frame in which it was given, and of the last one in
-            which it was seen; None where the head reads no memory.
+            which it was seen, or the first where it never was; None where the head reads no memory.
         corrections: keys and values of later frames in which it was given again, oldest first.
         is_prompted: whether the frame that waits for its commit is one of these.
         top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the

@@ -55,7 +55,7 @@ class SearchResponse:
 
     Attributes:
         windows: K, where they lie.
-        kernels: (K, 3, C, a, a), the templates.
+        kernels: (K, 3, C, a - 2, a - 2), the templates, for features of a x a cells.
         search: (K, C, m, m), adjusted features.
         features: what masks are refined from.
         boxes: (K, N, 4), of the anchors: center from the window's middle, and size, in window
@@ -84,7 +84,7 @@ class PairResponse:
         deltas: (B, 4A, n, n) of the boxes.
         mask_response: (B, C, n, n), the mask branch.
         features: what masks are refined from.
-        kernels: (B, 3, C, a, a), the templates.
+        kernels: (B, 3, C, a - 2, a - 2), the templates, for features of a x a cells.
         search: (B, C, m, m), adjusted features.
     """
 
@@ -104,7 +104,7 @@ class SiameseState(TrackedState):
         id: see ``TrackedState``.
         center, size: of the upright box that is followed; of a lost object the box in which it was
             looked for.
-        kernels: (3, C, a, a), the template in the frame where it was given.
+        kernels: (3, C, a - 2, a - 2), the template in the frame where it was given.
         color: what is put around that frame's edges, and those of all later ones.
         score: of the anchor chosen in the last frame, 1 in the first; of a lost object that of what
             was found instead.

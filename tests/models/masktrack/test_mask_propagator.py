@@ -81,6 +81,15 @@ def test_the_square_grows_while_an_object_is_lost_and_fits_it_as_soon_as_it_is_f
     assert sides[14:] == [43, 43]
 
 
+def test_an_object_that_was_lost_for_long_is_known_again():
+    # Halved 200 times, the guide would be 0 in float32, and half of its area with it.
+    where = square_mask(10, 10)
+    model = answering(tiny_segmenter(), lambda call: where & (call >= 200))
+    found = states(model, told(square_mask(10, 10)), 203)
+    assert found[199].lost == 199 and found[202].lost == 0
+    assert (found[199].guide > 0).sum() == where.sum()
+
+
 def test_a_box_in_which_nothing_is_found_is_the_answer():
     nothing = np.zeros((HEIGHT, WIDTH), dtype=bool)
     model = answering(tiny_segmenter(), lambda _: nothing)
