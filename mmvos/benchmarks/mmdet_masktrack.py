@@ -51,6 +51,14 @@ class MMDetMaskTrackRCNN(VideoModel, MMDetModel):
     def init_state(self) -> None:
         """mmdet resets its tracker at frame 0."""
 
+    def remove(self, state: None, object_id: int) -> None:
+        """Refuse: mmdet's tracker forgets no single object.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"mmdet's tracker cannot remove object {object_id}")
+
     def step(
         self, frame: Frame, state: None, prompts: Prompts | None = None
     ) -> tuple[None, FrameResult]:
