@@ -20,6 +20,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
 from tiny_masktrack import CONFIGS, batch, frame, two_objects
 
 from mmvos.models import VideoModel
@@ -62,6 +63,24 @@ def masktrack_steps(model: VideoModel, wrapper: Any) -> None:
         32,
         32,
     )
+
+
+def mmdet_steps(model: VideoModel, wrapper: Any) -> None:
+    """mmdet's own model learns and answers; its losses want the ignored objects, of which there are
+    none here.
+    """
+    torch.manual_seed(0)
+    content = batch(two_objects(0), two_objects(1))
+    for pair in content['data_samples']:
+        for sample in pair.video_data_samples:
+            nothing = dict(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+            sample.ignored_instances = InstanceData(**nothing)
+    before = model.detector.rpn_head.rpn_cls.weight.detach().clone()
+    losses = model.train_step(content, wrapper)
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    assert not torch.equal(before, model.detector.rpn_head.rpn_cls.weight)
+    (result,) = model.eval().run([frame(0)])
+    assert len(result.objects) <= model.detector.test_cfg.rcnn.max_per_img
 
 
 def propagation_steps(model: VideoModel, wrapper: Any) -> None:
@@ -146,6 +165,7 @@ def part_steps(model: VideoModel, wrapper: Any) -> None:
 STEPS: dict[str, Callable[[VideoModel, Any], None]] = {
     'mmvos.SiameseTracker': siamese_steps,
     'mmvos.MaskTrackRCNN': masktrack_steps,
+    'MaskTrackRCNNTracker': mmdet_steps,
     'mmvos.MaskPropagator': propagation_steps,
     'mmvos.PartTracker': part_steps,
 }

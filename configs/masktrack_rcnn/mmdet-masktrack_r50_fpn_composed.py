@@ -64,3 +64,6 @@ model = dict(
     ),
 )
 del detector
+
+# mmcv's RoIAlign on a CPU does not take bfloat16.
+optim_wrapper = dict(dtype='float32')
