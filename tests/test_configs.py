@@ -251,13 +251,16 @@ def test_parts_of_mask_propagation_agree(name):
 )
 def test_parts_of_part_tracking_are_those_of_other_models(name):
     """So that their weights fit: the propagator is the compact model's, the matcher that of a
-    SiamMask without refined masks.
+    SiamMask without refined masks; or both are the light models.
     """
     config = load(name)
     tracker = config.model.tracker
-    compact = load('masktrack/masktrack_r50s16_compact.py').model
+    is_light = 'lite0' in name
+    propagator = 'masktrack_lite0' if is_light else 'masktrack_r50s16_compact'
+    compact = load(f'masktrack/{propagator}.py').model
     fpn = '_fpn' if tracker.matcher.features.type == 'mmvos.PyramidFeatures' else ''
-    siamese = load(f'siammask/siammask-base_r50{fpn}_4xb16-20e.py').model.tracker
+    matcher = 'siammask-sharp_lite0' if is_light else f'siammask-base_r50{fpn}_4xb16-20e'
+    siamese = load(f'siammask/{matcher}.py').model.tracker
     with torch.device('meta'):
         for mine, other in ((tracker.propagator, compact.tracker), (tracker.matcher, siamese)):
             shapes = [

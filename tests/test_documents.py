@@ -96,6 +96,8 @@ ELSEWHERE = {
     r'^mmvos benchmark vos': (
         'tests/benchmarks/test_vos.py::test_it_prints_a_row_per_number_of_objects_and_the_memory'
     ),
+    r'^mmvos compose .*--merge': 'tests/convert/test_compose_videos.py::'
+    'test_merged_classes_change_names_and_nothing_else',
     r'^mmvos compose-stills ': 'tests/convert/test_compose_stills.py::'
     'test_labels_lie_on_the_objects_and_the_same_seed_gives_the_same_files',
     r'^mmvos studio ': 'tests/studio/test_runs.py::test_forwards_to_the_end',

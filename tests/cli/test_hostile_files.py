@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ CHECKPOINTS = {
     'publish': ('weights publish', 'EVIL.pth OUT.safetensors --license MIT'),
     'join': ('weights join', 'config.py OUT.safetensors parts=EVIL.pth'),
     'classify': ('weights imagenet', 'frames --backbone type=ResNet depth=18 --weights EVIL.pth'),
-    'tune': ('tune', 'config.py EVIL.pth --davis davis --grid a=1 --out OUT.json'),
+    'export': ('export', 'masktrack --checkpoint EVIL.pth --out OUT'),
+    'tune': ('tune', 'config.py EVIL.pth --davis davis --grid model.a=1 --out OUT.json'),
 }
 # the same for files that are no checkpoints
 DATA = {
@@ -100,6 +102,21 @@ def test_nothing_in_a_file_is_run(folder: Path, case: str) -> None:
         assert 'holds objects other than weights' in done.output, done.output
 
 
+def test_nothing_in_weights_of_the_studio_is_run(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip('starlette', reason='mmvos[studio] is not installed')
+    from mmvos.studio.opening import Place, open_session
+
+    place = Place(tmp_path / 'project', folder / 'frames')
+    with open_session(place, 'masktrack', str(folder / 'EVIL.pth')) as session:
+        deadline = time.monotonic() + 120
+        while (model := session.worker.describe_model())['state'] == 'loading':
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert not (folder / MARKER).exists()
+    assert model['state'] == 'failed'
+    assert 'EVIL' in model['message'] and 'holds objects other than weights' in model['message']
+
+
 def test_the_pickles_do_make_a_folder(tmp_path: Path) -> None:
     data = pickle.dumps(MakesFolder(tmp_path / MARKER))
     pickle.loads(data)
@@ -108,7 +125,7 @@ def test_the_pickles_do_make_a_folder(tmp_path: Path) -> None:
 
 def test_every_option_for_weights_is_tried() -> None:
     words = ('checkpoint', 'weights', 'resume', 'source')
-    tried = {tool for tool, _ in CHECKPOINTS.values()}
+    tried = {tool for tool, _ in CHECKPOINTS.values()} | {'studio'}
     for path in (ROOT / 'mmvos/cli').rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):

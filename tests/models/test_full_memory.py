@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,9 @@ def test_memory_stays_with_full_memories():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    'MMVOS_LONG_TESTS' not in os.environ, reason='takes minutes; MMVOS_LONG_TESTS=1 runs it'
+)
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='resident memory is from /proc')
 def test_memory_stays_over_5000_frames_with_full_memories():
     model = tiny_segmenter()
