@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmvos.io.errors import DataError
-from mmvos.models.video_steps import VideoSteps
 from mmvos.onnx.engines import ENGINES
-from mmvos.onnx.segmenter import OnnxSegmenter
 
 from .systems import SYSTEMS
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+    from mmvos.models.video_steps import VideoSteps
 
 TORCH = 'torch'
 ALL_ENGINES = (TORCH, *ENGINES)
@@ -83,6 +83,8 @@ def load_model(
     name = model if isinstance(model, str) else ''
     engine = choose_engine(name, engine, needs_torch=weights is not None or device is not None)
     if engine != TORCH:
+        from mmvos.onnx.segmenter import OnnxSegmenter
+
         return OnnxSegmenter(engine=engine)
     from .model_loading import load_optimized
 

@@ -503,8 +503,10 @@ def test_cvat_counts_the_frames(convert: Convert, tmp_path: Path) -> None:
         convert(
             'cvat_to_youtube_vis', tmp_path / 'v.xml', options=('--frames', tmp_path / 'images')
         )
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/v.xml').write_text(cvat(''))
     with pytest.raises(SystemExit, match='two videos'):
-        convert('cvat_to_youtube_vis', tmp_path / 'v.xml', tmp_path / 'v.xml')
+        convert('cvat_to_youtube_vis', tmp_path / 'v.xml', tmp_path / 'other/v.xml')
 
 
 # YouTube-VOS
