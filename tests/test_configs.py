@@ -269,6 +269,9 @@ def test_parts_of_part_tracking_are_those_of_other_models(name):
             ]
             assert shapes[0] == shapes[1]
     assert config.model.data_preprocessor == compact.data_preprocessor
+    if is_light:
+        # also its settings, such as the size of a square: nothing but parts is added
+        assert tracker.propagator == compact.tracker
     if 'restore' in tracker:
         assert tracker.restore == {key: compact.data_preprocessor[key] for key in ('mean', 'std')}
     for split in ('val', 'test'):

@@ -21,6 +21,7 @@ model = dict(
             ),
             strides=(2, 4, 8, 16),
             mode='crop',
+            size=448,  # as masktrack_lite0
             clicks=True,
             box_prior=0.5,
         ),
