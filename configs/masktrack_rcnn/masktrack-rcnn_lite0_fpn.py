@@ -86,6 +86,7 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='ConcatDataset',
+        ignore_keys='category_ids',  # the files number the same classes in their own ways
         datasets=[
             dict(
                 type='RepeatDataset',
