@@ -45,11 +45,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     'convert': EARLY | {'datasets', 'evaluation'},
     'engine': EARLY | DATA | {'models', 'optimize'},
     'apis': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine'},
-    'studio': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine', 'apis'},
+    'annotate': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine', 'apis'},
+    'studio': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine', 'apis', 'annotate'},
     'benchmarks': EARLY | DATA | {'models', 'optimize', 'onnx', 'engine', 'apis', 'studio'},
     'cli': EARLY
     | DATA
-    | {'models', 'optimize', 'onnx', 'engine', 'apis', 'studio', 'benchmarks', 'check_env'},
+    | {'models', 'optimize', 'onnx', 'engine', 'apis', 'annotate', 'studio', 'benchmarks'}
+    | {'check_env'},
     'check_env': {'root'},
     '__main__': {'cli'},
 }

@@ -17,6 +17,7 @@ from importlib import import_module
 
 from mmvos.cli.convert import CONVERTERS
 from mmvos.cli.guard import how_to_install, is_left_out, run_command
+from mmvos.cli.propagate import TOOLS
 from mmvos.version import __version__
 
 _SUMMARY = 'Video object and instance segmentation on mmdetection 3.x.'
@@ -58,6 +59,10 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
     'check': Command('say what is wrong in a data set', 'check'),
     'studio': Command('segment a video in the browser, look, correct, export', 'studio'),
     'prompts': Command('make a page on which boxes are drawn around objects', 'prompts'),
+    'propagate': CommandGroup(
+        'Turn annotations of some frames of a video into annotations of all frames.',
+        {name: Command(summary, f'propagate.{name}') for name, summary in TOOLS.items()},
+    ),
     'convert': CommandGroup(
         'Convert annotations and results between formats.',
         {name: Command(summary, f'convert.{name}') for name, summary in CONVERTERS.items()},

@@ -35,8 +35,8 @@ from mmvos.io.paths import check_name
 from mmvos.io.progress_bar import with_bar
 from mmvos.io.youtube_vis import area_fault, category_names
 
-_TRACK = ('track_id', 'instance_id')
-_PLACE = ('frame_id', 'frame_index')
+TRACK_IDS = ('track_id', 'instance_id')
+FRAME_NUMBERS = ('frame_id', 'frame_index')
 Row = Mapping[str, Any]
 
 
@@ -54,7 +54,19 @@ def read(
     Raises:
         ConversionError, EvaluationInputError: at the first fault, with file, image and annotation.
     """
-    data = read_coco(path)
+    return parse(read_coco(path), path, notes, fill_boxes, ignore_crowds)
+
+
+def parse(
+    data: Row, path: Path, notes: Notes, fill_boxes: bool = False, ignore_crowds: bool = False
+) -> tuple[list[TrackedVideo], list[Row]]:
+    """The videos and the categories of a COCO file's content; see `read`.
+
+    Args:
+        data: what ``read_coco`` gives.
+        path: where it comes from.
+        notes, fill_boxes, ignore_crowds: see `read`.
+    """
     rows: dict[str, list[Row]] = {}
     for key in ('images', 'annotations', 'categories'):
         rows[key] = value_of(data, key, list, str(path))
@@ -129,7 +141,7 @@ def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]
         grouped[
             value_of(image, 'video_id', int, where) if 'video_id' in images[0] else folder
         ].append(image)
-    key = next((key for key in _PLACE if key in images[0]), None)
+    key = next((key for key in FRAME_NUMBERS if key in images[0]), None)
     for video, frames in grouped.items():
         where = f'{source}: video {video}'
         _check_files_differ(frames, where)
@@ -156,17 +168,28 @@ def _check_files_differ(frames: Sequence[Row], where: str) -> None:
             )
 
 
-def _track_id(entry: Row, where: str) -> int:
+def track_of(entry: Row, where: str) -> int | None:
+    """The object of an annotation; None where the file does not say it.
+
+    Raises:
+        ConversionError: it is no whole number; the message begins with ``where``.
+    """
     attributes = entry.get('attributes')
     for holder in (entry, attributes if isinstance(attributes, dict) else {}):
-        for key in _TRACK:
+        for key in TRACK_IDS:
             if key in holder:
                 return int(value_of(holder, key, int, where))
-    raise ConversionError(
-        f'{where} has no track_id (or instance_id), so nobody knows which annotations are one '
-        f'object; '
-        'number the objects of each video.'
-    )
+    return None
+
+
+def _track_id(entry: Row, where: str) -> int:
+    track = track_of(entry, where)
+    if track is None:
+        raise ConversionError(
+            f'{where} has no track_id (or instance_id), so nobody knows which annotations are one '
+            f'object; number the objects of each video.'
+        )
+    return track
 
 
 def _video(

@@ -37,12 +37,42 @@ _WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
 
 
 @dataclass(frozen=True)
-class _Track:
-    """A track of the XML file: its shapes by position of the frame in the task."""
+class CvatTrack:
+    """A track of the XML file.
+
+    Attributes:
+        id, label: its own.
+        shapes: by position of the frame in the task.
+        element: of the XML.
+    """
 
     id: int
     label: str
     shapes: dict[int, CvatShape]
+    element: Element
+
+
+@dataclass(frozen=True)
+class CvatTask:
+    """An XML file as it stands.
+
+    Attributes:
+        path: of the file.
+        root: of the XML.
+        name: of the video.
+        size: (H, W) of the frames.
+        numbers: of the task's frames.
+        labels: their names in CVAT's order.
+        tracks: those of shapes that have an area.
+    """
+
+    path: Path
+    root: Element
+    name: str
+    size: tuple[int, int]
+    numbers: list[int]
+    labels: list[str]
+    tracks: list[CvatTrack]
 
 
 def parse_xml(path: Path) -> Element:
@@ -62,8 +92,12 @@ def parse_xml(path: Path) -> Element:
         raise ConversionError(f'{path} is no complete XML ({error}).') from None
 
 
-def _read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedVideo, list[str]]:
-    """One export: the video, and the names of its labels in CVAT's order.
+def read_task(path: Path, notes: Notes) -> CvatTask:
+    """Read an export.
+
+    Args:
+        path: XML file, "CVAT for video 1.1".
+        notes: takes what is left out.
 
     Raises:
         ConversionError: at the first fault, with file, track and frame.
@@ -105,25 +139,32 @@ def _read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedV
     for number, count in Counter(track.id for track in tracks).items():
         if count > 1:
             raise ConversionError(f'{path}: track {number} stands {count} times.')
-    deleted = _deleted_frames(tracks)
+    return CvatTask(path, root, name, (height, width), numbers, labels, tracks)
+
+
+def _read_video(path: Path, frames: Path | None, notes: Notes) -> tuple[TrackedVideo, list[str]]:
+    """One export: the video, and the names of its labels in CVAT's order."""
+    task = read_task(path, notes)
+    numbers = task.numbers
+    deleted = _deleted_frames(task.tracks)
     for t in sorted(deleted):
         notes.add(
             'frames have no shape of any track, between polygons: they were deleted in CVAT, and '
             'are left out',
             f'{path}: frame {numbers[t]}',
         )
-    files = _frame_files(name, numbers, deleted, frames, path)
+    files = _frame_files(task.name, numbers, deleted, frames, path)
     kept = [t for t in range(len(numbers)) if t not in deleted]
 
     # position among the kept frames by position in the task
     position = {t: place for place, t in enumerate(kept)}
     objects = []
-    for track in tracks:
+    for track in task.tracks:
         shapes = {position[t]: shape for t, shape in track.shapes.items()}
         where = f'{path}: track {track.id}'
-        masks = masks_of_track(shapes, len(kept), (height, width), where)
+        masks = masks_of_track(shapes, len(kept), task.size, where)
         objects.append(TrackedObject(track.id, track.label, masks))
-    return TrackedVideo(files, height, width, objects), labels
+    return TrackedVideo(files, *task.size, objects), task.labels
 
 
 def read(
@@ -170,7 +211,7 @@ def _frame_numbers(task: Element, path: Path) -> list[int]:
     return list(range(start, start + size * step, step))
 
 
-def _deleted_frames(tracks: Sequence[_Track]) -> set[int]:
+def _deleted_frames(tracks: Sequence[CvatTrack]) -> set[int]:
     """Positions of frames that were deleted in CVAT.
 
     The export counts them, but has no shape in them: a polygon is missing there between two
@@ -222,7 +263,7 @@ def _read_track(
     size: tuple[int, int],
     path: Path,
     notes: Notes,
-) -> _Track | None:
+) -> CvatTrack | None:
     number = _number(track.get('id'), 'id of a track', path)
     where = f'{path}: track {number}'
     label = track.get('label')
@@ -252,7 +293,7 @@ def _read_track(
         if position[frame] in shapes:
             raise ConversionError(f'{where} has two shapes in frame {frame}.')
         shapes[position[frame]] = read_shape(element, size, f'{where}, frame {frame}')
-    return _Track(number, label, shapes)
+    return CvatTrack(number, label, shapes, track)
 
 
 def _number(text: str | None, key: str, path: Path) -> int:

@@ -31,13 +31,27 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class CvatShape:
-    """One shape: ``numbers`` are those of a box or an ellipse with its rotation, ``mask`` that of a
-    polygon or a mask; ``outside``: the object is not there from this frame on."""
+    """One shape.
+
+    Attributes:
+        kind: of shape, one of ``AREAS``.
+        outside: the object is not there from this frame on.
+        numbers: of a box or an ellipse, with its rotation.
+        mask: of a polygon or a mask.
+        is_keyframe: it was drawn by somebody; others CVAT has put between.
+    """
 
     kind: str
     outside: bool
     numbers: tuple[float, ...] = ()
     mask: Any = None
+    is_keyframe: bool = True
+
+    def area_mask(self) -> Any:
+        """The mask, run lengths or polygons; None where the object is outside."""
+        if self.outside:
+            return None
+        return [_outline(self)] if self.numbers else self.mask
 
 
 def read_shape(element: Element, size: Size, where: str) -> CvatShape:
@@ -47,11 +61,12 @@ def read_shape(element: Element, size: Size, where: str) -> CvatShape:
         ConversionError: a number or the run lengths are missing or malformed.
     """
     outside = element.get('outside', '0') == '1'
+    is_keyframe = element.get('keyframe', '1') == '1'
     kind = element.tag
     if kind in ('box', 'ellipse'):
         numbers = tuple(_number(element.get(key), key, where) for key in _NUMBERS[kind])
         rotation = _number(element.get('rotation', '0'), 'rotation', where)
-        shape = CvatShape(kind, outside, (*numbers, rotation))
+        shape = CvatShape(kind, outside, (*numbers, rotation), None, is_keyframe)
         check_mask([_outline(shape)], *size, where)
         return shape
     if kind == 'polygon':
@@ -64,7 +79,7 @@ def read_shape(element: Element, size: Size, where: str) -> CvatShape:
         check_mask(mask, *size, where)
     else:
         mask = None if outside else _mask(element, size, where)
-    return CvatShape(kind, outside, mask=mask)
+    return CvatShape(kind, outside, (), mask, is_keyframe)
 
 
 def masks_of_track(

@@ -69,16 +69,21 @@ def _video(video: TrackedVideo, labels: list[str], notes: Notes) -> Element:
         track = SubElement(root, 'track', id=str(item.id), label=item.category, source='manual')
         shown = visible(item, video, notes)
         for t, rle in shown.items():
-            SubElement(track, 'mask', _mask(t, rle))
+            SubElement(track, 'mask', mask_attributes(t, rle))
 
             # CVAT shows a mask until the next one.
             if t + 1 < length and t + 1 not in shown:
-                SubElement(track, 'mask', _mask(t + 1, rle) | {'outside': '1'})
+                SubElement(track, 'mask', mask_attributes(t + 1, rle) | {'outside': '1'})
     return root
 
 
-def _mask(frame: int, rle: dict[str, Any]) -> dict[str, str]:
-    """The attributes of a mask: run lengths along the rows of its bounding box."""
+def mask_attributes(frame: int, rle: dict[str, Any]) -> dict[str, str]:
+    """Make the attributes of a mask: run lengths along the rows of its bounding box.
+
+    Args:
+        frame: number of the frame.
+        rle: pycocotools run lengths of a mask with a pixel.
+    """
     left, top, width, height = (int(value) for value in coco_mask.toBbox(rle))
     part = coco_mask.decode(rle)[top : top + height, left : left + width].reshape(-1)
     switches = np.flatnonzero(np.diff(part, prepend=0))

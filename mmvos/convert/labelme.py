@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmvos.convert.annotation_model import (
     ConversionError,
@@ -36,7 +37,7 @@ from mmvos.io.json_file import read_json
 from mmvos.io.paths import check_name
 from mmvos.io.progress_bar import with_bar
 
-_NO_AREA = ('line', 'linestrip', 'point', 'points')
+NO_AREA = ('line', 'linestrip', 'point', 'points')
 Size = tuple[int, int]
 
 
@@ -107,7 +108,7 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
         for place, shape in enumerate(value_of(data, 'shapes', list, str(path))):
             where = f'{path}: shape {place}'
             label = value_of(shape, 'label', str, where)
-            if shape.get('shape_type', 'polygon') in _NO_AREA:
+            if shape.get('shape_type', 'polygon') in NO_AREA:
                 notes.add('lines and points have no area and are left out', where)
                 continue
             number = (
@@ -122,7 +123,7 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
                     f'frame; an '
                     'object has one class.'
                 )
-            parts[number][t].append(_mask(shape, own, where))
+            parts[number][t].append(shape_mask(shape, own, where))
     assert size is not None
     objects = [
         TrackedObject(
@@ -146,7 +147,17 @@ def _group(shape: Mapping[str, Any], where: str) -> int:
     return int(value_of(shape, 'group_id', int, where))
 
 
-def _mask(shape: Mapping[str, Any], size: Size, where: str) -> Any:
+def shape_mask(shape: Mapping[str, Any], size: Size, where: str) -> Any:
+    """The mask of a shape that has an area: polygons, or run lengths.
+
+    Args:
+        shape: of a labelme file, of none of the kinds in ``NO_AREA``.
+        size: (H, W) of the frame.
+        where: what the shape is called in messages.
+
+    Raises:
+        ConversionError: it is of an unknown kind, or malformed.
+    """
     kind = shape.get('shape_type', 'polygon')
     points = _points(shape, where)
     if kind in ('rectangle', 'circle') and len(points) == 2:
@@ -179,14 +190,30 @@ def _points(shape: Mapping[str, Any], where: str) -> list[Sequence[float]]:
     return points
 
 
-def _drawn(text: str, corner: Sequence[float], size: Size, where: str) -> dict[str, Any]:
-    """Run lengths of a mask that labelme keeps as a PNG of its bounding box."""
+def mask_pixels(text: str, where: str) -> NDArray[np.bool_]:
+    """Decode a mask that labelme keeps as a PNG of its bounding box.
+
+    Args:
+        text: the PNG in base64.
+        where: what the shape is called in messages.
+
+    Returns:
+        (h, w) bool.
+
+    Raises:
+        ConversionError: it is no such PNG.
+    """
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError:
         raise ConversionError(f'{where}: its mask is no PNG in base64.') from None
     with open_image(where, data, f'{where}: its mask') as image:
-        part = np.asarray(image.convert('L')) > 0  # (h, w)
+        return np.asarray(image.convert('L')) > 0
+
+
+def _drawn(text: str, corner: Sequence[float], size: Size, where: str) -> dict[str, Any]:
+    """Run lengths of the frame's size of a mask; ``corner`` is the first pixel of its box."""
+    part = mask_pixels(text, where)
     left, top = (round(value) for value in corner)
     bottom, right = top + part.shape[0], left + part.shape[1]
     if top < 0 or left < 0 or bottom > size[0] or right > size[1]:

@@ -13,16 +13,20 @@ import io
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from mmvos.convert.annotation_model import Notes, TrackedObject, TrackedVideo
+from mmvos.convert.annotation_model import Notes, TrackedVideo
+from mmvos.convert.shape_polygons import outer_outlines
 from mmvos.convert.youtube_vis import AnnotationFile, visible
 from mmvos.io.atomic import write_json
 from mmvos.io.paths import output_inside
 
-_VERSION = '5.5.0'  # of labelme, whose files these are like
+VERSION = '5.5.0'  # of labelme, whose files these are like
+_FEWEST_POINTS = 4  # an outline with more is made simpler
+_TOLERANCE = 0.7  # pixels between an outline and the simpler one
 
 
 def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
@@ -45,11 +49,11 @@ def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
         shapes: dict[int, list[dict[str, Any]]] = {}
         for item in video.objects:
             for t, rle in visible(item, video, notes).items():
-                shapes.setdefault(t, []).append(_shape(item, rle))
+                shapes.setdefault(t, []).append(mask_shape(item.category, item.id, rle))
         for t in sorted(shapes):
             name = PurePosixPath(video.file_names[t])
             data: dict[str, Any] = {
-                'version': _VERSION,
+                'version': VERSION,
                 'flags': {},
                 'shapes': shapes[t],
                 'imagePath': name.name,
@@ -64,21 +68,52 @@ def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
     return count
 
 
-def _shape(item: TrackedObject, rle: dict[str, Any]) -> dict[str, Any]:
-    """The shape of an object in one frame."""
+def mask_shape(label: str, group: int | str, rle: dict[str, Any]) -> dict[str, Any]:
+    """Make the shape of an object in one frame.
+
+    Args:
+        label: class of the object.
+        group: number of the object.
+        rle: pycocotools run lengths of a mask with a pixel.
+    """
     x, y, w, h = (int(value) for value in coco_mask.toBbox(rle))
     part = coco_mask.decode(rle)[y : y + h, x : x + w]
     stream = io.BytesIO()
     Image.fromarray(part.astype(np.uint8) * 255).convert('1').save(stream, format='PNG')
     return {
-        'label': item.category,
+        'label': label,
         'points': [[x, y], [x + w - 1, y + h - 1]],
-        'group_id': item.id,
+        'group_id': group,
         'description': '',
         'shape_type': 'mask',
         'flags': {},
         'mask': base64.b64encode(stream.getvalue()).decode('ascii'),
     }
+
+
+def polygon_shapes(label: str, group: int | str, rle: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make the shapes of an object in one frame as polygons, one for each part; holes are filled.
+
+    Args:
+        label, group, rle: see `mask_shape`.
+    """
+    shapes = []
+    for outline in outer_outlines(rle):
+        if len(outline) > _FEWEST_POINTS:
+            # Corners that nobody would set by hand.
+            corners = cv2.approxPolyDP(outline.astype(np.float32), _TOLERANCE, True)
+            outline = corners.reshape(-1, 2).astype(np.float64)
+        shape = {
+            'label': label,
+            'points': outline.tolist(),
+            'group_id': group,
+            'description': '',
+            'shape_type': 'polygon',
+            'flags': {},
+            'mask': None,
+        }
+        shapes.append(shape)
+    return shapes
 
 
 def _note_crowds(video: TrackedVideo, notes: Notes) -> None:

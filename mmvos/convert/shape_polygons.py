@@ -1,5 +1,5 @@
 """Outlines of drawn shapes as polygons [x0, y0, x1, y1, ...] in continuous pixels, clipped to
-nothing.
+nothing; and outlines of masks.
 
 Round shapes get as many corners as keep the polygon within a twentieth of a pixel of the curve.
 """
@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 
 _DISTANCE = 0.05  # pixels between curve and polygon
+Outline = NDArray[np.float64]
 _FEWEST_CORNERS, _MOST_CORNERS = 12, 1000
 
 
@@ -53,3 +60,44 @@ def turned(points: Sequence[float], cx: float, cy: float, degrees: float) -> lis
         result.append(cx + dx * cos - dy * sin)
         result.append(cy + dx * sin + dy * cos)
     return result
+
+
+def as_box(mask: Any) -> tuple[float, float, float, float] | None:
+    """The box (x1, y1, x2, y2) that was drawn; None where a mask is more than an upright box.
+
+    Args:
+        mask: run lengths, or polygons.
+    """
+    if not isinstance(mask, list) or len(mask) != 1 or len(mask[0]) != 8:
+        return None
+    x1, y1, _, _, x2, y2, _, _ = mask[0]
+    if list(mask[0]) != rectangle(x1, y1, x2, y2):
+        return None
+    left, right = sorted((x1, x2))
+    top, bottom = sorted((y1, y2))
+    if left == right or top == bottom:
+        return None
+    return left, top, right, bottom
+
+
+def outer_outlines(rle: dict[str, Any]) -> list[Outline]:
+    """The outlines of the parts of a mask; holes have none.
+
+    Args:
+        rle: pycocotools run lengths of a mask with a pixel.
+
+    Returns:
+        (P, 2) x and y in continuous pixels for each part, along the middles of its outermost
+        pixels.
+    """
+    mask = coco_mask.decode(rle)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    parts = []
+    for contour in contours:
+        points = contour.reshape(-1, 2).astype(np.float64) + 0.5
+        if len(points) < 3:
+            # A pixel or a line: the box around it.
+            (x1, y1), (x2, y2) = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
+            points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+        parts.append(points)
+    return parts

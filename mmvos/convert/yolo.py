@@ -10,18 +10,14 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import cv2
 import numpy as np
 import yaml
-from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from mmvos.convert.annotation_model import Notes
+from mmvos.convert.shape_polygons import Outline, outer_outlines
 from mmvos.convert.youtube_vis import AnnotationFile, visible
 from mmvos.io.atomic import write_text
 from mmvos.io.paths import output_inside
-
-Outline = NDArray[np.float64]
 
 
 def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
@@ -70,16 +66,7 @@ def outline_of(rle: dict[str, Any]) -> Outline:
     Returns:
         (P, 2) x and y in pixels, along the outer edges of the outermost pixels' middles.
     """
-    mask = coco_mask.decode(rle)
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    parts = []
-    for contour in contours:
-        points = contour.reshape(-1, 2).astype(np.float64) + 0.5
-        if len(points) < 3:
-            # A pixel or a line: the box around it.
-            (x1, y1), (x2, y2) = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
-            points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-        parts.append(points)
+    parts = outer_outlines(rle)
     parts.sort(key=len, reverse=True)
     joined = parts[0]
     for part in parts[1:]:

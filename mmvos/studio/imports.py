@@ -7,7 +7,6 @@ readers of ``mmvos.convert``. A frame is found by its name, or by the last numbe
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import zipfile
@@ -17,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmvos.convert import coco, cvat, labelme
+from mmvos.annotate.coco_file import number_objects, read_video
+from mmvos.annotate.cvat_file import drawings_of
+from mmvos.annotate.drawn_objects import frame_of, join_drawings, mask_of
+from mmvos.convert import cvat, labelme
 from mmvos.convert.annotation_model import Notes, TrackedVideo, as_rle, stored
-from mmvos.io.atomic import write_json
+from mmvos.io.coco import read_coco
 from mmvos.io.errors import DataError
 from mmvos.io.frame_names import is_foreign, list_files
 from mmvos.io.json_file import read_json
@@ -41,7 +43,6 @@ MAX_FILES = 10_000
 _MAX_UNPACKED = 4 << 30  # bytes of a zip
 _MAX_MASKS = 20_000
 _VOID = 255
-_NUMBER = re.compile(r'\d+')
 
 
 @dataclass(frozen=True)
@@ -178,46 +179,34 @@ def _cvat(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMa
     paths = sorted(folder.rglob('*.xml'))
     if not paths:
         raise DataError('there is no XML of CVAT in these files')
-    (found, *others), _ = cvat.read(paths, None, notes)
-    if others:
+    if len(paths) > 1:
         raise DataError('these files are about several videos; give the one of this video')
-    yield from _masks_of(found, video, notes)
+    task = cvat.read_task(paths[0], notes)
+    _check_size(task.name, task.size, video)
+    frames = [frame_of(f'frame_{number:06d}', video) for number in task.numbers]
+    for number, item in enumerate(join_drawings(drawings_of(task, frames)), 1):
+        for frame, drawings in sorted(item.drawings.items()):
+            mask = rle.encode(mask_of(drawings, video.size))
+            if rle.area(mask):
+                yield ImportedMask(frame, number, item.label, mask)
+            else:
+                notes.add('masks without a pixel are left out', drawings[0].place)
 
 
 def _coco(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
     paths = sorted(folder.rglob('*.json'))
     if len(paths) != 1:
         raise DataError(f'these are {len(paths)} JSON files; give one of COCO')
-    path = paths[0]
-    _number_objects(path)
-    videos, _ = coco.read(path, notes, ignore_crowds=True)
-    if len(videos) != 1:
-        raise DataError('the file is about several videos; give the annotations of this one')
-    yield from _masks_of(videos[0], video, notes)
-
-
-def _number_objects(path: Path) -> None:
-    """Number the objects of a file that has no tracks and is about one image."""
-    content = read_json(path)
-    entries = content.get('annotations') if isinstance(content, dict) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return  # the reader says what is wrong
-    has_tracks = any(
-        key in entry for entry in entries for key in ('track_id', 'instance_id', 'attributes')
-    )
-    if has_tracks or len({str(entry.get('image_id')) for entry in entries}) != 1:
-        return
-    for number, entry in enumerate(entries, 1):
-        entry['track_id'] = number
-    write_json(path, content)
+    data = read_coco(paths[0])
+    number_objects(data, paths[0])
+    yield from _masks_of(read_video(data, paths[0], notes), video, notes)
 
 
 def _davis(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
     paths = [path for path in sorted(folder.rglob('*.png')) if not is_foreign(path.name)]
     for path in paths:
         labels = read_label_png(path)
-        if labels.shape != video.size:
-            raise DataError(_wrong_size(path.name, labels.shape, video))
+        _check_size(path.name, labels.shape, video)
         frame = frame_of(path.name, video)
         ids = object_ids(labels)
         # DAVIS-2016 and many tools write an object as 255.
@@ -230,8 +219,7 @@ def _davis(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedM
 
 def _masks_of(found: TrackedVideo, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
     """The masks of an annotated video as masks of this one."""
-    if (found.height, found.width) != video.size:
-        raise DataError(_wrong_size(found.folder, (found.height, found.width), video))
+    _check_size(found.folder, (found.height, found.width), video)
     for item in found.objects:
         for t, mask in item.masks.items():
             frame = frame_of(found.file_names[t], video)
@@ -243,30 +231,13 @@ def _masks_of(found: TrackedVideo, video: StudioVideo, notes: Notes) -> Iterator
             yield ImportedMask(frame, item.id, item.category, whole)
 
 
-def _wrong_size(name: str, size: tuple[int, ...], video: StudioVideo) -> str:
-    return (
-        f'{name} is about frames of {size[1]}x{size[0]}, but the video has '
-        f'{video.width}x{video.height}'
-    )
-
-
-def frame_of(name: str, video: StudioVideo) -> int:
-    """The frame that a file is about: that of its name, else of the last number in it.
-
-    Raises:
-        DataError: there is no such frame.
-    """
-    stem = Path(name).stem
-    known = video.frame_of_name(stem)
-    if known is not None:
-        return known
-    numbers = _NUMBER.findall(stem)
-    if numbers and len(numbers[-1]) < 10 and int(numbers[-1]) < video.frames:
-        return int(numbers[-1])
-    raise DataError(
-        f'{name} names no frame of {video.name}, which has {video.frames}; files are called after '
-        f'frames, e.g. {video.frame_name(0)}'
-    )
+def _check_size(name: str, size: tuple[int, ...], video: StudioVideo) -> None:
+    """Refuse annotations of frames of another size."""
+    if size != video.size:
+        raise DataError(
+            f'{name} is about frames of {size[1]}x{size[0]}, but the video has '
+            f'{video.width}x{video.height}'
+        )
 
 
 def store(project: Project, masks: list[ImportedMask], kind: str) -> list[StudioObject]:

@@ -1,0 +1,3 @@
+from .color_follower import model
+
+__all__ = ['model']
