@@ -99,6 +99,10 @@ setup(
         'studio': read_requirements('studio'),
         'export': read_requirements('onnx'),
         'openvino': ['openvino>=2024.0'],
+        # the function for CVAT's agents, and the program that runs them
+        'cvat': [*ENGINE, *read_requirements('cvat')],
+        # an environment of its own: it asks for old versions of Flask and others
+        'label-studio': [*ENGINE, *read_requirements('label_studio')],
         'tests': read_requirements('tests'),
     },
     cmdclass={'build_py': BuildWithMim},

@@ -86,6 +86,18 @@ class VideoInferencer:
         self._prepare = frame_preparation(model)
         self._session = StreamingSession(self.model, self._prepare, {})
 
+    def prepare_frame(self, picture: Picture, index: int = 0) -> Frame:
+        """Make a frame for ``model.inference_step``, by which a caller keeps states of its own.
+
+        Args:
+            picture: (H, W, 3) uint8 BGR.
+            index: of the frame.
+
+        Raises:
+            DataError: the picture is no such array.
+        """
+        return self.model.make_frame(self._prepare(index, check_picture(index, picture)))
+
     def look_at_prompts(
         self,
         source: SeekableFrames,

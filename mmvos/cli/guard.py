@@ -27,7 +27,14 @@ _TRACEBACK = 'MMVOS_TRACEBACK'  # an environment variable: show where an error c
 _OUTPUT_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 # Libraries of the full set-up, and those of extras with their extra.
 _FULL_SETUP = ('torch', 'mmcv', 'mmdet', 'mmengine', 'scipy', 'safetensors', 'yaml')
-_EXTRAS = {'onnxruntime': 'run', 'openvino': 'openvino', 'onnx': 'export', 'onnxscript': 'export'}
+_EXTRAS = {
+    'onnxruntime': 'run',
+    'openvino': 'openvino',
+    'onnx': 'export',
+    'onnxscript': 'export',
+    'cvat_sdk': 'cvat',
+    'label_studio_ml': 'label-studio',
+}
 _PATIENCE = 10.0  # seconds in which more interrupts do not disturb the end of the first one
 
 

@@ -63,6 +63,7 @@ COMMANDS: Mapping[str, Command | CommandGroup] = {
         'Turn annotations of some frames of a video into annotations of all frames.',
         {name: Command(summary, f'propagate.{name}') for name, summary in TOOLS.items()},
     ),
+    'label-studio': Command('start a backend that annotates for Label Studio', 'label_studio'),
     'convert': CommandGroup(
         'Convert annotations and results between formats.',
         {name: Command(summary, f'convert.{name}') for name, summary in CONVERTERS.items()},
