@@ -65,6 +65,24 @@ ELSEWHERE = {
         'tests/cli/test_test_supervised.py::test_a_run_writes_the_standard_files_and_scores_them'
     ),
     r'^mmvos test ': TRAIN + 'test_the_results_file_and_the_scores',
+    r'^mmvos propagate labelme': (
+        'tests/annotate/test_propagate_labelme.py::test_all_frames_get_the_objects_of_two'
+    ),
+    r'^mmvos propagate cvat': (
+        'tests/annotate/test_propagate_cvat.py::test_key_frames_are_followed_and_the_rest_is_kept'
+    ),
+    r'^mmvos propagate coco': (
+        'tests/annotate/test_propagate_coco.py::test_frames_and_objects_are_added'
+    ),
+    r'^mmvos label-studio': (
+        'tests/annotate/test_label_studio.py::test_masks_in_a_list_of_images'
+    ),
+    r'^pip install .*run': (
+        'tests/test_run_wheel.py::test_an_empty_environment_segments_a_clip'
+    ),
+    r'^pip install .*cvat': (
+        'tests/annotate/test_cvat_function.py::test_the_agents_worker_follows_shapes'
+    ),
     r'^mmvos export ': EXPORT + 'test_graphs_compute_what_the_model_computes',
     r'^mmvos segment .*--(graphs|engine)': EXPORT + 'test_an_exported_model_segments_a_clip',
     r'^mmvos benchmark engines': (
@@ -290,6 +308,10 @@ def misunderstood(command: Command) -> str | None:
     words = substituted(command.words)
     if words[0] in ('git', '.'):
         return None
+    if words[:2] == ['pip', 'install'] and words[2].startswith('.['):
+        extras = words[2][2:-1].split(',')
+        gone = [extra for extra in extras if f"'{extra}': " not in (ROOT / 'setup.py').read_text()]
+        return f'there is no extra {gone[0]}' if gone else None
     ours = mmvos_words(words)
     if ours is None:
         if words[:2] == ['python', '-m']:
@@ -393,6 +415,7 @@ def test_commands_are_understood(document: Path) -> None:
         ('python -m mmvos weights lst', "no command 'lst'"),
         ('python tools/gone.py', 'tools/gone.py does not exist'),
         ('pip install x', 'is no command of this project'),
+        ('pip install ".[run,x]"', 'there is no extra x'),
     ],
 )
 def test_wrong_commands_are_seen(text: str, why: str) -> None:
