@@ -74,12 +74,8 @@ ELSEWHERE = {
     r'^mmvos propagate coco': (
         'tests/annotate/test_propagate_coco.py::test_frames_and_objects_are_added'
     ),
-    r'^mmvos label-studio': (
-        'tests/annotate/test_label_studio.py::test_masks_in_a_list_of_images'
-    ),
-    r'^pip install .*run': (
-        'tests/test_run_wheel.py::test_an_empty_environment_segments_a_clip'
-    ),
+    r'^mmvos label-studio': ('tests/annotate/test_label_studio.py::test_masks_in_a_list_of_images'),
+    r'^pip install .*run': ('tests/test_run_wheel.py::test_an_empty_environment_segments_a_clip'),
     r'^pip install .*cvat': (
         'tests/annotate/test_cvat_function.py::test_the_agents_worker_follows_shapes'
     ),

@@ -267,10 +267,10 @@ def write_regions(
     if config.media.is_video:
         return _video_regions(objects, found, drawn, config, size, fps, count)
     regions = [dict(region) for region in drawn]
-    for number, item in enumerate(objects, 1):
+    for number, given in enumerate(objects, 1):
         for index, seen in sorted(found.get(number, {}).items()):
-            if index not in item.drawings:
-                regions.append(_image_region(item, seen, index, config, size))
+            if index not in given.drawings:
+                regions.append(_image_region(given, seen, index, config, size))
     return regions
 
 

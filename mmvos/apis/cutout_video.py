@@ -21,19 +21,22 @@ _SETTINGS = {'crf': '24', 'b': '0', 'deadline': 'realtime', 'cpu-used': '6', 'au
 _FINEST = Fraction(1, 1000)  # a WebM counts milliseconds
 
 
-def cut_out(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def cut_out(
+    image: NDArray[np.uint8], mask: NDArray[np.bool_] | NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     """Make everything outside of a mask transparent.
 
     Args:
         image: (H, W, 3) uint8 BGR.
-        mask: (H, W) bool.
+        mask: (H, W) bool, or uint8 opacity.
 
     Returns:
-        (H, W, 4) uint8 RGBA, black where it is transparent.
+        (H, W, 4) uint8 RGBA, black where it is transparent; colors are not multiplied by opacity.
     """
     shown = np.zeros((*mask.shape, 4), np.uint8)
-    shown[mask, :3] = image[mask][:, ::-1]
-    shown[mask, 3] = 255
+    is_seen = mask > 0
+    shown[is_seen, :3] = image[is_seen][:, ::-1]
+    shown[..., 3] = mask * np.uint8(255) if mask.dtype == np.bool_ else mask
     return shown
 
 

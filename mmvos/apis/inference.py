@@ -7,9 +7,9 @@ This file puts the package together: sources, prompts, model and writers do not 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,8 @@ from mmvos.structures import Frame, FrameResult, Prompts
 from .background import AsyncWriter, latest_only, read_ahead
 from .engine_choice import load_model
 from .frame_preparation import frame_preparation
-from .label_png import LabelPngs
-from .overlay_video import OverlayVideo, check_side, draw_overlay, parse_frame_rate
+from .outputs import Output, OutputKinds, open_outputs
+from .overlay_video import draw_overlay
 from .passes import (
     VideoPasses,
     check_direction,
@@ -32,7 +32,6 @@ from .passes import (
 )
 from .prompts import PromptsLike, parse_prompts
 from .propagation import PromptedFrame, PropagationStep, look_at_prompts, propagate
-from .results_json import ResultsJson
 from .sources import Source, check_picture, open_source
 from .streaming_session import StreamingSession
 from .video_run import VideoRun
@@ -42,18 +41,8 @@ from .window import Window
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-RESULTS_JSON, MASKS, OVERLAY = 'results.json', 'masks', 'overlay.mp4'  # in the output folder
-FPS_OF_IMAGES = 25  # of the overlay, where the source has no frame rate
 MIN_SCORE = 0.3  # of what is drawn, where the model finds its objects by itself
 Packed = tuple[SourceFrame, Any]  # a frame of the source, and it prepared for the model
-
-
-@dataclass(frozen=True)
-class _Output:
-    """A writer of results, and the least score of the objects that it gets."""
-
-    writer: ResultsJson | LabelPngs | OverlayVideo
-    min_score: float
 
 
 class VideoInferencer:
@@ -224,6 +213,8 @@ class VideoInferencer:
         run: VideoRun | None = None,
         direction: str = 'forward',
         progress: Callable[[int, int], object] | None = None,
+        soft: int | None = None,
+        cutout: bool = False,
     ) -> Iterator[FrameResult]:
         """Segment one video and yield the result of each frame as soon as it is there.
 
@@ -257,6 +248,11 @@ class VideoInferencer:
                 computed. See ``mmvos.apis.passes``.
             progress: of these two is told, after each frame, how many are computed and how many
                 there are to be computed.
+            soft: 8 or 16: also write ``soft/<object id>/<frame>.png``, the probabilities of each
+                object in so many bits.
+            cutout: also write ``cutout/<frame>.png``, in which all but the objects is transparent,
+                with their probability as opacity. These two are for models that follow prompts and
+                set ``model.keeps_soft_masks``.
 
         Raises:
             FileNotFoundError, ValueError: the source or the prompts cannot be read; see
@@ -280,7 +276,8 @@ class VideoInferencer:
             score_thr = 0.0 if by_frame else MIN_SCORE
         outputs = []
         if out_dir is not None:
-            outputs = self._open_outputs(Path(out_dir), opened, score_thr, png, video, fps)
+            kinds = OutputKinds(score_thr, png, video, fps, soft, cutout)
+            outputs = open_outputs(Path(out_dir), opened, self.model, kinds)
         window = Window(opened.name) if show else None
         drops = opened.timed if drop_frames is None else drop_frames
         if direction == 'forward':
@@ -298,37 +295,10 @@ class VideoInferencer:
             )
         return self._run(opened, outputs, window, score_thr, drops, run, results)
 
-    def _open_outputs(
-        self,
-        folder: Path,
-        source: VideoSource,
-        min_score: float,
-        png: bool,
-        video: bool,
-        fps: Fraction | float | None,
-    ) -> list[_Output]:
-        """Make the writers of a video's results; see `infer`."""
-        meta = self.model.dataset_meta
-        # results.json has all objects, whatever their score.
-        outputs = [_Output(ResultsJson(folder / RESULTS_JSON, meta['category_ids']), 0.0)]
-        if png:
-            outputs.append(_Output(LabelPngs(folder / MASKS), min_score))
-        if video:
-            check_side(folder / OVERLAY, source.longest_side or 0)
-            rate = source.fps or Fraction(FPS_OF_IMAGES)
-            time_base = source.time_base
-            if fps is not None:
-                # A rate that is asked for replaces the frames' own times.
-                rate = parse_frame_rate(fps)
-                time_base = None
-            overlay = OverlayVideo(folder / OVERLAY, rate, meta['classes'], time_base)
-            outputs.append(_Output(overlay, min_score))
-        return outputs
-
     def _run(
         self,
         source: VideoSource,
-        outputs: list[_Output],
+        outputs: Sequence[Output],
         window: Window | None,
         min_score: float,
         drops: bool,

@@ -28,6 +28,7 @@ from mmvos.io.run_record import IN_FOLDER, RunRecord, read_record, write_record
 from mmvos.io.stored_state import CannotStoreError, digest_of, load_state, save_state
 from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import FrameResult, Prompts, TrackedObject
+from mmvos.structures.soft_mask import from_plain
 
 UNFINISHED = 'unfinished'
 LOCK = '.mmvos.lock'
@@ -156,6 +157,9 @@ class VideoRun:
             if region is not None:
                 item['region'] = tuple(tuple(corner) for corner in region)
             item['box'] = tuple(item['box'])
+            soft = item.pop('soft', None)
+            if soft is not None:
+                item['soft'] = from_plain(soft)
             objects.append(TrackedObject(**item))
         return FrameResult(content['frame'], tuple(content['shape']), tuple(objects))
 
@@ -234,7 +238,7 @@ def _plain(item: TrackedObject) -> dict[str, Any]:
     region = item.region
     if region is not None:
         region = tuple((float(x), float(y)) for x, y in region)
-    return {
+    plain: dict[str, Any] = {
         'id': int(item.id),
         'label': int(item.label),
         'score': float(item.score),
@@ -242,6 +246,9 @@ def _plain(item: TrackedObject) -> dict[str, Any]:
         'mask': item.mask,
         'region': region,
     }
+    if item.soft is not None:
+        plain['soft'] = item.soft.to_plain()
+    return plain
 
 
 def source_identity(source: Any) -> str | None:

@@ -193,6 +193,17 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='of a camera or stream take every frame and fall behind, instead of the newest',
     )
+    parser.add_argument(
+        '--soft',
+        type=int,
+        choices=(8, 16),
+        help='also write soft/ID/*.png: the probabilities of each object, in 8 or 16 bits',
+    )
+    parser.add_argument(
+        '--cutout',
+        action='store_true',
+        help='also write cutout/*.png: all but the objects is transparent, with soft edges',
+    )
     parser.add_argument('--no-video', action='store_true', help='write no overlay.mp4')
     parser.add_argument('--no-png', action='store_true', help='write no masks/*.png')
 
@@ -218,6 +229,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     takes_prompts = known is None or bool(SYSTEMS[known].accepted_prompts)
     check_direction(args.direction, source, takes_prompts)
     model = build_model(args, prompts)
+    model.keeps_soft_masks = bool(args.soft or args.cutout) and model.takes_prompts
     check_direction(args.direction, source, model.takes_prompts)
     with begin_run(model, source, prompts, args) as run:
         if run.was_finished:
@@ -236,13 +248,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def names_of_results(args: argparse.Namespace) -> list[str]:
     """List what is written in --out."""
-    from mmvos.apis.inference import MASKS, OVERLAY, RESULTS_JSON
+    from mmvos.apis.outputs import CUTOUT, MASKS, OVERLAY, RESULTS_JSON, SOFT
 
     names = [RESULTS_JSON]
     if not args.no_png:
         names.append(MASKS)
     if not args.no_video:
         names.append(OVERLAY)
+    if args.soft:
+        names.append(SOFT)
+    if args.cutout:
+        names.append(CUTOUT)
     return names
 
 
@@ -255,6 +271,8 @@ def begin_run(
     can_be_read_again = not (source.live or source.timed)
     # Runs of versions without directions go on.
     more = {} if args.direction == 'forward' else {'direction': args.direction}
+    if model.keeps_soft_masks:
+        more |= {'soft': args.soft, 'cutout': args.cutout}
     fingerprint = fingerprint_of(
         model,
         args.input if can_be_read_again else None,
@@ -384,6 +402,8 @@ def segment(
             run=run,
             direction=args.direction,
             progress=show_passes(stack),
+            soft=args.soft,
+            cutout=args.cutout,
         )
         total = source.length or '?'
         rate = 'frame rate unknown'

@@ -11,6 +11,7 @@ original pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from mmvos.ops.arrays import (
 from mmvos.ops.masks import hard_merge, pad_maps, soft_aggregate
 from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import encode_crop, tight_box
+from mmvos.structures.soft_mask import soft_mask
 from mmvos.structures.tracks import UNKNOWN_LABEL
 
 from .tracked_objects import PromptedObjects, PromptKind, TrackedState
@@ -114,7 +116,7 @@ class PromptedTracking(VideoSteps):
                 merged = self._merge_beside_masks(probabilities, is_mask)
             # The tracker takes over what is left of each object.
             state = self.tracker.commit(state, merged)
-        return state, _result(frame.meta, state, merged, prompts)
+        return state, _result(frame.meta, state, merged, prompts, self.keeps_soft_masks)
 
     def _check_points(self, prompts: Prompts, known: dict[int, TrackedState]) -> tuple[int, ...]:
         """Return the ids of known objects that points alone correct.
@@ -290,7 +292,13 @@ def _boxes(prompts: Prompts, meta: FrameMeta) -> list[tuple[float, ...]]:
     return boxes
 
 
-def _result(meta: FrameMeta, states: States, merged: Array, prompts: Prompts | None) -> FrameResult:
+def _result(
+    meta: FrameMeta,
+    states: States,
+    merged: Array,
+    prompts: Prompts | None,
+    keeps_soft_masks: bool,
+) -> FrameResult:
     """Make the result of a frame, in original pixels.
 
     A pixel is the most probable object's, or the background's; given masks stay as they are. An
@@ -302,6 +310,7 @@ def _result(meta: FrameMeta, states: States, merged: Array, prompts: Prompts | N
         states: K of them.
         merged: (K, H, W) probabilities after merging.
         prompts: of this frame.
+        keeps_soft_masks: whether the probabilities go into the result.
     """
     if not states:
         return FrameResult(meta.index, meta.original_shape, ())
@@ -312,7 +321,10 @@ def _result(meta: FrameMeta, states: States, merged: Array, prompts: Prompts | N
     winner = _winners(merged, [state.id for state in states], prompts)
     objects = []
     for k, state in enumerate(states):
-        objects.append(_tracked_object(state, winner == k, merged[k], meta))
+        item = _tracked_object(state, winner == k, merged[k], meta)
+        if keeps_soft_masks:
+            item = replace(item, soft=soft_mask(as_numpy(merged[k])))
+        objects.append(item)
     return FrameResult(meta.index, meta.original_shape, tuple(objects))
 
 

@@ -20,10 +20,13 @@ class VideoSteps(ABC):
 
     Attributes:
         takes_prompts: whether it is told its objects; one that is not finds them.
+        keeps_soft_masks: whether its results hold the probabilities of the masks; only models that
+            take prompts can.
         dataset_meta: ``classes`` and ``category_ids`` of what it finds.
     """
 
     takes_prompts = False
+    keeps_soft_masks = False
     dataset_meta: dict[str, Any]
 
     @abstractmethod

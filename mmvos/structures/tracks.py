@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rle import RLE, decode
+from .soft_mask import SoftMask
 
 UNKNOWN_LABEL = -1
 Region = tuple[tuple[float, float], ...]
@@ -31,6 +32,7 @@ class TrackedObject:
         mask: RLE of the frame's original size.
         region: corners (x, y) of the polygon by which the model follows the object, continuous
             original pixels; None where it has no polygon of its own.
+        soft: the probabilities that the mask was made of, where the model keeps them.
     """
 
     id: int
@@ -39,6 +41,7 @@ class TrackedObject:
     box: tuple[float, float, float, float]
     mask: RLE
     region: Region | None = None
+    soft: SoftMask | None = None
 
 
 @dataclass(frozen=True)
