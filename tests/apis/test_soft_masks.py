@@ -123,6 +123,7 @@ def test_both_ways_and_a_journal_keep_them(clip: Path, tmp_path: Path) -> None:
         assert (back.full(*SIZE) == np.round(values * 65535).astype(np.uint16)).all()
     _, result = Ramps().step(Ramps().make_frame((0, None)), 0)
     with VideoRun(tmp_path / 'run', 'x', (), {}, goes_on=False) as journal:
+        assert journal.start() == (0, None)
         journal.append(result, None)
         journal.index_results()
         for one, two in zip(journal.read(0).objects, result.objects):
@@ -132,7 +133,7 @@ def test_both_ways_and_a_journal_keep_them(clip: Path, tmp_path: Path) -> None:
 
 def test_a_mask_is_where_its_probability_is_above_one_half() -> None:
     model = tiny_segmenter()
-    prompts = Prompts((4,), (square_mask(20),), (None,))
+    prompts = Prompts((4,), (square_mask(20, 20),), (None,))
     state, result = model.inference_step(frame(0), model.init_state(), prompts)
     assert result.objects[0].soft is None
     model.keeps_soft_masks = True
