@@ -28,18 +28,15 @@ Key = Hashable
 
 
 class NamedFrames(Protocol):
-    """A video whose frames have names.
-
-    Attributes:
-        name: of the video.
-        frames: their number.
-    """
+    """A video whose frames have names."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the video."""
 
     @property
-    def frames(self) -> int: ...
+    def frames(self) -> int:
+        """The number of frames."""
 
     def frame_name(self, index: int) -> str:
         """The name of a frame."""
