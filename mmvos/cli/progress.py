@@ -50,6 +50,12 @@ class Progress:
         """Units per second since the beginning."""
         return self.count / max(time.monotonic() - self._begin, 1e-9)
 
+    def expect(self, total: int) -> None:
+        """Say how many there are, where that was not known before."""
+        self._total = total
+        if self._bar is not None:
+            self._bar.total = total
+
     def advance(self, note: str = '') -> None:
         """Count one more, and show it.
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from mmvos.apis.engine_choice import ALL_ENGINES
@@ -69,13 +68,11 @@ def run(open_annotations: Callable[[Notes], PartlyAnnotated], args: argparse.Nam
     )
 
     inferencer = VideoInferencer(args.system, device=args.device, engine=args.engine)
-    with ExitStack() as stack:
-        shown: list[Progress] = []
+    with Progress('frame', None) as progress:
 
         def show(done: int, total: int) -> None:
-            if not shown:
-                shown.append(stack.enter_context(Progress('frame', total)))
-            shown[0].advance()
+            progress.expect(total)
+            progress.advance()
 
         written = propagate(annotations, inferencer, args.direction, show)
     print(f'written: {written}')
