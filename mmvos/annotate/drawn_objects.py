@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,10 +69,11 @@ class FrameNames:
 
     def frame_of_name(self, stem: str) -> int | None:
         """The frame that is called so, without a suffix; None where there is none."""
-        for number, name in enumerate(self.names):
-            if Path(name).stem == stem:
-                return number
-        return None
+        return self._by_stem.get(stem)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, int]:
+        return {Path(name).stem: index for index, name in enumerate(self.names)}
 
 
 def frame_of(name: str, video: NamedFrames) -> int:

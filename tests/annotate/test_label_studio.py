@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mmvos.annotate.label_studio_results import (
     frame_number,
     read_config,
 )
+from mmvos.cli.main import main
 from mmvos.convert.annotation_model import ConversionError
 from mmvos.convert.brush_rle import decode_brush, encode_brush
 from mmvos.io.errors import DataError
@@ -197,6 +199,19 @@ def test_boxes_in_a_video(client: Any, model: ColorFollower, tmp_path: Path) -> 
     for t, box in enumerate(sequence):
         for key, wanted in box_of(t, 1).items():
             assert box[key] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_without_its_library_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # None makes Python's import fail as if it were not there.
+    monkeypatch.setitem(sys.modules, 'label_studio_ml', None)
+    monkeypatch.setitem(sys.modules, 'label_studio_ml.model', None)
+    monkeypatch.delitem(sys.modules, 'mmvos.annotate.label_studio', raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(['label-studio', '--folder', str(tmp_path / 'kept')])
+    assert 'pip install "mmvos[label-studio]"' in str(ended.value)
+    assert not (tmp_path / 'kept').exists()
 
 
 def test_a_task_in_which_nothing_is_drawn(client: Any, tmp_path: Path) -> None:
