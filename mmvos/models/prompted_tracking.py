@@ -23,9 +23,9 @@ from mmvos.ops.arrays import (
     array_namespace,
     as_numpy,
     device,
+    pad_maps,
     resize,
 )
-from mmvos.ops.masks import hard_merge, pad_maps, soft_aggregate
 from mmvos.structures import Frame, FrameMeta, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import encode_crop, tight_box
 from mmvos.structures.soft_mask import soft_mask
@@ -186,6 +186,57 @@ class PromptedTracking(VideoSteps):
         merged = xp.asarray(probabilities, copy=True)
         merged[others] = found
         return merged
+
+
+def soft_aggregate(probabilities: Array, background: Array | None = None) -> tuple[Array, Array]:
+    """Normalize the odds of all objects and of the background (Oh et al., RGMP, CVPR 2018, eq. 1).
+
+    Args:
+        probabilities: (K, H, W) in [0, 1], of each object against the rest.
+        background: (H, W) in [0, 1]; the product of 1 - p over the objects by default.
+
+    Returns:
+        (K, H, W) of the objects and (H, W) of the background; they add up to 1 at every pixel.
+    """
+    xp = array_namespace(probabilities)
+    if background is None:
+        background = xp.prod(1 - probabilities, axis=0)
+    # (1 + K, H, W): the background is one more class
+    classes = xp.astype(xp.concat([background[None], probabilities]), xp.float32, copy=False)
+    classes = xp.clip(classes, 1e-7, 1 - 1e-7)
+    odds = classes / (1 - classes)
+    merged = odds / xp.sum(odds, axis=0)
+    return merged[1:], merged[0]
+
+
+def hard_merge(probabilities: Array, first_wins: bool = False) -> Array:
+    """Give each pixel to the most certain of the objects that claim it (p >= .5).
+
+    So do MaskTrack's and SiamMask's public code. A loser's pixel is background for it, so that no
+    pixel of a guide is outside [-1, 1].
+
+    Args:
+        probabilities: (K, H, W) in [0, 1].
+        first_wins: whether of equally certain objects the first gets the pixel, as in SiamMask;
+            else the last, as in MaskTrack.
+
+    Returns:
+        (K, H, W), the winner 1 and everybody else 0.
+    """
+    num_objects = len(probabilities)
+    if num_objects == 0:
+        return probabilities
+    xp = array_namespace(probabilities)
+    # (H, W): the number of the most certain object; argmax gives the first of equal values
+    if first_wins:
+        winner = xp.argmax(probabilities, axis=0)
+    else:
+        winner = num_objects - 1 - xp.argmax(xp.flip(probabilities, axis=0), axis=0)
+    is_claimed = xp.max(probabilities, axis=0) >= 0.5
+    # (K, H, W)
+    numbers = xp.arange(num_objects, device=device(probabilities))[:, None, None]
+    is_won = (numbers == winner) & is_claimed
+    return xp.astype(is_won, probabilities.dtype)
 
 
 def prompted_objects(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmvos.models.masktrack.propagation import Levels, MaskPropagation
-from mmvos.models.masktrack.state import Memory
+from mmvos.models.masktrack.propagation import Levels, MaskPropagation, Memory
 from mmvos.ops.arrays import Array
 
 from .graph_set import GraphSet

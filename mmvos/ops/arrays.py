@@ -1,6 +1,6 @@
 """What the arithmetic on masks needs of torch and numpy alike.
 
-The functions of ``crop``, ``merge`` and ``mask_priors``, and the trackers that are made of them,
+The functions of ``crop``, ``masks`` and ``mask_priors``, and the trackers that are made of them,
 take tensors of torch or arrays of numpy: they ask `array_namespace` for the functions of the one
 they are given (the Python array API standard). So a model in torch and one in ONNX go through the
 same lines. This file holds what the standard lacks; it imports torch only where a tensor is given.
@@ -18,7 +18,7 @@ from PIL import Image
 
 Array: TypeAlias = Any  # a tensor of torch or an array of numpy
 
-__all__ = ['Array', 'array_like', 'array_namespace', 'as_numpy', 'device', 'resize']
+__all__ = ['Array', 'array_like', 'array_namespace', 'as_numpy', 'device', 'pad_maps', 'resize']
 
 
 def array_like(values: Any, like: Array) -> Array:
@@ -32,6 +32,17 @@ def as_numpy(array: Array) -> NDArray[Any]:
     if is_numpy_array(array):
         return np.asarray(array)
     return np.asarray(array.detach().cpu().numpy())
+
+
+def pad_maps(maps: Array, size: tuple[int, ...]) -> Array:
+    """Pad (K, h, w) maps with 0 on the right and at the bottom to ``size``, (H, W)."""
+    count, height, width = maps.shape
+    if (height, width) == tuple(size):
+        return maps
+    xp = array_namespace(maps)
+    padded = xp.zeros((count, *size), dtype=maps.dtype, device=device(maps))
+    padded[:, :height, :width] = maps
+    return padded
 
 
 def resize(maps: Array, height: int, width: int) -> Array:

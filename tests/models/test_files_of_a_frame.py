@@ -72,12 +72,11 @@ def parts() -> set[Path]:
     ('method', 'max_files', 'max_folders'),
     [
         (masktrack_rcnn, 11, 4),
-        # two more than a model in torch alone needs: the way through a video, and what arrays of
-        # torch and numpy have in common, stand apart from the network, for use without torch
-        (masktrack, 12, 4),
-        (siammask, 13, 4),
-        # models, three methods (a matcher, a propagator and the parts), ops, structures
-        (parts, 19, 6),
+        (masktrack, 10, 4),
+        (siammask, 12, 4),
+        # all 10 of MaskTrack, 3 of SiamMask and its geometry, the features that the parts of a
+        # frame share, and its own 2; models, three methods, ops, structures
+        (parts, 17, 6),
     ],
     ids=lambda value: getattr(value, '__name__', None),
 )

@@ -5,8 +5,7 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, frame, square_mask, tiny_segmenter
 
-from mmvos.models.prompted_tracking import prompted_objects
-from mmvos.ops.masks import soft_aggregate
+from mmvos.models.prompted_tracking import prompted_objects, soft_aggregate
 from mmvos.optimize import optimize
 from mmvos.structures import Frame, FrameMeta, Prompts
 from mmvos.structures.rle import decode

@@ -117,10 +117,7 @@ def test_the_way_through_a_video_imports_no_torch():
             ROOT / f'mmvos/models/{name}.py'
             for name in ('prompted_tracking', 'video_steps', 'tracked_objects')
         ),
-        *(
-            ROOT / f'mmvos/models/masktrack/{name}.py'
-            for name in ('propagation', 'state', 'mask_priors')
-        ),
+        *(ROOT / f'mmvos/models/masktrack/{name}.py' for name in ('propagation', 'mask_priors')),
         *(
             ROOT / f'mmvos/apis/{name}.py'
             for name in ('inference', 'streaming_session', 'video_run')

@@ -14,9 +14,9 @@ from mmvos.models.masktrack.mask_priors import (
     guide_boxes,
     limit_change,
 )
-from mmvos.ops.arrays import array_like, as_numpy, resize
+from mmvos.models.prompted_tracking import hard_merge, soft_aggregate
+from mmvos.ops.arrays import array_like, as_numpy, pad_maps, resize
 from mmvos.ops.crop import crop_squares, paste_squares, squares_around
-from mmvos.ops.masks import hard_merge, pad_maps, soft_aggregate
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.random((3, 37, 52), dtype=np.float32)

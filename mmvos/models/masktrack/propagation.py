@@ -2,9 +2,12 @@
 
 Perazzi et al., Learning Video Object Segmentation from Static Images (MaskTrack), CVPR 2017: the
 mask of frame t-1 guides a network that segments frame t. Each object is seen in a square around its
-guide, all objects in one batch. This file is the way through a video: squares, guides, memories,
-lost objects. `MaskPropagator` adds a network in torch and its training, `mmvos.onnx` one that
-onnxruntime computes. Arrays are torch's or numpy's; nothing here imports torch.
+guide, all objects in one batch. This file is the way through a video: squares, guides, lost
+objects, and the state in which these go from frame to frame. The first frame and the last one are
+remembered (Oh et al., RGMP, CVPR 2018; STM, ICCV 2019), and frames in which a user gave the object
+again; their number is bounded, so memory does not grow with the video. `MaskPropagator` adds a
+network in torch and its training, `mmvos.onnx` one that onnxruntime computes. Arrays are torch's or
+numpy's; nothing here imports torch.
 
 K objects, B images, H x W the padded frame, S x S the size of a square, L levels of features, P
 clicks. Probabilities are in [0, 1], guides in [-1, 1] (+1 object, -1 background, 0 unknown). A
@@ -15,14 +18,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mmvos.ops.arrays import Array, array_like, array_namespace, device
 from mmvos.ops.crop import crop_squares, paste_squares, squares_around
 from mmvos.ops.masks import pad_maps
 from mmvos.structures import Frame
 
-from ..tracked_objects import PromptedObjects, PromptKind
+from ..tracked_objects import PromptedObjects, PromptKind, TrackedState
 from .mask_priors import (
     box_with_points,
     disks_at_points,
@@ -31,7 +35,6 @@ from .mask_priors import (
     guide_boxes,
     limit_change,
 )
-from .state import MAX_CORRECTIONS, Memory, PropagationState, gather_memories, with_prompted_frame
 
 MIN_SIDE = 32  # pixels of the smallest square
 MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
@@ -39,9 +42,40 @@ POINT_SIDE_RATIO = 0.8  # square in which points are looked at first, over the f
 POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
 MAX_GROWTH_STEPS = 50  # frames after which the box of a lost object grows no more
 LOST_GUIDE_FADE = 0.5  # of a lost object's guide from frame to frame, towards 0, unknown
+MAX_CORRECTIONS = 4  # frames that are remembered beside the first and the last, the newest of them
 MAX_FADE_STEPS = 30  # frames after which it fades no more: it is 1e-9, and keeps its signs
 
 Levels = tuple[Array, ...]
+Memory = tuple[Array, Array]  # keys (A, N) and values (V + 1, N) of a frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropagationState(TrackedState):
+    """What is known of one object between two frames.
+
+    Attributes:
+        guide: (H, W), the mask prior of the next frame; of a lost object its last one, fading.
+        box: (4,) xyxy, where the object was when it was last seen.
+        lost: number of frames since it was last seen.
+        first, last: keys and values of the frame in which it was given, and of the last one in
+            which it was seen, or the first where it never was; None where the head reads no memory.
+        corrections: keys and values of later frames in which it was given again, oldest first.
+        is_prompted: whether the frame that waits for its commit is one of these.
+        top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the
+            square (3,) they are of.
+    """
+
+    guide: Array
+    box: Array
+    lost: int = 0
+    first: Memory | None = None
+    last: Memory | None = None
+    corrections: tuple[Memory, ...] = ()
+    is_prompted: bool = False
+    top: Array | None = None
+    square: Array | None = None
+
+
 States = tuple[PropagationState, ...]
 
 
@@ -385,3 +419,58 @@ class MaskPropagation(ABC):
                 f'frame {frame.meta.index} is {width}x{height}, but the frames before it are '
                 f'{last_width}x{last_height}; all frames of a video must have the same size'
             )
+
+
+def with_prompted_frame(state: PropagationState, now: Memory | None) -> PropagationState:
+    """Remember for good a frame in which an object was given.
+
+    Args:
+        state: that waits for its commit.
+        now: keys and values of the frame; None where the head reads no memory.
+    """
+    if state.first is None or now is None:
+        return replace(state, first=state.first or now, is_prompted=False)
+    if not state.is_prompted:
+        return state
+    # the newest of them
+    corrections = (*state.corrections, now)
+    corrections = corrections[-MAX_CORRECTIONS:]
+    return replace(state, corrections=corrections, is_prompted=False)
+
+
+def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], Array | None]:
+    """Gather what K objects remember.
+
+    Returns:
+        M memories, each (K, ...): first frame, last frame, corrections; and their weights (K, M)
+        where there are corrections, 0 for those that an object does not have.
+    """
+    memories = [stack_memories([state.first for state in states])]
+    memories.append(stack_memories([state.last for state in states]))
+    count = max(len(state.corrections) for state in states)
+    if count == 0:
+        return memories, None
+    guide = states[0].guide
+    xp = array_namespace(guide)
+    weights = xp.ones((len(states), 2 + count), dtype=xp.float32, device=device(guide))
+    for index in range(count):
+        corrections: list[Memory | None] = []
+        for k, state in enumerate(states):
+            if index < len(state.corrections):
+                corrections.append(state.corrections[index])
+            else:
+                # a place that this object does not need
+                corrections.append(state.last)
+                weights[k, 2 + index] = 0
+        memories.append(stack_memories(corrections))
+    return memories, weights
+
+
+def stack_memories(memories: Sequence[Any]) -> Memory:
+    """Stack the memories of K objects."""
+    keys, values = zip(*memories, strict=True)
+    xp = array_namespace(keys[0])
+    # (K, A, N) and (K, V + 1, N)
+    stacked_keys = xp.stack(keys)
+    stacked_values = xp.stack(values)
+    return stacked_keys, stacked_values

@@ -27,8 +27,7 @@ from mmvos.registry import MODELS
 from mmvos.structures import Frame, GuideKind
 
 from ..tracker import Tracker
-from .propagation import MaskPropagation
-from .state import Memory, PropagationState
+from .propagation import MaskPropagation, Memory, PropagationState
 from .training_clips import TrainingClips, choose_memories, training_boxes, training_squares
 
 Levels = tuple[Tensor, ...]

@@ -10,13 +10,12 @@ import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
+from mmvos.ops.arrays import pad_maps
 from mmvos.ops.crop import squares_around
-from mmvos.ops.masks import pad_maps
 from mmvos.structures import GuideKind
 
 from .mask_priors import guide_boxes, limit_change
-from .propagation import MAX_SIDE_RATIO, MIN_SIDE
-from .state import Memory
+from .propagation import MAX_SIDE_RATIO, MIN_SIDE, Memory
 
 TRAIN_BOX_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
 CLICK_CONTEXT = (1.3, 4.0)  # ``train_context`` where clicks alone tell of the object

@@ -26,7 +26,7 @@ from mmvos.ops.siamese_geometry import STRIDE, Color, search_side, window_around
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
-from ..masktrack.state import PropagationState
+from ..masktrack.propagation import PropagationState
 from ..tracker import PromptedObjects, TrackedState, Tracker
 from .sampling import sample_parts
 from .tracked_parts import (

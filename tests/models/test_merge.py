@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmvos.ops.masks import hard_merge, soft_aggregate
+from mmvos.models.prompted_tracking import hard_merge, soft_aggregate
 
 
 def probability(background: float, foreground: float) -> float:
