@@ -15,8 +15,5 @@ model = dict(tracker=dict(roi_ratio=0.5))
 
 train_dataloader = dict(dataset=dict(datasets=[{{_base_.static_clips}}]))
 
-default_hooks = dict(
-    logger=dict(interval=50),
-    checkpoint=dict(by_epoch=False, interval=1000, save_best='davis/J_mean'),
-)
+default_hooks = {{_base_.clip_hooks}}
 log_processor = dict(by_epoch=False)

@@ -3,29 +3,18 @@
 # data/composed from mmvos compose; data/coco any image set in COCO's format. Test: DAVIS.
 _base_ = [
     '../_base_/models/masktrack_r50s16.py',
+    '../_base_/datasets/clip_steps.py',
     '../_base_/datasets/davis.py',
+    '../_base_/schedules/masktrack_adamw.py',
     '../_base_/default_runtime.py',
 ]
 
 # any ResNet-50 with torchvision's names (--cfg-options load_from=PATH)
 load_from = 'checkpoints/resnet50.pth'
 iterations = 2000
-clip_length = 3
 
 model = dict(tracker=dict(rollout=0.7, roi_ratio=0.2))
 
-load_frames = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
-make_sample = [
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,  # one flip for all frames of a clip
-        transforms=[dict(type='RandomFlip', prob=0.5)],
-    ),
-    dict(type='mmvos.ColorClip'),
-    dict(type='mmvos.CropClip', size=384),
-    dict(type='mmvos.DeformGuides'),
-    dict(type='mmvos.PackClip'),
-]
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
@@ -38,16 +27,16 @@ train_dataloader = dict(
                 type='mmvos.MaskClipDataset',
                 data_root='data/DAVIS',
                 split='2016/train',
-                clip_length=clip_length,
+                clip_length={{_base_.clip_length}},
                 samples_per_epoch=600,
-                pipeline=[load_frames, *make_sample],
+                pipeline=[_base_.load_frames, *_base_.make_sample],
             ),
             dict(
                 type='mmvos.MaskClipDataset',
                 data_root='data/composed/train',
-                clip_length=clip_length,
+                clip_length={{_base_.clip_length}},
                 samples_per_epoch=300,
-                pipeline=[load_frames, *make_sample],
+                pipeline=[_base_.load_frames, *_base_.make_sample],
             ),
             dict(
                 type='mmvos.ImageClipDataset',
@@ -57,9 +46,9 @@ train_dataloader = dict(
                 min_area=48 * 48,
                 samples_per_epoch=600,
                 pipeline=[
-                    load_frames,
-                    dict(type='mmvos.SimulateMotion', clip_length=clip_length),
-                    *make_sample,
+                    _base_.load_frames,
+                    dict(type='mmvos.SimulateMotion', clip_length={{_base_.clip_length}}),
+                    *_base_.make_sample,
                 ],
             ),
         ],
@@ -67,18 +56,6 @@ train_dataloader = dict(
 )
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
-optim_wrapper = dict(
-    type='mmvos.SafeOptimWrapper',
-    dtype='auto',
-    optimizer=dict(type='AdamW', lr=3e-4, weight_decay=0.01),
-    paramwise_cfg=dict(
-        custom_keys={
-            'tracker.backbone': dict(lr_mult=0.2),
-            'tracker.backbone.guide_conv': dict(lr_mult=1.0),
-        }
-    ),
-    clip_grad=dict(max_norm=5, norm_type=2),
-)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=3e-6),

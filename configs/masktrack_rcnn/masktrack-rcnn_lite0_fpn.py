@@ -78,6 +78,13 @@ test_pipeline = [
 ]
 
 metainfo = dict(classes=classes)
+train_videos = dict(
+    type='mmvos.YouTubeVISDataset',
+    ann_file='train/instances.json',
+    data_prefix=dict(img_path='train/JPEGImages'),
+    metainfo=metainfo,
+    pipeline=train_pipeline,
+)
 train_dataloader = dict(
     _delete_=True,
     batch_size=2,
@@ -88,26 +95,8 @@ train_dataloader = dict(
         type='ConcatDataset',
         ignore_keys='category_ids',  # the files number the same classes in their own ways
         datasets=[
-            dict(
-                type='RepeatDataset',
-                times=2,
-                dataset=dict(
-                    type='mmvos.YouTubeVISDataset',
-                    data_root=data_root,
-                    ann_file='train/instances.json',
-                    data_prefix=dict(img_path='train/JPEGImages'),
-                    metainfo=metainfo,
-                    pipeline=train_pipeline,
-                ),
-            ),
-            dict(
-                type='mmvos.YouTubeVISDataset',
-                data_root=stills_root,
-                ann_file='train/instances.json',
-                data_prefix=dict(img_path='train/JPEGImages'),
-                metainfo=metainfo,
-                pipeline=train_pipeline,
-            ),
+            dict(type='RepeatDataset', times=2, dataset=dict(train_videos, data_root=data_root)),
+            dict(train_videos, data_root=stills_root),
         ],
     ),
 )
@@ -138,9 +127,7 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=5e-6),
 ]
 custom_hooks = [
-    dict(type='mmvos.NonFiniteLossHook', action='stop'),
-    dict(type='mmvos.IterationSeedHook'),
-    dict(type='NumClassCheckHook'),
+    *_base_.custom_hooks,
     # What images have in common is learned from more of them.
     dict(type='mmvos.FreezeHook', modules=[r'detector\.backbone\.(stem_conv|stages\.[0-2])']),
 ]

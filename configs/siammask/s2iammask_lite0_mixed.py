@@ -13,9 +13,7 @@ load_from = 'work_dirs/siammask-sharp_lite0_mixed/iter_1300.pth'
 iterations = 450
 model = dict(
     tracker=dict(
-        max_masks=24,
-        hard_negatives=True,
-        min_overlap=0.3,
+        _base_.light_pairs,
         voting=dict(
             type='mmvos.VotingMaskHead',
             channels=128,
@@ -29,15 +27,9 @@ model = dict(
 val_dataloader = dict(dataset=dict(prompt='box'))
 test_dataloader = dict(dataset=dict(prompt='box'))
 
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
-]
-custom_hooks = [
-    dict(type='mmvos.NonFiniteLossHook', action='skip'),
-    dict(type='mmvos.IterationSeedHook'),
-    dict(type='mmvos.FreezeBatchNormHook', begin=0.5),
-]
+train_cfg = dict(max_iters=iterations, val_interval=iterations)
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].end = iterations
+custom_hooks = {{_base_.stage_hooks}}
 default_hooks = {{_base_.light_hooks}}
 log_processor = dict(by_epoch=False)

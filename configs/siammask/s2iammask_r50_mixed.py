@@ -20,8 +20,7 @@ param_scheduler = [
 ]
 custom_hooks = [
     dict(type='mmvos.FreezeHook', modules=[r'tracker\.(features|neck|head)']),
-    dict(type='mmvos.NonFiniteLossHook', action='skip'),
-    dict(type='mmvos.IterationSeedHook'),
+    *_base_.stage_hooks,
 ]
 default_hooks = {{_base_.short_hooks}}
 log_processor = dict(by_epoch=False)

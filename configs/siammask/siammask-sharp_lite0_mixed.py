@@ -8,20 +8,10 @@ _base_ = [
 ]
 
 load_from = 'checkpoints/siamese_efficientnet_lite0.pth'  # of mmvos weights convert
-iterations = 1300
-model = dict(tracker=dict(max_masks=24, hard_negatives=True, min_overlap=0.3))
+model = dict(tracker={{_base_.light_pairs}})
 val_dataloader = dict(dataset=dict(prompt='box'))
 test_dataloader = dict(dataset=dict(prompt='box'))
 
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
-]
-custom_hooks = [
-    dict(type='mmvos.NonFiniteLossHook', action='skip'),
-    dict(type='mmvos.IterationSeedHook'),
-    dict(type='mmvos.FreezeBatchNormHook', begin=0.5),
-]
+custom_hooks = {{_base_.stage_hooks}}
 default_hooks = {{_base_.light_hooks}}
 log_processor = dict(by_epoch=False)

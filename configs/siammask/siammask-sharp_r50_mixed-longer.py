@@ -12,30 +12,14 @@ _base_ = [
 iterations = 900
 load_from = 'work_dirs/siammask-sharp_r50_mixed/iter_450.pth'
 model = dict(tracker=dict(hard_negatives=True, min_overlap=0.3))
+sources = _base_.train_dataloader.dataset.sources
 train_dataloader = dict(
     batch_size=12,
     dataset=dict(
         sources=[
-            dict(
-                type='mmvos.MaskFolderPairs',
-                data_root='data/DAVIS',
-                split='2016/train',
-                frame_range=20,
-                previous=True,
-            ),
-            dict(
-                type='mmvos.MaskFolderPairs',
-                data_root='data/composed/train',
-                frame_range=20,
-                min_area=300,
-                previous=True,
-            ),
-            dict(
-                type='mmvos.ImagePairs',
-                data_root='data/coco/',
-                ann_file='instances.json',
-                data_prefix=dict(img_path='images'),
-            ),
+            dict(sources[0], previous=True),
+            dict(sources[1], min_area=300, previous=True),
+            sources[2],
         ]
     ),
 )
@@ -45,10 +29,6 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=30),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=iterations, eta_min=1e-5),
 ]
-custom_hooks = [
-    dict(type='mmvos.NonFiniteLossHook', action='skip'),
-    dict(type='mmvos.IterationSeedHook'),
-    dict(type='mmvos.FreezeBatchNormHook', begin=0.4),
-]
+custom_hooks = [*_base_.stage_hooks, dict(type='mmvos.FreezeBatchNormHook', begin=0.4)]
 default_hooks = {{_base_.short_hooks}}
 log_processor = dict(by_epoch=False)

@@ -6,27 +6,15 @@
 #   JPEGImages/480p/SEQ/FRAME.jpg Annotations/480p/SEQ/FRAME.png ImageSets/2016/train.txt
 # data/coco/
 #   annotations/instances_train2017.json train2017/IMAGE.jpg
-clip_length = 3
+_base_ = './clip_steps.py'
 
-load_frames = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
-make_sample = [
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,  # one flip for all frames of a clip
-        transforms=[dict(type='RandomFlip', prob=0.5)],
-    ),
-    dict(type='mmvos.ColorClip'),
-    dict(type='mmvos.CropClip', size=384),
-    dict(type='mmvos.DeformGuides'),
-    dict(type='mmvos.PackClip'),
-]
 video_clips = dict(
     type='mmvos.MaskClipDataset',
     data_root='data/DAVIS',
     split='2016/train',
-    clip_length=clip_length,
+    clip_length={{_base_.clip_length}},
     samples_per_epoch=4000,
-    pipeline=[load_frames, *make_sample],
+    pipeline=[_base_.load_frames, *_base_.make_sample],
 )
 static_clips = dict(
     type='mmvos.ImageClipDataset',
@@ -35,9 +23,9 @@ static_clips = dict(
     data_prefix=dict(img_path='train2017'),
     samples_per_epoch=2000,
     pipeline=[
-        load_frames,
-        dict(type='mmvos.SimulateMotion', clip_length=clip_length),
-        *make_sample,
+        _base_.load_frames,
+        dict(type='mmvos.SimulateMotion', clip_length={{_base_.clip_length}}),
+        *_base_.make_sample,
     ],
 )
 

@@ -1,7 +1,7 @@
 # Pairs from still images, whose second view moves before another image, and from DAVIS; both with
-# pasted look-alikes. data/static is any image set in COCO's format whose images name their source;
-# data/DAVIS as published.
-static_root = 'data/static/'
+# pasted look-alikes. data/DAVIS as published.
+_base_ = './static_images.py'
+
 load_frames = dict(type='TransformBroadcaster', transforms=[dict(type='mmvos.LoadFrame')])
 make_sample = [
     dict(type='mmvos.CropPair', search_size=255, search_shift=64, search_scale=0.25, flip=0.5),
@@ -22,10 +22,7 @@ static_samples = {
     'camvid': 40,
     'coco-persons': 60,
 }
-static_images = dict(
-    ann_file='instances.json', data_root=static_root, data_prefix=dict(img_path='images')
-)
-static_pairs = dict(type='mmvos.ImagePairs', **static_images)
+static_pairs = dict(_base_.static_images, type='mmvos.ImagePairs')
 train_dataloader = dict(
     batch_size=12,
     num_workers=1,
@@ -41,8 +38,8 @@ train_dataloader = dict(
                 negative=0.2,
                 pipeline=[
                     load_frames,
-                    dict(type='mmvos.SurroundPair', **static_images),
-                    dict(type='mmvos.PasteObjects', **static_images),
+                    dict(_base_.static_images, type='mmvos.SurroundPair'),
+                    _base_.paste_objects,
                     dict(type='mmvos.SimulatePairMotion'),
                     *make_sample,
                 ],
@@ -61,11 +58,7 @@ train_dataloader = dict(
                 ],
                 samples=[800],
                 negative=0.15,
-                pipeline=[
-                    load_frames,
-                    dict(type='mmvos.PasteObjects', **static_images),
-                    *make_sample,
-                ],
+                pipeline=[load_frames, _base_.paste_objects, *make_sample],
             ),
         ],
     ),

@@ -1,27 +1,8 @@
 # MaskTrack on an EfficientNet-Lite0 to stride 16: the light model; masks, boxes and clicks.
+_base_ = ['../preprocessors/unit_rgb.py', '../trackers/masktrack_lite0.py']
+
 model = dict(
     type='mmvos.PromptedSegmenter',
-    data_preprocessor=dict(
-        type='TrackDataPreprocessor',
-        mean=[127.0, 127.0, 127.0],
-        std=[128.0, 128.0, 128.0],
-        bgr_to_rgb=True,
-        pad_mask=False,
-    ),
-    tracker=dict(
-        type='mmvos.MaskPropagator',
-        backbone=dict(type='mmvos.GuidedEfficientNetLite', guide_channels=2),
-        head=dict(
-            type='mmvos.PropagationHead',
-            in_channels=(16, 24, 40, 112),
-            channels=(16, 64, 96, 192),
-            guide_channels=2,
-            hard_ratio=0.25,
-        ),
-        strides=(2, 4, 8, 16),
-        mode='crop',
-        size=448,  # on held-back sequences J .824 at 320, .842 at 384, .867 at 448, .877 at 512
-        clicks=True,
-        box_prior=0.5,
-    ),
+    data_preprocessor={{_base_.unit_rgb}},
+    tracker={{_base_.masktrack_lite0}},
 )

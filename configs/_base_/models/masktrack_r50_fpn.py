@@ -1,15 +1,10 @@
 # MaskTrack and MaskTrack-Box on Mask R-CNN's ResNet-50 and FPN; the head sees the stem (stride 2)
 # and P2 to P5.
+_base_ = ['../preprocessors/imagenet_rgb.py']
+
 model = dict(
     type='mmvos.PromptedSegmenter',
-    data_preprocessor=dict(
-        type='TrackDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_mask=False,
-        pad_size_divisor=32,
-    ),
+    data_preprocessor=dict(_base_.imagenet_rgb, pad_size_divisor=32),
     tracker=dict(
         type='mmvos.MaskPropagator',
         backbone=dict(

@@ -1,30 +1,9 @@
 # MaskTrack and MaskTrack-Box on the first four stages of a ResNet-50 (stride 16): the compact
 # model.
+_base_ = ['../preprocessors/imagenet_rgb.py', '../trackers/masktrack_r50s16.py']
+
 model = dict(
     type='mmvos.PromptedSegmenter',
-    data_preprocessor=dict(
-        type='TrackDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_mask=False,
-    ),
-    tracker=dict(
-        type='mmvos.MaskPropagator',
-        backbone=dict(
-            type='mmvos.GuidedResNet',
-            depth=50,
-            num_stages=3,
-            strides=(1, 2, 2),
-            dilations=(1, 1, 1),
-            out_indices=(0, 1, 2),
-            out_stem=True,
-            norm_cfg=dict(type='BN', requires_grad=False),
-            norm_eval=True,
-            style='pytorch',
-        ),
-        head=dict(type='mmvos.PropagationHead', in_channels=(64, 256, 512, 1024)),
-        strides=(2, 4, 8, 16),
-        mode='crop',
-    ),
+    data_preprocessor={{_base_.imagenet_rgb}},
+    tracker={{_base_.masktrack_r50s16}},
 )

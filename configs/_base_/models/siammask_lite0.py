@@ -1,35 +1,10 @@
 # SiamMask with refined masks on an EfficientNet-Lite0 to stride 16: the light model. The network
 # takes BGR images of 0 to 255 in their own size.
-channels = 128
+_base_ = ['../preprocessors/bgr_pixels.py', '../trackers/siammask_lite0.py']
+
 model = dict(
     type='mmvos.PromptedSegmenter',
-    data_preprocessor=dict(
-        type='TrackDataPreprocessor',
-        mean=[0.0, 0.0, 0.0],
-        std=[1.0, 1.0, 1.0],
-        bgr_to_rgb=False,
-        pad_mask=False,
-    ),
+    data_preprocessor={{_base_.bgr_pixels}},
     merge='hard-first',
-    tracker=dict(
-        type='mmvos.SiameseTracker',
-        features=dict(
-            type='mmvos.CropFeatures',
-            backbone=dict(type='mmvos.SiameseEfficientNet'),
-            adjust=dict(type='mmvos.AdjustLayer', in_channels=152, out_channels=channels),
-        ),
-        neck=dict(type='mmvos.DepthwiseXCorr', channels=channels),
-        head=dict(
-            type='mmvos.SiameseHead',
-            channels=channels,
-            refine=dict(
-                type='mmvos.MaskRefiner', in_channels=(16, 24, 40), channels=channels, width=2
-            ),
-        ),
-        search_size=255,
-        mask_threshold=0.35,
-        penalty=0.04,
-        window_influence=0.40,
-        size_rate=1.0,
-    ),
+    tracker={{_base_.siammask_lite0}},
 )

@@ -1,14 +1,10 @@
 # SiamMask with refined masks on the ResNet-50 of the published weights; the settings for DAVIS and
 # YouTube-VOS. The network takes BGR images of 0 to 255 in their own size.
+_base_ = ['../preprocessors/bgr_pixels.py']
+
 model = dict(
     type='mmvos.PromptedSegmenter',
-    data_preprocessor=dict(
-        type='TrackDataPreprocessor',
-        mean=[0.0, 0.0, 0.0],
-        std=[1.0, 1.0, 1.0],
-        bgr_to_rgb=False,
-        pad_mask=False,
-    ),
+    data_preprocessor={{_base_.bgr_pixels}},
     merge='hard-first',
     tracker=dict(
         type='mmvos.SiameseTracker',
