@@ -26,7 +26,6 @@ def tiny_settings(**tracker: Any) -> dict[str, Any]:
         type='mmvos.PropagationHead',
         in_channels=(64, 64, 128, 256),
         channels=(8, 8, 16, 16),
-        key_channels=8,
     )
     backbone = dict(
         type='mmvos.GuidedResNet',
@@ -61,7 +60,6 @@ def clicked_segmenter(seed: int = 0, **tracker: Any) -> PromptedSegmenter:
         type='mmvos.PropagationHead',
         in_channels=(16, 24, 40, 112),
         channels=(8, 8, 16, 16),
-        key_channels=8,
         guide_channels=2,
     )
     return tiny_segmenter(seed, backbone=backbone, head=head, clicks=True, **tracker)

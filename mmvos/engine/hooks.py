@@ -12,10 +12,14 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmvos.deprecation import accept_old_options
 from mmvos.registry import HOOKS
+
+MAX_SKIPS = 100  # in a row, after which a training stops all the same
 
 
 @HOOKS.register_module()
+@accept_old_options(removed=('max_skips',))
 class NonFiniteLossHook(Hook):
     """Stop at, or skip, a batch whose loss is not finite, and name the batch.
 
@@ -23,16 +27,14 @@ class NonFiniteLossHook(Hook):
     finite or the loss too large, is always skipped.
 
     Args:
-        action: 'stop' raises; 'skip' goes on (the optimizer wrapper has skipped the step) and
-            counts.
-        max_skips: more skipped batches than this in a row stop the training all the same.
+        action: 'stop' raises; 'skip' goes on (the optimizer wrapper has skipped the step), but not
+            for more than ``MAX_SKIPS`` batches in a row.
     """
 
-    def __init__(self, action: str = 'stop', max_skips: int = 100) -> None:
+    def __init__(self, action: str = 'stop') -> None:
         if action not in ('stop', 'skip'):
             raise ValueError(f"action must be 'stop' or 'skip', not {action!r}")
         self.action = action
-        self.max_skips = max_skips
         self.in_a_row = 0
         self._seen_skips = 0
 
@@ -73,7 +75,7 @@ class NonFiniteLossHook(Hook):
         files = '; '.join(_image_files(data_batch))
         message = f'iteration {runner.iter + 1} (rank {get_rank()}): {reason} for the batch {files}'
         stops = bool(bad) and self.action == 'stop'
-        if stops or self.in_a_row > self.max_skips:
+        if stops or self.in_a_row > MAX_SKIPS:
             raise FloatingPointError(message + '; lower the learning rate or look at these frames')
         runner.logger.warning(f'{message}; the step is skipped')
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_masktrack import batch, two_objects
 
-from mmvos.engine import IterationSeedHook, NonFiniteLossHook
+from mmvos.engine import IterationSeedHook, NonFiniteLossHook, hooks
 
 NAN, FINE = (
     {'loss': torch.tensor(float('nan')), 'loss_cls': torch.tensor(1.0)},
@@ -35,8 +35,9 @@ def test_stop_names_iteration_loss_and_files():
         assert name in message
 
 
-def test_skip_goes_on_and_counts_batches_in_a_row(caplog):
-    hook = NonFiniteLossHook(action='skip', max_skips=2)
+def test_skip_goes_on_and_counts_batches_in_a_row(caplog, monkeypatch):
+    monkeypatch.setattr(hooks, 'MAX_SKIPS', 2)
+    hook = NonFiniteLossHook(action='skip')
     infinite = {'loss_mask': torch.tensor(float('-inf'))}
     with caplog.at_level('WARNING'):
         for outputs in (NAN, infinite, FINE, NAN, NAN):
@@ -46,11 +47,12 @@ def test_skip_goes_on_and_counts_batches_in_a_row(caplog):
         hook.after_train_iter(runner(), 0, batch(two_objects()), NAN)
 
 
-def test_steps_that_were_skipped_do_not_go_unseen(caplog):
+def test_steps_that_were_skipped_do_not_go_unseen(caplog, monkeypatch):
     """Finite losses, but a gradient that is not: the step did nothing, which is said, and not for
     ever.
     """
-    hook = NonFiniteLossHook(action='stop', max_skips=1)
+    monkeypatch.setattr(hooks, 'MAX_SKIPS', 1)
+    hook = NonFiniteLossHook(action='stop')
     training = runner()
     training.optim_wrapper.skip_reason = 'a gradient is not finite'
     with caplog.at_level('WARNING'):

@@ -127,7 +127,6 @@ def head(in_channels=(64, 64, 128, 256), **settings):
             type='mmvos.PropagationHead',
             in_channels=in_channels,
             channels=(8, 8, 16, 16),
-            key_channels=8,
         )
         | settings
     )

@@ -22,7 +22,6 @@ static_samples = {
     'camvid': 40,
     'coco-persons': 60,
 }
-static_pairs = dict(_base_.static_images, type='mmvos.ImagePairs')
 train_dataloader = dict(
     batch_size=12,
     num_workers=1,
@@ -33,7 +32,10 @@ train_dataloader = dict(
         datasets=[
             dict(
                 type='mmvos.MaskPairDataset',
-                sources=[dict(static_pairs, image_sets=[name]) for name in static_samples],
+                sources=[
+                    dict(_base_.static_images, type='mmvos.ImagePairs', image_sets=[name])
+                    for name in static_samples
+                ],
                 samples=list(static_samples.values()),
                 negative=0.2,
                 pipeline=[

@@ -22,11 +22,13 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvos.deprecation import accept_old_options
 from mmvos.registry import MODELS
 
 Memory = tuple[Tensor, Tensor]  # keys (K, A, N), values (K, V + 1, N)
 
 
+KEY_CHANNELS = 64  # A: the length of what remembered and current positions are compared by
 LARGEST_DROP = 60.0  # of a score below the highest; e^-60 is nothing beside 1
 NORM = dict(type='GN', num_groups=8)
 
@@ -56,13 +58,13 @@ class _Residual(nn.Sequential):
 
 
 @MODELS.register_module()
+@accept_old_options(removed=('key_channels',))
 class PropagationHead(BaseModule):
     """Mask logits of one object per square.
 
     Args:
         in_channels: C_i of the levels, fine to coarse.
         channels: width of the head at each level.
-        key_channels: A; the length of what remembered and current positions are compared by.
         reference: whether remembered frames are read; without, the head is MaskTrack's plain
             propagation.
         guide_channels: G; a second channel holds clicks.
@@ -73,7 +75,6 @@ class PropagationHead(BaseModule):
         self,
         in_channels: Sequence[int] = (64, 256, 512, 1024),
         channels: Sequence[int] = (32, 64, 128, 224),
-        key_channels: int = 64,
         reference: bool = True,
         guide_channels: int = 1,
         hard_ratio: float = 1.0,
@@ -107,7 +108,7 @@ class PropagationHead(BaseModule):
         self.reference = reference
         self.hard_ratio = hard_ratio
         if reference:
-            self.key = nn.Conv2d(in_channels[-1], key_channels, 1)
+            self.key = nn.Conv2d(in_channels[-1], KEY_CHANNELS, 1)
             self.value = nn.Conv2d(coarsest + 1, coarsest, 3, padding=1)
             self.readout = nn.Conv2d(coarsest + 1, coarsest, 1, bias=False)
 

@@ -8,7 +8,7 @@ from mmvos.models import PropagationHead
 
 def make(**settings):
     torch.manual_seed(0)
-    head = PropagationHead(in_channels=(8, 16), channels=(8, 16), key_channels=4, **settings)
+    head = PropagationHead(in_channels=(8, 16), channels=(8, 16), **settings)
     head.init_weights()
     levels = [torch.randn(3, 8, 16, 16), torch.randn(3, 16, 8, 8)]
     return head.eval(), levels, torch.rand(3, 1, 32, 32) * 2 - 1
@@ -29,7 +29,7 @@ def test_a_new_heads_guide_changes_nothing_and_a_trained_ones_does():
 def test_memory_tells_object_from_background():
     head, levels, guide = make()
     first, second = (head.encode_memory(levels, torch.full((3, 1, 32, 32), p)) for p in (0.0, 1.0))
-    assert first[0].shape == (3, 4, 64) and first[1].shape == (3, 17, 64)
+    assert first[0].shape == (3, 64, 64) and first[1].shape == (3, 17, 64)
     assert torch.equal(first[0], second[0]) and not torch.allclose(
         head(levels, guide, [first]), head(levels, guide, [second])
     )
