@@ -6,7 +6,6 @@ settings.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.utils import import_modules_from_strings
 
-from mmvos.io.config_file import read_config_file
+from mmvos.io.config_file import config_errors, merge_options, read_config_file
 from mmvos.io.errors import DataError
 from mmvos.io.paths import user_path
 from mmvos.models import VideoModel
@@ -115,14 +114,15 @@ def init_model(
         if checkpoint is None and is_name:
             checkpoint = shipped_weights(cfg)
     if cfg_options:
-        cfg.merge_from_dict(dict(cfg_options))
+        merge_options(cfg, cfg_options)
 
     # 2. The parts that the config names are registered, and the model is built.
     own_parts = {'imports': ['mmvos.models.registered', 'mmvos.datasets']}
     import_modules_from_strings(**cfg.get('custom_imports', own_parts))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     loaded = read_checkpoint(checkpoint) if checkpoint is not None else None
-    model: VideoModel = revert_sync_batchnorm(_build(cfg))
+    with config_errors():
+        model: VideoModel = revert_sync_batchnorm(MODELS.build(cfg.model))
     if loaded is not None:
         load_weights(model, loaded)
 
@@ -133,26 +133,6 @@ def init_model(
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     _move(model, device)
     return model.eval()
-
-
-def _build(cfg: Config) -> VideoModel:
-    """Build the model of a config.
-
-    Raises:
-        DataError: the config names an option that a part does not have.
-    """
-    try:
-        model: VideoModel = MODELS.build(cfg.model)
-    except TypeError as error:
-        found = re.search(
-            r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)
-        )
-        if found is None:
-            raise
-        raise DataError(
-            f'the config gives {found[1]} the option {found[2]!r}, which it does not have'
-        ) from error
-    return model
 
 
 def _move(model: VideoModel, device: str) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmvos.evaluation.benchmark import Benchmark
 from mmvos.evaluation.benchmarks import BENCHMARKS, benchmark_of_metric
-from mmvos.io.config_file import read_config_file
+from mmvos.io.config_file import config_errors, merge_options, read_config_file
 from mmvos.io.errors import DataError
 
 from .arguments import add_launcher, keep_local_rank
@@ -87,7 +87,7 @@ def read_config(arguments: argparse.Namespace) -> Config:
     # Without its name the runner's copy cannot overwrite a config that lies beside the results.
     config = Config(read_config_file(arguments.config).to_dict())
     config.launcher = arguments.launcher
-    config.merge_from_dict(read_config_options(arguments.cfg_options))
+    merge_options(config, read_config_options(arguments.cfg_options))
     config.work_dir = arguments.work_dir or str(Path(arguments.out).parent)
     config.load_from = None
     config.resume = False
@@ -98,13 +98,16 @@ def find_benchmark(config: Config, arguments: argparse.Namespace) -> Benchmark:
     """Find the benchmark of a config's test_evaluator.
 
     Raises:
-        DataError: there is none, or ``--eval`` names another.
+        DataError: there is none, ``--eval`` names another, or the config is none for tests.
     """
     from mmengine.registry import init_default_scope
     from mmengine.utils import import_modules_from_strings
 
     from mmvos.registry import METRICS
 
+    for name in ('model', 'test_dataloader', 'test_evaluator', 'test_cfg'):
+        if name not in config:
+            raise DataError(f'{arguments.config} has no {name}, so nothing can be tested with it')
     import_modules_from_strings(**config.get('custom_imports', {'imports': []}))
     init_default_scope(config.get('default_scope', 'mmdet'))
     metric_type = config.test_evaluator.type
@@ -340,8 +343,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmengine.dist import is_main_process
 
     config = read_config(arguments)
-    evaluator = config.test_evaluator
     benchmark = find_benchmark(config, arguments)
+    evaluator = config.test_evaluator
     if arguments.load_result:
         check_results(config, arguments)
     else:
@@ -349,7 +352,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if arguments.eval:
             ground_truth = Path(evaluator[benchmark.ground_truth_key])
             scored = benchmark.find_videos(ground_truth, benchmark.option_values(evaluator))
-        test(config, arguments, benchmark, scored)
+        with config_errors():
+            test(config, arguments, benchmark, scored)
     if is_main_process():
         for _ in arguments.eval:
             score(benchmark, evaluator, Path(arguments.out))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from mmvos.cli.arguments import add_launcher, keep_local_rank
 from mmvos.cli.config_options import add_config_options, read_config_options
-from mmvos.io.config_file import read_config_file
+from mmvos.io.config_file import config_errors, merge_options, read_config_file
+from mmvos.io.errors import DataError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -101,12 +102,19 @@ def use_initial_weights(config: Config) -> None:
 
 
 def read_config(arguments: argparse.Namespace) -> Config:
-    """Read the config, with the arguments applied."""
+    """Read the config, with the arguments applied.
+
+    Raises:
+        DataError: it is no config, or none of a training, or an argument does not fit it.
+    """
     from mmvos.engine.checkpoint_hook import find_whole_checkpoint
 
     config = read_config_file(arguments.config)
+    for name in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
+        if name not in config:
+            raise DataError(f'{arguments.config} has no {name}, so nothing can be trained with it')
     config.launcher = arguments.launcher
-    config.merge_from_dict(read_config_options(arguments.cfg_options))
+    merge_options(config, read_config_options(arguments.cfg_options))
     config.work_dir = (
         arguments.work_dir
         or config.get('work_dir')
@@ -147,9 +155,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     changed = fit_workers(config)
     if changed:
         print(f'train: {changed}', flush=True)
-    if config.load_from and not config.resume:
-        use_initial_weights(config)
-    runner = Runner.from_cfg(config)
-    work_dir = Path(config.work_dir)
-    with lock_output(work_dir / '.mmvos.lock', work_dir):
-        runner.train()
+    with config_errors():
+        if config.load_from and not config.resume:
+            use_initial_weights(config)
+        runner = Runner.from_cfg(config)
+        work_dir = Path(config.work_dir)
+        with lock_output(work_dir / '.mmvos.lock', work_dir):
+            runner.train()

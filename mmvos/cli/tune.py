@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmvos.cli.config_options import add_config_options, read_config_options
-from mmvos.io.config_file import read_config_file
+from mmvos.io.config_file import merge_options, read_config_file
 
 EXPECTED_ERRORS = (TypeError, ValueError)
 KEPT_WHEN_STOPPED = 'the rows of the table are kept; the same command goes on with the next one'
@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     todo = combinations(grid, arguments.random, arguments.seed)
     config = read_config_file(trial.config)
     changed = copy.deepcopy(config)
-    changed.merge_from_dict(trial.overrides)
+    merge_options(changed, trial.overrides)
     check_keys(changed, grid)
     lock = arguments.out.with_name(arguments.out.name + '.lock')
     with OutputLock(lock, arguments.out):

@@ -111,7 +111,7 @@ def write_videos(
         videos: their ids are kept where they are all there and different, else videos are numbered
             from 1.
         categories: dicts with id and name; every object's category is among them.
-        notes: takes the masks without a pixel, which are left out.
+        notes: takes the masks without a pixel, which are left out, and a file without objects.
     """
     ids = [video.id for video in videos]
     if None in ids or len(set(ids)) < len(ids):
@@ -144,6 +144,10 @@ def write_videos(
                     **_lists(item, video, notes),
                 }
             )
+    if not annotations:
+        notes.add(
+            'file without objects, which serves for tests only: mmvos check --test', str(path)
+        )
     data = {
         'info': {'description': description},
         'licenses': [],

@@ -17,10 +17,13 @@ from mmvos.deprecation import register_old_name
 from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_coco
 from mmvos.io.errors import DataError
 from mmvos.io.rle import decode_mask
+from mmvos.option_ranges import COUNT, NOT_NEGATIVE, options_in
 from mmvos.registry import DATASETS
 
 
 @DATASETS.register_module()
+@options_in(NOT_NEGATIVE, 'min_area')
+@options_in(COUNT, 'samples_per_epoch')
 class ImageClipDataset(BaseDataset):
     """Every object of a COCO JSON file that is not crowd and large enough, each as a clip of one
     frame.

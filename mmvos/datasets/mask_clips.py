@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from mmvos.deprecation import accept_old_options
 from mmvos.io.label_png import object_ids, read_label_png
+from mmvos.option_ranges import COUNT, options_in
 from mmvos.registry import DATASETS
 
 from .mask_folders import find_mask_videos
@@ -25,6 +26,7 @@ REVERSE_PROB = 0.5  # that a clip is played backwards
 
 @DATASETS.register_module()
 @accept_old_options(removed=('reverse',))
+@options_in(COUNT, 'clip_length', 'max_gap', 'samples_per_epoch')
 class MaskClipDataset(BaseDataset):
     """Clips of T annotated frames, with the masks of one object that is visible in the first of
     them.
@@ -63,10 +65,6 @@ class MaskClipDataset(BaseDataset):
         pipeline: Sequence[Any] = (),
         lazy_init: bool = False,
     ) -> None:
-        if clip_length < 1 or max_gap < 1:
-            raise ValueError(
-                f'clip_length and max_gap must be at least 1, got {clip_length} and {max_gap}'
-            )
         self.split = split
         self.clip_length = clip_length
         self.max_gap = max_gap

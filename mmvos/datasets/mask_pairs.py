@@ -14,6 +14,7 @@ import numpy as np
 from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import BaseDataset
 
+from mmvos.option_ranges import COUNT_OR_ZERO, SHARE, options_in
 from mmvos.registry import DATASETS
 
 from .pair_sources import View
@@ -33,6 +34,8 @@ _LISTED = (
 
 
 @DATASETS.register_module()
+@options_in(COUNT_OR_ZERO, 'samples')
+@options_in(SHARE, 'negative')
 class MaskPairDataset(BaseDataset):
     """Pairs of frames of one object, from several sources.
 

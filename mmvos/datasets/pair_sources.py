@@ -28,6 +28,7 @@ from mmvos.io.coco import check_annotation, check_images, crowds_in_words, read_
 from mmvos.io.errors import DataError
 from mmvos.io.label_png import object_ids, read_label_png
 from mmvos.io.rle import decode_mask
+from mmvos.option_ranges import COUNT, NOT_NEGATIVE, SHARE, options_in
 from mmvos.registry import DATASETS
 from mmvos.structures.rle import tight_box
 
@@ -39,6 +40,9 @@ _FRAME_KEYS = ('img_path', 'img_id', 'frame_id', 'video_id', 'height', 'width')
 
 
 @DATASETS.register_module()
+@options_in(COUNT, 'frame_range')
+@options_in(NOT_NEGATIVE, 'min_area')
+@options_in(SHARE, 'from_start')
 class MaskFolderPairs(BaseDataset):
     """Videos in DAVIS or YouTube-VOS folders (see ``mask_folders``).
 
@@ -147,6 +151,8 @@ class MaskFolderPairs(BaseDataset):
 
 
 @DATASETS.register_module()
+@options_in(COUNT, 'frame_range')
+@options_in(NOT_NEGATIVE, 'min_area')
 class YouTubeVISPairs:
     """Videos of a ``YouTubeVISDataset``.
 
@@ -205,6 +211,7 @@ class YouTubeVISPairs:
 
 
 @DATASETS.register_module()
+@options_in(NOT_NEGATIVE, 'min_area')
 class ImagePairs(BaseDataset):
     """Images of a COCO JSON; both views are the same image. An object without a segmentation is
     used with its box alone.

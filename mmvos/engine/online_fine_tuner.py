@@ -30,6 +30,7 @@ from mmvos.datasets.transforms.mask_deformations import online_set
 from mmvos.deprecation import accept_old_options
 from mmvos.models import VideoModel
 from mmvos.optimize import optimize
+from mmvos.option_ranges import COUNT, COUNT_OR_ZERO, options_in
 from mmvos.registry import TASK_UTILS
 from mmvos.structures import Frame, FrameResult, GuideKind, Prompts
 from mmvos.structures.rle import decode
@@ -40,6 +41,8 @@ SEED = 0
 
 @TASK_UTILS.register_module()
 @accept_old_options(removed=('seed',))
+@options_in(COUNT, 'steps', 'batch_size')
+@options_in(COUNT_OR_ZERO, 'iterations')
 class OnlineFineTuner:
     """Trains a copy of a prompted model on augmented copies of the frame with the first prompt,
     then runs it over the video.
@@ -67,11 +70,6 @@ class OnlineFineTuner:
         param_scheduler: Sequence[dict[str, Any]] = (),
         iterations: int = 0,
     ) -> None:
-        if steps < 1 or batch_size < 1:
-            raise ValueError(
-                f'online fine-tuning needs at least one step and one sample, got {steps} and '
-                f'{batch_size}'
-            )
         self.steps = steps
         self.batch_size = batch_size
         self.iterations = iterations

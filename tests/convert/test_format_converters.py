@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from random_tracks import CATEGORIES, content, noise_videos, pixels, rle
 
+from mmvos.cli import check
 from mmvos.cli.main import main
 from mmvos.datasets import YouTubeVISDataset
 
@@ -186,6 +187,20 @@ def test_coco_written_on_windows_has_as_many_videos_as_folders(run: Run) -> None
         'vid2/00000.jpg',
     ]
     assert len(data['annotations']) == 2
+
+
+def test_a_file_without_objects_is_written_for_tests_and_checked_as_such(
+    run: Run, capsys: pytest.CaptureFixture
+) -> None:
+    data = tracked_coco('/', [0] * 4) | {'annotations': []}
+    file = run('coco_to_youtube_vis', data, 'out/empty.json') / 'out/empty.json'
+    assert 'note: 1 file without objects' in capsys.readouterr().out
+    for options, status in (([], 1), (['--test'], 0)):
+        with pytest.raises(SystemExit) as end:
+            check.main([str(file), *options])
+        # what is refused says how it is taken
+        printed = capsys.readouterr().out
+        assert end.value.code == status and 'no annotations' in printed and '--test' in printed
 
 
 @pytest.mark.parametrize('name', ['../../evil.jpg', '/data/v/0.jpg', 'C:\\v\\0.jpg', 'v/a\0.jpg'])

@@ -108,7 +108,7 @@ def test_a_boxs_answer_is_what_is_learned():
 
 
 def test_nothing_to_do_is_refused():
-    with pytest.raises(ValueError, match='at least one step'):
+    with pytest.raises(ValueError, match='steps'):
         OnlineFineTuner(steps=0, batch_size=1, optim_wrapper=WRAPPER, pipeline=CLIPS)
 
 

@@ -74,8 +74,8 @@ def check_youtube_vis(
         add(
             'no annotations',
             f'"annotations" is {"null or missing" if annotations is None else "empty"}, as in a '
-            f'published '
-            'validation or test file; it serves for test_mode=True only',
+            f'published validation or test file; it serves for test_mode=True only '
+            f'(mmvos check --test)',
         )
     bad_videos = dict(video_problems(videos))
     for sentence in bad_videos.values():

@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmvos.deprecation import accept_old_options
+from mmvos.option_ranges import SHARE, options_in
 from mmvos.registry import TRANSFORMS
 
 # Standard deviations of the offsets of B, G and R in the published code: the lengths of the rows of
@@ -20,6 +21,7 @@ _MAX_KERNEL = 45  # pixels
 
 @TRANSFORMS.register_module()
 @accept_old_options(removed=('tint', 'color_offset'))
+@options_in(SHARE, 'gray', 'blur')
 class ColorPair(BaseTransform):
     """Both crops turn gray together; each gets an offset of its color, and the search image may be
     blurred.

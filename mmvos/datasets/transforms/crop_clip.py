@@ -13,6 +13,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.deprecation import accept_old_options
+from mmvos.option_ranges import COUNT, options_in
 from mmvos.registry import TRANSFORMS
 from mmvos.structures.rle import Box, tight_box
 
@@ -29,6 +30,7 @@ _MAX_BEYOND = 0.1  # share of the window that may reach beyond the frame without
 
 @TRANSFORMS.register_module()
 @accept_old_options(removed=('context',))
+@options_in(COUNT, 'size')
 class CropClip(BaseTransform):
     """Cut the same nearly square window out of all frames and resize it to size x size.
 

@@ -12,6 +12,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.ops.siamese_geometry import TEMPLATE_SIZE, context_side
+from mmvos.option_ranges import COUNT, NOT_NEGATIVE, SHARE, Range, options_in
 from mmvos.registry import TRANSFORMS
 
 _MIN_MASK_SHARE = 0.5  # of a pixel of the crop, above which it belongs to the object
@@ -20,6 +21,10 @@ _PUBLISHED_BOX_SHIFT = 0.5  # pixels of the frame, in x and in y
 
 
 @TRANSFORMS.register_module()
+@options_in(COUNT, 'search_size')
+@options_in(NOT_NEGATIVE, 'template_shift', 'search_shift')
+@options_in(Range(0, 1, has_high=False), 'template_scale', 'search_scale')
+@options_in(SHARE, 'flip')
 class CropPair(BaseTransform):
     """Cut a square around the object out of each frame, moved and stretched a little.
 

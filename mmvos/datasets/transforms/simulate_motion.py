@@ -11,6 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
 from mmvos.deprecation import accept_old_options, register_old_name
+from mmvos.option_ranges import COUNT, POSITIVE, options_in
 from mmvos.registry import TRANSFORMS
 from mmvos.structures.rle import Box, tight_box
 
@@ -26,6 +27,8 @@ _WAVES = 5  # the elastic part is drawn on a grid of 5 x 5 points
 
 @TRANSFORMS.register_module()
 @accept_old_options(removed=('rotation', 'shift', 'shear', 'bend'))
+@options_in(COUNT, 'clip_length')
+@options_in(POSITIVE, 'scale')
 class SimulateMotion(BaseTransform):
     """Make a clip of ``clip_length`` frames of a clip of one; H x W stay.
 

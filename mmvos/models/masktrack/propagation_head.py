@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.deprecation import accept_old_options
+from mmvos.option_ranges import COUNT, Range, options_in
 from mmvos.registry import MODELS
 
 Memory = tuple[Tensor, Tensor]  # keys (K, A, N), values (K, V + 1, N)
@@ -59,6 +60,8 @@ class _Residual(nn.Sequential):
 
 @MODELS.register_module()
 @accept_old_options(removed=('key_channels',))
+@options_in(COUNT, 'in_channels', 'channels', 'guide_channels')
+@options_in(Range(0, 1, has_low=False), 'hard_ratio')
 class PropagationHead(BaseModule):
     """Mask logits of one object per square.
 

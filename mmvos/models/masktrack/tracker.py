@@ -23,6 +23,15 @@ from mmdet.structures import TrackDataSample
 from torch import Tensor
 
 from mmvos.ops.crop import crop_squares, paste_squares, roi_align, square_rois
+from mmvos.option_ranges import (
+    COUNT,
+    COUNT_OR_ZERO,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Range,
+    options_in,
+)
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, GuideKind
 
@@ -34,6 +43,13 @@ Levels = tuple[Tensor, ...]
 
 
 @MODELS.register_module()
+@options_in(COUNT, 'strides', 'size', 'train_size')
+@options_in(POSITIVE, 'context', 'train_context')
+@options_in(NOT_NEGATIVE, 'box_change')
+@options_in(SHARE, 'rollout', 'roi_ratio', 'min_area_ratio')
+@options_in(COUNT_OR_ZERO, 'box_passes')
+@options_in(Range(0, 1, has_low=False), 'box_prior')
+@options_in(Range(1), 'search_growth')
 class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
     """Mask propagation with a guided backbone and a propagation head.
 
@@ -48,7 +64,8 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         context: side of a square over the longer side of the guide's box.
         box_change: by which share the width and the height of an object's box change at most from
             frame to frame.
-        train_size, train_context: S in training, and the bounds between which the context is drawn.
+        train_size, train_context: S in training, a multiple of the coarsest stride too, and the
+            bounds between which the context is drawn.
         rollout: in training, how probably a frame is guided by what was predicted for the frame
             before.
         roi_ratio: share of the training iterations in mode 'roi'.
@@ -85,6 +102,13 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         super().__init__()
         if mode not in ('crop', 'roi'):
             raise ValueError(f"mode must be 'crop' or 'roi', not {mode!r}")
+        coarsest = max(strides)
+        for name, side in (('size', size), ('train_size', train_size)):
+            if side % coarsest != 0:
+                raise ValueError(
+                    f'MaskPropagator: {name} must be a multiple of {coarsest}, the coarsest '
+                    f'stride, not {side}'
+                )
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
         self.neck_inputs = len(self.neck.in_channels) if self.neck else 0

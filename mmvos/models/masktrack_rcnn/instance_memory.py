@@ -14,6 +14,7 @@ import torch
 from mmdet.structures.bbox import bbox_overlaps
 from torch import Tensor, nn
 
+from mmvos.option_ranges import COUNT_OR_ZERO, NOT_NEGATIVE, options_in
 from mmvos.registry import MODELS
 
 from .matching import assign_instances, match_scores, similarity
@@ -44,6 +45,8 @@ class MemoryState:
 
 
 @MODELS.register_module()
+@options_in(NOT_NEGATIVE, 'match_weights')
+@options_in(COUNT_OR_ZERO, 'max_idle')
 class InstanceMemory(nn.Module):
     """Matches the detections of a frame against the instances seen so far.
 

@@ -12,12 +12,14 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvos.option_ranges import COUNT, options_in
 from mmvos.registry import MODELS
 
 from .matching import similarity, with_new_object
 
 
 @MODELS.register_module()
+@options_in(COUNT, 'in_channels', 'roi_feat_size', 'fc_out_channels')
 class TrackHead(BaseModule):
     """Two fully connected layers on the box head's RoI features; similarity is the raw dot product.
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from mmvos.deprecation import accept_old_options
 from mmvos.ops.siamese_geometry import STRIDE, Color, search_side, window_around
+from mmvos.option_ranges import COUNT, COUNT_OR_ZERO, NOT_NEGATIVE, POSITIVE, SHARE, options_in
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
@@ -79,6 +80,11 @@ class PartMatches:
 
 @MODELS.register_module()
 @accept_old_options(renamed={'least_score': 'min_score_ratio'}, removed=('sampling',))
+@options_in(COUNT, 'parts')
+@options_in(SHARE, 'attention', 'window_influence')
+@options_in(NOT_NEGATIVE, 'min_score_ratio', 'motion_tolerance')
+@options_in(POSITIVE, 'context')
+@options_in(COUNT_OR_ZERO, 'resample')
 class PartTracker(Tracker[PartState]):
     """Mask propagation guided by tracked parts.
 
@@ -114,11 +120,6 @@ class PartTracker(Tracker[PartState]):
         restore: dict[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
-        if parts < 1 or not 0 <= attention <= 1 or resample < 0:
-            raise ValueError(
-                f'parts must be at least 1, attention in [0, 1] and resample not negative, not '
-                f'{parts}, {attention} and {resample}'
-            )
         self.matcher = MODELS.build(matcher).requires_grad_(False)
         self.propagator = MODELS.build(propagator)
         self.parts = parts

@@ -26,6 +26,7 @@ from torch import Tensor
 from mmvos.deprecation import accept_old_options
 from mmvos.ops.polygons import box_polygon
 from mmvos.ops.siamese_geometry import (
+    STRIDE,
     TEMPLATE_SIZE,
     Color,
     Window,
@@ -36,6 +37,7 @@ from mmvos.ops.siamese_geometry import (
     response_cells,
     window_around,
 )
+from mmvos.option_ranges import COUNT, INNER_SHARE, NOT_NEGATIVE, SHARE, Range, options_in
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
@@ -53,6 +55,7 @@ from .state import (
     center_probabilities,
     min_followed_area,
 )
+from .training_pairs import TrainingPairs
 from .voting import RESPONSE_PADDING
 
 MIN_CHANCE = 1e-4  # with which hard negatives are drawn at least
@@ -63,6 +66,11 @@ FrameMask = NDArray[np.float32]
 
 @MODELS.register_module()
 @accept_old_options(renamed={'most_masks': 'max_masks', 'least_overlap': 'min_overlap'})
+@options_in(Range(TEMPLATE_SIZE, step=STRIDE), 'search_size')
+@options_in(INNER_SHARE, 'mask_threshold')
+@options_in(NOT_NEGATIVE, 'penalty', 'size_rate', 'loss_weights', 'motion')
+@options_in(SHARE, 'window_influence', 'lost_score', 'min_overlap')
+@options_in(COUNT, 'max_masks')
 class SiameseTracker(Tracker[SiameseState]):
     """Tracking and segmentation with a siamese network.
 
@@ -70,7 +78,7 @@ class SiameseTracker(Tracker[SiameseState]):
         features: config of ``CropFeatures`` or ``PyramidFeatures``.
         neck: config of a ``DepthwiseXCorr``.
         head: config of a ``SiameseHead``.
-        search_size: S.
+        search_size: S, 127 plus a multiple of 8.
         mask_threshold: probability above which a pixel is the object's.
         penalty: strength of the penalty for changes of size and shape.
         window_influence: share of the nearness to the window's middle in the choice of the anchor,
@@ -398,15 +406,8 @@ class SiameseTracker(Tracker[SiameseState]):
         """
         templates = inputs[:, 0, :, :TEMPLATE_SIZE, :TEMPLATE_SIZE]
         searches = inputs[:, 1]
-        # Targets are in the search windows: boxes (B, 4) xyxy, masks (B, S, S).
-        samples = [sample[1] for sample in data_samples]
-        boxes = torch.cat([sample.gt_instances.bboxes for sample in samples])
-        device = boxes.device
-        masks = torch.cat(
-            [sample.gt_instances.masks.to_tensor(torch.uint8, device) for sample in samples]
-        )
-        negative = torch.tensor([sample.metainfo['negative'] for sample in samples], device=device)
-        has_mask = torch.tensor([sample.metainfo['has_mask'] for sample in samples], device=device)
+        truth = TrainingPairs.stack(data_samples)
+        boxes, masks, has_mask = truth.boxes, truth.masks, truth.has_mask
         # the vote's pixels begin at their edge, the targets' in the middle of the first
         vote_boxes = boxes + 0.5
         learns_vote = self.voting is not None and not self.voting.refined
@@ -423,7 +424,7 @@ class SiameseTracker(Tracker[SiameseState]):
             scores, _ = self.head.flatten(pairs.logits.detach(), pairs.deltas.detach())
             chances = scores.clamp(min=MIN_CHANCE)
         grid = rpn.anchor_grid(cells, searches.shape[-1] // 2).to(boxes)
-        targets = anchor_targets(grid, boxes, negative, cells, self.limits, chances=chances)
+        targets = anchor_targets(grid, boxes, truth.negative, cells, self.limits, chances=chances)
 
         # The mask is learned at the cells of positive anchors, or at some of them.
         index = losses.positive_cells(targets.labels, has_mask)

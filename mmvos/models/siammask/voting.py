@@ -27,6 +27,7 @@ from mmvos.deprecation import accept_old_options
 from mmvos.ops.crop import roi_align
 from mmvos.ops.masks import paste_in_box
 from mmvos.ops.siamese_geometry import FIRST_CELL, STRIDE, Window
+from mmvos.option_ranges import COUNT, INNER_SHARE, NOT_NEGATIVE, SHARE, Range, options_in
 from mmvos.registry import MODELS
 
 # The backbone features from which masks are made finer, coarse to fine: pixels from cell to cell,
@@ -46,6 +47,11 @@ BEST_BOXES, NMS_OVERLAP, MAX_PROPOSALS, MIN_OBJECT_OVERLAP = 1000, 0.7, 100, 0.5
 @accept_old_options(
     renamed={'smallest': 'min_area', 'most_regions': 'max_regions'}, removed=('loss_weight',)
 )
+@options_in(COUNT, 'channels', 'top_k', 'min_votes', 'max_regions', 'fine_channels')
+@options_in(SHARE, 'iou_weight')
+@options_in(NOT_NEGATIVE, 'enlarge', 'min_area')
+@options_in(INNER_SHARE, 'mask_threshold')
+@options_in(Range(4, step=4), 'roi_size')
 class VotingMaskHead(BaseModule):
     """A fully convolutional network on regions, and the vote.
 
@@ -84,14 +90,12 @@ class VotingMaskHead(BaseModule):
         refined: bool = False,
     ) -> None:
         super().__init__()
-        if not 1 <= min_votes <= top_k:
-            raise ValueError(f'min_votes must be between 1 and top_k ({top_k}), not {min_votes}')
+        if min_votes > top_k:
+            raise ValueError(f'min_votes must be at most top_k ({top_k}), not {min_votes}')
         if fine_channels and channels // 4 >> len(fine_channels) == 0:
             raise ValueError(
                 f'{channels} channels are too few for {len(fine_channels)} finer levels'
             )
-        if max_regions is not None and max_regions < 1:
-            raise ValueError(f'max_regions must be at least 1, not {max_regions}')
         self.top_k = top_k
         self.iou_weight = iou_weight
         self.enlarge = enlarge

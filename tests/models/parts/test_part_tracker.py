@@ -405,10 +405,7 @@ def test_on_a_gpu_parts_are_where_they_are_on_a_cpu():
 
 def test_wrong_arguments_and_frames_are_named(tiny):
     for wrong in (dict(parts=0), dict(attention=1.5), dict(resample=-1)):
-        with pytest.raises(
-            ValueError,
-            match=r'parts .*attention .*resample',
-        ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
             tiny_parts(**wrong)
     (state,), _ = steps(tiny, [scene(0, {1: (20, 30)})])
     frame = scene(1, {1: (20, 30)})[0]

@@ -1,0 +1,44 @@
+"""Targets of B training pairs, whose search windows have S x S pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmdet.structures import TrackDataSample
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TrainingPairs:
+    """What is known of the objects in the search windows.
+
+    Attributes:
+        boxes: (B, 4) xyxy.
+        masks: (B, S, S) uint8.
+        negative: (B,) bool, pairs that do not show the same object.
+        has_mask: (B,) bool, pairs whose object has a mask and not only a box.
+    """
+
+    boxes: Tensor
+    masks: Tensor
+    negative: Tensor
+    has_mask: Tensor
+
+    @classmethod
+    def stack(cls, data_samples: Sequence[TrackDataSample]) -> TrainingPairs:
+        """Stack the targets of B pairs, packed by ``PackPair``."""
+        # The second frame of a pair is its search window.
+        samples = [sample[1] for sample in data_samples]
+        boxes = torch.cat([sample.gt_instances.bboxes for sample in samples])
+        device = boxes.device
+        masks = [sample.gt_instances.masks.to_tensor(torch.uint8, device) for sample in samples]
+        negative = [sample.metainfo['negative'] for sample in samples]
+        has_mask = [sample.metainfo['has_mask'] for sample in samples]
+        return cls(
+            boxes=boxes,
+            masks=torch.cat(masks),
+            negative=torch.tensor(negative, device=device),
+            has_mask=torch.tensor(has_mask, device=device),
+        )
