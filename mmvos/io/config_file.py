@@ -179,10 +179,12 @@ def config_errors() -> Iterator[None]:
     except (ValueError, OSError, ImportError):
         raise
     except Exception as error:
-        unknown = _UNKNOWN_OPTION.search(str(error)) if isinstance(error, TypeError) else None
         part = _part_being_built(error)
+        unknown = _UNKNOWN_OPTION.search(str(error))
         if unknown is not None:
-            known = [] if part is None else inspect.signature(part).parameters
+            known: Iterable[str] = ()
+            if part is not None:
+                known = inspect.signature(part).parameters
             raise DataError(
                 f'the config gives {unknown[1]} the option {unknown[2]!r}, which it does not have'
                 f'{_did_you_mean(unknown[2], known)}'
