@@ -60,7 +60,7 @@ _ENTRIES = [
     'visualizer',
     'work_dir',
 ]
-_ALIKE = 0.85  # names that are more alike than this are taken for one, mistyped
+_ALIKE = 0.75  # names that are more alike than this are taken for one, mistyped
 # A traceback's frame in which a part of a config is built: end of the file, name of the function.
 _BUILDER = (os.path.join('mmengine', 'registry', 'build_functions.py'), 'build_from_cfg')
 _UNKNOWN_OPTION = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
