@@ -21,9 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmvos.ops.arrays import Array, array_like, array_namespace, device
+from mmvos.ops.arrays import Array, array_like, array_namespace, device, pad_maps
 from mmvos.ops.crop import crop_squares, paste_squares, squares_around
-from mmvos.ops.masks import pad_maps
 from mmvos.structures import Frame
 
 from ..tracked_objects import PromptedObjects, PromptKind, TrackedState
