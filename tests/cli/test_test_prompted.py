@@ -221,6 +221,25 @@ def test_the_ground_truth_is_looked_at_before_a_frame_is_run(
     assert not (tmp_path / 'out').exists() and not (tmp_path / 'out.lock').exists()
 
 
+@pytest.mark.parametrize(
+    ('option', 'words'),
+    [
+        ('modle.tracker.size=64', "no 'modle'"),
+        ('model.tracker.size=-5', 'MaskPropagator: size .*-5'),
+        ('model.tracker.size=65', 'MaskPropagator: size .*multiple of 16'),
+        ('model.tracker.sise=64', "MaskPropagator the option 'sise'.*'size'"),
+        ('test_dataloader.foo=1', "DataLoader the option 'foo'"),
+        ('test_cfg.foo=1', "VideoTestLoop the option 'foo'"),
+    ],
+)
+def test_options_that_lead_nowhere_are_a_sentence(tmp_path, davis, option, words):
+    config = tiny.Config.fromfile(davis[0])
+    config.model = tiny_settings()
+    config.dump(davis[0])
+    with pytest.raises(ValueError, match=words):
+        test.main([*davis, '--out', str(tmp_path / 'out'), '--cfg-options', option])
+
+
 def test_online_fine_tuning_tests_each_video_with_a_model_of_its_own(tmp_path, davis):
     config = tiny.Config.fromfile(davis[0])
     config.model = tiny_settings()

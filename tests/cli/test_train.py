@@ -363,6 +363,14 @@ def test_a_mistake_is_one_sentence_that_names_the_file(annotations, tmp_path):
         (['train', config, '--resume', 'gone.pth'], ['mmvos train:', 'gone.pth']),
         (['train', 'no_config.py'], ['mmvos train:', 'no_config.py']),
         (
+            ['train', config, '--cfg-options', 'train_cfg.max_epoch=1'],
+            ['mmvos train:', 'EpochBasedTrainLoop', "'max_epoch'"],
+        ),
+        (
+            ['train', config, '--cfg-options', 'model.track_head.fc_out_channels=-5'],
+            ['mmvos train:', 'TrackHead', 'fc_out_channels', '-5'],
+        ),
+        (
             ['test', config, 'gone.pth', '--out', 'out'],
             ['mmvos test:', 'gone.pth', 'does not exist'],
         ),
