@@ -236,6 +236,7 @@ def test_options_that_lead_nowhere_are_a_sentence(tmp_path, davis, option, words
     config = tiny.Config.fromfile(davis[0])
     config.model = tiny_settings()
     config.dump(davis[0])
+    torch.save({'state_dict': tiny_segmenter().state_dict()}, davis[1])
     with pytest.raises(ValueError, match=words):
         test.main([*davis, '--out', str(tmp_path / 'out'), '--cfg-options', option])
 
