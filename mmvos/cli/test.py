@@ -14,9 +14,10 @@ renamed to OUT.earlier1 first. In several processes: ``tools/dist_test.sh``.
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,7 @@ def find_benchmark(config: Config, arguments: argparse.Namespace) -> Benchmark:
     from mmvos.registry import METRICS
 
     for name in ('model', 'test_dataloader', 'test_evaluator', 'test_cfg'):
-        if name not in config:
+        if not isinstance(config.get(name), Mapping):
             raise DataError(f'{arguments.config} has no {name}, so nothing can be tested with it')
     import_modules_from_strings(**config.get('custom_imports', {'imports': []}))
     init_default_scope(config.get('default_scope', 'mmdet'))
@@ -127,6 +128,14 @@ def find_benchmark(config: Config, arguments: argparse.Namespace) -> Benchmark:
             f'{arguments.config}: the test_evaluator {metric_type} belongs to no benchmark, so it '
             f'is not known how the videos are run; give one of {known}'
         )
+    # The metric is not built, as results are scored from the files.
+    known_options = inspect.signature(metric).parameters
+    for option in config.test_evaluator:
+        if option != 'type' and option not in known_options:
+            raise DataError(
+                f'{arguments.config} gives the test_evaluator {metric_type} the option {option!r}, '
+                f'which it does not have'
+            )
     return benchmark
 
 

@@ -111,7 +111,7 @@ def read_config(arguments: argparse.Namespace) -> Config:
 
     config = read_config_file(arguments.config)
     for name in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
-        if name not in config:
+        if not config.get(name):
             raise DataError(f'{arguments.config} has no {name}, so nothing can be trained with it')
     config.launcher = arguments.launcher
     merge_options(config, read_config_options(arguments.cfg_options))

@@ -19,9 +19,11 @@ from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop, ValLoop
+from torch.utils.data import DataLoader
 
 from mmvos.evaluation.benchmark import Benchmark
 from mmvos.evaluation.benchmarks import choose_benchmark
+from mmvos.io.errors import DataError
 from mmvos.io.progress_bar import shows_bars, with_bar
 from mmvos.models import VideoModel
 from mmvos.models.video_model import frame_metainfo
@@ -150,6 +152,19 @@ def _video_id(batch: dict[str, Any]) -> int:
     return int(frame_metainfo(sample)['video_id'])
 
 
+def check_batches(dataloader: DataLoader[Any]) -> None:
+    """Refuse to go through videos in batches of several frames.
+
+    Raises:
+        DataError: the loader makes such batches.
+    """
+    if dataloader.batch_size != 1:
+        raise DataError(
+            f'videos go through the model frame by frame: the batch_size of their dataloader must '
+            f'be 1, not {dataloader.batch_size}'
+        )
+
+
 def _collect_in(metrics: Iterable[Any], work_dir: str) -> None:
     """Let the processes exchange results below the run's folder; mmengine's place is a folder
     ``.dist_test`` that stays in the working directory.
@@ -174,6 +189,7 @@ class VideoValLoop(ValLoop):
 
     def __init__(self, benchmark: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_batches(self.dataloader)
         self.benchmark = choose_benchmark(benchmark, self.evaluator.metrics)
 
     def run(self) -> dict[str, float]:
@@ -219,6 +235,7 @@ class VideoTestLoop(TestLoop):
         self, online: dict[str, Any] | None = None, benchmark: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        check_batches(self.dataloader)
         self.benchmark = choose_benchmark(benchmark, self.evaluator.metrics)
         self.tuner = None
         if online:

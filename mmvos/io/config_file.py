@@ -61,8 +61,10 @@ _ENTRIES = [
     'work_dir',
 ]
 _ALIKE = 0.75  # names that are more alike than this are taken for one, mistyped
-# A traceback's frame in which a part of a config is built: end of the file, name of the function.
-_BUILDER = (os.path.join('mmengine', 'registry', 'build_functions.py'), 'build_from_cfg')
+# Where mmengine builds the parts of a config: registries, and the runner's own functions.
+_BUILDER = os.path.join('mmengine', 'registry', 'build_functions.py')
+_RUNNER = os.path.join('mmengine', 'runner', 'runner.py')
+_BUILDING = ('__init__', 'build_', 'set_', 'setup_')
 _UNKNOWN_OPTION = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
 
@@ -145,6 +147,9 @@ def _check_key(config: Config, key: str) -> None:
                     f'numbered from 0, and has no {part!r}'
                 )
             node = node[int(part)]
+            # mmengine overrides what is inside an entry of a list, but not an entry
+            if f'{place}.{part}' == key:
+                raise DataError(f'the option {key}: {place} is a list; give all of it')
         elif isinstance(node, Mapping):
             if part not in node:
                 # Parts with a type say themselves what they do not know.
@@ -179,31 +184,40 @@ def config_errors() -> Iterator[None]:
     except (ValueError, OSError, ImportError):
         raise
     except Exception as error:
-        part = _part_being_built(error)
+        built = _part_being_built(error)
         unknown = _UNKNOWN_OPTION.search(str(error))
         if unknown is not None:
             known: Iterable[str] = ()
-            if part is not None:
-                known = inspect.signature(part).parameters
+            if inspect.isclass(built):
+                known = inspect.signature(built).parameters
             raise DataError(
                 f'the config gives {unknown[1]} the option {unknown[2]!r}, which it does not have'
                 f'{_did_you_mean(unknown[2], known)}'
             ) from error
-        if part is None:
+        if built is None:
             raise
+        if isinstance(built, str):
+            raise DataError(f'the config names {built}, which nobody knows') from error
         reason = (str(error) or 'no more is known').splitlines()[0]
         raise DataError(
-            f'the config cannot be used: {part.__name__} cannot be built: {type(error).__name__}: '
+            f'the config cannot be used: {built.__name__} cannot be built: {type(error).__name__}: '
             f'{reason} (MMVOS_TRACEBACK=1 shows where)'
         ) from error
 
 
 def _part_being_built(error: Exception) -> Any:
-    """The innermost class of a config that was being built when an error was raised, or None."""
-    file, function = _BUILDER
-    part = None
+    """Find the innermost part of a config that was being built when an error was raised.
+
+    Returns:
+        Its class, its type where no class of this name is known, or None.
+    """
+    built: Any = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         code = frame.f_code
-        if code.co_name == function and code.co_filename.endswith(file):
-            part = frame.f_locals.get('obj_cls') or part
-    return part
+        values = frame.f_locals
+        if code.co_filename.endswith(_RUNNER) and code.co_name.startswith(_BUILDING):
+            built = type(values['self']) if 'self' in values else built
+        elif code.co_filename.endswith(_BUILDER):
+            # a file of three functions, whose names for these are the same
+            built = values.get('obj_cls') or values.get('obj_type') or built
+    return built

@@ -44,7 +44,14 @@ def test_what_cannot_be_read_is_a_sentence(word):
 
 CONFIG = dict(
     iterations=9,
-    model=dict(type='A', sizes=[1, 2], pair=(3, 4), nothing=None, test_cfg=dict(max_per_img=5)),
+    model=dict(
+        type='A',
+        sizes=[1, 2],
+        parts=[{}, {}],
+        pair=(3, 4),
+        nothing=None,
+        test_cfg=dict(max_per_img=5),
+    ),
     train_cfg=dict(max_iters=9),
     default_hooks=dict(checkpoint=dict(type='B')),
 )
@@ -53,7 +60,7 @@ CONFIG = dict(
 def test_entries_are_overridden_and_added():
     config = Config(CONFIG)
     options = {
-        'model.sizes.1': 7,
+        'model.parts.1.depth': 7,
         'model.depth': 3,
         'model.test_cfg.score_thr': 0.5,
         'default_hooks.stop.type': 'C',
@@ -61,7 +68,11 @@ def test_entries_are_overridden_and_added():
         'model.nothing': 1,
     }
     merge_options(config, options)
-    assert config.model.sizes == [1, 7] and config.model.depth == 3 and config.work_dir == 'out'
+    assert (
+        config.model.parts == [{}, {'depth': 7}]
+        and config.model.depth == 3
+        and config.work_dir == 'out'
+    )
     assert config.model.test_cfg == dict(max_per_img=5, score_thr=0.5)
     assert config.default_hooks.stop == dict(type='C') and config.model.nothing == 1
 
@@ -75,6 +86,7 @@ def test_entries_are_overridden_and_added():
         ('train_cfg.max_iter', "no 'max_iter'; did you mean 'max_iters'"),
         ('model.test_cfg.max_per_imgg', "did you mean 'max_per_img'"),
         ('default_hooks.chekpoint.interval', "did you mean 'checkpoint'"),
+        ('model.sizes.1', 'model.sizes is a list; give all of it'),
         ('model.sizes.2', 'model.sizes is a list of 2'),
         ('model.sizes.first', 'model.sizes is a list of 2'),
         ('model.pair.0', r'model.pair is \(3, 4\)'),
@@ -116,7 +128,7 @@ class Leaf:
         (dict(type='Leaf', dept=2), "gives Leaf the option 'dept'.*did you mean 'depth'"),
         (dict(type='Leaf', depth=0), 'Leaf cannot be built: ZeroDivisionError: division'),
         (dict(type='Leaf', depth='x'), 'Leaf cannot be built: TypeError'),
-        (dict(type='Leaves'), 'Holder cannot be built: KeyError: .*Leaves'),
+        (dict(type='Leaves'), 'the config names Leaves'),
         (dict(depth=1), 'Holder cannot be built: KeyError: .*type'),
     ],
 )

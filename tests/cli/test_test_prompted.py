@@ -229,7 +229,12 @@ def test_the_ground_truth_is_looked_at_before_a_frame_is_run(
         ('model.tracker.size=65', 'MaskPropagator: size .*multiple of 16'),
         ('model.tracker.sise=64', "MaskPropagator the option 'sise'.*'size'"),
         ('test_dataloader.foo=1', "DataLoader the option 'foo'"),
-        ('test_cfg.foo=1', "VideoTestLoop the option 'foo'"),
+        ('test_dataloader.batch_size=2', 'batch_size .* must be 1, not 2'),
+        ('test_cfg.foo=1', "the option 'foo'"),
+        ('test_cfg.type=Nope', 'the config names Nope'),
+        ('test_evaluator.foo=1', "DAVISMetric the option 'foo'"),
+        ('log_level=foo', "Runner cannot be built: KeyError: 'foo'"),
+        ('test_dataloader=None', 'has no test_dataloader'),
     ],
 )
 def test_options_that_lead_nowhere_are_a_sentence(tmp_path, davis, option, words):

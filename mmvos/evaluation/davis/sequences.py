@@ -38,7 +38,12 @@ class Protocol:
     official: bool = False
 
     def __post_init__(self) -> None:
-        assert self.year in (2016, 2017) and self.task in ('semi-supervised', 'unsupervised'), self
+        if self.year not in (2016, 2017):
+            raise DataError(f'the year of DAVIS must be 2016 or 2017, not {self.year!r}')
+        if self.task not in ('semi-supervised', 'unsupervised'):
+            raise DataError(
+                f"the task of DAVIS must be 'semi-supervised' or 'unsupervised', not {self.task!r}"
+            )
 
     @property
     def unsupervised(self) -> bool:

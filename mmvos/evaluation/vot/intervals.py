@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmvos.io.errors import DataError
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -25,8 +27,15 @@ INTERVALS = {
 
 
 def choose_interval(year: int, given: tuple[int, int] | None) -> Interval:
-    """The interval of a year, or one that is given for own sequences, in both conventions."""
+    """The interval of a year, or one that is given for own sequences, in both conventions.
+
+    Raises:
+        DataError: no interval is known for the year.
+    """
     if given is None:
+        if year not in INTERVALS:
+            years = ', '.join(map(str, INTERVALS))
+            raise DataError(f'the year of VOT must be one of {years}, not {year!r}')
         return INTERVALS[year]
     low, high = given
     return Interval((low, high), (low, high))

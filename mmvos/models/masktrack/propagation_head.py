@@ -83,7 +83,11 @@ class PropagationHead(BaseModule):
         hard_ratio: float = 1.0,
     ) -> None:
         super().__init__()
-        assert len(in_channels) == len(channels)
+        if len(in_channels) != len(channels):
+            raise ValueError(
+                f'PropagationHead: {len(in_channels)} in_channels and {len(channels)} channels do '
+                f'not belong together'
+            )
         # of each level the backbone's features, and the guide
         self.laterals = nn.ModuleList()
         for level_channels, width in zip(in_channels, channels):
