@@ -146,6 +146,11 @@ class ImageClipDataset(BaseDataset):
                 source = self.get_data_info(index)['source']
                 self._by_source.setdefault(source, []).append(index)
         sources = [name for name in self.source_weights if name in self._by_source]
+        if not sources:
+            raise DataError(
+                f'{self.ann_file}: source_weights names none of its sources '
+                f'({", ".join(map(str, self._by_source))})'
+            )
         weights = np.array([self.source_weights[name] for name in sources])
         source = sources[np.random.choice(len(sources), p=weights / weights.sum())]
         return int(np.random.choice(self._by_source[source]))

@@ -64,9 +64,17 @@ class _RemoveLater:
 
 
 class ResumableCheckpointHook(CheckpointHook):
-    """mmengine's ``CheckpointHook``, for trainings that may be killed at any moment; the same
-    arguments.
+    """mmengine's ``CheckpointHook``, for trainings that may be killed at any moment.
+
+    Args:
+        args, kwargs: see mmengine's hook. What it does not know it would hand on when the first
+            checkpoint is written; here it is refused at once.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.args:
+            raise DataError(f'CheckpointHook has no option {next(iter(self.args))!r}')
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: Any) -> None:
         """Refuse to go on from a file that holds weights and no state of a training.

@@ -64,7 +64,7 @@ _ALIKE = 0.75  # names that are more alike than this are taken for one, mistyped
 # Where mmengine builds the parts of a config: registries, and the runner's own functions.
 _BUILDER = os.path.join('mmengine', 'registry', 'build_functions.py')
 _RUNNER = os.path.join('mmengine', 'runner', 'runner.py')
-_BUILDING = ('__init__', 'build_', 'set_', 'setup_')
+_BUILDING = ('__init__', 'build_', 'set_', 'setup_', 'scale_lr')
 _UNKNOWN_OPTION = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
 

@@ -208,5 +208,7 @@ def test_sources_are_drawn_by_their_weights(tmp_path: Path) -> None:
     drawn = [weighted.prepare_data(0)['img_id'][0] for _ in range(200)]
     # Three quarters of 200 draws are of source b, though it has one object of nine; 3 sigma is 19.
     assert 131 <= drawn.count(8) <= 169
+    with pytest.raises(ValueError, match=r'source_weights .*\(a, b\)'):
+        opened(root, samples_per_epoch=1, source_weights=dict(c=1.0))[0]
     only = opened(root, samples_per_epoch=50, source_weights=dict(a=1.0))
     assert {only.prepare_data(0)['img_id'][0] for _ in range(50)} == {7}

@@ -269,3 +269,8 @@ def test_weights_alone_cannot_be_resumed(tmp_path, damage):
     config = settings(tmp_path / 'b', resume=True, load_from=str(tmp_path / 'weights.pth'))
     with pytest.raises(DataError, match=r'weights\.pth holds weights'):
         Runner.from_cfg(config).train()
+
+
+def test_an_unknown_option_is_refused_before_the_training():
+    with pytest.raises(DataError, match="'intervall'"):
+        ResumableCheckpointHook(intervall=2)
