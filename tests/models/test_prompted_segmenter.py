@@ -173,7 +173,7 @@ def test_memory_holds_two_frames_however_long_the_video():
                 state or model.init_state(),
                 told(_1=square_mask(10, 10)) if index == 0 else None,
             )
-    assert state[0].first[0].shape == state[0].last[0].shape == (8, 16) and state[0].top is None
+    assert state[0].first[0].shape == state[0].last[0].shape == (64, 16) and state[0].top is None
 
 
 def test_padding_holds_no_object():
