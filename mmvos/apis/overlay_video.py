@@ -1,14 +1,16 @@
 """Overlay video: the frames with the objects drawn on them, as an H.264 mp4 that any player and
 browser shows.
 
-An object keeps its color through the video, and id n has the same color in every video.
+An object keeps its color through the video, and id n has the same color in every video, unless it
+is said how objects look.
 """
 
 from __future__ import annotations
 
 import colorsys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +47,19 @@ _LONGEST_DISORDER = 1  # seconds by which a stamp may lie before its predecessor
 _GOLDEN = 0.6180339887498949
 
 
+@dataclass(frozen=True)
+class Look:
+    """How an object is drawn.
+
+    Attributes:
+        color: (B, G, R), 0..255.
+        name: what is written at it.
+    """
+
+    color: tuple[int, int, int]
+    name: str
+
+
 @lru_cache(maxsize=4096)
 def color_of(object_id: int) -> tuple[int, int, int]:
     """The color (B, G, R), 0..255, of an id >= 1: neighboring ids differ in hue, every third one
@@ -57,7 +72,10 @@ def color_of(object_id: int) -> tuple[int, int, int]:
 
 
 def draw_overlay(
-    image: NDArray[np.uint8], result: FrameResult, classes: Sequence[str] = ()
+    image: NDArray[np.uint8],
+    result: FrameResult,
+    classes: Sequence[str] = (),
+    looks: Mapping[int, Look] | None = None,
 ) -> NDArray[np.uint8]:
     """Draws masks, contours, ids and class names.
 
@@ -65,6 +83,7 @@ def draw_overlay(
         image: (H, W, 3) uint8 BGR, of the result's shape; not changed.
         result: the objects of the frame.
         classes: class names by label; where a label has none only the id is drawn.
+        looks: of objects by id; the others have the color of their id.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -73,20 +92,33 @@ def draw_overlay(
     drawn = image.copy()
     # (H, W): who is seen where
     labels = result.label_map()
+    shown = {item.id: _look_of(item, classes, looks or {}) for item in result.objects}
     for item in result.objects:
-        _tint(drawn, labels, item)
+        _tint(drawn, labels, item, shown[item.id].color)
 
     # names above all masks, beside each other
     taken: list[Plate] = []
     for item in result.objects:
-        text = str(item.id)
-        if 0 <= item.label < len(classes):
-            text = f'{item.id} {classes[item.label]}'
-        _name(drawn, text, item, taken)
+        _name(drawn, shown[item.id], item, taken)
     return drawn
 
 
-def _tint(drawn: NDArray[np.uint8], labels: NDArray[np.int32], item: TrackedObject) -> None:
+def _look_of(item: TrackedObject, classes: Sequence[str], looks: Mapping[int, Look]) -> Look:
+    """How an object is drawn where nobody said it: with its id and class."""
+    if item.id in looks:
+        return looks[item.id]
+    text = str(item.id)
+    if 0 <= item.label < len(classes):
+        text = f'{item.id} {classes[item.label]}'
+    return Look(color_of(item.id), text)
+
+
+def _tint(
+    drawn: NDArray[np.uint8],
+    labels: NDArray[np.int32],
+    item: TrackedObject,
+    color: tuple[int, int, int],
+) -> None:
     """Colors the visible pixels of one object and draws its contour."""
     # (h, w): what is seen of it, in its box
     x1, y1, x2, y2 = (int(value) for value in rle.bounding_box(item.mask))
@@ -94,7 +126,6 @@ def _tint(drawn: NDArray[np.uint8], labels: NDArray[np.int32], item: TrackedObje
     mask = is_seen.astype(np.uint8)
     if not mask.any():
         return
-    color = color_of(item.id)
 
     # (h, w, 3): mixed with its color
     window = np.ascontiguousarray(drawn[y1:y2, x1:x2])
@@ -119,8 +150,8 @@ def _stroke(image: NDArray[np.uint8]) -> int:
     return max(1, round(min(height, width) / 300))
 
 
-def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject, taken: list[Plate]) -> None:
-    """Writes a text on a dark plate at the object, inside the frame, beside the plates that are
+def _name(drawn: NDArray[np.uint8], look: Look, item: TrackedObject, taken: list[Plate]) -> None:
+    """Writes a name on a dark plate at the object, inside the frame, beside the plates that are
     there.
     """
     x1, y1, x2, y2 = rle.bounding_box(item.mask)
@@ -130,6 +161,8 @@ def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject, taken: list[
     # The plate is a little larger than the text, and not larger than the frame.
     height, width = drawn.shape[:2]
     size = max(0.4, min(height, width) / 800)
+    # OpenCV's letters are those of ASCII.
+    text = look.name if look.name.isascii() else str(item.id)
     (text_width, text_height), below = cv2.getTextSize(text, _FONT, size, 1)
     plate_height = min(text_height + below + 4, height)
     plate_width = min(text_width + 6, width)
@@ -150,7 +183,7 @@ def _name(drawn: NDArray[np.uint8], text: str, item: TrackedObject, taken: list[
     _, top, _, _ = plate
     pixels = drawn[top : top + plate_height, left : left + plate_width]
     pixels[:] = (pixels * 0.25).astype(np.uint8)
-    pixels[:, :3] = color_of(item.id)
+    pixels[:, :3] = look.color
 
     # the text in white
     corner = (left + 5, top + text_height + 2)
@@ -253,6 +286,7 @@ class OverlayVideo:
         classes: class names by label.
         time_base: the unit of the frames' times in seconds, e.g. 1/1000; by default the frames'
             times are ignored, and each is shown for 1 / fps.
+        looks: of objects by id; the others have the color of their id.
     """
 
     def __init__(
@@ -261,11 +295,13 @@ class OverlayVideo:
         fps: Fraction,
         classes: Sequence[str] = (),
         time_base: Fraction | None = None,
+        looks: Mapping[int, Look] | None = None,
     ) -> None:
         self.path = Path(path)
         self._partial = self.path.with_suffix(f'.partial{self.path.suffix}')
         self.fps = Fraction(fps)
         self.classes = tuple(classes)
+        self.looks = dict(looks or {})
         self.has_times = time_base is not None
         # A clock coarser than the frames would put several of them at one tick.
         self.time_base = min(time_base or 1 / self.fps, 1 / self.fps)
@@ -304,7 +340,7 @@ class OverlayVideo:
             time: when the frame is shown, in seconds of the source; by default 1 / fps after the
                 one before.
         """
-        drawn = draw_overlay(image, result, self.classes)
+        drawn = draw_overlay(image, result, self.classes, self.looks)
         height, width = drawn.shape[:2]
         drawn = np.pad(drawn, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
         if self._container is None:

@@ -26,7 +26,7 @@ from mmvos.structures import TrackedObject as SeenObject
 
 from .events import Hub
 from .project import Project
-from .records import Entry, StudioObject
+from .records import Entry, StudioObject, color_to_bgr
 from .video import StudioVideo
 from .worker import BusyError, NotFoundError
 
@@ -181,12 +181,16 @@ def _write_cvat(export: Export, folder: Path) -> None:
 
 
 def _write_overlay(export: Export, folder: Path) -> None:
-    from mmvos.apis.overlay_video import OverlayVideo
+    from mmvos.apis.overlay_video import Look, OverlayVideo
 
     rate = Fraction(export.video.fps or _FPS_OF_IMAGES).limit_denominator(100_000)
     read = export.video.new_reader()
     size = export.video.size
-    with OverlayVideo(folder / 'overlay.mp4', rate) as video:
+    # Colors and names as the page shows them.
+    looks = {}
+    for item in export.objects:
+        looks[item.id] = Look(color_to_bgr(item.color), item.name)
+    with OverlayVideo(folder / 'overlay.mp4', rate, looks=looks) as video:
         for index, entries in export.frames():
             seen = []
             for key, entry in entries.items():
@@ -223,13 +227,17 @@ def _cut(export: Export, write: Callable[[str, Any, Any], None]) -> None:
 
 FORMATS: dict[str, ExportFormat] = {
     'davis': ExportFormat('Palette PNGs (DAVIS)', 'pixel value = object', _write_davis),
-    'youtube-vis': ExportFormat('YouTube-VIS JSON', '', _write_youtube_vis),
-    'coco': ExportFormat('COCO with track ids', '', _write_coco),
+    'youtube-vis': ExportFormat(
+        'YouTube-VIS JSON', 'run lengths, an entry for each object', _write_youtube_vis
+    ),
+    'coco': ExportFormat('COCO with track ids', 'run lengths, an entry for each mask', _write_coco),
     'yolo': ExportFormat('YOLO-seg', 'outlines without ids and holes', _write_yolo),
     'labelme': ExportFormat('labelme', 'a JSON for each frame', _write_labelme),
-    'cvat': ExportFormat('CVAT for video 1.1', '', _write_cvat),
+    'cvat': ExportFormat('CVAT for video 1.1', 'an XML with tracks of masks', _write_cvat),
     'mots': ExportFormat('MOTS', 'ids are class x 1000 + number', _write_mots),
-    'overlay': ExportFormat('Overlay video (mp4)', '', _write_overlay),
+    'overlay': ExportFormat(
+        'Overlay video (mp4)', 'masks and names drawn on the frames', _write_overlay
+    ),
     'cutout': ExportFormat('Cut-out PNGs', 'all but the objects is transparent', _write_cutouts),
     'webm': ExportFormat('Cut-out video (WebM)', 'with an alpha channel', _write_webm),
 }

@@ -236,6 +236,12 @@ def parse_color(given: Any) -> str:
     return given.lower()
 
 
+def color_to_bgr(color: str) -> tuple[int, int, int]:
+    """'#rrggbb' as (B, G, R), 0..255."""
+    red, green, blue = bytes.fromhex(color.removeprefix('#'))
+    return blue, green, red
+
+
 def parse_index(given: Any, what: str, count: int | None = None) -> int:
     """Check a whole number from 0 and below ``count``.
 

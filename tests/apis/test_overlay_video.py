@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mmvos.apis.overlay_video import (
+    Look,
     OverlayVideo,
     Timeline,
     color_of,
@@ -154,6 +155,21 @@ def test_an_object_is_tinted_in_its_color_and_the_rest_is_untouched():
         # the smoothed contour
         np.testing.assert_allclose(drawn[89, left + 20], color_of(object_id), atol=20)
     assert (drawn[95:] == 100).all() and (drawn[:20] == 100).all()
+
+
+def test_colors_and_names_that_are_given_are_drawn():
+    result = FrameResult(0, (120, 160), (_square(1, 20), _square(2, 100)))
+    looks = {1: Look((255, 0, 10), 'a')}
+    drawn = draw_overlay(_gray(), result, looks=looks)
+    np.testing.assert_allclose(drawn[75, 40], [170, 55, 60], atol=1)  # .55 * 100 + .45 * color
+    expected = 0.55 * 100 + 0.45 * np.array(color_of(2))
+    np.testing.assert_allclose(drawn[75, 120], expected, atol=1)
+    # A longer name has a wider plate; letters that cannot be drawn give way to the id.
+    longer = draw_overlay(_gray(), result, looks={1: Look((255, 0, 10), 'aaaaaa')})
+    assert (longer != drawn).any()
+    foreign = draw_overlay(_gray(), result, looks={1: Look((255, 0, 10), 'Löwe')})
+    by_id = draw_overlay(_gray(), result, looks={1: Look((255, 0, 10), '1')})
+    np.testing.assert_array_equal(foreign, by_id)
 
 
 def test_where_masks_overlap_the_higher_score_is_seen():

@@ -81,26 +81,32 @@ class Expected:
         self.masks[key] = after
 
 
-def serve_until_killed(clip: str, project: str, ready: Connection) -> None:
+def serve_until_killed(clip: str, project: str, port: int | None, ready: Connection) -> None:
     """The server: tells its address when it is ready."""
     Worker.load = lambda self, name: None  # type: ignore[assignment,return-value,method-assign]
     with open_session(Place(Path(project), Path(clip)), 'masktrack') as session:
-        StudioServer(session, '127.0.0.1', None, ready.send).run_studio()
+        StudioServer(session, '127.0.0.1', port, ready.send).run_studio()
 
 
 class Server:
-    """A server in a process of its own, and a client that has its token."""
+    """A server in a process of its own, and a client that has its token.
 
-    def __init__(self, clip: Path, project: Path) -> None:
+    Args:
+        clip, project: what it serves.
+        port: by default any.
+    """
+
+    def __init__(self, clip: Path, project: Path, port: int | None = None) -> None:
         context = get_context('spawn')
         mine, theirs = context.Pipe(duplex=False)
-        arguments = (str(clip), str(project), theirs)
+        arguments = (str(clip), str(project), port, theirs)
         self.process = context.Process(target=serve_until_killed, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
         if not mine.poll(_SECONDS):
             raise TimeoutError('the server does not come up')
-        address, _, token = mine.recv().partition('/?token=')
+        self.address = mine.recv()
+        address, _, token = self.address.partition('/?token=')
         self.client = httpx.Client(
             base_url=address, headers={'x-mmvos-token': token}, timeout=_SECONDS
         )

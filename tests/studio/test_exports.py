@@ -35,6 +35,7 @@ from .stand_ins import (
     object_mask,
     open_studio,
     picture,
+    point_of,
     write_frames,
 )
 from .test_prompts import masks
@@ -181,6 +182,17 @@ def test_an_overlay_is_a_video_of_all_frames(done: OpenStudio) -> None:
     assert len(frames) == FRAMES
     assert np.abs(frames[0].astype(int) - picture(0)).mean() < 25
     assert np.abs(frames[5].astype(int) - picture(5))[object_mask(5, 1)].mean() > 20
+
+
+def test_an_overlay_has_the_colors_of_the_page(done: OpenStudio) -> None:
+    done.client.patch('/api/objects/2', json={'color': '#0000ff'})
+    _, folder = export(done, 'overlay')
+    with av.open(str(folder / 'overlay.mp4')) as container:
+        frames = [frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)]
+    x, y = map(int, point_of(5, 2))
+    blue, green, red = frames[5][y + 2, x].astype(int).tolist()
+    # (80, 255, 0) under blue at .45
+    assert abs(blue - 159) < 30 and abs(green - 140) < 30 and red < 30
 
 
 def test_a_download_is_the_file_or_a_zip(done: OpenStudio) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -14,9 +15,22 @@ pytest.importorskip('playwright', reason='Playwright is not installed (pip insta
 pytest.importorskip('starlette', reason='mmvos[studio] is not installed')
 
 from playwright import sync_api
+from robustness.studio_kills import Server
 
-from .browser import ServedStudio, find_chromium, serve_studio
-from .stand_ins import FRAMES, box_of, follow_colors, object_mask, point_of, write_frames
+from mmvos.io.label_png import read_label_png
+
+from .browser import ServedStudio, find_chromium, free_port, serve_studio
+from .stand_ins import (
+    FRAMES,
+    HEIGHT,
+    WIDTH,
+    box_of,
+    follow_colors,
+    object_mask,
+    picture,
+    point_of,
+    write_frames,
+)
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine')
@@ -233,10 +247,10 @@ def test_a_reloaded_page_and_a_second_tab_show_the_same(
     page.draw_box(0, 1)
     page.wait_for_mask(0, 1)
     second.wait_for_mask(0, 1)
-    second.page.fill('#objects input[type=text]', '<b>car</b> & "x"')
+    second.page.fill('#objects input.name', '<b>car</b> & "x"')
     second.press('Enter')
     page.wait('studio.store.objects[0].name.startsWith("<b>car")')
-    assert page.page.locator('#objects input[type=text]').input_value() == '<b>car</b> & "x"'
+    assert page.page.locator('#objects input.name').input_value() == '<b>car</b> & "x"'
     assert page.page.locator('#objects b').count() == 0
 
     page.page.reload()
@@ -294,10 +308,101 @@ def test_the_page_waits_for_a_server_that_comes_back(
         page.page.close()
 
 
+def test_a_killed_server_loses_no_stroke_that_was_answered(browser: Any, tmp_path: Path) -> None:
+    clip, project, port = write_frames(tmp_path / 'clip'), tmp_path / 'project', free_port()
+    # Strokes need no model, and this server has none.
+    server = Server(clip, project, port)
+    try:
+        page = Page(browser, server.address)
+        page.press('r')
+        page.value('() => { studio.store.brushSize = 8; }')
+        page.drag((20, 20), (40, 20))
+        page.wait('studio.store.entries(0)?.get(1)?.source === "corrected"')
+        painted = page.mask(0, 1)
+
+        # The server dies while the second stroke is drawn.
+        page.page.mouse.move(*page.screen(20, 40))
+        page.page.mouse.down()
+        page.page.mouse.move(*page.screen(40, 40), steps=4)
+        server.close()
+        page.page.mouse.up()
+        page.page.locator('#toasts .error').wait_for()
+        page.page.locator('#banner').wait_for()
+
+        # The page that was left open goes on by itself, and so does a new one.
+        server = Server(clip, project, port)
+        page.page.locator('#banner').wait_for(state='hidden')
+        page.wait(f'studio.store.entries(0)?.get(1)?.area === {int(painted.sum())}')
+        fresh = Page(browser, server.address)
+        fresh.wait_for_mask(0, 1)
+        for opened in (page, fresh):
+            np.testing.assert_array_equal(opened.mask(0, 1), painted)
+        fresh.drag((20, 40), (40, 40))
+        fresh.wait(f'studio.store.entries(0).get(1).area > {int(painted.sum())}')
+        fresh.press('Control+z')
+        page.wait(f'studio.store.entries(0)?.get(1)?.area === {int(painted.sum())}')
+        for opened in (page, fresh):
+            opened.page.close()
+            assert opened.errors == []
+    finally:
+        server.close()
+
+
+def write_turned(path: Path) -> Path:
+    """A video without losses whose pictures lie on their side and are turned when shown."""
+    with av.open(str(path), 'w') as container:
+        stream: Any = container.add_stream('png', rate=25)
+        stream.width, stream.height, stream.pix_fmt = HEIGHT, WIDTH, 'rgb24'
+        stream.set_display_rotation(90)
+        for index in range(3):
+            lying = np.ascontiguousarray(np.rot90(picture(index), -1))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(lying, format='bgr24')))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_a_turned_video_is_shown_marked_and_exported_upright(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow_colors(monkeypatch)
+    clip = write_turned(tmp_path / 'turned.mov')
+    with serve_studio(clip, tmp_path / 'project') as studio:
+        page = Page(browser, studio.address)
+        image = 'studio.viewer.shown.image'
+        assert page.value(f'[{image}.naturalWidth, {image}.naturalHeight]') == [WIDTH, HEIGHT]
+        # What is seen in the middle of object 1 is its color (0, 255, 40), not the gray around it.
+        x, y = page.screen(*point_of(0, 1))
+        seen = page.value(
+            f"""() => {{
+                const canvas = studio.viewer.canvas;
+                const bounds = canvas.getBoundingClientRect();
+                const ratio = canvas.width / bounds.width;
+                return [...canvas.getContext('2d').getImageData(
+                    ({x} - bounds.left) * ratio, ({y} - bounds.top) * ratio, 1, 1).data];
+            }}"""
+        )
+        assert np.abs(np.array(seen[:3]) - [0, 255, 40]).max() < 40
+
+        page.draw_box(0, 1)
+        page.wait_for_mask(0, 1)
+        np.testing.assert_array_equal(page.mask(0, 1), object_mask(0, 1))
+        page.press('g')
+        page.wait('studio.store.run?.state === "finished"')
+        page.page.click('#open-export')
+        page.page.click('#start-export')
+        page.page.locator('#exports li[data-state=finished]').wait_for()
+        (folder,) = (tmp_path / 'project').glob('exports/*')
+        for frame, path in enumerate(sorted(folder.glob('Annotations/480p/turned/*.png'))):
+            np.testing.assert_array_equal(read_label_png(path) == 1, object_mask(frame, 1))
+        assert frame == 2
+        page.page.close()
+        assert page.errors == []
+
+
 def test_every_key_of_the_help_is_listed(page: Page) -> None:
     page.press('?')
     text = page.page.locator('#keys').text_content()
-    for word in ('undo', 'redo', 'brush', 'eraser', 'box', 'run from here', 'new object'):
+    for word in ('undo', 'redo', 'brush', 'eraser', 'box', 'track from here', 'new object'):
         assert word in text
     page.press('Escape')
     assert not page.value('document.getElementById("help-dialog").open')

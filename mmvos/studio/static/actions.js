@@ -8,6 +8,7 @@ export class Actions {
     this.store = store;
     this.busy = busy;
     this.open = 0; // prompts without an answer
+    store.on(['model'], () => this.setOpen(0));
   }
 
   async attempt(work) {
@@ -87,6 +88,8 @@ export class Actions {
   setOpen(change) {
     this.open += change;
     this.busy.hidden = this.open === 0;
+    const isLoading = this.store.project.model.state === 'loading';
+    this.busy.textContent = isLoading ? 'waiting for the model …' : 'finding the mask …';
   }
 
   forgetPrompt() {

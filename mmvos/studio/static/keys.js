@@ -1,10 +1,9 @@
-// The keyboard: what is done often has a key. The table is also what the help shows.
+// The keyboard: what is done often has a key. The sections are also what the help shows.
 
 export function makeKeys({ store, player, viewer, actions, tools, run, help }) {
   const corrected = () => [...store.prompts]
     .filter(([, prompts]) => prompts.size)
     .map(([frame]) => frame);
-  const marked = () => store.timeline.marks.map((mark) => mark.frame);
   const selectNumber = (number) => {
     const item = store.objects[number - 1];
     if (item) {
@@ -16,50 +15,64 @@ export function makeKeys({ store, player, viewer, actions, tools, run, help }) {
     store.tell('tool');
   };
 
-  // [as shown, meaning, does it take this event?, action]
+  // [keys as shown, meaning, does it take this event?, action]
   const is = (...keys) => (event) => keys.includes(event.key) && !event.ctrlKey && !event.metaKey;
   const control = (key, shift) => (event) =>
     (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === key && event.shiftKey === shift;
-  const keys = [
-    ['Space', 'play, pause', null, null],
-    ['Space + drag', 'move the picture (also: middle button, two fingers)', null, null],
-    ['Wheel', 'zoom (also: two fingers)', null, null],
-    ['← →', 'one frame back, on; with Shift ten', (event) =>
-      ['ArrowLeft', 'ArrowRight'].includes(event.key), (event) => {
-      const sign = event.key === 'ArrowLeft' ? -1 : 1;
-      player.step(sign * (event.shiftKey ? 10 : 1));
-    }],
-    ['Home End', 'first, last frame', is('Home', 'End'), (event) => {
-      player.jump(event.key === 'Home' ? 0 : store.lastFrame);
-    }],
-    [', .', 'frame worth a look: the one before, the next', is(',', '.'), (event) => {
-      player.toNext(marked(), event.key === ',' ? -1 : 1);
-    }],
-    ['< >', 'corrected frame: the one before, the next', is('<', '>'), (event) => {
-      player.toNext(corrected(), event.key === '<' ? -1 : 1);
-    }],
-    ['B', 'box (a click without a drag is a point)', is('b'), () => store.choose('box')],
-    ['P', 'point on the object', is('p'), () => store.choose('add')],
-    ['N', 'point not on the object (also: right button, Alt + click)', is('n'), () =>
-      store.choose('remove')],
-    ['R', 'brush', is('r'), () => store.choose('brush')],
-    ['E', 'eraser', is('e'), () => store.choose('eraser')],
-    ['H', 'move the picture', is('h'), () => store.choose('pan')],
-    ['[ ]', 'smaller, larger brush', is('[', ']'), (event) => brush(event.key === '[' ? 0.8 : 1.25)],
-    ['F', 'show the whole picture', is('f'), () => viewer.fit()],
-    ['O', 'new object', is('o'), () => actions.newObject()],
-    ['1 to 9', 'choose an object', (event) => /^[1-9]$/.test(event.key), (event) =>
-      selectNumber(Number(event.key))],
-    ['Backspace', 'forget what was said about the object in this frame', is('Backspace', 'Delete'),
-      () => actions.forgetPrompt()],
-    ['G', 'run from here', is('g'), () => run('forward')],
-    ['Shift + G', 'run backwards from here', is('G'), () => run('backward')],
-    ['Esc', 'stop the run', is('Escape'), () => store.isRunning && actions.controlRun('stop')],
-    ['Ctrl + Z', 'undo', control('z', false), () => actions.undo()],
-    ['Ctrl + Shift + Z', 'redo (also: Ctrl + Y)', (event) =>
-      control('z', true)(event) || control('y', false)(event), () => actions.redo()],
-    ['?', 'this help', is('?'), () => help()],
+  const sections = [
+    ['Say what the object is', [
+      ['B', 'box; a click is a point', is('b'), () => store.choose('box')],
+      ['P', 'include: a point on the object', is('p'), () => store.choose('add')],
+      ['N', 'exclude: a point not on it (also: right button, Alt + click)', is('n'), () =>
+        store.choose('remove')],
+      ['R', 'brush', is('r'), () => store.choose('brush')],
+      ['E', 'eraser', is('e'), () => store.choose('eraser')],
+      ['[ ]', 'smaller, larger brush', is('[', ']'), (event) =>
+        brush(event.key === '[' ? 0.8 : 1.25)],
+      ['Backspace', 'take back what was said about the object in this frame',
+        is('Backspace', 'Delete'), () => actions.forgetPrompt()],
+      ['Ctrl Z', 'undo', control('z', false), () => actions.undo()],
+      ['Ctrl Shift Z', 'redo (also: Ctrl Y)', (event) =>
+        control('z', true)(event) || control('y', false)(event), () => actions.redo()],
+    ]],
+    ['Objects', [
+      ['O', 'new object', is('o'), () => actions.newObject()],
+      ['1 … 9', 'choose an object', (event) => /^[1-9]$/.test(event.key), (event) =>
+        selectNumber(Number(event.key))],
+    ]],
+    ['Track', [
+      ['G', 'track from here on', is('g'), () => run('forward')],
+      ['Shift G', 'track backwards from here', is('G'), () => run('backward')],
+      ['Esc', 'stop tracking', is('Escape'), () =>
+        store.isRunning && actions.controlRun('stop')],
+    ]],
+    ['Go through the video', [
+      ['Space', 'play, pause', null, null],
+      ['← →', 'one frame back, on; with Shift ten', (event) =>
+        ['ArrowLeft', 'ArrowRight'].includes(event.key), (event) => {
+        const sign = event.key === 'ArrowLeft' ? -1 : 1;
+        player.step(sign * (event.shiftKey ? 10 : 1));
+      }],
+      ['Home End', 'first, last frame', is('Home', 'End'), (event) => {
+        player.jump(event.key === 'Home' ? 0 : store.lastFrame);
+      }],
+      [', .', 'frame worth a look: the one before, the next', is(',', '.'), (event) => {
+        player.toMark(event.key === ',' ? -1 : 1);
+      }],
+      ['< >', 'corrected frame: the one before, the next', is('<', '>'), (event) => {
+        player.toNext(corrected(), event.key === '<' ? -1 : 1);
+      }],
+    ]],
+    ['Look', [
+      ['Wheel', 'zoom (also: two fingers)', null, null],
+      ['Space drag', 'move the picture (also: middle button, two fingers)', null, null],
+      ['H', 'move the picture with the pointer', is('h'), () => store.choose('pan')],
+      ['F', 'show the whole picture', is('f'), () => viewer.fit()],
+      ['M', 'hide or show the masks', is('m'), () => store.look({ showsMasks: !store.showsMasks })],
+      ['?', 'this help', is('?'), () => help()],
+    ]],
   ];
+  const keys = sections.flatMap(([, lines]) => lines);
 
   window.addEventListener('keydown', (event) => {
     if (isTyping(event.target) || document.querySelector('dialog[open]')) {
@@ -88,7 +101,7 @@ export function makeKeys({ store, player, viewer, actions, tools, run, help }) {
       player.toggle();
     }
   });
-  return keys.map(([shown, meaning]) => [shown, meaning]);
+  return sections;
 }
 
 function isTyping(target) {

@@ -4,6 +4,7 @@ import { Actions } from '/static/actions.js';
 import { listen } from '/static/api.js';
 import { ExportDialog, fillHelp, fillSelect, ImportDialog } from '/static/dialogs.js';
 import { Frames } from '/static/frames.js';
+import { setIcon } from '/static/icons.js';
 import { makeKeys } from '/static/keys.js';
 import { MarkList, ObjectList } from '/static/panels.js';
 import { Player } from '/static/player.js';
@@ -26,7 +27,7 @@ const tools = new Tools(viewer, store, actions);
 const player = new Player(store, frames, viewer);
 const timeline = new Timeline(element('timeline'), store);
 new ObjectList(element('objects'), store, actions);
-new MarkList(element('marks'), store);
+new MarkList(element('marks'), element('marks-count'), store);
 new ExportDialog(store, actions);
 new ImportDialog(store, actions);
 
@@ -48,6 +49,7 @@ element('theme').addEventListener('click', () => {
 store.on(['project', 'model'], () => {
   const { project } = store;
   element('video-name').textContent = project.video.name;
+  element('video-name').title = project.video.name;
   document.title = `${project.video.name} – mmvos studio`;
   const prompted = project.systems.filter((one) => one.prompts.length);
   fillSelect(element('system'), prompted);
@@ -57,6 +59,7 @@ store.on(['project', 'model'], () => {
   const state = element('model-state');
   const shown = { loading: 'loading the model …', failed: project.model.message, ready: '' };
   state.textContent = shown[project.model.state] ?? '';
+  state.title = state.textContent;
   state.className = project.model.state;
   for (const [tool, kind] of [['box', 'box'], ['add', 'points'], ['remove', 'points']]) {
     const takes = project.model.prompts.includes(kind);
@@ -90,11 +93,33 @@ store.on(['tool'], () => {
     button.setAttribute('aria-pressed', String(button.dataset.tool === store.tool));
   }
   element('brush-size').value = store.brushSize;
+  element('brush-pixels').textContent = store.brushSize;
   element('brush-size-label').hidden = !['brush', 'eraser'].includes(store.tool);
 });
 element('brush-size').addEventListener('input', (event) => {
   store.brushSize = Number(event.target.value);
+  element('brush-pixels').textContent = store.brushSize;
 });
+
+// ---- how the picture looks
+
+element('toggle-masks').addEventListener('click', () => store.look({ showsMasks: !store.showsMasks }));
+element('opacity').addEventListener('input', (event) => {
+  store.look({ opacity: Number(event.target.value) / 100, showsMasks: true });
+});
+store.on(['look'], () => {
+  const button = element('toggle-masks');
+  setIcon(button, store.showsMasks ? 'eye' : 'eye-off');
+  button.setAttribute('aria-pressed', String(store.showsMasks));
+  button.title = `${store.showsMasks ? 'Hide' : 'Show'} the masks (M)`;
+  element('opacity').value = Math.round(100 * store.opacity);
+});
+viewer.canvas.addEventListener('zoomed', ({ detail }) => {
+  element('zoom').textContent = `${Math.round(100 * detail)} %`;
+});
+
+// ---- prompts and history
+
 element('undo').addEventListener('click', () => actions.undo());
 element('redo').addEventListener('click', () => actions.redo());
 element('forget').addEventListener('click', () => actions.forgetPrompt());
@@ -105,14 +130,33 @@ store.on(['history'], () => {
   element('undo').disabled = !undo;
   element('redo').disabled = !redo;
   element('undo').title = undo ? `Undo: ${undo} (Ctrl+Z)` : 'Nothing to undo';
-  element('redo').title = redo ? `Redo: ${redo} (Ctrl+Shift+Z)` : 'Nothing to do again';
+  element('redo').title = redo ? `Redo: ${redo} (Ctrl+Shift+Z)` : 'Nothing to redo';
 });
 store.on(['prompts', 'frame', 'selected'], () => {
   element('forget').disabled = !store.prompt(store.frame, store.selected);
 });
-store.on(['project', 'prompts'], () => {
+
+// The next step, as long as it is the first time.
+function nextStep() {
   const isNew = [...store.prompts.values()].every((prompts) => !prompts.size);
-  element('hint').textContent = isNew ? 'Draw a box around an object, or click on it' : '';
+  if (isNew) {
+    return 'Draw a box around an object, or click on it';
+  }
+  const chosen = store.object(store.selected);
+  const isGiven = [...store.prompts.values()].some((prompts) => prompts.has(store.selected));
+  const isKnown = store.timeline.objects[store.selected]?.runs.length;
+  if (chosen && !isGiven && !isKnown) {
+    return `Draw a box around ${chosen.name}, or click on it`;
+  }
+  const hasRun = Object.values(store.timeline.objects).some(({ runs }) =>
+    runs.some(([state]) => state !== 'corrected'));
+  if (hasRun || store.isRunning || store.run) {
+    return '';
+  }
+  return 'Is the mask right? Then press Track. Else click on what is missing, right-click on what is too much';
+}
+store.on(['project', 'prompts', 'timeline', 'run', 'objects', 'selected'], () => {
+  element('hint').textContent = nextStep();
 });
 
 // ---- player and timeline
@@ -126,7 +170,14 @@ element('frame-number').addEventListener('change', (event) => {
   player.jump(Number(event.target.value));
   element('frame-number').value = store.frame;
 });
-store.on(['playing'], () => { element('play').textContent = player.isPlaying ? '⏸' : '▶'; });
+store.on(['playing'], () => setIcon(element('play'), player.isPlaying ? 'pause' : 'play'));
+element('mark-back').addEventListener('click', () => player.toMark(-1));
+element('mark-next').addEventListener('click', () => player.toMark(1));
+store.on(['timeline'], () => {
+  for (const name of ['mark-back', 'mark-next']) {
+    element(name).disabled = !store.timeline.marks.length;
+  }
+});
 store.on(['frame', 'video'], () => {
   const { video } = store.project;
   if (document.activeElement !== element('frame-number')) {
@@ -178,10 +229,18 @@ store.on(['run', 'prompts', 'project'], () => {
   element('run-text').textContent = describeRun(current);
   element('run-pause').textContent = current.state === 'paused' ? 'Go on' : 'Pause';
   if (!isRunning && toldRun !== endingOf(current)) {
-    toast(current.message || `run ${current.state}`, current.state === 'failed');
+    toast(current.message || describeEnd(current), current.state === 'failed');
   }
   toldRun = endingOf(current);
 });
+
+function describeEnd(current) {
+  const frames = current.done === 1 ? '1 frame' : `${current.done} frames`;
+  const count = store.timeline.marks.length;
+  const marks = count ? `; ${count} worth a look` : '';
+  const what = current.kind === 'find' ? 'looked for objects in' : 'tracked';
+  return current.state === 'finished' ? `${what} ${frames}${marks}` : `stopped after ${frames}`;
+}
 
 function endingOf(current) {
   return current ? `${current.id} ${current.state}` : '';

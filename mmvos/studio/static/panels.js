@@ -1,11 +1,14 @@
 // The lists at the side: objects, and frames that are worth a look. Names are text, never HTML.
 
-const KINDS = {
-  low_score: 'uncertain',
-  area_change: 'changes suddenly',
-  near_merge: 'touches another',
+import { icon } from '/static/icons.js';
+
+const STATES = {
+  seen: 'seen',
+  uncertain: 'uncertain',
+  lost: 'not seen here',
+  corrected: 'corrected',
 };
-const MOST_MARKS = 30;
+const MOST_MARKS = 50;
 
 export class ObjectList {
   constructor(list, store, actions) {
@@ -15,6 +18,7 @@ export class ObjectList {
     store.on(['objects'], () => this.render());
     // The rows stay: a press that chooses an object may be the press of a button in its row.
     store.on(['selected'], () => this.markSelected());
+    store.on(['frame', 'masks'], () => this.describeFrame());
   }
 
   render() {
@@ -23,8 +27,13 @@ export class ObjectList {
       this.markSelected(); // a name is being written: leave it alone
       return;
     }
-    this.list.replaceChildren(...this.store.objects.map((item) => this.row(item)));
+    const rows = this.store.objects.map((item) => this.row(item));
+    if (!rows.length) {
+      rows.push(emptyRow('None yet. Draw a box around something in the picture.'));
+    }
+    this.list.replaceChildren(...rows);
     this.markSelected();
+    this.describeFrame();
   }
 
   markSelected() {
@@ -33,90 +42,162 @@ export class ObjectList {
     }
   }
 
+  // How each object is in the frame that is shown.
+  describeFrame() {
+    const entries = this.store.entries(this.store.frame);
+    for (const row of this.list.querySelectorAll('li[data-id]')) {
+      const entry = entries?.get(Number(row.dataset.id));
+      const state = row.querySelector('.state');
+      let text = entry ? STATES[entry.state] : 'not tracked here yet';
+      if (entry && ['seen', 'uncertain'].includes(entry.state)) {
+        text += ` · score ${entry.score.toFixed(2)}`;
+      }
+      state.textContent = text;
+      state.className = `state ${entry ? entry.state : ''}`;
+    }
+  }
+
   row(item) {
     const row = document.createElement('li');
     row.dataset.id = item.id;
+    row.classList.toggle('is-hidden', !item.visible);
     row.addEventListener('pointerdown', () => this.store.select(item.id));
 
     const color = document.createElement('input');
     color.type = 'color';
     color.value = item.color;
+    color.title = 'Color';
     color.setAttribute('aria-label', `Color of ${item.name}`);
     color.addEventListener('change', () => {
       this.actions.changeObject(item.id, { color: color.value });
     });
 
-    const name = document.createElement('input');
-    name.type = 'text';
-    name.value = item.name;
-    name.maxLength = 200;
-    name.setAttribute('aria-label', 'Name');
-    name.addEventListener('focus', () => this.store.select(item.id));
-    name.addEventListener('change', () => {
-      this.actions.changeObject(item.id, { name: name.value });
-    });
-    name.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' || event.key === 'Escape') {
-        name.blur();
-      }
-      event.stopPropagation();
-    });
-    name.addEventListener('blur', () => setTimeout(() => this.render()));
+    const name = this.text(item, 'name', 'Name');
+    const state = document.createElement('span');
+    state.className = 'state';
+    const category = document.createElement('label');
+    category.className = 'class';
+    category.title = 'What it is, for exports: car, dog, ...';
+    category.append('class', this.text(item, 'category', 'Class'));
 
-    const eye = this.button(item.visible ? '●' : '○', item.visible ? 'Hide' : 'Show', () => {
+    const eye = this.button(item.visible ? 'eye' : 'eye-off', item.visible ? 'Hide' : 'Show', () => {
       this.actions.changeObject(item.id, { visible: !item.visible });
     });
-    eye.className = 'eye';
+    eye.classList.add('eye');
     eye.setAttribute('aria-pressed', String(item.visible));
-    const remove = this.button('✕', 'Remove (can be undone)', () => {
+    const remove = this.button('trash', 'Remove (can be undone)', () => {
       this.actions.removeObject(item.id);
     });
-    remove.className = 'remove';
-    row.append(color, name, eye, remove);
+    remove.classList.add('remove');
+    row.append(color, name, eye, remove, state, category);
     return row;
   }
 
-  button(text, title, action) {
+  // A field for the name or the category.
+  text(item, member, label) {
+    const field = document.createElement('input');
+    field.type = 'text';
+    field.className = member;
+    field.value = item[member];
+    field.maxLength = 200;
+    field.setAttribute('aria-label', label);
+    field.addEventListener('focus', () => this.store.select(item.id));
+    field.addEventListener('change', () => {
+      this.actions.changeObject(item.id, { [member]: field.value });
+    });
+    field.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' || event.key === 'Escape') {
+        field.blur();
+      }
+      event.stopPropagation();
+    });
+    field.addEventListener('blur', () => setTimeout(() => this.render()));
+    return field;
+  }
+
+  button(drawing, title, action) {
     const button = document.createElement('button');
     button.type = 'button';
-    button.textContent = text;
+    button.className = 'quiet';
+    button.append(icon(drawing));
     button.title = title;
+    button.setAttribute('aria-label', title);
     button.addEventListener('click', action);
     return button;
   }
 }
 
 export class MarkList {
-  constructor(list, store) {
+  constructor(list, count, store) {
     this.list = list;
+    this.count = count;
     this.store = store;
     store.on(['timeline', 'objects'], () => this.render());
+    store.on(['frame'], () => this.markShown());
   }
 
   render() {
+    const { marks } = this.store.timeline;
     const rows = [];
-    for (const mark of this.store.timeline.marks.slice(0, MOST_MARKS)) {
+    for (const mark of marks.slice(0, MOST_MARKS)) {
       const item = this.store.object(mark.object);
-      if (!item) {
-        continue;
+      if (item) {
+        rows.push(this.row(mark, item));
       }
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.textContent = `${mark.frame}: ${item.name} ${KINDS[mark.kind] || mark.kind}`;
-      button.addEventListener('click', () => {
-        this.store.select(mark.object);
-        this.store.goTo(mark.frame);
-      });
-      const row = document.createElement('li');
-      row.append(button);
-      rows.push(row);
     }
+    this.count.textContent = rows.length ? String(marks.length) : '';
     if (!rows.length) {
-      const row = document.createElement('li');
-      row.className = 'note';
-      row.textContent = 'nothing so far';
-      rows.push(row);
+      const hasRun = Object.values(this.store.timeline.objects).some(({ runs }) =>
+        runs.some(([state]) => state !== 'corrected'));
+      rows.push(emptyRow(hasRun
+        ? 'Nothing stands out. Play the video to be sure.'
+        : 'After tracking, doubtful frames are listed here, the worst first.'));
     }
     this.list.replaceChildren(...rows);
+    this.markShown();
   }
+
+  row(mark, item) {
+    const dot = document.createElement('span');
+    dot.className = 'dot';
+    dot.style.background = item.color;
+    const frame = document.createElement('span');
+    frame.className = 'frame';
+    frame.textContent = mark.frame;
+    const what = document.createElement('span');
+    what.textContent = `${item.name} ${this.describe(mark)}`;
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.append(dot, frame, what);
+    button.addEventListener('click', () => {
+      this.store.select(mark.object);
+      this.store.goTo(mark.frame);
+    });
+    const row = document.createElement('li');
+    row.dataset.frame = mark.frame;
+    row.append(button);
+    return row;
+  }
+
+  describe(mark) {
+    if (mark.kind === 'near_merge') {
+      return `touches ${this.store.object(mark.other)?.name || 'another'}`;
+    }
+    const kinds = { low_score: 'has a low score', area_change: 'changes its size suddenly' };
+    return kinds[mark.kind] || mark.kind;
+  }
+
+  markShown() {
+    for (const row of this.list.children) {
+      const isShown = row.dataset.frame === String(this.store.frame);
+      row.firstElementChild?.setAttribute('aria-current', String(isShown));
+    }
+  }
+}
+
+function emptyRow(text) {
+  const row = document.createElement('li');
+  row.className = 'empty';
+  row.textContent = text;
+  return row;
 }

@@ -65,6 +65,11 @@ export class Player {
     this.store.goTo(frame);
   }
 
+  // The next frame that is worth a look (direction 1) or the one before (-1).
+  toMark(direction) {
+    this.toNext(this.store.timeline.marks.map((mark) => mark.frame), direction);
+  }
+
   // The next frame (direction 1) or the one before (-1) among given ones.
   toNext(candidates, direction) {
     const { frame } = this.store;

@@ -48,8 +48,8 @@ export function encode(bitmap, height, width) {
   return { size: [height, width], counts };
 }
 
-// A canvas that shows a bitmap in a color: filled lightly, its border strongly.
-export function paint(bitmap, height, width, color) {
+// A canvas that shows a bitmap in a color: filled as strongly as `opacity` (0 to 1), its border more.
+export function paint(bitmap, height, width, color, opacity) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d');
   const image = context.createImageData(width, height);
@@ -58,8 +58,9 @@ export function paint(bitmap, height, width, color) {
   const green = parseInt(color.slice(3, 5), 16);
   const blue = parseInt(color.slice(5, 7), 16);
   const rgb = (blue << 16) | (green << 8) | red;
-  const inside = ((110 << 24) | rgb) >>> 0;
+  const inside = ((Math.round(255 * opacity) << 24) | rgb) >>> 0;
   const border = ((235 << 24) | rgb) >>> 0;
+  const thick = Math.max(1, Math.round(height / 300)); // pixels of the border
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
       const at = y * width + x;
@@ -67,8 +68,9 @@ export function paint(bitmap, height, width, color) {
         continue;
       }
       const isInside =
-        x > 0 && bitmap[at - 1] && x < width - 1 && bitmap[at + 1] &&
-        y > 0 && bitmap[at - width] && y < height - 1 && bitmap[at + width];
+        x >= thick && bitmap[at - thick] && x < width - thick && bitmap[at + thick] &&
+        y >= thick && bitmap[at - thick * width] &&
+        y < height - thick && bitmap[at + thick * width];
       pixels[at] = isInside ? inside : border;
     }
   }

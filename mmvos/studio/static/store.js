@@ -1,6 +1,6 @@
 // What the page knows of the project. Everything that changes is told by a `change` event whose
 // detail names it: project, video, objects, prompts, masks, timeline, run, model, history, exports,
-// frame, selected, tool.
+// frame, selected, tool, look (opacity of the masks, whether they are shown).
 
 import { api } from '/static/api.js';
 
@@ -20,6 +20,8 @@ export class Store extends EventTarget {
     this.selected = null;
     this.tool = 'box';
     this.brushSize = 24;
+    this.opacity = 0.45; // with which masks are filled
+    this.showsMasks = true;
     this.chunks = new Map(); // chunk number -> {frames, touched, ready}
   }
 
@@ -273,6 +275,11 @@ export class Store extends EventTarget {
   select(id) {
     this.selected = id;
     this.tell('selected');
+  }
+
+  look(change) {
+    Object.assign(this, change);
+    this.tell('look');
   }
 
   choose(tool) {

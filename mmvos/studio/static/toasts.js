@@ -1,15 +1,16 @@
-// Short messages in the corner; errors stay longer. Text only, never HTML.
+// Short messages above the picture; errors stay longer, a click sends one away. Text only, never HTML.
 
 const MOST = 4;
 
 export function toast(text, isError = false) {
   const box = document.getElementById('toasts');
   const line = document.createElement('p');
-  line.textContent = text;
+  line.textContent = text.charAt(0).toUpperCase() + text.slice(1);
   line.className = isError ? 'error' : '';
+  line.addEventListener('click', () => line.remove());
   box.append(line);
   while (box.children.length > MOST) {
     box.firstChild.remove();
   }
-  setTimeout(() => line.remove(), isError ? 9000 : 3500);
+  setTimeout(() => line.remove(), isError ? 9000 : 3000);
 }

@@ -237,7 +237,7 @@ export class Tools {
         return;
       }
       const { width, height } = this.store.project.video;
-      const canvas = paint(gesture.bitmap, height, width, gesture.color);
+      const canvas = paint(gesture.bitmap, height, width, gesture.color, this.store.opacity);
       this.viewer.draft = { canvas, id: gesture.id };
       this.viewer.draw();
     });
@@ -248,7 +248,7 @@ export class Tools {
       return;
     }
     const { width, height } = this.store.project.video;
-    const canvas = paint(gesture.bitmap, height, width, gesture.color);
+    const canvas = paint(gesture.bitmap, height, width, gesture.color, this.store.opacity);
     this.viewer.draft = { canvas, id: gesture.id };
     const mask = encode(gesture.bitmap, height, width);
     const label = gesture.isEraser ? 'eraser' : 'brush';

@@ -14,13 +14,13 @@ export class Viewer {
     this.view = { scale: 1, x: 0, y: 0 };
     this.isFitted = true;
     this.shown = null; // {frame, image}, what is drawn
-    this.painted = new Map(); // entry -> {color, canvas}
+    this.painted = new Map(); // entry -> {color, opacity, canvas}
     this.draft = null; // what a tool is drawing: {box} or {canvas, id}
     this.cursor = null; // image point of the brush
     this.waiting = false;
 
     new ResizeObserver(() => this.resize()).observe(canvas);
-    store.on(['masks', 'prompts', 'objects', 'selected', 'tool'], () => this.draw());
+    store.on(['masks', 'prompts', 'objects', 'selected', 'tool', 'look'], () => this.draw());
     store.on(['frame', 'video'], () => this.show());
   }
 
@@ -124,6 +124,7 @@ export class Viewer {
       return;
     }
     const { scale, x, y } = this.view;
+    this.canvas.dispatchEvent(new CustomEvent('zoomed', { detail: scale }));
     context.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * x, ratio * y);
     context.imageSmoothingEnabled = scale < 4;
     const video = this.store.project.video;
@@ -135,7 +136,7 @@ export class Viewer {
 
   drawMasks(context) {
     const entries = this.store.entries(this.shown.frame);
-    if (!entries) {
+    if (!entries || !this.store.showsMasks) {
       return;
     }
     for (const item of this.store.objects) {
@@ -150,9 +151,11 @@ export class Viewer {
   // A mask as a picture, painted once.
   picture(entry, color) {
     let known = this.painted.get(entry);
-    if (!known || known.color !== color) {
+    const { opacity } = this.store;
+    if (!known || known.color !== color || known.opacity !== opacity) {
       const [height, width] = entry.mask.size;
-      known = { color, canvas: paint(decode(entry.mask), height, width, color) };
+      const canvas = paint(decode(entry.mask), height, width, color, opacity);
+      known = { color, opacity, canvas };
     }
     this.painted.delete(entry);
     this.painted.set(entry, known);
