@@ -126,7 +126,7 @@ ELSEWHERE = {
     r'^python -m tests\.robustness\.fuzz': (
         'tests/robustness/test_fuzz.py::test_every_damaged_input_is_read_or_refused_in_a_sentence'
     ),
-    r'^python -m tests\.robustness\.studio_memory': (
+    r'^mmvos benchmark studio_times': (
         'tests/studio/test_memory.py::test_eight_times_the_frames_take_little_more'
     ),
     r'^python -m tests\.robustness\.studio_kills': (

@@ -93,6 +93,13 @@ class Page:
         except HTTPError as error:
             raise DataError(f'{method} {path}: {error.read().decode()}') from error
 
+    def fetch(self, path: str) -> bytes:
+        """Get what is no JSON, e.g. a frame."""
+        request = urllib.request.Request(self._base + path)
+        request.add_header('X-Mmvos-Token', self._token)
+        with urllib.request.urlopen(request) as answer:
+            return bytes(answer.read())
+
     def put(self, frame: int, **prompt: Any) -> Mask:
         """Give a prompt of object 1 and return its mask."""
         answer = self.ask('PUT', f'/api/frames/{frame}/objects/1/prompt', prompt)

@@ -18,6 +18,7 @@ BENCHMARKS = {
     'engines': 'the shipped MaskTrack in torch, onnxruntime and OpenVINO, and their masks',
     'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',
     'studio': 'annotating a video with mmvos studio: actions and minutes to masks of a wanted J',
+    'studio_times': 'how fast mmvos studio answers, and how much memory it takes',
     'tracking': 'SiamMask from boxes, 1 to 16 objects',
     'vis': "MaskTrack R-CNN beside mmdet's: inference, training, data, memory",
     'vos': 'following 1 to 8 objects from masks',

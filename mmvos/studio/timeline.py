@@ -29,6 +29,7 @@ def make_timeline(project: Project) -> dict[str, Any]:
         rows = list(project.summary(item.id))
         objects[str(item.id)] = {'runs': runs_of_states(rows)}
         marks += marks_of_object(item.id, rows)
+    marks = without_repeated_pairs(marks)
     marks.sort(key=lambda mark: (-mark['severity'], mark['frame'], mark['object']))
     return {'objects': objects, 'marks': marks[:MAX_MARKS]}
 
@@ -81,6 +82,20 @@ def marks_of_object(object_id: int, rows: Iterable[Row]) -> list[dict[str, Any]]
             marks.append(mark)
         before = row
     return marks
+
+
+def without_repeated_pairs(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two objects that touch each other in a frame are marked once."""
+    kept = []
+    seen = set()
+    for mark in marks:
+        if mark['kind'] == 'near_merge':
+            pair = (mark['frame'], frozenset((mark['object'], mark['other'])))
+            if pair in seen:
+                continue
+            seen.add(pair)
+        kept.append(mark)
+    return kept
 
 
 def change_of_area(before: int, after: int) -> float:

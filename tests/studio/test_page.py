@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from robustness.studio_kills import Server
 from mmvos.io.label_png import read_label_png
 
 from .browser import ServedStudio, find_chromium, free_port, serve_studio
+from .page import Page
 from .stand_ins import (
     FRAMES,
     HEIGHT,
@@ -34,7 +34,6 @@ from .stand_ins import (
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine')
-_PATIENCE = 30_000  # milliseconds that the page may take for a step on a busy machine
 
 
 @pytest.fixture(scope='module')
@@ -46,81 +45,10 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-class Page:
-    """A page that is used as a person uses it, with the mouse and the keyboard."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self.page = browser.new_page(viewport={'width': 1280, 'height': 720})
-        self.page.set_default_timeout(_PATIENCE)
-        self.errors: list[str] = []
-        self.page.on('pageerror', lambda error: self.errors.append(str(error)))
-        self.page.goto(address)
-        self.wait('studio.viewer.shown !== null && studio.store.project.model.state === "ready"')
-
-    def wait(self, condition: str) -> None:
-        """Wait until an expression is true in the page.
-
-        It is asked again and again from here: the page's own policy lets no text become code.
-        """
-        deadline = time.monotonic() + _PATIENCE / 1000
-        while not self.value(f'Boolean(window.studio && ({condition}))'):
-            assert time.monotonic() < deadline, (
-                f'this does not become true: {condition}; the page says '
-                f'{self.page.locator("#toasts").text_content()!r}; {self.value("JSON.stringify(studio.store.run)")}'
-            )
-            time.sleep(0.03)
-
-    def value(self, expression: str) -> Any:
-        """Ask the page."""
-        return self.page.evaluate(expression)
-
-    def screen(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point of the video is on the screen."""
-        place = self.value(
-            '() => { const view = studio.viewer.view;'
-            ' const bounds = studio.viewer.canvas.getBoundingClientRect();'
-            ' return [bounds.left + view.x, bounds.top + view.y, view.scale]; }'
-        )
-        left, top, scale = place
-        return left + scale * x, top + scale * y
-
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press, move and release between two points of the video."""
-        self.page.mouse.move(*self.screen(*start))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.screen(*end), steps=4)
-        self.page.mouse.up()
-
-    def click(self, x: float, y: float, **options: Any) -> None:
-        """Click on a point of the video."""
-        self.page.mouse.click(*self.screen(x, y), **options)
-
-    def press(self, key: str) -> None:
-        """Press a key."""
-        self.page.keyboard.press(key)
-
-    def draw_box(self, frame: int, number: int) -> None:
-        """Draw a box around an object of the video."""
-        x1, y1, x2, y2 = box_of(frame, number)
-        self.drag((x1 + 0.2, y1 + 0.2), (x2 - 0.2, y2 - 0.2))
-
-    def mask(self, frame: int, object_id: int) -> np.ndarray | None:
-        """(H, W) bool as the page knows it, None where it knows none."""
-        found = self.value(
-            f"""async () => {{
-                const {{ decode }} = await import('/static/rle.js');
-                const entry = studio.store.entries({frame})?.get({object_id});
-                return entry ? [entry.mask.size, [...decode(entry.mask)]] : null;
-            }}"""
-        )
-        if found is None:
-            return None
-        size, bitmap = found
-        return np.array(bitmap, bool).reshape(size)
-
-    def wait_for_mask(self, frame: int, object_id: int) -> None:
-        """Wait until there is a mask."""
-        self.wait(f'studio.store.entries({frame})?.has({object_id})')
+def draw_box(page: Page, frame: int, number: int) -> None:
+    """Draw a box around an object of the small video."""
+    x1, y1, x2, y2 = box_of(frame, number)
+    page.drag((x1 + 0.2, y1 + 0.2), (x2 - 0.2, y2 - 0.2))
 
 
 @pytest.fixture
@@ -141,13 +69,13 @@ def page(browser: Any, served: ServedStudio) -> Iterator[Page]:
 
 
 def test_a_box_is_drawn_and_its_mask_is_seen(page: Page) -> None:
-    page.draw_box(0, 1)
+    draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
     np.testing.assert_array_equal(page.mask(0, 1), object_mask(0, 1))
 
 
 def test_a_run_shows_its_masks_on_all_frames(page: Page) -> None:
-    page.draw_box(0, 1)
+    draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
     page.press('g')
     page.wait('studio.store.run?.state === "finished"')
@@ -159,7 +87,7 @@ def test_a_run_shows_its_masks_on_all_frames(page: Page) -> None:
 def test_a_run_backwards_goes_to_the_first_frame(page: Page) -> None:
     page.press('End')
     page.wait(f'studio.viewer.shown.frame === {FRAMES - 1}')
-    page.draw_box(FRAMES - 1, 2)
+    draw_box(page, FRAMES - 1, 2)
     page.wait_for_mask(FRAMES - 1, 1)
     page.press('Shift+G')
     page.wait('studio.store.run?.state === "finished"')
@@ -168,7 +96,7 @@ def test_a_run_backwards_goes_to_the_first_frame(page: Page) -> None:
 
 
 def test_the_timeline_is_scrubbed(page: Page) -> None:
-    page.draw_box(0, 1)
+    draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
     page.press('g')
     page.wait('studio.store.timeline.objects[1]?.runs.some(([state]) => state === "seen")')
@@ -200,7 +128,7 @@ def test_clicks_correct_a_mask_and_are_undone(page: Page) -> None:
 
 
 def test_a_corrected_frame_is_not_overwritten_by_the_next_run(page: Page) -> None:
-    page.draw_box(0, 1)
+    draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
     page.press('g')
     page.wait('studio.store.run?.state === "finished"')
@@ -244,7 +172,7 @@ def test_a_reloaded_page_and_a_second_tab_show_the_same(
     browser: Any, served: ServedStudio, page: Page
 ) -> None:
     second = Page(browser, served.address)
-    page.draw_box(0, 1)
+    draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
     second.wait_for_mask(0, 1)
     second.page.fill('#objects input.name', '<b>car</b> & "x"')
@@ -262,11 +190,11 @@ def test_a_reloaded_page_and_a_second_tab_show_the_same(
 
 
 def test_objects_are_added_hidden_and_removed(page: Page) -> None:
-    page.draw_box(0, 1)
+    draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
     page.press('o')
     page.wait('studio.store.objects.length === 2 && studio.store.selected === 2')
-    page.draw_box(0, 2)
+    draw_box(page, 0, 2)
     page.wait_for_mask(0, 2)
     np.testing.assert_array_equal(page.mask(0, 2), object_mask(0, 2))
 
@@ -279,7 +207,7 @@ def test_objects_are_added_hidden_and_removed(page: Page) -> None:
 
 
 def test_the_result_is_exported_and_downloaded(page: Page) -> None:
-    page.draw_box(0, 1)
+    draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
     page.page.click('#open-export')
     page.page.click('#start-export')
@@ -296,14 +224,14 @@ def test_the_page_waits_for_a_server_that_comes_back(
     clip = write_frames(tmp_path / 'clip')
     with serve_studio(clip, tmp_path / 'project') as first:
         page = Page(browser, first.address)
-        page.draw_box(0, 1)
+        draw_box(page, 0, 1)
         page.wait_for_mask(0, 1)
     page.page.locator('#banner').wait_for()
     assert 'does not answer' in page.page.locator('#banner').text_content()
     with serve_studio(None, tmp_path / 'project', port=first.port):
         page.page.locator('#banner').wait_for(state='hidden')
         page.wait_for_mask(0, 1)
-        page.draw_box(0, 2)
+        draw_box(page, 0, 2)
         page.wait(f'studio.store.entries(0).get(1).box[1] === {box_of(0, 2)[1]}')
         page.page.close()
 
@@ -383,7 +311,7 @@ def test_a_turned_video_is_shown_marked_and_exported_upright(
         )
         assert np.abs(np.array(seen[:3]) - [0, 255, 40]).max() < 40
 
-        page.draw_box(0, 1)
+        draw_box(page, 0, 1)
         page.wait_for_mask(0, 1)
         np.testing.assert_array_equal(page.mask(0, 1), object_mask(0, 1))
         page.press('g')

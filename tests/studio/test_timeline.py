@@ -6,7 +6,13 @@ import numpy as np
 
 from mmvos.structures import rle
 from mmvos.studio.records import CORRECTED, MODEL, make_entry
-from mmvos.studio.timeline import change_of_area, find_near, marks_of_object, runs_of_states
+from mmvos.studio.timeline import (
+    change_of_area,
+    find_near,
+    marks_of_object,
+    runs_of_states,
+    without_repeated_pairs,
+)
 
 SIZE = (48, 64)
 
@@ -64,6 +70,14 @@ def test_near_objects() -> None:
     # 1 ends at column 14, 2 begins at 16; 3 is far away.
     assert find_near({1: masks[0], 2: masks[1], 3: masks[2]}, SIZE) == {1: 2, 2: 1}
     assert find_near({1: masks[0], 3: masks[2]}, SIZE) == {}
+
+
+def test_two_objects_that_touch_are_marked_once() -> None:
+    rows = {number: [(4, 100, 0.9, MODEL, 3 - number)] for number in (1, 2)}
+    marks = marks_of_object(1, rows[1]) + marks_of_object(2, rows[2])
+    marks += marks_of_object(3, [(4, 100, 0.9, MODEL, 1)])
+    kept = without_repeated_pairs(marks)
+    assert [(mark['object'], mark['other']) for mark in kept] == [(1, 2), (3, 1)]
 
 
 def test_a_near_merge_is_marked_where_it_begins() -> None:
