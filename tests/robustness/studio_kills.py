@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from studio.small_video import FRAMES, HEIGHT, WIDTH, object_mask, write_frames
 from tqdm import tqdm
 
 from mmvos.structures import rle
@@ -32,6 +31,7 @@ from mmvos.studio.opening import Place, StudioServer, open_session
 from mmvos.studio.project import DATABASE
 from mmvos.studio.records import mask_to_json
 from mmvos.studio.worker import Worker
+from tests.studio.small_video import FRAMES, HEIGHT, WIDTH, object_mask, write_frames
 
 _OBJECTS = 2
 _LONGEST_LIFE = 2.0  # seconds of a server after it is ready
