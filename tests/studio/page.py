@@ -31,12 +31,12 @@ class Page:
         self.page.goto(address)
         self.wait('studio.viewer.shown !== null && studio.store.project.model.state === "ready"')
 
-    def wait(self, condition: str) -> None:
+    def wait(self, condition: str, seconds: float = _PATIENCE / 1000) -> None:
         """Wait until an expression is true in the page.
 
         It is asked again and again from here: the page's own policy lets no text become code.
         """
-        deadline = time.monotonic() + _PATIENCE / 1000
+        deadline = time.monotonic() + seconds
         while not self.value(f'Boolean(window.studio && ({condition}))'):
             assert time.monotonic() < deadline, (
                 f'this does not become true: {condition}; the page says '

@@ -27,9 +27,10 @@ from mmvos.structures import rle
 from .browser import find_chromium, serve_studio
 from .page import Page
 
-_SEED, _NUMBER, _FRAMES = 7, 5, 30  # of the sample video: a crate, a ring and a star
+_SEED, _NUMBER, _FRAMES = 7, 0, 24  # of the sample video: a crate and a star
 _SIZE = (854, 480)
 _QUALITY = 82  # of WebP
+_RUN_SECONDS = 300  # that tracking may take
 
 
 def save(page: Any, path: Path) -> None:
@@ -65,7 +66,7 @@ def take_pictures(page: Page, boxes: dict[str, Sequence[float]], out: Path) -> N
             save(page.page, out / 'studio_mask.webp')
 
     page.press('g')
-    page.wait('studio.store.run?.state === "finished"')
+    page.wait('studio.store.run?.state === "finished"', _RUN_SECONDS)
     page.wait('studio.store.timeline.objects[1].runs.length > 1')
     page.press('Home')
     page.press('.')  # a frame that is worth a look

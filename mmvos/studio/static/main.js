@@ -76,8 +76,8 @@ element('find').addEventListener('click', () => {
 let isConnected = true;
 function showBanner() {
   const banner = element('banner');
-  const lost = 'The server does not answer. This page goes on by itself when it is back: ' +
-    'mmvos studio with the same clip.';
+  const lost = 'The studio does not answer. Start it again with the same command; this page goes on ' +
+    'by itself, and nothing that was saved is lost.';
   const text = isConnected ? store.project?.host_warning : lost;
   banner.textContent = text || '';
   banner.hidden = !text;
@@ -222,6 +222,7 @@ store.on(['run', 'prompts', 'project'], () => {
   }
   element('find').disabled = isRunning;
   element('run-row').hidden = !isRunning;
+  element('legend').hidden = isRunning;
   if (!current) {
     return;
   }
