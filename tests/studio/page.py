@@ -73,6 +73,28 @@ class Page:
         """Press a key."""
         self.page.keyboard.press(key)
 
+    def color(self, x: float, y: float) -> list[int]:
+        """Red, green and blue at a point of the video, as it is shown."""
+        left, top = self.screen(x, y)
+        shown = self.value(
+            f"""() => {{
+                const canvas = studio.viewer.canvas;
+                const bounds = canvas.getBoundingClientRect();
+                const ratio = canvas.width / bounds.width;
+                const x = Math.round(({left} - bounds.left) * ratio);
+                const y = Math.round(({top} - bounds.top) * ratio);
+                return [...canvas.getContext('2d').getImageData(x, y, 1, 1).data];
+            }}"""
+        )
+        return list(shown[:3])
+
+    def wait_for_color(self, x: float, y: float, wanted: list[float]) -> None:
+        """Wait until a point of the video has a color, but for what JPEG changes."""
+        deadline = time.monotonic() + _PATIENCE / 1000
+        while np.abs(np.array(self.color(x, y)) - wanted).max() > 40:
+            assert time.monotonic() < deadline, (self.color(x, y), wanted)
+            time.sleep(0.03)
+
     def mask(self, frame: int, object_id: int) -> np.ndarray | None:
         """(H, W) bool as the page knows it, None where it knows none."""
         found = self.value(

@@ -16,7 +16,7 @@ pytest.importorskip('starlette', reason='mmvos[studio] is not installed')
 from playwright import sync_api
 from robustness.studio_kills import Server
 
-from mmvos.io.label_png import read_label_png
+from mmvos.io.label_png import read_label_png, write_label_png
 
 from .browser import ServedStudio, find_chromium, free_port, serve_studio
 from .page import Page
@@ -206,6 +206,42 @@ def test_objects_are_added_hidden_and_removed(page: Page) -> None:
     page.wait('studio.store.objects.length === 2 && studio.store.entries(0)?.has(2)')
 
 
+def test_masks_are_hidden_and_made_weaker(page: Page) -> None:
+    draw_box(page, 0, 1)
+    page.wait_for_mask(0, 1)
+    page.wait('studio.viewer.painted.size > 0')
+    x, y = point_of(0, 1)
+    page.value('() => studio.store.look({ opacity: 1 })')
+    page.wait_for_color(x, y, [0xE6, 0x19, 0x4B])  # the color of the first object
+    page.press('m')
+    page.wait_for_color(x, y, [0, 255, 40])
+    page.press('m')
+    page.value('() => studio.store.look({ opacity: 0.5 })')
+    page.wait_for_color(x, y, [0xE6 / 2, (0x19 + 255) / 2, (0x4B + 40) / 2])
+
+
+def test_a_class_is_given_and_exported(page: Page, served: ServedStudio) -> None:
+    draw_box(page, 0, 1)
+    page.wait_for_mask(0, 1)
+    page.page.fill('#objects .category', 'zebra')
+    page.press('Enter')
+    page.wait('studio.store.objects[0].category === "zebra"')
+    assert served.session.project.objects()[0].category == 'zebra'
+
+
+def test_files_of_another_tool_are_imported(page: Page, tmp_path: Path) -> None:
+    labels = np.where(object_mask(3, 2), 1, 0).astype(np.uint8)
+    write_label_png(tmp_path / '00003.png', labels)
+    page.page.click('#open-import')
+    assert page.page.locator('#start-import').is_disabled()
+    page.page.set_input_files('#import-files', tmp_path / '00003.png')
+    assert page.page.locator('#drop-text').text_content() == '00003.png'
+    page.page.click('#start-import')
+    page.wait('studio.store.frame === 3')
+    page.wait_for_mask(3, 1)
+    np.testing.assert_array_equal(page.mask(3, 1), object_mask(3, 2))
+
+
 def test_the_result_is_exported_and_downloaded(page: Page) -> None:
     draw_box(page, 0, 1)
     page.wait_for_mask(0, 1)
@@ -299,17 +335,8 @@ def test_a_turned_video_is_shown_marked_and_exported_upright(
         image = 'studio.viewer.shown.image'
         assert page.value(f'[{image}.naturalWidth, {image}.naturalHeight]') == [WIDTH, HEIGHT]
         # What is seen in the middle of object 1 is its color (0, 255, 40), not the gray around it.
-        x, y = page.screen(*point_of(0, 1))
-        seen = page.value(
-            f"""() => {{
-                const canvas = studio.viewer.canvas;
-                const bounds = canvas.getBoundingClientRect();
-                const ratio = canvas.width / bounds.width;
-                return [...canvas.getContext('2d').getImageData(
-                    ({x} - bounds.left) * ratio, ({y} - bounds.top) * ratio, 1, 1).data];
-            }}"""
-        )
-        assert np.abs(np.array(seen[:3]) - [0, 255, 40]).max() < 40
+        seen = page.color(*point_of(0, 1))
+        assert np.abs(np.array(seen) - [0, 255, 40]).max() < 40
 
         draw_box(page, 0, 1)
         page.wait_for_mask(0, 1)
