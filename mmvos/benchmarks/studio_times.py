@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from fractions import Fraction
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,6 +45,7 @@ from .synthetic_video import PICTURES, make_video
 _TRIES = 5  # of each action; the median counts
 _BATCH = 100  # masks that are stored at a time
 _LOOP = 500  # frames of a long video that are encoded; the others are copies of them
+_RATE = 25  # frames a second
 _SIDES = (16, 9)  # of a frame of a long video
 _CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome', 'chrome')
 
@@ -218,7 +220,7 @@ def write_clip(path: Path, frames: int, folder: Path) -> None:
     """Write a video of moving ovals, to and fro."""
     pictures = make_video(folder).pictures
     with av.open(str(path), 'w') as container:
-        stream: Any = container.add_stream('libx264', rate=25, options={'preset': 'ultrafast'})
+        stream: Any = container.add_stream('libx264', rate=_RATE, options={'preset': 'ultrafast'})
         first = cv2.imread(str(pictures[0]))
         assert first is not None
         stream.height, stream.width, stream.pix_fmt = *first.shape[:2], 'yuv420p'
@@ -266,18 +268,22 @@ def write_long_video(path: Path, frames: int, height: int) -> None:
     packets: list[Any] = []
     with av.open(str(path), 'w') as container:
         options = {'preset': 'ultrafast', 'g': '50', 'bf': '0'}
-        stream: Any = container.add_stream('libx264', rate=25, options=options)
+        stream: Any = container.add_stream('libx264', rate=_RATE, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
         for index in range(min(frames, _LOOP)):
             image = np.full((height, width, 3), 90, np.uint8)
             image[mask_at(index, height)] = 230
             packets += stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24'))
         packets += stream.encode(None)
-        # A long video repeats what was encoded: a packet is written with later and later times.
-        step = packets[1].pts - packets[0].pts
+        # A long video repeats what was encoded.
+        encoded = [(bytes(packet), packet.is_keyframe) for packet in packets]
         for index in range(frames):
-            packet = packets[index % len(packets)]
-            packet.pts = packet.dts = index * step
+            content, is_key = encoded[index % len(encoded)]
+            packet = av.Packet(content)
+            packet.stream = stream
+            packet.time_base = Fraction(1, _RATE)
+            packet.pts = packet.dts = index
+            packet.is_keyframe = is_key
             container.mux(packet)
 
 
