@@ -5,19 +5,23 @@ are most worth a look.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .project import Project
-from .records import UNCERTAIN_BELOW, Entry, state_of
+from .records import CORRECTED, UNCERTAIN_BELOW, Entry, state_of
 
 MAX_MARKS = 200
 _CHANGE = 1.6  # ratio of the areas of two frames in a row that is sudden
 _LARGEST_CHANGE = 4.0  # ratio that is as bad as it gets
 _GAP = 2  # pixels between two masks that nearly merge
+_APART = 3  # frames between two marks of the same kind
+# Frames in which the model is least sure: one for so many frames, at most so many of an object.
+_FRAMES_PER_LOOK, _MOST_LOOKS, _FEWEST_FRAMES = 20, 10, 12
 Row = tuple[int, int, float, str, int | None]  # frame, area, score, source, near
 
 
@@ -46,22 +50,24 @@ def runs_of_states(rows: Iterable[Row]) -> list[list[Any]]:
     return runs
 
 
-def marks_of_object(object_id: int, rows: Iterable[Row]) -> list[dict[str, Any]]:
+def marks_of_object(object_id: int, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The frames of one object that are worth a look: the worst of each stretch with a low score,
-    sudden changes of the area, and where it begins to touch another object.
+    where it is lost and comes back, sudden changes of the area, where it begins to touch another
+    object; and those in which the model is least sure of it.
     """
     marks: list[dict[str, Any]] = []
     before: Row | None = None
     lowest: dict[str, Any] | None = None
+    change: dict[str, Any] | None = None
     for row in rows:
         frame, area, score, _, near = row
-        follows = before is not None and before[0] == frame - 1
+        last = before if before is not None and before[0] == frame - 1 else None
         state = state_of(row[3], area, score)
 
         # A low score: one mark for all frames in a row.
         if state == 'uncertain':
             severity = round(1 - score / UNCERTAIN_BELOW / 2, 3)
-            if lowest is None or not follows:
+            if lowest is None or last is None:
                 lowest = _mark(frame, object_id, 'low_score', severity)
                 marks.append(lowest)
             elif severity > lowest['severity']:
@@ -69,19 +75,70 @@ def marks_of_object(object_id: int, rows: Iterable[Row]) -> list[dict[str, Any]]
         else:
             lowest = None
 
-        # A sudden change: what a user corrected is as it should be.
-        if follows and before is not None and state != 'corrected':
-            severity = change_of_area(before[1], area)
-            if severity > 0:
-                marks.append(_mark(frame, object_id, 'area_change', severity))
+        # A sudden change: what a user corrected is as it should be. Of changes that follow each
+        # other closely the worst is marked.
+        severity = 0.0
+        if last is not None and state != 'corrected':
+            severity = change_of_area(last[1], area)
+        if severity > 0 and last is not None and 0 in (area, last[1]):
+            kind = 'lost' if area == 0 else 'returns'
+            marks.append(_mark(frame, object_id, kind, severity))
+        elif severity > 0:
+            if change is None or frame - change['frame'] > _APART:
+                change = _mark(frame, object_id, 'area_change', severity)
+                marks.append(change)
+            elif severity > change['severity']:
+                change.update(frame=frame, severity=severity)
 
         # Near another object, where it was not in the frame before.
-        if near is not None and not (follows and before is not None and before[4] == near):
+        if near is not None and not (last is not None and last[4] == near):
             mark = _mark(frame, object_id, 'near_merge', 0.4)
             mark['other'] = near
             marks.append(mark)
         before = row
+    return marks + least_sure(object_id, rows)
+
+
+def least_sure(object_id: int, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The frames in which the model is least sure of an object, some frames apart from each other.
+
+    A network's scores are all high and differ little, and errors grow with the distance to what the
+    user gave. So a frame is judged by both: its place among the object's frames by score, and by
+    the distance to the nearest corrected frame. On the held-back sequences of docs/studio.md either
+    alone tells little.
+    """
+    found = [row for row in rows if state_of(row[3], row[1], row[2]) in ('seen', 'uncertain')]
+    if len(found) < _FEWEST_FRAMES:
+        return []
+    frames = np.array([row[0] for row in found])
+    scores = np.array([row[2] for row in found])
+    given = np.array([row[0] for row in rows if row[3] == CORRECTED] or [frames[0]])
+    doubt = _place(-scores) + _place(_distance_to_nearest(frames, given))  # 0 to 2
+    count = min(max(len(found) // _FRAMES_PER_LOOK, 1), _MOST_LOOKS)
+    apart = max(len(found) // (4 * count), _APART)
+    marks: list[dict[str, Any]] = []
+    for place in np.argsort(-doubt, kind='stable').tolist():
+        frame = int(frames[place])
+        if all(abs(frame - mark['frame']) > apart for mark in marks):
+            severity = round(0.15 * float(doubt[place]), 3)
+            marks.append(_mark(frame, object_id, 'least_sure', severity))
+        if len(marks) == count:
+            break
     return marks
+
+
+def _place(values: NDArray[Any]) -> NDArray[np.float64]:
+    """The place of each value among all that differ, from 0 (lowest) to 1 (highest)."""
+    different, places = np.unique(values, return_inverse=True)
+    return places / max(len(different) - 1, 1)
+
+
+def _distance_to_nearest(frames: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
+    """Frames from each of ``frames`` to the nearest of ``given``; both are in order."""
+    after = np.searchsorted(given, frames)
+    earlier = given[np.clip(after - 1, 0, None)]
+    later = given[np.clip(after, None, len(given) - 1)]
+    return np.minimum(np.abs(frames - earlier), np.abs(frames - later))
 
 
 def without_repeated_pairs(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from mmvos.studio.records import CORRECTED, MODEL, make_entry
 from mmvos.studio.timeline import (
     change_of_area,
     find_near,
+    least_sure,
     marks_of_object,
     runs_of_states,
     without_repeated_pairs,
@@ -44,14 +45,48 @@ def test_each_stretch_of_low_scores_is_marked_once_at_its_worst() -> None:
 
 
 def test_sudden_changes_and_losses_are_marked_unless_the_user_made_them() -> None:
-    rows = [(0, 100, 0.9, MODEL, None), (1, 300, 0.9, MODEL, None), (2, 0, 0.0, MODEL, None)]
+    rows = [
+        (0, 100, 0.9, MODEL, None),
+        (1, 300, 0.9, MODEL, None),
+        (2, 0, 0.0, MODEL, None),
+        (3, 0, 0.0, MODEL, None),
+        (4, 280, 0.9, MODEL, None),
+    ]
     marks = marks_of_object(1, rows)
     assert [(mark['frame'], mark['kind']) for mark in marks] == [
         (1, 'area_change'),
-        (2, 'area_change'),
+        (2, 'lost'),
+        (4, 'returns'),
     ]
     assert marks_of_object(1, [rows[0], (1, 300, 1.0, CORRECTED, None)]) == []
     assert marks_of_object(1, [rows[0], (5, 300, 0.9, MODEL, None)]) == []
+
+
+def test_of_changes_in_a_row_the_worst_is_marked() -> None:
+    areas = [100, 170, 510, 900, 900, 900, 900, 500]
+    rows = [(t, area, 0.9, MODEL, None) for t, area in enumerate(areas)]
+    marks = marks_of_object(1, rows)
+    assert [(mark['frame'], mark['kind']) for mark in marks] == [
+        (2, 'area_change'),
+        (7, 'area_change'),
+    ]
+
+
+def test_where_the_model_is_least_sure() -> None:
+    # Given in frames 0 and 40; the scores fall a little at 10 and at 25, which is farther from both.
+    scores = [0.97] * 41
+    scores[3], scores[10], scores[24] = 0.965, 0.96, 0.96
+    rows = [(t, 100, score, MODEL, None) for t, score in enumerate(scores)]
+    rows[0] = (0, 100, 1.0, CORRECTED, None)
+    rows[40] = (40, 100, 1.0, CORRECTED, None)
+    marks = least_sure(1, rows)
+    assert [mark['frame'] for mark in marks] == [24]
+    assert marks[0]['severity'] < 0.4  # below all that is known to be wrong
+    # In twice as many frames there are three looks, apart from each other; in few frames none.
+    twice = [*rows, *((t + 41, *row) for t, *row in rows[1:])]
+    frames = [mark['frame'] for mark in least_sure(1, twice)]
+    assert len(frames) == 3 and min(abs(a - b) for a in frames for b in frames if a != b) > 3
+    assert least_sure(1, rows[:11]) == []
 
 
 def test_how_sudden() -> None:

@@ -8,6 +8,13 @@ const STATES = {
   lost: 'not seen here',
   corrected: 'corrected',
 };
+const KINDS = {
+  lost: 'is lost',
+  returns: 'comes back',
+  area_change: 'changes its size',
+  low_score: 'has a low score',
+  least_sure: 'is least certain',
+};
 const MOST_MARKS = 50;
 
 export class ObjectList {
@@ -183,8 +190,7 @@ export class MarkList {
     if (mark.kind === 'near_merge') {
       return `touches ${this.store.object(mark.other)?.name || 'another'}`;
     }
-    const kinds = { low_score: 'has a low score', area_change: 'changes its size suddenly' };
-    return kinds[mark.kind] || mark.kind;
+    return KINDS[mark.kind] || mark.kind;
   }
 
   markShown() {
