@@ -5,6 +5,8 @@ seek to the key frame before the chunk, decode the chunk, give it in reverse. Se
 in all files (wrong indexes, open groups of pictures, no time stamps), so the file is decoded once
 before: what is known of each frame then, its time stamp and a check sum, tells whether a seek came
 where it should. Where it did not, an earlier key frame is taken, and in the end the beginning.
+
+`video_seek` opens a file without decoding it, by the time stamps of its packets, and trusts them.
 """
 
 from __future__ import annotations

@@ -5,6 +5,10 @@ index is made by reading the packets of the file without decoding them. Every fr
 after a seek is checked by its time stamp; a file whose packets do not tell what its decoder gives
 is decoded once from end to end instead, so a number never means two frames.
 
+This is for someone who looks at a video, which opens at once. `seekable_video` is for runs that
+must give the same bytes in any order: it decodes the whole file first, and believes a picture only
+by its check sum.
+
 L: frames of the video.
 """
 

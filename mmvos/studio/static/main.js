@@ -237,10 +237,8 @@ store.on(['run', 'prompts', 'project'], () => {
 
 function describeEnd(current) {
   const frames = current.done === 1 ? '1 frame' : `${current.done} frames`;
-  const count = store.timeline.marks.length;
-  const marks = count ? `; ${count} worth a look` : '';
   const what = current.kind === 'find' ? 'looked for objects in' : 'tracked';
-  return current.state === 'finished' ? `${what} ${frames}${marks}` : `stopped after ${frames}`;
+  return current.state === 'finished' ? `${what} ${frames}` : `stopped after ${frames}`;
 }
 
 function endingOf(current) {
