@@ -301,6 +301,7 @@ def test_a_killed_server_loses_no_stroke_that_was_answered(browser: Any, tmp_pat
         fresh.wait_for_mask(0, 1)
         for opened in (page, fresh):
             np.testing.assert_array_equal(opened.mask(0, 1), painted)
+        fresh.press('r')
         fresh.drag((20, 40), (40, 40))
         fresh.wait(f'studio.store.entries(0).get(1).area > {int(painted.sum())}')
         fresh.press('Control+z')

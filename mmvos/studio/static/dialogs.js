@@ -106,15 +106,22 @@ export class ImportDialog {
     element('open-import').addEventListener('click', () => this.open());
     element('start-import').addEventListener('click', () => this.start());
     this.dropped = []; // files
+    // Files may be dropped anywhere; a browser would else leave the page and show them.
     const drop = element('drop');
-    drop.addEventListener('dragover', (event) => {
+    window.addEventListener('dragover', (event) => {
       event.preventDefault();
       drop.classList.add('is-over');
     });
-    drop.addEventListener('dragleave', () => drop.classList.remove('is-over'));
-    drop.addEventListener('drop', (event) => {
+    window.addEventListener('dragleave', () => drop.classList.remove('is-over'));
+    window.addEventListener('drop', (event) => {
       event.preventDefault();
       drop.classList.remove('is-over');
+      if (!event.dataTransfer.files.length || !this.store.project) {
+        return;
+      }
+      if (!element('import-dialog').open) {
+        this.open();
+      }
       this.dropped.push(...event.dataTransfer.files);
       this.describe();
     });

@@ -54,8 +54,9 @@ store.on(['project', 'model'], () => {
   const prompted = project.systems.filter((one) => one.prompts.length);
   fillSelect(element('system'), prompted);
   element('system').value = project.model.name;
-  const canFind = project.systems.some((one) => !one.prompts.length && one.available);
-  element('find').hidden = !canFind;
+  const finder = findingSystem();
+  element('find').hidden = !finder;
+  element('find').title = `${finder?.title} looks through the whole video for objects of its classes`;
   const state = element('model-state');
   const shown = { loading: 'loading the model …', failed: project.model.message, ready: '' };
   state.textContent = shown[project.model.state] ?? '';
@@ -69,9 +70,13 @@ store.on(['project', 'model'], () => {
 });
 element('system').addEventListener('change', (event) => actions.chooseSystem(event.target.value));
 element('find').addEventListener('click', () => {
-  const finder = store.project.systems.find((one) => !one.prompts.length && one.available);
-  actions.find(finder.name);
+  actions.find(findingSystem().name);
 });
+
+// The system that finds objects by itself, if its weights are here.
+function findingSystem() {
+  return store.project.systems.find((one) => !one.prompts.length && one.available);
+}
 
 let isConnected = true;
 function showBanner() {
