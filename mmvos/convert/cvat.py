@@ -13,6 +13,7 @@ note.
 from __future__ import annotations
 
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from mmvos.convert.cvat_shapes import AREAS, CvatShape, masks_of_track, polygon_
 from mmvos.io.progress_bar import with_bar
 from mmvos.io.text import read_bytes
 
+_MAX_UNPACKED = 1 << 30  # bytes of an XML in a zip
 _WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
 
 
@@ -78,10 +80,13 @@ class CvatTask:
 def parse_xml(path: Path) -> Element:
     """The root of an XML file; a file with a DOCTYPE, which could hold an entity bomb, is refused.
 
+    Args:
+        path: the file, or the zip that CVAT exports, in which it is the only XML.
+
     Raises:
         ConversionError: that, or the file is no complete XML.
     """
-    text = read_bytes(path)
+    text = _read_zipped(path) if path.suffix.lower() == '.zip' else read_bytes(path)
     if b'<!DOCTYPE' in text or b'<!ENTITY' in text or text[:2] in (b'\xff\xfe', b'\xfe\xff'):
         raise ConversionError(
             f'{path} declares a DOCTYPE or is no UTF-8, which CVAT does not write; it is not read.'
@@ -92,11 +97,32 @@ def parse_xml(path: Path) -> Element:
         raise ConversionError(f'{path} is no complete XML ({error}).') from None
 
 
+def _read_zipped(path: Path) -> bytes:
+    """The only XML of a zip; no more is unpacked than an XML may have bytes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [item for item in archive.infolist() if item.filename.endswith('.xml')]
+            if len(members) != 1:
+                raise ConversionError(
+                    f'{path} holds {len(members)} XML files; it is no export of one task as "CVAT '
+                    f'for video 1.1".'
+                )
+            with archive.open(members[0]) as stream:
+                text = stream.read(_MAX_UNPACKED + 1)
+    except FileNotFoundError:
+        raise ConversionError(f'{path} does not exist.') from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise ConversionError(f'{path} is no zip that can be unpacked ({error}).') from None
+    if len(text) > _MAX_UNPACKED:
+        raise ConversionError(f'{path}: its XML is larger than {_MAX_UNPACKED >> 20} MiB.')
+    return text
+
+
 def read_task(path: Path, notes: Notes) -> CvatTask:
     """Read an export.
 
     Args:
-        path: XML file, "CVAT for video 1.1".
+        path: XML file, "CVAT for video 1.1", or the zip that CVAT exports.
         notes: takes what is left out.
 
     Raises:

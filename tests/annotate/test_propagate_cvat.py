@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -157,6 +158,24 @@ def test_a_task_of_every_second_frame(clip: Path, tmp_path: Path, model: ColorFo
     shown = masks(ElementTree.parse(tmp_path / 'out.xml').getroot().findall('track')[0])
     assert sorted(shown) == [0, 2, 4, 6, 8]
     assert all((shown[t] == object_mask(t, 1)).all() for t in shown)
+
+
+def test_the_zip_that_cvat_exports(clip: Path, tmp_path: Path, model: ColorFollower) -> None:
+    fish = f'<polygon frame="4" outside="0" occluded="0" keyframe="1" {polygon(4, 1)}/>'
+    path = write_xml(tmp_path / 'annotations.xml', TRACK.format(0, 'fish', '', fish))
+    packed = tmp_path / 'task.zip'
+    with zipfile.ZipFile(packed, 'w') as archive:
+        archive.write(path, 'annotations.xml')
+    for source, out in ((path, 'one.xml'), (packed, 'two.xml')):
+        assert run(source, clip, '--out', tmp_path / out) is None
+    assert (tmp_path / 'one.xml').read_bytes() == (tmp_path / 'two.xml').read_bytes()
+
+    with zipfile.ZipFile(packed, 'a') as archive:
+        archive.write(path, 'other.xml')
+    (tmp_path / 'cut.zip').write_bytes(packed.read_bytes()[:50])
+    for name, words in (('task.zip', '2 XML'), ('cut.zip', 'no zip'), ('gone.zip', 'exist')):
+        said = run(tmp_path / name, clip, '--out', tmp_path / 'three.xml')
+        assert isinstance(said, str) and words in said and name in said
 
 
 def test_faults_are_one_sentence(clip: Path, tmp_path: Path, model: ColorFollower) -> None:

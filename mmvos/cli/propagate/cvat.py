@@ -1,10 +1,10 @@
 """Gives objects of a CVAT task that are drawn in some frames a mask in each frame.
 
-    mmvos propagate cvat annotations.xml clip.mp4 --out all_frames.xml
+    mmvos propagate cvat task.zip clip.mp4 --out all_frames.xml
 
-The first file is an export of the task as "CVAT for video 1.1", the result is uploaded as the same
-format. Masks, polygons, boxes and ellipses of key frames are what is drawn; a track stays hidden
-where it is outside. Everything else in the file stays as it is.
+The first file is an export of the task as "CVAT for video 1.1", its zip or its XML; the result is
+uploaded as the same format. Masks, polygons, boxes and ellipses of key frames are what is drawn; a
+track stays hidden where it is outside. Everything else in the file stays as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Gives objects of a CVAT task that are drawn in some frames a mask in each.'
     )
-    parser.add_argument('file', type=Path, metavar='FILE.xml', help='CVAT for video 1.1')
+    parser.add_argument(
+        'file', type=Path, metavar='FILE', help='CVAT for video 1.1: its zip or XML'
+    )
     parser.add_argument('video', type=Path, metavar='VIDEO', help='video, or folder of its frames')
     parser.add_argument('--out', type=Path, required=True, metavar='XML', help='file to write')
     add_arguments(parser)
