@@ -12,6 +12,7 @@ from tiny_segmenter import frame, square_mask, tiny_segmenter
 
 from mmvos.apis import VideoInferencer, inference
 from mmvos.apis.video_run import VideoRun
+from mmvos.cli import segment
 from mmvos.io.errors import DataError
 from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import (
@@ -144,6 +145,25 @@ def test_a_mask_is_where_its_probability_is_above_one_half() -> None:
     mask = rle.decode(found.mask)
     assert mask.shape == values.shape
     assert values[mask].min(initial=1) >= 0.499 and values[~mask].max(initial=0) <= 0.501
+
+
+def test_the_command_asks_the_model_for_them(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = []
+
+    def build_model(*given: Any) -> Ramps:
+        models.append(Ramps())
+        return models[-1]
+
+    monkeypatch.setattr(segment, 'build_model', build_model)
+    words = [str(clip), '--box', '0,0,5,5', '--no-video', '--no-png', '--out']
+    segment.main([*words, str(tmp_path / 'soft'), '--soft', '8', '--cutout'])
+    names = [path.name for path in sorted((tmp_path / 'soft').rglob('*.png'))]
+    assert names == ['0.png', '1.png', '2.png'] * 3
+    segment.main([*words, str(tmp_path / 'plain')])
+    assert not list((tmp_path / 'plain').rglob('*.png'))
+    assert [model.keeps_soft_masks for model in models] == [True, False]
 
 
 def test_a_model_that_keeps_none_is_refused(clip: Path, tmp_path: Path) -> None:
