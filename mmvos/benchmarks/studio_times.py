@@ -40,7 +40,7 @@ from mmvos.studio.records import MODEL, make_entry
 from mmvos.studio.worker import Worker
 
 from .studio import Page
-from .synthetic_video import PICTURES, make_video
+from .synthetic_video import HEIGHT, PICTURES, WIDTH, make_video
 
 _TRIES = 5  # of each action; the median counts
 _BATCH = 100  # masks that are stored at a time
@@ -221,13 +221,12 @@ def write_clip(path: Path, frames: int, folder: Path) -> None:
     pictures = make_video(folder).pictures
     with av.open(str(path), 'w') as container:
         stream: Any = container.add_stream('libx264', rate=_RATE, options={'preset': 'ultrafast'})
-        first = cv2.imread(str(pictures[0]))
-        assert first is not None
-        stream.height, stream.width, stream.pix_fmt = *first.shape[:2], 'yuv420p'
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, 'yuv420p'
         for index in range(frames):
             image = cv2.imread(str(pictures[_picture_of(index)]))
             assert image is not None
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
+            frame = av.VideoFrame.from_ndarray(image.astype(np.uint8), format='bgr24')
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
@@ -310,7 +309,7 @@ def _load_nothing(worker: Worker, name: str) -> Any:
 
 def measure(path: str, folder: str, frames: int, height: int, answers: Any) -> None:
     """Use a studio without a model in this process, and tell times and peak memory."""
-    Worker.load = _load_nothing  # type: ignore[method-assign]
+    Worker.load = _load_nothing  # type: ignore[assignment,method-assign]
     times: dict[str, float] = {}
     clock = time.process_time
     begin = clock()

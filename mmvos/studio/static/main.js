@@ -58,9 +58,8 @@ store.on(['project', 'model'], () => {
   element('find').hidden = !finder;
   element('find').title = `${finder?.title} looks through the whole video for objects of its classes`;
   const state = element('model-state');
-  const shown = { loading: 'loading the model …', failed: project.model.message, ready: '' };
+  const shown = { loading: 'loading the model …', failed: 'no model', ready: '' };
   state.textContent = shown[project.model.state] ?? '';
-  state.title = state.textContent;
   state.className = project.model.state;
   for (const [tool, kind] of [['box', 'box'], ['add', 'points'], ['remove', 'points']]) {
     const takes = project.model.prompts.includes(kind);
@@ -83,7 +82,9 @@ function showBanner() {
   const banner = element('banner');
   const lost = 'The studio does not answer. Start it again with the same command; this page goes on ' +
     'by itself, and nothing that was saved is lost.';
-  const text = isConnected ? store.project?.host_warning : lost;
+  const model = store.project?.model;
+  const fault = model?.state === 'failed' ? `The model cannot be used: ${model.message}` : '';
+  const text = isConnected ? fault || store.project?.host_warning : lost;
   banner.textContent = text || '';
   banner.hidden = !text;
 }

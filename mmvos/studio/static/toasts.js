@@ -5,7 +5,9 @@ const MOST = 4;
 export function toast(text, isError = false) {
   const box = document.getElementById('toasts');
   const line = document.createElement('p');
-  line.textContent = text.charAt(0).toUpperCase() + text.slice(1);
+  // A sentence begins with a capital letter, a name or path stays as it is.
+  const isSentence = /^[a-z]+[ ,:;]/.test(text);
+  line.textContent = isSentence ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   line.className = isError ? 'error' : '';
   line.addEventListener('click', () => line.remove());
   box.append(line);
