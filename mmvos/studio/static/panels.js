@@ -82,10 +82,12 @@ export class ObjectList {
     const name = this.text(item, 'name', 'Name');
     const state = document.createElement('span');
     state.className = 'state';
-    const category = document.createElement('label');
-    category.className = 'class';
-    category.title = 'What it is, for exports: car, dog, ...';
-    category.append('class', this.text(item, 'category', 'Class'));
+    const category = this.text(item, 'category', 'Class');
+    category.title = 'Class: what it is, for exports';
+    // The line is there in all rows: one that came with the choice would move what is pressed.
+    const more = document.createElement('div');
+    more.className = 'more';
+    more.append(state, category);
 
     const eye = this.button(item.visible ? 'eye' : 'eye-off', item.visible ? 'Hide' : 'Show', () => {
       this.actions.changeObject(item.id, { visible: !item.visible });
@@ -96,7 +98,7 @@ export class ObjectList {
       this.actions.removeObject(item.id);
     });
     remove.classList.add('remove');
-    row.append(color, name, eye, remove, state, category);
+    row.append(color, name, eye, remove, more);
     return row;
   }
 
