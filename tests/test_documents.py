@@ -126,6 +126,9 @@ ELSEWHERE = {
     r'^python -m tests\.robustness\.fuzz': (
         'tests/robustness/test_fuzz.py::test_every_damaged_input_is_read_or_refused_in_a_sentence'
     ),
+    r'^python -m tests\.studio\.screenshots': (
+        'tests/studio/test_page.py::test_the_pictures_of_the_documents_are_taken'
+    ),
     r'^mmvos benchmark studio_times': (
         'tests/studio/test_memory.py::test_eight_times_the_frames_take_little_more'
     ),

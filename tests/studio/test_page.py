@@ -18,6 +18,7 @@ from robustness.studio_kills import Server
 
 from mmvos.io.label_png import read_label_png, write_label_png
 
+from . import screenshots
 from .browser import ServedStudio, find_chromium, free_port, serve_studio
 from .page import Page
 from .stand_ins import (
@@ -353,6 +354,15 @@ def test_a_turned_video_is_shown_marked_and_exported_upright(
         assert frame == 2
         page.page.close()
         assert page.errors == []
+
+
+def test_the_pictures_of_the_documents_are_taken(page: Page, tmp_path: Path) -> None:
+    boxes = {'fish': box_of(0, 1), 'star': box_of(0, 2)}
+    screenshots.take_pictures(page, boxes, tmp_path)
+    names = [path.name for path in sorted(tmp_path.glob('*.webp'))]
+    assert names == ['studio_export.webp', 'studio_mask.webp', 'studio_tracked.webp']
+    assert page.value('studio.store.objects.map((item) => item.name)') == ['fish', 'star']
+    np.testing.assert_array_equal(page.mask(FRAMES - 1, 2), object_mask(FRAMES - 1, 2))
 
 
 def test_every_key_of_the_help_is_listed(page: Page) -> None:
