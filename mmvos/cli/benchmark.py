@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 # What each measures, by its name, which is that of its module.
-BENCHMARKS = {
+MEASUREMENTS = {
     'corrections': 'how good masks become when the worst frames are corrected',
     'engines': 'the shipped MaskTrack in torch, onnxruntime and OpenVINO, and their masks',
     'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',
@@ -27,10 +27,12 @@ BENCHMARKS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmark that the first word names."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        argv = sys.argv[1:]
+    words = list(argv)
     parser = argparse.ArgumentParser(description='Measures speed.')
     commands = parser.add_subparsers(dest='name', required=True, metavar='NAME', title='benchmarks')
-    for name, measures in BENCHMARKS.items():
+    for name, measures in MEASUREMENTS.items():
         command = commands.add_parser(name, help=measures)
         if name in words[:1]:
             # Only this one is imported: a benchmark may need what another can do without.

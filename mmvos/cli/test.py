@@ -109,12 +109,15 @@ def find_benchmark(config: Config, arguments: argparse.Namespace) -> Benchmark:
     for name in ('model', 'test_dataloader', 'test_evaluator', 'test_cfg'):
         if not isinstance(config.get(name), Mapping):
             raise DataError(f'{arguments.config} has no {name}, so nothing can be tested with it')
+
+    # The metric's class, of the config's own modules, too.
     import_modules_from_strings(**config.get('custom_imports', {'imports': []}))
     init_default_scope(config.get('default_scope', 'mmdet'))
     metric_type = config.test_evaluator.type
     metric = METRICS.get(metric_type)
     benchmark = None if metric is None else benchmark_of_metric(metric)
 
+    # Each --eval must be what the metric measures.
     for name in arguments.eval:
         if benchmark is None or benchmark.eval_name != name:
             needed = next(one.metric for one in BENCHMARKS.values() if one.eval_name == name)
@@ -152,6 +155,8 @@ def compare_with_truth(dataset: Any, scored: Collection[str]) -> None:
     tested = {video.name for video in dataset.videos}
     only_scored = set(scored) - tested
     only_tested = tested - set(scored)
+
+    # Each video of the one is one of the other.
     for videos, place in (
         (only_scored, 'in the ground truth but not in the data that is tested'),
         (only_tested, 'in the data that is tested but not in the ground truth'),
@@ -248,6 +253,8 @@ def run_videos(runner: Runner, finished: frozenset[int]) -> None:
             f'{len(finished)} of {len(loop.dataloader.dataset.videos)} videos were finished '
             'before; going on'
         )
+
+    # The sampler leaves them out; their results are on the disk.
     loop.dataloader.sampler.skip_videos = finished
     try:
         runner.test()
@@ -283,6 +290,10 @@ def describe_run(config: Config, arguments: argparse.Namespace) -> dict[str, str
 def check_results(config: Config, arguments: argparse.Namespace) -> None:
     """Say where results that are there already were made by another model or on other data.
 
+    Args:
+        config: of the test.
+        arguments: of the command line.
+
     Raises:
         DataError: they are unfinished.
     """
@@ -290,25 +301,32 @@ def check_results(config: Config, arguments: argparse.Namespace) -> None:
 
     out = Path(arguments.out)
     record = check_finished(out)
-    partial = out.with_name(f'{out.name}.partial')
-    if record is None and partial.is_dir():
-        raise DataError(
-            f'{out} is unfinished ({partial} holds what is there); start the test again without '
-            '--load_result, it goes on where it stopped'
-        )
     if record is None:
+        partial = out.with_name(f'{out.name}.partial')
+        if partial.is_dir():
+            raise DataError(
+                f'{out} is unfinished ({partial} holds what is there); start the test again '
+                'without --load_result, it goes on where it stopped'
+            )
         return
-    other = [
-        name.removeprefix('sha256 of the ')
-        for name in differences(record, describe_run(config, arguments))
-        if name.startswith('sha256')
-    ]
+
+    # The record has check sums of config, data and weights.
+    other = []
+    for name in differences(record, describe_run(config, arguments)):
+        if name.startswith('sha256'):
+            other.append(name.removeprefix('sha256 of the '))
     if other:
         print(f'note: {out} was made with another {" and other ".join(other)}: {record}')
 
 
 def warn_of_other_classes(runner: Runner, checkpoint: Checkpoint, annotations: str) -> None:
-    """Warn where a checkpoint was trained for other classes than those of the data set."""
+    """Warn where a checkpoint was trained for other classes than those of the data set.
+
+    Args:
+        runner: of the test, with the data set.
+        checkpoint: of the model.
+        annotations: the file with the classes.
+    """
     dataset_meta = runner.test_loop.dataloader.dataset.metainfo
     trained = tuple(checkpoint.dataset_meta.get('classes') or ())
     tested = tuple(dataset_meta.get('classes') or ())
@@ -335,6 +353,8 @@ def score(benchmark: Benchmark, evaluator: Any, out: Path) -> None:
             f'{results}.'
         )
         return
+
+    # What was tested is scored with the options of the config.
     options = benchmark.option_values(evaluator)
     report = benchmark.score(ground_truth, results, options, os.cpu_count() or 1)
     if benchmark.explanation:
@@ -357,12 +377,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.load_result:
         check_results(config, arguments)
     else:
+        # Data that cannot be scored is found before the work, not after it.
         scored = None
         if arguments.eval:
             ground_truth = Path(evaluator[benchmark.ground_truth_key])
-            scored = benchmark.find_videos(ground_truth, benchmark.option_values(evaluator))
+            scored = benchmark.required_videos(ground_truth, benchmark.option_values(evaluator))
         with config_errors():
             test(config, arguments, benchmark, scored)
+
+    # One process scores, when all results are there.
     if is_main_process():
         for _ in arguments.eval:
             score(benchmark, evaluator, Path(arguments.out))

@@ -101,7 +101,6 @@ class Benchmark(ABC):
 
     Class attributes:
         name: on the command line of ``evaluate``.
-        eval_name: on the command line of ``test --eval``.
         metric: name of the metric that a config's evaluator has; it stands in the module ``metric``
             of the benchmark's folder.
         measures: what is measured, in a few words for help texts.
@@ -114,7 +113,6 @@ class Benchmark(ABC):
     """
 
     name: ClassVar[str]
-    eval_name: ClassVar[str]
     metric: ClassVar[str]
     measures: ClassVar[str]
     ground_truth: ClassVar[str]
@@ -123,6 +121,11 @@ class Benchmark(ABC):
     gives_prompts: ClassVar[bool] = False
     has_classes: ClassVar[bool] = False
     explanation: ClassVar[str] = ''
+
+    @property
+    def eval_name(self) -> str:
+        """Its name on the command line of ``test --eval``: by default that of ``evaluate``."""
+        return self.name
 
     # How videos are run
 
@@ -201,7 +204,9 @@ class Benchmark(ABC):
         """Whether a ground truth says what is right, so that results can be scored."""
         return True
 
-    def find_videos(self, ground_truth: Path, options: Mapping[str, Any]) -> Collection[str] | None:
+    def required_videos(
+        self, ground_truth: Path, options: Mapping[str, Any]
+    ) -> Collection[str] | None:
         """Look at a ground truth before a run whose results are to be scored with it.
 
         Returns:

@@ -158,7 +158,9 @@ class PromptedTracking(VideoSteps):
         recalled = []
         for item in state:
             others = prompted.get(item.id, ())
-            recalled.append(self.tracker.recall(item, others) if others else item)
+            if others:
+                item = self.tracker.recall(item, others)
+            recalled.append(item)
         return tuple(recalled)
 
     def _merge(self, probabilities: Array) -> Array:

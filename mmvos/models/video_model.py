@@ -57,7 +57,7 @@ class VideoModel(VideoSteps, BaseModel):
         state: Any = None,
         after_step: Callable[[Any], object] | None = None,
     ) -> Iterator[FrameResult]:
-        """Goes through a video without gradients; see ``VideoSteps.run``."""
+        """Go through a video without gradients; see ``VideoSteps.run``."""
         yield from super().run(frames, prompts, state, after_step)
 
     def identity(self) -> list[Any]:
@@ -69,7 +69,7 @@ class VideoModel(VideoSteps, BaseModel):
         return [config, weights]
 
     def make_frame(self, batch: dict[str, Any]) -> Frame:
-        """Preprocesses a collated batch that holds a single frame.
+        """Preprocess a collated batch that holds a single frame.
 
         Args:
             batch: ``inputs`` and ``data_samples`` as lists of length 1, as the test pipeline and
@@ -112,7 +112,8 @@ class VideoModel(VideoSteps, BaseModel):
         """
         reduced = self.compute_dtype != torch.float32
         enabled = reduced or torch.is_autocast_enabled(device.type)
-        return torch.autocast(device.type, self.compute_dtype if reduced else None, enabled=enabled)
+        dtype = self.compute_dtype if reduced else None
+        return torch.autocast(device.type, dtype, enabled=enabled)
 
 
 def frame_metainfo(sample: BaseDataElement) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class VideoSteps(ABC):
     def step(
         self, frame: Frame, state: Any, prompts: Prompts | None = None
     ) -> tuple[Any, FrameResult]:
-        """Goes on by one frame.
+        """Go on by one frame.
 
         Args:
             frame: the next frame of the video.
@@ -95,7 +95,7 @@ class VideoSteps(ABC):
         state: Any = None,
         after_step: Callable[[Any], object] | None = None,
     ) -> Iterator[FrameResult]:
-        """Goes through a video and yields the result of each frame as soon as it is there.
+        """Go through a video and yields the result of each frame as soon as it is there.
 
         Args:
             frames: the frames in order; they are taken one at a time, so memory does not grow with
@@ -123,7 +123,7 @@ class VideoSteps(ABC):
 
     @abstractmethod
     def make_frame(self, batch: Any) -> Frame:
-        """Makes a frame of a picture that has been prepared."""
+        """Make a frame of a picture that has been prepared."""
 
     @abstractmethod
     def identity(self) -> list[Any]:

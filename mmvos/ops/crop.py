@@ -39,13 +39,17 @@ def squares_around(boxes: Array, context: Array | float, smallest: int, largest:
     xp = array_namespace(boxes)
     low = boxes[:, :2]
     high = boxes[:, 2:]
+
     # (K, 1): context times the longer side
     longer_side = xp.max(high - low, axis=1)
     side = xp.clip(longer_side * context, smallest, largest)
     side = xp.round(side)[:, None]
+
     # (K, 2): left and top
     corner = (low + high - side) / 2
-    return xp.astype(xp.concat([xp.round(corner), side], axis=1), xp.int64)
+    corner = xp.round(corner)
+    squares = xp.concat([corner, side], axis=1)
+    return xp.astype(squares, xp.int64)
 
 
 def crop_squares(images: Array, index: Sequence[int], squares: Array, size: int) -> Array:
@@ -73,7 +77,9 @@ def crop_squares(images: Array, index: Sequence[int], squares: Array, size: int)
             continue
         # (1, C, side, side): zeros outside the frame
         square = xp.zeros((1, channels, side, side), dtype=xp.float32, device=place)
-        square[0, :, y0 - y : y1 - y, x0 - x : x1 - x] = images[frame, :, y0:y1, x0:x1]
+        rows = slice(y0 - y, y1 - y)
+        columns = slice(x0 - x, x1 - x)
+        square[0, :, rows, columns] = images[frame, :, y0:y1, x0:x1]
         crops.append(resize(square, size, size))
     if not crops:
         return empty[:0]
@@ -93,16 +99,17 @@ def paste_squares(crops: Array, squares: Array, height: int, width: int) -> Arra
     """
     xp = array_namespace(crops)
     crops = xp.astype(crops, xp.float32, copy=False)
-    frames = xp.zeros((len(crops), height, width), dtype=xp.float32, device=device(crops))
-    for frame, crop, (x, y, side) in zip(frames, crops, squares.tolist(), strict=True):
+    place = device(crops)
+    frames = xp.zeros((len(crops), height, width), dtype=xp.float32, device=place)
+    for k, (x, y, side) in enumerate(squares.tolist()):
         x0, y0, x1, y1 = visible_part(x, y, side, height, width)
         if x0 == x1 or y0 == y1:
             continue
-        # what of the square lies in the frame
-        square = resize(crop[None, None], side, side)[0, 0]
+        # (side, side), of which a part lies in the frame
+        square = resize(crops[k : k + 1, None], side, side)[0, 0]
         rows = slice(y0 - y, y1 - y)
         columns = slice(x0 - x, x1 - x)
-        frame[y0:y1, x0:x1] = square[rows, columns]
+        frames[k, y0:y1, x0:x1] = square[rows, columns]
     return frames
 
 
@@ -117,11 +124,14 @@ def square_rois(squares: Array, index: Sequence[int]) -> Array:
         (K, 5) float, index and xyxy.
     """
     xp = array_namespace(squares)
-    x, y, side = squares[:, 0], squares[:, 1], squares[:, 2]
     frame = xp.asarray(index, device=device(squares))
-    right = x + side
-    bottom = y + side
-    return xp.astype(xp.stack([frame, x, y, right, bottom], axis=1), xp.float32)
+    left = squares[:, 0]
+    top = squares[:, 1]
+    side = squares[:, 2]
+    right = left + side
+    bottom = top + side
+    rois = xp.stack([frame, left, top, right, bottom], axis=1)
+    return xp.astype(rois, xp.float32)
 
 
 def visible_part(x: int, y: int, side: int, height: int, width: int) -> tuple[int, int, int, int]:

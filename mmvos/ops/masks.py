@@ -64,13 +64,15 @@ def _interpolation(
     """Weights (last - first, cells) of linear interpolation at pixel centers between cell centers,
     zero outside.
     """
-    # (last - first,): where the pixels' centers lie, in cells
     xp = array_namespace(like)
-    centers = xp.arange(first, last, dtype=xp.float32, device=device(like)) + 0.5
-    cells_per_pixel = cells / max(end - start, 1e-6)
-    position = (centers - start) * cells_per_pixel - 0.5
+    place = device(like)
+    # (last - first,): where the pixels' centers lie, in cells
+    pixels = xp.arange(first, last, dtype=xp.float32, device=place)
+    extent = max(end - start, 1e-6)
+    cells_per_pixel = cells / extent
+    position = (pixels + 0.5 - start) * cells_per_pixel - 0.5
     # A cell's weight falls from 1 at its center to 0 at its neighbors'.
-    index = xp.arange(cells, device=device(like))
+    index = xp.arange(cells, device=place)
     distance = xp.abs(position[:, None] - index)
     weights = xp.clip(1 - distance, 0)
     return xp.astype(weights, like.dtype, copy=False)

@@ -45,15 +45,18 @@ def mask_box(mask: NDArray[np.bool_]) -> tuple[tuple[float, float], tuple[float,
     """
     part = _largest_part(mask)
     assert part is not None
-    x, y, width, height = cv2.boundingRect(part)
-    center = (x + width / 2, y + height / 2)
-    return center, (float(width), float(height))
+    left, top, width, height = cv2.boundingRect(part)
+    x = left + width / 2
+    y = top + height / 2
+    size = (float(width), float(height))
+    return (x, y), size
 
 
 def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.int32] | None:
     """The outline (n, 1, 2) that encloses most, if there is any."""
+    pixels = mask.astype(np.uint8)
+    found = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     # OpenCV 3 returns the image in front of the contours.
-    found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     contours = [np.asarray(contour, dtype=np.int32) for contour in found[-2]]
     if not contours:
         return None

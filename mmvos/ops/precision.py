@@ -68,7 +68,11 @@ def warn_of_slow_bfloat16(dtype: torch.dtype, device: torch.device | str) -> Non
 
 
 def _cpu_has_bfloat16() -> bool:
-    asked = [getattr(torch.cpu, name, None) for name in _QUESTIONS]
-    if platform.machine().lower() in ('x86_64', 'amd64') and all(asked):
-        return any(question() for question in asked if question)
-    return bool(cpu_flags() & _FLAGS)
+    """Whether torch, or else the operating system, says so."""
+    questions = [getattr(torch.cpu, name, None) for name in _QUESTIONS]
+    machine = platform.machine().lower()
+    if machine in ('x86_64', 'amd64') and all(questions):
+        answers = [question() for question in questions if question]
+        return any(answers)
+    flags = cpu_flags()
+    return bool(flags & _FLAGS)

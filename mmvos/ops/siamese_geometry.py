@@ -114,7 +114,9 @@ def window_around(center: tuple[float, float], side: float) -> Window:
     x, y = center
     size = max(round(side), 1)
     half = (size + 1) / 2
-    return round(x - half), round(y - half), size
+    left = round(x - half)
+    top = round(y - half)
+    return left, top, size
 
 
 def cut_window(
@@ -134,16 +136,34 @@ def cut_window(
     x, y, side = window
     height, width = image.shape[:2]
     x0, y0, x1, y1 = visible_part(x, y, side, height, width)
-    if (x1 - x0, y1 - y0) == (side, side):
-        part = image[y0:y1, x0:x1]
-    else:
+    part = image[y0:y1, x0:x1]
+    is_inside = part.shape[:2] == (side, side)
+    if not is_inside:
         # The window reaches outside the frame, which is seen in one color.
-        part = np.empty((side, side, 3), dtype=np.uint8)
-        part[:] = color
-        part[y0 - y : y1 - y, x0 - x : x1 - x] = image[y0:y1, x0:x1]
+        rows = slice(y0 - y, y1 - y)
+        columns = slice(x0 - x, x1 - x)
+        whole = np.empty((side, side, 3), dtype=np.uint8)
+        whole[:] = color
+        whole[rows, columns] = part
+        part = whole
     if side == size:
         return part.copy()
-    return np.asarray(cv2.resize(part, (size, size)), dtype=np.uint8)
+    resized = cv2.resize(part, (size, size))
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def mask_corner(row: Number, column: Number) -> tuple[Number, Number]:
+    """Return where in the search window the mask of a cell begins.
+
+    Args:
+        row, column: of the cell.
+
+    Returns:
+        Left and top in window pixels.
+    """
+    left = (column - BORDER_CELLS) * STRIDE
+    top = (row - BORDER_CELLS) * STRIDE
+    return left, top
 
 
 def mask_area(
@@ -169,9 +189,10 @@ def mask_area(
     # frame pixels per window pixel
     scale = side / search_size
 
-    # the cell's place in the window, added to the window's corner
-    left = x - side / 2 + (column - BORDER_CELLS) * STRIDE * scale
-    top = y - side / 2 + (row - BORDER_CELLS) * STRIDE * scale
+    # the mask's place in the window, added to the window's corner
+    left_in_window, top_in_window = mask_corner(row, column)
+    left = x - side / 2 + left_in_window * scale
+    top = y - side / 2 + top_in_window * scale
     return left, top, TEMPLATE_SIZE * scale
 
 

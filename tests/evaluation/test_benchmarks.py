@@ -25,7 +25,6 @@ class CountObjects(LabelMapBenchmark):
     """Scores the share of videos whose first result has as many objects as the ground truth."""
 
     name = 'count'
-    eval_name = 'count'
     metric = 'CountMetric'
     measures = 'number of objects'
     ground_truth = 'folder with one folder of label PNGs per video'

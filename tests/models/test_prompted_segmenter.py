@@ -135,7 +135,7 @@ def test_a_lost_object_has_empty_masks_and_its_guide_fades():
     assert (
         result.objects[0].box == (0, 0, 0, 0)
         and guides[:4] == [1, 0.5, 0.25, 0.125]
-        and state[0].lost == 19
+        and state[0].frames_lost == 19
     )
 
 

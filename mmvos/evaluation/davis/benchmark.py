@@ -17,7 +17,6 @@ class DAVIS(LabelMapBenchmark):
     """DAVIS-2016 and DAVIS-2017, semi-supervised and unsupervised."""
 
     name = 'davis'
-    eval_name = 'davis'
     metric = 'DAVISMetric'
     measures = 'J and F'
     ground_truth = 'the root of DAVIS, or a folder with one folder of label PNGs per sequence'
@@ -55,7 +54,7 @@ class DAVIS(LabelMapBenchmark):
         resolution = options['resolution']
         return evaluate_davis(ground_truth, results, protocol, split, resolution, processes)
 
-    def find_videos(self, ground_truth: Path, options: Mapping[str, Any]) -> Collection[str]:
+    def required_videos(self, ground_truth: Path, options: Mapping[str, Any]) -> Collection[str]:
         """Look at the label images of the split."""
         from .sequences import Protocol, check_ground_truth, find_ground_truth
 

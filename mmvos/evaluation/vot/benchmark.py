@@ -21,7 +21,6 @@ class VOT(Benchmark):
     """VOT 2016, 2018 and 2019: a tracker is started again after it has lost the object."""
 
     name = 'vot'
-    eval_name = 'vot'
     metric = 'VOTMetric'
     measures = 'accuracy, robustness, EAO'
     ground_truth = 'folder that holds one folder with groundtruth.txt per sequence'

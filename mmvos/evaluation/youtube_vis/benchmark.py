@@ -19,12 +19,16 @@ class YouTubeVIS(Benchmark):
     """YouTube-VIS, OVIS and own classes: nothing is given, and the results are tracks."""
 
     name = 'youtube-vis'
-    eval_name = 'segm'
     metric = 'YouTubeVISMetric'
     measures = 'AP of the masks'
     ground_truth = 'annotation JSON in YouTube-VIS format'
     ground_truth_key = 'ann_file'
     has_classes = True
+
+    @property
+    def eval_name(self) -> str:
+        """segm, as mmdet calls the AP of masks."""
+        return 'segm'
 
     def run(
         self, video: Any, frames: Iterable[Frame], dataset: Any, model: VideoRunner

@@ -17,7 +17,6 @@ class YouTubeVOS(LabelMapBenchmark):
     """YouTube-VOS by a local protocol; the server's code was never published."""
 
     name = 'youtube-vos'
-    eval_name = 'youtube-vos'
     metric = 'YouTubeVOSMetric'
     measures = 'J and F'
     ground_truth = 'folder with Annotations/VIDEO/*.png and meta.json'
@@ -39,7 +38,7 @@ class YouTubeVOS(LabelMapBenchmark):
 
         return evaluate_youtube_vos(ground_truth, results, options['seen'], processes)
 
-    def find_videos(self, ground_truth: Path, options: Mapping[str, Any]) -> Collection[str]:
+    def required_videos(self, ground_truth: Path, options: Mapping[str, Any]) -> Collection[str]:
         """Look at the label images of the annotated frames."""
         from .sequences import check_ground_truth, find_ground_truth
 

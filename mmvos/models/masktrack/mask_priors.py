@@ -73,7 +73,8 @@ def limit_change(boxes: Array, last: Array, rate: Array | float) -> Array:
     """
     xp = array_namespace(boxes)
     # (K, 2): center and size of the boxes
-    low, high = boxes[:, :2], boxes[:, 2:]
+    low = boxes[:, :2]
+    high = boxes[:, 2:]
     center = (low + high) / 2
     size = high - low
 
@@ -90,9 +91,16 @@ def limit_change(boxes: Array, last: Array, rate: Array | float) -> Array:
 
 
 def grow_box(box: Array, factor: float, height: int, width: int) -> Array:
-    """Enlarge a box (4,) xyxy around its center, and clip it to the frame."""
+    """Enlarge a box around its center, and clip it to the frame.
+
+    Args:
+        box: (4,) xyxy.
+        factor: of its sides.
+        height, width: of the frame.
+    """
     xp = array_namespace(box)
-    low, high = box[:2], box[2:]
+    low = box[:2]
+    high = box[2:]
     center = (low + high) / 2
     half = (high - low) / 2
     half = half * factor
@@ -117,8 +125,10 @@ def draw_clicks(clicks: Array, squares: Array, size: int) -> Array:
     """
     # (K, P, 2): the clicks in pixels of their squares
     xp = array_namespace(clicks)
-    corners, sides = squares[:, :2], squares[:, 2:]
-    places, signs = clicks[..., :2], clicks[..., 2:]
+    corners = squares[:, :2]
+    sides = squares[:, 2:]
+    places = clicks[..., :2]
+    signs = clicks[..., 2:]
     scale = size / xp.astype(sides, xp.float32)
     centers = (places - corners[:, None]) * scale[:, :, None]
 

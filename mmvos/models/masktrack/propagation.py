@@ -55,7 +55,7 @@ class PropagationState(TrackedState):
     Attributes:
         guide: (H, W), the mask prior of the next frame; of a lost object its last one, fading.
         box: (4,) xyxy, where the object was when it was last seen.
-        lost: number of frames since it was last seen.
+        frames_lost: number of frames since it was last seen.
         first, last: keys and values of the frame in which it was given, and of the last one in
             which it was seen, or the first where it never was; None where the head reads no memory.
         corrections: keys and values of later frames in which it was given again, oldest first.
@@ -66,7 +66,7 @@ class PropagationState(TrackedState):
 
     guide: Array
     box: Array
-    lost: int = 0
+    frames_lost: int = 0
     first: Memory | None = None
     last: Memory | None = None
     corrections: tuple[Memory, ...] = ()
@@ -210,8 +210,8 @@ class MaskPropagation(ABC):
         boxes = []
         for state in states:
             box = state.box
-            if state.lost:
-                factor = self.search_growth ** min(state.lost, MAX_GROWTH_STEPS)
+            if state.frames_lost:
+                factor = self.search_growth ** min(state.frames_lost, MAX_GROWTH_STEPS)
                 box = grow_box(box, factor, height, width)
             boxes.append(box)
         # The head reads the first and the last frame of each object, and its corrections.
@@ -246,7 +246,8 @@ class MaskPropagation(ABC):
         memory = self._encode_memory(top, crops)
 
         # (K, 4): the new boxes change slowly, those of objects that come back may change more.
-        rates = array_like([self.box_change * (1 + state.lost) for state in states], merged)
+        frames = [1 + state.frames_lost for state in states]
+        rates = array_like([self.box_change * count for count in frames], merged)
         last_boxes = xp.stack([state.box for state in states])
         boxes = limit_change(guide_boxes(2 * merged - 1), last_boxes, rates[:, None])
 
@@ -261,13 +262,18 @@ class MaskPropagation(ABC):
             state = replace(state, top=None, square=None)
             if seen[k]:
                 guide = 2 * merged[k] - 1
-                state = replace(state, guide=guide, box=boxes[k], last=now, lost=0)
+                state = replace(state, guide=guide, box=boxes[k], last=now, frames_lost=0)
             else:
                 # A frame in which it is not seen is not remembered, but for its first one.
                 guide = state.guide
-                if state.lost < MAX_FADE_STEPS:
+                if state.frames_lost < MAX_FADE_STEPS:
                     guide = guide * LOST_GUIDE_FADE
-                state = replace(state, guide=guide, last=state.last or now, lost=state.lost + 1)
+                state = replace(
+                    state,
+                    guide=guide,
+                    last=state.last or now,
+                    frames_lost=state.frames_lost + 1,
+                )
             committed.append(state)
         return tuple(committed)
 

@@ -139,14 +139,17 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
             data_samples: B clips of T frames; see ``TrainingClips``.
         """
         clips = TrainingClips.stack(inputs, data_samples, self.clicks)
-        masks, guides, kinds = clips.masks, clips.guides, clips.kinds
+        masks = clips.masks
+        guides = clips.guides
+        kinds = clips.kinds
         shares_features = bool(torch.rand(()) < self.roi_ratio)
         # (K, T): which objects are learned in which frame, and are where their guide is
         is_learned = (kinds != GuideKind.GT_MASK).float()
         is_present = (kinds != GuideKind.ABSENT).float()
 
         memories: list[Memory] = []
-        logits, targets = [], []
+        logits = []
+        targets = []
         answer = masks[:, 0].float()  # (K, H, W), the prediction for the frame before
         boxes = masks.new_zeros(len(masks), 4)
         for t in range(inputs.shape[1]):
@@ -160,7 +163,8 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
             guide = torch.where(guides_itself[:, None, None] > 0, own_guide, guides[:, t])
 
             # Squares around the guides, of random size and place.
-            boxes = training_boxes(guide, boxes if t > 0 else None, clips, t)
+            last_boxes = boxes if t > 0 else None
+            boxes = training_boxes(guide, last_boxes, clips, t)
             squares = training_squares(boxes, kinds[:, t], max(guide.shape[1:]), self.train_context)
 
             # Segment the squares.

@@ -77,12 +77,15 @@ class TrainingClips:
             if with_clicks and 'clicks' in frames[0]:
                 clicks.append(torch.stack([frame.clicks for frame in frames], dim=1))
 
+        all_clicks = None
+        if clicks:
+            all_clicks = torch.cat(clicks)
         return cls(
             clip_index=clip_index,
             masks=torch.cat(masks),
             guides=torch.cat(guides),
             kinds=torch.cat(kinds),
-            clicks=torch.cat(clicks) if clicks else None,
+            clicks=all_clicks,
         )
 
 

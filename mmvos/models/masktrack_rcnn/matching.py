@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 def with_new_object(logits: Tensor) -> Tensor:
-    """Puts the constant logit 0 of "a new object" in front: (N, M) -> (N, M + 1)."""
+    """Put the constant logit 0 of "a new object" in front: (N, M) -> (N, M + 1)."""
     return F.pad(logits, (1, 0))
 
 
@@ -70,7 +70,7 @@ def match_scores(
 
 
 def assign_instances(scores: Tensor) -> Tensor:
-    """Gives each detection its best column; where several want one instance, the highest score wins
+    """Give each detection its best column; where several want one instance, the highest score wins
     and the losers vanish.
 
     A loser neither becomes a new object nor tries its second choice; a tie goes to the earlier

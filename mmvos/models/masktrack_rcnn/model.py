@@ -228,7 +228,9 @@ class MaskTrackRCNN(VideoModel):
         boxes = []
         for i, sample in enumerate(samples):
             given = sample.gt_instances.bboxes
-            boxes.append(given if i in partners else given[:0])
+            if i not in partners:
+                given = given[:0]
+            boxes.append(given)
         embedded = self._embed(features, boxes).split([len(item) for item in boxes])
 
         # The target of an RoI is the place of its object among the partner's.

@@ -76,7 +76,8 @@ class TrackHead(BaseModule):
             ``loss_match`` and ``match_accuracy`` (percent), both scalars.
         """
         assert len(key_embeddings) == len(reference_embeddings) == len(targets) > 0
-        losses, hits = [], []
+        losses = []
+        hits = []
         for key, reference, target in zip(key_embeddings, reference_embeddings, targets):
             # (N, M + 1): similarity with "a new object" and with each reference box
             logits = with_new_object(similarity(key, reference))

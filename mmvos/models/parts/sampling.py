@@ -43,10 +43,12 @@ BLOCK_RULES = {
 MIN_BLOCK_PIXELS = 3  # of the object, for a block to have squares
 MIN_COVERAGE = 0.35  # share of a part that is the object's
 # A block with so many boxes is thinned: boxes go that lie in another one by more than this share.
-CROWDED_BLOCK, MAX_NESTED = 10, 0.95
+CROWDED_BLOCK = 10
+MAX_NESTED = 0.95
 # All boxes are thinned by a share that begins here and falls by this step, until they are few
 # enough.
-FIRST_SHARE, SHARE_STEP = 0.97, 0.02
+FIRST_SHARE = 0.97
+SHARE_STEP = 0.02
 # So many boxes are compared each with each at once.
 MAX_COMPARED = 2000
 
@@ -147,7 +149,8 @@ def is_part(boxes: Boxes, integral: NDArray[np.int64]) -> NDArray[np.bool_]:
     Returns:
         (P,).
     """
-    height, width = integral.shape[0] - 1, integral.shape[1] - 1
+    height = integral.shape[0] - 1
+    width = integral.shape[1] - 1
     starts_inside = (boxes[:, :2] >= 0).all(axis=1)
     ends_inside = (boxes[:, 2:] <= (width, height)).all(axis=1)
     accepted = np.asarray(starts_inside & ends_inside, dtype=np.bool_)
@@ -171,7 +174,8 @@ def suppress_nested(boxes: Boxes, share: float) -> Boxes:
     remaining = _from_below(boxes)
     kept = []
     while len(remaining):
-        first, others = remaining[0], remaining[1:]
+        first = remaining[0]
+        others = remaining[1:]
         kept.append(first)
         remaining = others[nested_share(first, others) <= share]
     return np.array(kept, dtype=np.int64).reshape(-1, 4)

@@ -24,7 +24,9 @@ Boxes = NDArray[np.int64]
 
 # A part is an outlier if its move differs from the median move of so many neighbors by more than so
 # many times the neighbors' own median deviation; it needs so many neighbors to be judged.
-NEIGHBORS, DEVIATIONS, MIN_NEIGHBORS = 8, 3.0, 3
+NEIGHBORS = 8
+DEVIATIONS = 3.0
+MIN_NEIGHBORS = 3
 
 
 @dataclass(frozen=True)

@@ -303,7 +303,7 @@ class PartTracker(Tracker[PartState]):
             probability: (H, W), its merged mask.
         """
         parts = state.parts
-        if parts is None or not len(parts) or state.mask.lost:
+        if parts is None or not len(parts) or state.mask.frames_lost:
             return parts
         mask = (probability > 0.5).cpu().numpy()
         shares = coverage(parts.moved_boxes().cpu().numpy(), integral_image(mask))
@@ -315,7 +315,7 @@ class PartTracker(Tracker[PartState]):
         parts = state.parts
         if parts is None:
             return True
-        if not self.resample or state.mask.lost:
+        if not self.resample or state.mask.frames_lost:
             return False
         if len(parts) and parts.age < self.resample:
             return False

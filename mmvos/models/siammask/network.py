@@ -32,7 +32,8 @@ from .anchors import ANCHORS_PER_CELL
 
 BRANCHES = ('score', 'box', 'mask')
 # Sides of a mask in pixels: of the plain mask branch, and of the refined one.
-BASE_MASK_SIZE, REFINED_MASK_SIZE = 63, TEMPLATE_SIZE
+BASE_MASK_SIZE = 63
+REFINED_MASK_SIZE = TEMPLATE_SIZE
 
 
 @MODELS.register_module()

@@ -38,7 +38,8 @@ EDGE = FIRST_CELL - STRIDE / 2
 # stem and stage 1) or 7 (of stage 2).
 PATCHES = ((61, 2, 2.5), (31, 4, 1.5), (15, STRIDE, EDGE))
 # Sampling points in a row of each cell: one is enough for masks, places that are compared need two.
-PATCH_SAMPLES, CELL_SAMPLES = 1, 2
+PATCH_SAMPLES = 1
+CELL_SAMPLES = 2
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class PyramidFeatures(BaseModule):
         Returns:
             See ``encode_crops``.
         """
-        count, size = len(windows), windows.shape[3]
+        count = len(windows)
+        size = windows.shape[3]
 
         # Show the network the windows in another size, as they lie in frames in all sizes.
         pixels = self._draw_size(size) if self.training else size

@@ -20,7 +20,9 @@ from mmvos.registry import MODELS
 from ..efficientnet_lite import EfficientNetLite
 
 FROZEN_STAGES = 2
-_MEAN, _STD = 127.0, 128.0  # of the released network, for all three colors
+# of the released network, for all three colors
+_MEAN = 127.0
+_STD = 128.0
 
 
 @MODELS.register_module()

@@ -46,7 +46,6 @@ from . import anchors as rpn
 from . import losses
 from .anchor_targets import AnchorLimits, anchor_targets
 from .anchors import ChosenAnchor
-from .masks import fine_levels, refine_voters
 from .network import objectness
 from .state import (
     PairResponse,
@@ -56,6 +55,7 @@ from .state import (
     min_followed_area,
 )
 from .training_pairs import TrainingPairs
+from .voters import fine_levels, refine_voters
 from .voting import RESPONSE_PADDING
 
 MIN_CHANCE = 1e-4  # with which hard negatives are drawn at least
@@ -407,14 +407,15 @@ class SiameseTracker(Tracker[SiameseState]):
         templates = inputs[:, 0, :, :TEMPLATE_SIZE, :TEMPLATE_SIZE]
         searches = inputs[:, 1]
         truth = TrainingPairs.stack(data_samples)
-        boxes, masks, has_mask = truth.boxes, truth.masks, truth.has_mask
+        boxes = truth.boxes
+        has_mask = truth.has_mask
         # the vote's pixels begin at their edge, the targets' in the middle of the first
         vote_boxes = boxes + 0.5
         learns_vote = self.voting is not None and not self.voting.refined
         if learns_vote and not self.joint_voting:
             with torch.no_grad():
                 pairs = self.forward_pairs(templates, searches)
-            return self._vote_loss(pairs, vote_boxes, masks, has_mask)
+            return self._vote_loss(pairs, vote_boxes, truth.masks, has_mask)
 
         # Which anchors are the object, and which are background.
         pairs = self.forward_pairs(templates, searches)
@@ -430,7 +431,7 @@ class SiameseTracker(Tracker[SiameseState]):
         index = losses.positive_cells(targets.labels, has_mask)
         order = torch.randperm(len(index), device=index.device)
         index = index[order[: self.max_masks]]
-        mask_signs = losses.mask_targets(masks, index, cells)
+        mask_signs = losses.mask_targets(truth.masks, index, cells)
         if len(index):
             mask_logits = self.mask_logits(pairs.mask_response, pairs.features, index)
         else:
@@ -444,7 +445,7 @@ class SiameseTracker(Tracker[SiameseState]):
             mask_overlap=losses.mask_overlap(mask_logits, mask_signs),
         )
         if learns_vote:
-            values.update(self._vote_loss(pairs, vote_boxes, masks, has_mask))
+            values.update(self._vote_loss(pairs, vote_boxes, truth.masks, has_mask))
         return values
 
     def forward_pairs(self, templates: Tensor, searches: Tensor) -> PairResponse:

@@ -40,7 +40,10 @@ LOSS_WEIGHT = 36.0  # as that of SiamMask's masks
 # Training regions are the best boxes by score, of which those that overlap a better one by more
 # than ``NMS_OVERLAP`` are dropped; of the rest at most so many are taken, and those learned that
 # overlap the object by ``MIN_OBJECT_OVERLAP``.
-BEST_BOXES, NMS_OVERLAP, MAX_PROPOSALS, MIN_OBJECT_OVERLAP = 1000, 0.7, 100, 0.5
+BEST_BOXES = 1000
+NMS_OVERLAP = 0.7
+MAX_PROPOSALS = 100
+MIN_OBJECT_OVERLAP = 0.5
 
 
 @MODELS.register_module()
@@ -108,7 +111,9 @@ class VotingMaskHead(BaseModule):
         if refined:
             return
 
-        half, quarter, small = channels // 2, channels // 4, channels // 16
+        half = channels // 2
+        quarter = channels // 4
+        small = channels // 16
         if fine_channels:
             small = quarter
         self.encoders = nn.ModuleList([_conv_pair(channels), _conv_pair(channels)])
@@ -412,7 +417,10 @@ def _cells(features: Tensor, rois: Tensor, size: int, stride: int, first: float)
     """
     shift = first - stride / 2
     shifted = rois - rois.new_tensor([0, shift, shift, shift, shift])
-    return roi_align(features.float(), shifted, size, 1 / stride, 2 if stride == STRIDE else 1)
+    # Cells of 8 pixels are sampled twice in each direction.
+    samples = 2 if stride == STRIDE else 1
+    scale = 1 / stride
+    return roi_align(features.float(), shifted, size, scale, samples)
 
 
 def _conv_pair(channels: int) -> nn.Sequential:

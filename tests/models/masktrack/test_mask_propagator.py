@@ -58,13 +58,18 @@ def test_a_small_object_that_is_found_is_not_lost(side):
             state, _ = model.step(
                 frame(index, height=200, width=300), state, told(mask) if index == 0 else None
             )
-    assert state[0].lost == 0 and state[0].guide[20, 10] == 1
+    assert state[0].frames_lost == 0 and state[0].guide[20, 10] == 1
 
 
 def test_specks_are_no_sign_of_a_large_object():
     speck = np.zeros((HEIGHT, WIDTH), dtype=bool)
     model = answering(tiny_segmenter(), lambda _: speck)
-    assert [state.lost for state in states(model, told(square_mask(10, 10)), 4)] == [0, 1, 2, 3]
+    assert [state.frames_lost for state in states(model, told(square_mask(10, 10)), 4)] == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_the_square_grows_while_an_object_is_lost_and_fits_it_as_soon_as_it_is_found():
@@ -86,7 +91,7 @@ def test_an_object_that_was_lost_for_long_is_known_again():
     where = square_mask(10, 10)
     model = answering(tiny_segmenter(), lambda call: where & (call >= 200))
     found = states(model, told(square_mask(10, 10)), 203)
-    assert found[199].lost == 199 and found[202].lost == 0
+    assert found[199].frames_lost == 199 and found[202].frames_lost == 0
     assert (found[199].guide > 0).sum() == where.sum()
 
 
@@ -182,7 +187,7 @@ def test_how_much_of_an_object_must_be_left_is_an_option(ratio, lost):
     rest[10:20, 10:30] = True
     model = tiny_segmenter() if ratio is None else tiny_segmenter(min_area_ratio=ratio)
     model = answering(model, lambda _: rest)
-    assert states(model, told(square_mask(10, 10)), 2)[1].lost == lost
+    assert states(model, told(square_mask(10, 10)), 2)[1].frames_lost == lost
 
 
 def test_how_much_is_seen_around_an_object_is_an_option():

@@ -1,4 +1,4 @@
-"""Masks of several candidates, as the vote of S2iamMask takes them from a SiamMask that refines.
+"""The voters of S2iamMask: masks of several candidates, from a SiamMask that refines.
 
 Letters for shapes: K search windows with n x n cells in the response map, T candidates (voters) of
 each, C channels.
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmvos.ops.siamese_geometry import BORDER_CELLS, STRIDE, TEMPLATE_SIZE
+from mmvos.ops.siamese_geometry import TEMPLATE_SIZE, mask_corner
 
 from .anchors import ANCHORS_PER_CELL
 from .state import SearchResponse
@@ -50,9 +50,8 @@ def refine_voters(
     logits = head.refine(responses, patches)
     logits = logits.float()
 
-    # A cell's mask begins BORDER_CELLS before it.
-    left = (column - BORDER_CELLS) * STRIDE
-    top = (row - BORDER_CELLS) * STRIDE
+    # (K * T, 5): where the masks lie in their windows
+    left, top = mask_corner(row, column)
     right = left + TEMPLATE_SIZE
     bottom = top + TEMPLATE_SIZE
     corners = torch.stack([window, left, top, right, bottom], dim=1)
