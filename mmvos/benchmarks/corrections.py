@@ -62,12 +62,18 @@ class Round:
     seconds: float
 
     def means(self) -> tuple[float, float, float]:
-        """Return J, F, and J of the frames that were not given; the ends do not count."""
+        """Return J, F, and J of the frames that were not given.
+
+        The first and the last frame do not count.
+        """
         scored = range(1, len(self.j) - 1)
-        others = [self.j[index] for index in scored if index not in self.given]
-        mean_j = np.mean([self.j[index] for index in scored])
-        mean_f = np.mean([self.f[index] for index in scored])
-        return float(mean_j), float(mean_f), float(np.mean(others))
+        scored_j = [self.j[index] for index in scored]
+        scored_f = [self.f[index] for index in scored]
+        others_j = [self.j[index] for index in scored if index not in self.given]
+        mean_j = float(np.mean(scored_j))
+        mean_f = float(np.mean(scored_f))
+        mean_others = float(np.mean(others_j))
+        return mean_j, mean_f, mean_others
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,33 +96,61 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Correct all sequences and print the means of each round."""
+    """Correct all sequences and print the means of each round.
+
+    Args:
+        args: the options of ``add_arguments``.
+    """
     config = load_config(args.model)
     weights = args.weights or shipped_weights(config)
-    model = optimize(init_model(config, weights, args.device), getattr(torch, args.precision))
-    inferencer = VideoInferencer(model)
+    model = init_model(config, weights, args.device)
+    dtype = getattr(torch, args.precision)
+    inferencer = VideoInferencer(optimize(model, dtype))
     print(f'{args.model}, {weights}, {args.precision}, torch {torch.__version__}', flush=True)
+
     rounds: list[Round] = []
     for video in find_mask_videos(args.root, args.split):
         if args.sequences and video.name not in args.sequences:
             continue
         for direction in args.directions:
-            folder = Path(args.masks, direction, video.name) if args.masks else None
+            folder = None
+            if args.masks:
+                folder = Path(args.masks, direction, video.name)
             rounds += correct_sequence(inferencer, video, direction, args.rounds, folder)
+            # What is done so far is kept, as a run takes hours.
             if args.out:
-                with open_atomic(Path(args.out), 'w') as stream:
-                    json.dump([vars(item) for item in rounds], stream)
+                write_rounds(rounds, Path(args.out))
+
     for direction in args.directions:
         for number in range(args.rounds + 1):
-            of_round = [
-                item for item in rounds if (item.direction, item.number) == (direction, number)
-            ]
-            mean_j, mean_f, others = np.mean([item.means() for item in of_round], axis=0)
-            least = min(item.means()[0] for item in of_round)
-            print(
-                f'{direction}, {number} corrections, {len(of_round)} sequences: J {mean_j:.3f} '
-                f'F {mean_f:.3f}, J of others {others:.3f}, lowest J {least:.3f}'
-            )
+            print_round(rounds, direction, number)
+
+
+def write_rounds(rounds: Sequence[Round], path: Path) -> None:
+    """Write rounds as a JSON list of objects."""
+    content = [vars(item) for item in rounds]
+    with open_atomic(path, 'w') as stream:
+        json.dump(content, stream)
+
+
+def print_round(rounds: Sequence[Round], direction: str, number: int) -> None:
+    """Print the means over the sequences after some corrections.
+
+    Args:
+        rounds: of all sequences.
+        direction: how they were segmented.
+        number: of the corrections.
+    """
+    means = []
+    for item in rounds:
+        if item.direction == direction and item.number == number:
+            means.append(item.means())
+    mean_j, mean_f, others = np.mean(means, axis=0)
+    lowest = min(j for j, _, _ in means)
+    print(
+        f'{direction}, {number} corrections, {len(means)} sequences: J {mean_j:.3f} F '
+        f'{mean_f:.3f}, J of others {others:.3f}, lowest J {lowest:.3f}'
+    )
 
 
 def correct_sequence(
@@ -134,26 +168,38 @@ def correct_sequence(
         direction: see ``VideoInferencer.infer``.
         corrections: how many.
         folder: of results of the last round.
+
+    Returns:
+        A round for each number of corrections; fewer where no frame is left to correct.
+
+    Raises:
+        DataError: a frame has no mask.
     """
     truth = read_truth(video)
     source = open_source(video.frames[0].parent)
     given = [0]
     rounds = []
     for number in range(corrections + 1):
-        begin = time.perf_counter()
+        # Segment with what is given so far; only the last round's masks are written.
         out_dir = folder if number == corrections else None
+        begin = time.perf_counter()
         found = segment(inferencer, source, truth, given, direction, out_dir)
         seconds = time.perf_counter() - begin
+
+        # Score each frame.
         scores = [score(mask, true) for mask, true in zip(found, truth, strict=True)]
-        j = tuple(item[0] for item in scores)
-        f = tuple(item[1] for item in scores)
-        rounds.append(Round(video.name, direction, number, tuple(given), j, f, seconds))
-        mean_j, mean_f, _ = rounds[-1].means()
+        j = tuple(frame_j for frame_j, _ in scores)
+        f = tuple(frame_f for _, frame_f in scores)
+        this_round = Round(video.name, direction, number, tuple(given), j, f, seconds)
+        rounds.append(this_round)
+        mean_j, mean_f, _ = this_round.means()
         print(
             f'{video.name} {direction} {number}: J {mean_j:.3f} F {mean_f:.3f}, given {given}, '
             f'{seconds:.0f} s',
             flush=True,
         )
+
+        # The true mask of the worst frame is given next.
         worst = worst_frame(j, truth, given)
         if worst is None:
             break
@@ -183,22 +229,49 @@ def segment(
     direction: str,
     out_dir: Path | None,
 ) -> list[Mask]:
-    """Segment a video whose object is given in some frames by its true masks."""
-    prompts = {index: Prompts((1,), (truth[index],), (None,)) for index in given}
+    """Segment a video whose object is given in some frames by its true masks.
+
+    Args:
+        inferencer: with a model that takes masks.
+        source: of the frames.
+        truth: the mask (H, W) of each frame.
+        given: the frames whose masks are given.
+        direction: see ``VideoInferencer.infer``.
+        out_dir: of the results; None writes none.
+
+    Returns:
+        The mask (H, W) of each frame.
+    """
+    prompts = {}
+    for index in given:
+        prompts[index] = Prompts(ids=(1,), masks=(truth[index],), boxes=(None,))
     masks = []
     for result in inferencer.infer(source, prompts, out_dir, direction=direction):
-        masks.append(decode(result.objects[0].mask))
+        followed = result.objects[0]
+        masks.append(decode(followed.mask))
     return masks
 
 
 def score(mask: Mask, true: Mask) -> tuple[float, float]:
-    """Return J and F of a mask."""
+    """Return J and F of a mask (H, W)."""
     radius = contour_radius(*true.shape)
-    found, expected = region(mask, radius), region(true, radius)
-    return jaccard(found, expected), contour_accuracy(found, expected)
+    found = region(mask, radius)
+    expected = region(true, radius)
+    j = jaccard(found, expected)
+    f = contour_accuracy(found, expected)
+    return j, f
 
 
 def worst_frame(j: Sequence[float], truth: Sequence[Mask], given: Sequence[int]) -> int | None:
-    """Return the frame with the lowest J that can be given; None where there is none left."""
+    """Find the frame that is corrected next.
+
+    Args:
+        j: of each frame.
+        truth: its mask (H, W), with which it can be corrected if it is not empty.
+        given: frames that are corrected already.
+
+    Returns:
+        The frame with the lowest J; None where there is none left.
+    """
     left = [index for index in range(len(j)) if index not in given and truth[index].any()]
     return min(left, key=lambda index: j[index], default=None)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,7 +32,8 @@ from mmvos.onnx.segmenter import OnnxSegmenter
 from mmvos.structures import FrameResult
 from mmvos.structures.rle import decode
 
-_HEIGHT, _WIDTH = 480, 854
+_HEIGHT = 480
+_WIDTH = 854
 _FIRST = 'torch float32'  # what the others are compared with
 _START = """
 import numpy as np
@@ -45,52 +46,91 @@ inferencer.step(np.zeros(({height}, {width}, 3), np.uint8))
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
-    parser.add_argument('--frames', type=Path, help='folder of frames; default: made from a seed')
-    parser.add_argument('--mask', type=Path, help='label image of the first frame')
-    parser.add_argument('--graphs', type=Path, nargs='*', default=(), help='other exported models')
-    parser.add_argument('--length', type=int, default=12, help='frames to time (default 12)')
-    parser.add_argument('--threads', type=int, default=1, help='of each engine (default 1)')
-    parser.add_argument('--clock', choices=('wall', 'cpu'), default='wall')
-    parser.add_argument('--no-start', action='store_true', help='leave out the time to start')
+    add = parser.add_argument
+    add('--frames', type=Path, help='folder of frames; default: made from a seed')
+    add('--mask', type=Path, help='label image of the first frame')
+    add('--graphs', type=Path, nargs='*', default=(), help='other exported models')
+    add('--length', type=int, default=12, help='frames to time (default 12)')
+    add('--threads', type=int, default=1, help='of each engine (default 1)')
+    add('--clock', choices=('wall', 'cpu'), default='wall')
+    add('--no-start', action='store_true', help='leave out the time to start')
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure and print."""
+    """Measure and print.
+
+    Args:
+        args: the options of ``add_arguments``.
+    """
     with tempfile.TemporaryDirectory() as folder:
         frames, labels = _video(args, Path(folder))
         models = dict(_build(args))
-        clock = time.process_time if args.clock == 'cpu' else time.perf_counter
-        seconds: dict[str, list[float]] = {name: [] for name in models}
-        overlaps: dict[str, list[float]] = {name: [] for name in models}
-        for inferencer in models.values():
-            inferencer.start({0: labels})
-        for index, picture in enumerate(frames):
-            results = {}
-            # forwards and backwards in turn
-            names = list(models) if index % 2 == 0 else list(reversed(models))
-            for name in names:
-                began = clock()
-                results[name] = models[name].step(picture)
-                seconds[name].append(clock() - began)
-            for name, result in results.items():
-                overlaps[name] += _overlaps(results[_FIRST], result)
+        seconds, overlaps = _measure(models, frames, labels, args.clock)
 
     height, width = frames[0].shape[:2]
+    objects = len(np.unique(labels)) - 1
     print(
-        f'{len(frames)} frames of {width}x{height}, {len(np.unique(labels)) - 1} objects, '
-        f'{args.threads} threads, {args.clock} time; medians without the first frame'
+        f'{len(frames)} frames of {width}x{height}, {objects} objects, {args.threads} threads, '
+        f'{args.clock} time; medians without the first frame'
     )
-    print(f'{"":26}{"ms a frame":>12}{"times torch":>12}{"least IoU":>11}{"mean IoU":>10}')
-    reference = float(np.median(seconds[_FIRST][1:]))
-    for name in models:
-        median = float(np.median(seconds[name][1:]))
-        print(
-            f'{name:26}{1000 * median:12.1f}{reference / median:12.2f}{min(overlaps[name]):11.5f}'
-            f'{np.mean(overlaps[name]):10.5f}'
-        )
+    _print_table(seconds, overlaps)
+
+    # The start, in processes of their own.
     if not args.no_start:
-        for engine in ('torch', *(name for name in ENGINES if find_spec(name))):
+        installed = [name for name in ENGINES if find_spec(name)]
+        for engine in ('torch', *installed):
             print(f'start to first mask, {engine}: {_start_seconds(engine):.2f} s')
+
+
+def _measure(
+    models: dict[str, VideoInferencer],
+    frames: Sequence[NDArray[np.uint8]],
+    labels: NDArray[np.integer],
+    clock_name: str,
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Let all models segment the same frames in turns.
+
+    Args:
+        models: by the name of their row.
+        frames: of the video, (H, W, 3) each.
+        labels: (H, W), the objects of the first frame.
+        clock_name: wall or cpu.
+
+    Returns:
+        The seconds of each frame, and the IoU of each object of each frame with the first row's.
+    """
+    clock = time.process_time if clock_name == 'cpu' else time.perf_counter
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    overlaps: dict[str, list[float]] = {name: [] for name in models}
+    for inferencer in models.values():
+        inferencer.start({0: labels})
+    for index, picture in enumerate(frames):
+        # Forwards and backwards in turn.
+        names = list(models)
+        if index % 2 == 1:
+            names.reverse()
+        results = {}
+        for name in names:
+            began = clock()
+            results[name] = models[name].step(picture)
+            seconds[name].append(clock() - began)
+        for name, result in results.items():
+            overlaps[name] += _overlaps(results[_FIRST], result)
+    return seconds, overlaps
+
+
+def _print_table(seconds: dict[str, list[float]], overlaps: dict[str, list[float]]) -> None:
+    """Print a row of each model: milliseconds of a frame, and how far its masks agree."""
+    print(f'{"":26}{"ms a frame":>12}{"times torch":>12}{"least IoU":>11}{"mean IoU":>10}')
+    # The first frame of each is warm-up.
+    reference = float(np.median(seconds[_FIRST][1:]))
+    for name in seconds:
+        median = float(np.median(seconds[name][1:]))
+        milliseconds = 1000 * median
+        speedup = reference / median
+        least = min(overlaps[name])
+        mean = np.mean(overlaps[name])
+        print(f'{name:26}{milliseconds:12.1f}{speedup:12.2f}{least:11.5f}{mean:10.5f}')
 
 
 def _build(args: argparse.Namespace) -> Iterator[tuple[str, VideoInferencer]]:
@@ -102,12 +142,15 @@ def _build(args: argparse.Namespace) -> Iterator[tuple[str, VideoInferencer]]:
 
     torch.set_num_threads(args.threads)
     yield _FIRST, VideoInferencer('masktrack', device='cpu', engine='torch')
+    # The same weights in half precision, and in the other engines.
     half = optimize(init_model('masktrack', device='cpu'), torch.bfloat16)
     yield 'torch bfloat16', VideoInferencer(half)
     for engine in ENGINES:
         if find_spec(engine) is not None:
             model = OnnxSegmenter(engine=engine, threads=args.threads)
             yield engine, VideoInferencer(model)
+
+    # Models that a user has exported.
     for folder in args.graphs:
         model = OnnxSegmenter(folder, threads=args.threads)
         yield f'onnxruntime {folder.name}', VideoInferencer(model)
@@ -117,27 +160,36 @@ def _video(
     args: argparse.Namespace, folder: Path
 ) -> tuple[list[NDArray[np.uint8]], NDArray[np.integer]]:
     """Read the frames that are named, or make some; and the objects of the first one."""
+    pictures = []
     if args.frames is not None:
         labels = read_label_png(args.mask)
         frames = open_source(args.frames).frames()
-        return [next(frames).picture for _ in range(args.length)], labels
+        for _ in range(args.length):
+            pictures.append(next(frames).picture)
+        return pictures, labels
+
     from .synthetic_video import make_video
 
     video = make_video(folder)
-    pictures = []
     for path in video.pictures[: args.length]:
-        pictures.append(np.asarray(cv2.imread(str(path)), dtype=np.uint8))
-    return pictures, np.where(video.labels <= 1, video.labels, 0)
+        picture = cv2.imread(str(path))
+        pictures.append(np.asarray(picture, dtype=np.uint8))
+    # One of its objects is followed, the others are background.
+    labels = np.where(video.labels <= 1, video.labels, 0)
+    return pictures, labels
 
 
 def _overlaps(expected: FrameResult, found: FrameResult) -> list[float]:
     """Return the IoU of each object's masks; two empty ones are equal."""
     values = []
     for one, other in zip(expected.objects, found.objects, strict=True):
-        a = decode(one.mask)
-        b = decode(other.mask)
-        union = np.count_nonzero(a | b)
-        values.append(np.count_nonzero(a & b) / union if union else 1.0)
+        first = decode(one.mask)
+        second = decode(other.mask)
+        union = np.count_nonzero(first | second)
+        overlap = 1.0
+        if union:
+            overlap = np.count_nonzero(first & second) / union
+        values.append(overlap)
     return values
 
 
@@ -145,6 +197,7 @@ def _start_seconds(engine: str) -> float:
     """Return the seconds from the start of Python's work to the first mask."""
     device = 'cpu' if engine == 'torch' else None
     code = _START.format(device=device, engine=engine, height=_HEIGHT, width=_WIDTH)
+    command = [sys.executable, '-c', code]
     began = time.perf_counter()
-    subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - began

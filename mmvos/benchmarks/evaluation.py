@@ -13,6 +13,7 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,96 +58,142 @@ def run(args: argparse.Namespace) -> None:
 
 
 def measure_j_and_f(repeats: int = 300) -> None:
-    """Objects of 1 % to 40 % of the frame against themselves, shifted by a few and by many
+    """Print the milliseconds of J and F of one object in one frame.
+
+    Objects of 1 % to 40 % of the frame are compared with themselves, shifted by a few and by many
     pixels.
+
+    Args:
+        repeats: how often a pair of masks is compared.
     """
     cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
-    truths = [blob(rng, _FRAME, share) for share in (0.01, 0.05, 0.1, 0.2, 0.4)]
-    for name, shift in (
-        ('equal', (0, 0)),
-        ('shifted by 6, 8', (6, 8)),
-        ('shifted by 40, 60', (40, 60)),
-    ):
+    # Objects from 1 % to 40 % of the frame.
+    truths = []
+    for share in (0.01, 0.05, 0.1, 0.2, 0.4):
+        truths.append(blob(rng, _FRAME, share))
+    shifts = {
+        'equal': (0, 0),
+        'shifted by 6, 8': (6, 8),
+        'shifted by 40, 60': (40, 60),
+    }
+
+    # Results of three qualities: right, nearly right, and wrong.
+    for name, shift in shifts.items():
         pairs = [(np.roll(truth, shift, (0, 1)), truth) for truth in truths]
         start = time.perf_counter()
         for i in range(repeats):
-            j_and_f(*pairs[i % len(pairs)])
-        milliseconds = (time.perf_counter() - start) / repeats * 1e3
-        print(f'J and F, 480 x 854, {name}: {milliseconds:.3f} ms per object and frame')
+            found, truth = pairs[i % len(pairs)]
+            j_and_f(found, truth)
+        seconds = (time.perf_counter() - start) / repeats
+        print(f'J and F, 480 x 854, {name}: {1e3 * seconds:.3f} ms per object and frame')
 
 
 def measure_davis(
     folder: Path, sequences: int, processes: int, frames: int = 67, objects: int = 2
 ) -> None:
-    """Label PNGs as large a set as DAVIS-2017 val: 30 sequences, 2 objects, 67 frames."""
+    """Print the seconds and the memory of DAVIS' evaluation.
+
+    The default is as large as the validation set of DAVIS-2017: 30 sequences of 67 frames with
+    2 objects.
+
+    Args:
+        folder: in which the label PNGs are made.
+        sequences: how many.
+        processes: of the evaluation.
+        frames: of each sequence.
+        objects: of each sequence.
+    """
+    # The results are the ground truth, three pixels further down.
     rng = np.random.default_rng(0)
     for number in range(sequences):
         shapes = [blob(rng, _FRAME, 0.08) for _ in range(objects)]
-        for kind, extra in (('truth', 0), ('results', 3)):
-            target = folder / kind / f'video{number:02}'
-            target.mkdir(parents=True)
-            for frame in range(frames):
-                labels = np.zeros(_FRAME, np.uint8)
-                for i, shape in enumerate(shapes, 1):
-                    labels[np.roll(shape, (frame + extra, frame * i), (0, 1))] = i
-                image = Image.fromarray(labels, 'P')
-                image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
-                image.save(target / f'{frame:05}.png')
+        name = f'video{number:02}'
+        write_moving_shapes(folder / 'truth' / name, shapes, frames, ahead=0)
+        write_moving_shapes(folder / 'results' / name, shapes, frames, ahead=3)
+
     start = time.perf_counter()
     report = evaluate_davis(folder / 'truth', folder / 'results', processes=processes)
     seconds = time.perf_counter() - start
+
     count = sum(row['frames'] for row in report.tables['per_object'])
-    memory = (
-        sum(
-            resource.getrusage(who).ru_maxrss
-            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        )
-        / 1024
-    )
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    largest_child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    memory = (own + largest_child) / 1024
     print(
         f'davis: {seconds:.1f} s for {count} object-frames with {processes} processes, '
         f'{seconds / count * 1e3:.2f} ms each; this process and the largest child: {memory:.0f} MiB'
     )
 
 
+def write_moving_shapes(
+    folder: Path, shapes: Sequence[NDArray[np.bool_]], frames: int, ahead: int
+) -> None:
+    """Write label PNGs of shapes that move by a pixel a frame downwards, each faster sideways.
+
+    Args:
+        folder: of the PNGs; it is made.
+        shapes: (H, W) each, in frame 0.
+        frames: how many.
+        ahead: pixels by which the shapes are further down, as a result that is not quite right.
+    """
+    folder.mkdir(parents=True)
+    for frame in range(frames):
+        labels = np.zeros(_FRAME, np.uint8)
+        for object_id, shape in enumerate(shapes, 1):
+            shift = (frame + ahead, frame * object_id)
+            moved = np.roll(shape, shift, axis=(0, 1))
+            labels[moved] = object_id
+        image = Image.fromarray(labels, 'P')
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+        image.save(folder / f'{frame:05}.png')
+
+
 def measure_youtube_vis(folder: Path, videos: int) -> None:
-    """Two objects per video; of the ten predictions six have the class of an object."""
+    """Print the seconds of YouTube-VIS' evaluation.
+
+    Each video has two objects; of its ten predictions six have the class of an object.
+
+    Args:
+        folder: in which the ground truth and the results are written.
+        videos: how many.
+    """
     rng = np.random.default_rng(0)
-    pool = [
-        [encode(np.roll(shape, (4 * i, 6 * i), (0, 1))) for i in range(8)]
-        for shape in (
-            blob(rng, _VIS_FRAME, share) for share in rng.uniform(0.01, 0.2, min(40, 2 * videos))
-        )
-    ]
-    truth: dict[str, Any] = {
-        'videos': [],
-        'annotations': [],
-        'categories': [{'id': i, 'name': f'class {i}'} for i in range(1, _CLASSES + 1)],
-    }
+    # Shapes of all sizes, each in eight places.
+    pool = []
+    for share in rng.uniform(0.01, 0.2, min(40, 2 * videos)):
+        shape = blob(rng, _VIS_FRAME, share)
+        places = []
+        for i in range(8):
+            moved = np.roll(shape, (4 * i, 6 * i), (0, 1))
+            places.append(encode(moved))
+        pool.append(places)
+
+    categories = [{'id': i, 'name': f'class {i}'} for i in range(1, _CLASSES + 1)]
+    truth: dict[str, Any] = {'videos': [], 'annotations': [], 'categories': categories}
     results = []
+    height, width = _VIS_FRAME
     for video in range(1, videos + 1):
         truth['videos'].append(
-            {
-                'id': video,
-                'height': _VIS_FRAME[0],
-                'width': _VIS_FRAME[1],
-                'length': _FRAMES_PER_VIDEO,
-            }
+            {'id': video, 'height': height, 'width': width, 'length': _FRAMES_PER_VIDEO}
         )
-        shapes, categories = rng.integers(len(pool), size=2), rng.integers(1, _CLASSES + 1, 2)
+        shapes = rng.integers(len(pool), size=2)
+        classes = rng.integers(1, _CLASSES + 1, 2)
         for k in range(2):
             truth['annotations'].append(
                 {
                     'id': 2 * video + k - 1,
                     'video_id': video,
-                    'category_id': int(categories[k]),
+                    'category_id': int(classes[k]),
                     'iscrowd': 0,
                     'segmentations': track(rng, pool[shapes[k]]),
                 }
             )
         for k in range(_PREDICTIONS):
-            category = categories[k % 2] if k < 6 else rng.integers(1, _CLASSES + 1)
+            if k < 6:
+                category = classes[k % 2]
+            else:
+                category = rng.integers(1, _CLASSES + 1)
             results.append(
                 {
                     'video_id': video,
@@ -155,25 +202,45 @@ def measure_youtube_vis(folder: Path, videos: int) -> None:
                     'segmentations': track(rng, pool[shapes[k % 2]]),
                 }
             )
-    paths = folder / 'truth.json', folder / 'results.json'
-    for path, data in zip(paths, (truth, results), strict=True):
-        path.write_text(json.dumps(data))
+
+    truth_path = folder / 'truth.json'
+    truth_path.write_text(json.dumps(truth))
+    results_path = folder / 'results.json'
+    results_path.write_text(json.dumps(results))
     start = time.perf_counter()
-    report = evaluate_youtube_vis_files(*paths)
+    report = evaluate_youtube_vis_files(truth_path, results_path)
+    seconds = time.perf_counter() - start
+    mebibytes = results_path.stat().st_size / 2**20
     print(
-        f'youtube-vis: {time.perf_counter() - start:.2f} s for {videos} videos, {len(results)} '
-        f'predictions, '
-        f'{paths[1].stat().st_size / 2**20:.0f} MiB of results; AP {report.metrics["AP"]:.3f}'
+        f'youtube-vis: {seconds:.2f} s for {videos} videos, {len(results)} predictions, '
+        f'{mebibytes:.0f} MiB of results; AP {report.metrics["AP"]:.3f}'
     )
 
 
 def blob(rng: np.random.Generator, size: tuple[int, int], share: float) -> NDArray[np.bool_]:
-    """A shape with a wavy outline that covers about `share` of the frame."""
+    """Draw a shape with a wavy outline in the middle of a frame.
+
+    Args:
+        rng: of the waves.
+        size: (height, width) of the frame.
+        share: of the frame that the shape covers, about.
+
+    Returns:
+        (height, width).
+    """
     height, width = size
-    y, x = np.mgrid[:height, :width] - np.array([height / 2, width / 2])[:, None, None]
-    angle, radius = np.arctan2(y, x), np.hypot(y, x)
-    waves = sum(rng.normal(0, 0.12) * np.cos(k * angle + rng.uniform(0, 6.3)) for k in range(2, 12))
-    return radius < np.sqrt(share * height * width / np.pi) * (1 + waves)
+    middle = np.array([height / 2, width / 2])
+    y, x = np.mgrid[:height, :width] - middle[:, None, None]
+    angle = np.arctan2(y, x)
+    distance = np.hypot(y, x)
+    # The outline: a circle with ten waves on it.
+    waves = np.zeros(size)
+    for frequency in range(2, 12):
+        amplitude = rng.normal(0, 0.12)
+        phase = rng.uniform(0, 6.3)
+        waves += amplitude * np.cos(frequency * angle + phase)
+    radius = np.sqrt(share * height * width / np.pi)
+    return distance < radius * (1 + waves)
 
 
 def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -183,8 +250,11 @@ def encode(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def track(rng: np.random.Generator, masks: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
-    """A mask per frame, absent in one of ten."""
-    return [
-        masks[rng.integers(len(masks))] if rng.random() < 0.9 else None
-        for _ in range(_FRAMES_PER_VIDEO)
-    ]
+    """Draw a mask per frame, absent in one of ten."""
+    drawn: list[dict[str, Any] | None] = []
+    for _ in range(_FRAMES_PER_VIDEO):
+        if rng.random() < 0.9:
+            drawn.append(masks[rng.integers(len(masks))])
+        else:
+            drawn.append(None)
+    return drawn

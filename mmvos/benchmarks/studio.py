@@ -81,17 +81,25 @@ class Page:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request and return what is answered.
 
+        Args:
+            method: of HTTP.
+            path: of the studio, with the question.
+            body: sent as JSON, unless None.
+
         Raises:
             DataError: the studio refuses it.
         """
-        content = None if body is None else json.dumps(body).encode()
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
         request = urllib.request.Request(self._base + path, content, method=method)
         request.add_header('X-Mmvos-Token', self._token)
         try:
             with urllib.request.urlopen(request) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            raise DataError(f'{method} {path}: {error.read().decode()}') from error
+            reason = error.read().decode()
+            raise DataError(f'{method} {path}: {reason}') from error
 
     def fetch(self, path: str) -> bytes:
         """Get what is no JSON, e.g. a frame."""
@@ -121,26 +129,48 @@ class Page:
             time.sleep(_PERIOD)
 
     def masks(self, length: int, size: tuple[int, int]) -> list[Mask]:
-        """The masks of object 1 in all frames."""
+        """Return the masks of object 1 in all frames, empty where it has none.
+
+        Args:
+            length: of the video in frames.
+            size: (height, width).
+        """
         answer = self.ask('GET', f'/api/masks?start=0&stop={length}')
         masks = []
         for t in range(length):
-            entry = answer['frames'].get(str(t), {}).get('1')
-            masks.append(np.zeros(size, bool) if entry is None else mask_of(entry))
+            entries = answer['frames'].get(str(t), {})
+            if '1' in entries:
+                masks.append(mask_of(entries['1']))
+            else:
+                masks.append(np.zeros(size, bool))
         return masks
 
 
 def mask_of(entry: dict[str, Any]) -> Mask:
-    """(H, W) bool of an entry."""
+    """Return the mask (H, W) of an entry, whose run lengths go down the columns."""
     height, width = entry['mask']['size']
-    runs = entry['mask']['counts']
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(width, height).T
+    lengths = entry['mask']['counts']
+    # The first run is background; they alternate.
+    is_object = np.arange(len(lengths)) % 2 == 1
+    columns = np.repeat(is_object, lengths).reshape(width, height)
+    return columns.T
 
 
 @contextmanager
 def serving(frames: Path, system: str, weights: str | None) -> Iterator[Page]:
-    """A studio of a video, in a project that is thrown away, with its model loaded."""
+    """Serve a studio of a video, in a project that is thrown away, with its model loaded.
+
+    Args:
+        frames: folder of the video.
+        system: name of the model.
+        weights: checkpoint of it, or None.
+
+    Yields:
+        Its page.
+
+    Raises:
+        DataError: it cannot be started.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         open_session(Place(Path(folder) / 'project', frames), system, weights) as session,
@@ -152,6 +182,7 @@ def serving(frames: Path, system: str, weights: str | None) -> Iterator[Page]:
             told.append(address)
             is_ready.set()
 
+        # In a thread: the page that asks is this process, too.
         server = StudioServer(session, '127.0.0.1', None, ready)
         thread = threading.Thread(target=server.run_studio)
         thread.start()
@@ -159,6 +190,7 @@ def serving(frames: Path, system: str, weights: str | None) -> Iterator[Page]:
             while not is_ready.wait(_PERIOD):
                 if not thread.is_alive():
                     raise DataError('the studio of this benchmark cannot be started')
+            # What a user does begins when the model is there.
             page = Page(told[0])
             while page.ask('GET', '/api/project')['model']['state'] == 'loading':
                 time.sleep(_PERIOD)
@@ -175,21 +207,30 @@ def jaccard(one: Mask, two: Mask) -> float:
 
 
 def most_wrong(found: Mask, truth: Mask) -> list[float]:
-    """The point [x, y, 1 or 0] in the middle of the largest region that is missing (1) or too much
-    (0).
+    """Find where a user would click: in the middle of the largest wrong region.
+
+    Args:
+        found: (H, W).
+        truth: (H, W).
+
+    Returns:
+        [x, y, 1 or 0], 1 where the region is missing, 0 where it is too much.
     """
-    best: tuple[int, list[float]] = (0, [0.5, 0.5, 0])
+    largest = 0
+    point: list[float] = [0.5, 0.5, 0]
     for is_missing, wrong in ((1, truth & ~found), (0, found & ~truth)):
         count, labels, stats, _ = cv2.connectedComponentsWithStats(wrong.astype(np.uint8))
         for part in range(1, count):
             area = int(stats[part, cv2.CC_STAT_AREA])
-            if area <= best[0]:
+            if area <= largest:
                 continue
-            inside = np.pad((labels == part).astype(np.uint8), 1)
-            depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
+            # The middle is the pixel furthest from what is not the region; so is the frame's edge.
+            is_part = np.pad((labels == part).astype(np.uint8), 1)
+            depth = cv2.distanceTransform(is_part, cv2.DIST_L2, 3)[1:-1, 1:-1]
             y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-            best = (area, [float(x) + 0.5, float(y) + 0.5, is_missing])
-    return best[1]
+            largest = area
+            point = [float(x) + 0.5, float(y) + 0.5, is_missing]
+    return point
 
 
 def annotate(
@@ -236,19 +277,34 @@ def annotate(
 def correct(
     page: Page, frame: int, truth: Mask, wanted: float, clicks: int, outcome: Outcome
 ) -> None:
-    """Correct a frame by clicks, or else by painting it."""
-    found = page.masks(frame + 1, (truth.shape[0], truth.shape[1]))[frame]
-    # What was said about this frame before stays.
-    said = page.ask('GET', '/api/prompts')['prompts'].get(str(frame), {}).get('1', {})
-    points = list(said.get('points', []))
+    """Correct a frame by clicks, or else by painting it.
+
+    Args:
+        page: of a studio of the video.
+        frame: that is corrected.
+        truth: (H, W).
+        wanted: J that the frame shall have.
+        clicks: at most, before the mask is painted.
+        outcome: counts the actions.
+    """
+    height, width = truth.shape
+    found = page.masks(frame + 1, (height, width))[frame]
+
+    # The prompt that this frame has already stays.
+    prompts = page.ask('GET', '/api/prompts')['prompts']
+    given = prompts.get(str(frame), {}).get('1', {})
+    points = list(given.get('points', []))
+
+    # Click where the mask is most wrong, until it is good.
     for _ in range(clicks):
         points.append(most_wrong(found, truth))
-        found = page.put(frame, box=said.get('box'), mask=said.get('mask'), points=points)
+        found = page.put(frame, box=given.get('box'), mask=given.get('mask'), points=points)
         outcome.count('click')
         if jaccard(found, truth) >= wanted:
             return
+
     code = rle.encode(truth)
-    page.put(frame, mask=mask_to_json(code['counts'], (truth.shape[0], truth.shape[1])))
+    page.put(frame, mask=mask_to_json(code['counts'], (height, width)))
     outcome.count('painted mask')
 
 
@@ -260,43 +316,65 @@ def score(page: Page, truth: list[Mask]) -> list[float]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
-    parser.add_argument('davis', type=Path, help='folder in the layout of DAVIS')
-    parser.add_argument('--videos', nargs='+', required=True, metavar='NAME')
-    parser.add_argument('--system', default='masktrack')
-    parser.add_argument('--weights', help='checkpoint of the system')
-    parser.add_argument('--wanted', type=float, default=0.9, help='J of every frame (default .9)')
-    parser.add_argument('--clicks', type=int, default=4, help='at most in a frame (default 4)')
-    parser.add_argument('--rounds', type=int, default=20, help='frames corrected at most')
+    add = parser.add_argument
+    add('davis', type=Path, help='folder in the layout of DAVIS')
+    add('--videos', nargs='+', required=True, metavar='NAME')
+    add('--system', default='masktrack')
+    add('--weights', help='checkpoint of the system')
+    add('--wanted', type=float, default=0.9, help='J of every frame (default .9)')
+    add('--clicks', type=int, default=4, help='at most in a frame (default 4)')
+    add('--rounds', type=int, default=20, help='frames corrected at most')
 
 
 def run(args: argparse.Namespace) -> None:
-    """Annotate the videos and print a row for each."""
+    """Annotate the videos and print a row for each.
+
+    Args:
+        args: the options of ``add_arguments``.
+
+    Raises:
+        DataError: a folder is not in the layout of DAVIS, or a studio refuses a request.
+    """
     frames = find_videos_folder(args.davis, 'JPEGImages')
     labels = find_videos_folder(args.davis, 'Annotations')
     assumed = ', '.join(f'{name} {seconds:g} s' for name, seconds in USER_SECONDS.items())
     print(f'assumed of the user: {assumed}')
-    heads = ['video', 'frames', 'box alone: J, frames below', 'J', 'frames below', 'actions']
-    heads += ['machine, min', 'user, min']
-    print(f'| {" | ".join(heads)} |')
-    print('|---' * len(heads) + '|')
+    columns = ['video', 'frames', 'box alone: J, frames below', 'J', 'frames below', 'actions']
+    columns += ['machine, min', 'user, min']
+    print(f'| {" | ".join(columns)} |')
+    print('|---' * len(columns) + '|')
+
+    # All ids of a sequence are one object.
     for name in args.videos:
         truth = []
         for path in list_files(labels / name, ('.png',)):
-            truth.append(merge_objects(read_label_png(path)) > 0)
+            all_objects = merge_objects(read_label_png(path))
+            truth.append(all_objects > 0)
         with serving(frames / name, args.system, args.weights) as page:
             alone, outcome = annotate(page, truth, args.wanted, args.clicks, args.rounds)
         print(_row(name, alone, outcome, args.wanted), flush=True)
 
 
 def _row(name: str, alone: Outcome, outcome: Outcome, wanted: float) -> str:
-    """A line of the table."""
-    cells = [name, str(len(outcome.scores))]
-    cells.append(f'{np.mean(alone.scores):.3f}, {_below(alone, wanted)}')
-    cells.append(f'{np.mean(outcome.scores):.3f}')
-    cells.append(str(_below(outcome, wanted)))
-    cells.append(', '.join(f'{count} {action}' for action, count in outcome.actions.items()))
-    cells.append(f'{outcome.seconds / 60:.1f}')
-    cells.append(f'{outcome.user_seconds / 60:.1f}')
+    """Return a line of the table.
+
+    Args:
+        name: of the video.
+        alone: what one box gave.
+        outcome: what there was in the end.
+        wanted: J that every frame shall have.
+    """
+    actions = [f'{count} {action}' for action, count in outcome.actions.items()]
+    cells = [
+        name,
+        str(len(outcome.scores)),
+        f'{np.mean(alone.scores):.3f}, {_below(alone, wanted)}',
+        f'{np.mean(outcome.scores):.3f}',
+        str(_below(outcome, wanted)),
+        ', '.join(actions),
+        f'{outcome.seconds / 60:.1f}',
+        f'{outcome.user_seconds / 60:.1f}',
+    ]
     return f'| {" | ".join(cells)} |'
 
 

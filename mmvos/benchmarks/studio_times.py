@@ -124,9 +124,11 @@ class Stopwatch:
     @contextmanager
     def row(self, name: str, parts: int = 1) -> Iterator[None]:
         """Print a row for what is done meanwhile; ``parts`` of it are the same."""
-        cpu, clock = self.cpu(), time.perf_counter()
+        cpu = self.cpu()
+        clock = time.perf_counter()
         yield
-        seconds, used = time.perf_counter() - clock, self.cpu() - cpu
+        seconds = time.perf_counter() - clock
+        used = self.cpu() - cpu
         print_row([name, f'{seconds / parts:.3f}', f'{used / parts:.3f}'])
 
 
@@ -221,7 +223,9 @@ def write_clip(path: Path, frames: int, folder: Path) -> None:
     pictures = make_video(folder).pictures
     with av.open(str(path), 'w') as container:
         stream: Any = container.add_stream('libx264', rate=_RATE, options={'preset': 'ultrafast'})
-        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, 'yuv420p'
+        stream.height = HEIGHT
+        stream.width = WIDTH
+        stream.pix_fmt = 'yuv420p'
         for index in range(frames):
             image = cv2.imread(str(pictures[_picture_of(index)]))
             assert image is not None
@@ -269,7 +273,9 @@ def write_long_video(path: Path, frames: int, height: int) -> None:
     with av.open(str(path), 'w') as container:
         options = {'preset': 'ultrafast', 'g': '50', 'bf': '0'}
         stream: Any = container.add_stream('libx264', rate=_RATE, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, 'yuv420p'
+        stream.width = width
+        stream.height = height
+        stream.pix_fmt = 'yuv420p'
         for index in range(min(frames, _LOOP)):
             image = np.full((height, width, 3), 90, np.uint8)
             image[mask_at(index, height)] = 230

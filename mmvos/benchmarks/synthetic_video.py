@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mmvos.structures import Prompts
 
-HEIGHT, WIDTH = 480, 854
+HEIGHT = 480
+WIDTH = 854
 PICTURES = 24
 OBJECTS = 8
 
@@ -29,7 +30,9 @@ class SyntheticVideo:
     def prompts(self, objects: int) -> dict[int, Prompts]:
         """Return the masks of the first objects in frame 0."""
         ids = tuple(range(1, objects + 1))
-        return {0: Prompts(ids, tuple(self.labels == i for i in ids), (None,) * objects)}
+        masks = tuple(self.labels == i for i in ids)
+        boxes = (None,) * objects
+        return {0: Prompts(ids, masks, boxes)}
 
 
 def make_video(folder: Path) -> SyntheticVideo:
@@ -38,31 +41,54 @@ def make_video(folder: Path) -> SyntheticVideo:
 
     Args:
         folder: of the pictures.
+
+    Returns:
+        The video; the ids of its ovals count from 1.
     """
     rng = np.random.default_rng(0)
-    background, *textures = (_texture(rng) for _ in range(1 + OBJECTS))
+    background = _texture(rng)
+    textures = [_texture(rng) for _ in range(OBJECTS)]
     pictures = []
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     for index in range(PICTURES):
         image = background.copy()
         for k, texture in enumerate(textures):
-            # Neighbors move in opposite directions.
-            direction = 1 if k % 2 else -1
-            x = 110 + 205 * (k % 4) + 3 * index * direction // 2
-            y = 130 + 220 * (k // 4) + index
-            mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-            cv2.ellipse(mask, (x, y), (55, 75), 10 * k, 0, 360, 1, -1)
-            image[mask > 0] = texture[mask > 0]
+            is_oval = _draw_oval(k, index)
+            image[is_oval] = texture[is_oval]
             if index == 0:
-                labels[mask > 0] = k + 1
-        pictures.append(folder / f'{index:05d}.jpg')
-        cv2.imwrite(str(pictures[-1]), image)
+                labels[is_oval] = k + 1
+        path = folder / f'{index:05d}.jpg'
+        cv2.imwrite(str(path), image)
+        pictures.append(path)
     return SyntheticVideo(tuple(pictures), labels)
+
+
+def _draw_oval(k: int, index: int) -> NDArray[np.bool_]:
+    """Return the mask (H, W) of oval ``k`` in frame ``index``.
+
+    The ovals stand in two rows of four and go down; neighbors move sideways in opposite directions.
+    """
+    row, column = divmod(k, 4)
+    direction = -1
+    if k % 2:
+        direction = 1
+    x = 110 + 205 * column + 3 * index * direction // 2
+    y = 130 + 220 * row + index
+    half_axes = (55, 75)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.ellipse(mask, (x, y), half_axes, 10 * k, 0, 360, 1, -1)
+    return mask > 0
 
 
 def _texture(rng: np.random.Generator) -> NDArray[np.uint8]:
     """Make a picture (H, W, 3) of one color with smooth noise."""
-    noise = rng.normal(0, 45, (HEIGHT // 12, WIDTH // 12, 1)) + rng.integers(40, 216, 3)
-    small = np.clip(noise, 0, 255).astype(np.uint8)
-    texture = cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    small_size = (HEIGHT // 12, WIDTH // 12, 1)
+    noise = rng.normal(0, 45, small_size)
+    color = rng.integers(40, 216, 3)
+    small = np.clip(noise + color, 0, 255)
+    texture = cv2.resize(
+        small.astype(np.uint8),
+        (WIDTH, HEIGHT),
+        interpolation=cv2.INTER_CUBIC,
+    )
     return np.asarray(texture, np.uint8)

@@ -102,8 +102,9 @@ def devices_of(args: argparse.Namespace) -> list[str]:
 
 def print_head(columns: Sequence[str]) -> None:
     """Print the first two lines of a Markdown table, below an empty one."""
+    names = ' | '.join(columns)
     print()
-    print('| ' + ' | '.join(columns) + ' |')
+    print(f'| {names} |')
     print('|---' * len(columns) + '|')
 
 
@@ -153,6 +154,7 @@ class Candidate:
             result = self.step(item)
             self.synchronize()
             done = self.clock()
+            # A GPU has done its work before the clock is read.
             count = self.encode(result)
             end = self.clock()
             if keep:
@@ -179,12 +181,15 @@ class Candidate:
 
 def records_of(paths: Sequence[str | Path], count: int) -> list[Record]:
     """Return ``count`` frames of a video that goes through the pictures forth and back."""
-    forth_and_back = list(paths) + list(paths)[-2:0:-1]
+    there = list(paths)
+    back = there[-2:0:-1]
+    order = there + back
     records: list[Record] = []
     for index in range(count):
+        path = order[index % len(order)]
         records.append(
             dict(
-                img_path=[str(forth_and_back[index % len(forth_and_back)])],
+                img_path=[str(path)],
                 img_id=[index],
                 frame_id=[index],
                 video_id=[1],
@@ -212,6 +217,8 @@ def model_candidate(
         prompts: by frame.
     """
     pipeline = Compose(get_test_pipeline_cfg(config))
+
+    # The loop takes a frame when it is asked for the next result.
     waiting: list[Frame] = []
 
     def given() -> Iterator[Frame]:
@@ -254,13 +261,18 @@ def take_turns(
         args: with the options of ``add_timing_options``.
         per_turn: frames.
     """
+    # The first frame, which is not counted: the devices warm up.
     for candidate in candidates:
         candidate.clock = clock_of(args)
         candidate.go(records[:1], keep=False)
+
     start = time.perf_counter()
+    in_order = list(candidates)
+    reverse_order = in_order[::-1]
     for turn, position in enumerate(range(1, len(records), per_turn)):
-        order = candidates if turn % 2 == 0 else candidates[::-1]
+        frames = records[position : position + per_turn]
+        order = in_order if turn % 2 == 0 else reverse_order
         for candidate in order:
-            candidate.go(records[position : position + per_turn])
+            candidate.go(frames)
         if time.perf_counter() - start > args.seconds:
             return

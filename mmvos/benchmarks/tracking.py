@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder))
+        # Random weights take as long as trained ones.
         checkpoints = args.checkpoints or [None] * len(args.configs)
         for device in devices_of(args):
             for config, checkpoint in zip(args.configs, checkpoints, strict=True):
@@ -115,15 +116,23 @@ def run(args: argparse.Namespace) -> None:
 
 
 def boxes_of(video: SyntheticVideo, count: int) -> list[Box]:
-    """Return boxes xyxy of the first objects of the video, and of the left halves of as many of
-    them again as are wanted.
+    """Return boxes of the objects of the video, then of their left halves.
+
+    Args:
+        video: with its objects.
+        count: of the boxes, at most twice as many as there are objects.
+
+    Returns:
+        ``count`` boxes xyxy.
     """
     boxes: list[Box] = []
     for k in range(count):
-        mask = video.labels == k % OBJECTS + 1
-        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-        share = 1 if k < OBJECTS else 0.5
-        boxes.append((x, y, x + share * width, y + height))
+        is_object = video.labels == k % OBJECTS + 1
+        x, y, width, height = cv2.boundingRect(is_object.astype(np.uint8))
+        right = x + width
+        if k >= OBJECTS:
+            right = x + 0.5 * width
+        boxes.append((x, y, right, y + height))
     return boxes
 
 
@@ -179,10 +188,17 @@ def _print_table(
     print_head((*columns, 'all, ms per frame', 'frames', 'objects seen'))
 
     def print_one(name: str, count: int, one: Candidate, to_first: str, to_plain: str) -> None:
-        model = f'{1e3 * one.model_only:.1f}'
-        everything = f'{1e3 * one.end_to_end:.1f}'
-        seen = f'{one.mean_objects:.1f}'
-        print_row((name, count, model, to_first, to_plain, everything, len(one.objects), seen))
+        cells = [
+            name,
+            count,
+            f'{1e3 * one.model_only:.1f}',
+            to_first,
+            to_plain,
+            f'{1e3 * one.end_to_end:.1f}',
+            len(one.objects),
+            f'{one.mean_objects:.1f}',
+        ]
+        print_row(cells)
 
     if plain:
         print_one('plain, float32', 1, plain, '', '1.00')
@@ -222,6 +238,7 @@ def _reference_candidate(model: PromptedSegmenter, boxes: Sequence[Box], folder:
     """The plain transcription, from JPEG to label PNG."""
     plain = PlainSiamese(model)
 
+    # The first frame of the video says where the objects are.
     def load(record: Record) -> NDArray[np.uint8]:
         image = np.asarray(cv2.imread(record['img_path'][0]), dtype=np.uint8)
         if not plain.objects:
@@ -230,10 +247,13 @@ def _reference_candidate(model: PromptedSegmenter, boxes: Sequence[Box], folder:
 
     def write(masks: Sequence[NDArray[np.bool_]]) -> int:
         labels = np.zeros(masks[0].shape, np.uint8)
+        objects = 0
         for k, mask in enumerate(masks):
             labels[mask] = k + 1
+            if mask.any():
+                objects += 1
         write_label_png(folder / 'labels.png', labels)
-        return sum(bool(mask.any()) for mask in masks)
+        return objects
 
     return Candidate('plain', load, plain.step, write, lambda: None)
 
@@ -253,11 +273,14 @@ def _agreement(
     def results_of(model: PromptedSegmenter) -> list[list[FrameResult]]:
         found = []
         for pictures, prompts in videos:
-            records = records_of(pictures, len(pictures))
-            frames = (model.make_frame(pseudo_collate([pipeline(record)])) for record in records)
+            frames = []
+            for record in records_of(pictures, len(pictures)):
+                batch = pseudo_collate([pipeline(record)])
+                frames.append(model.make_frame(batch))
             found.append(list(model.run(frames, prompts)))
         return found
 
+    # Each follows its own boxes, so errors add up as they do in use.
     expected = results_of(exact)
     frames = sum(map(len, expected))
     for name, model in models.items():

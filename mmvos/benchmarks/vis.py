@@ -45,7 +45,7 @@ from .timing import (
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PARTS = ('inference', 'peak', 'training', 'data', 'memory')
-_CONTENDERS = ('mmdet-float32', 'ours-float32', 'ours-bfloat16', 'mmdet-amp', 'ours-amp')
+_CANDIDATES = ('mmdet-float32', 'ours-float32', 'ours-bfloat16', 'mmdet-amp', 'ours-amp')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,18 +85,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_timing_options(parser, seconds=60)
     # for the part `peak`
-    parser.add_argument('--only', choices=_CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument('--only', choices=_CANDIDATES, help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure and print."""
+    """Measure and print.
+
+    Args:
+        args: the options of ``add_arguments``.
+    """
     MMLogger.get_instance('benchmark', log_level='ERROR')
     MMLogger.get_current_instance().setLevel('ERROR')
     set_threads(args)
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options)
+    measures = {
+        'inference': _inference,
+        'peak': _peak,
+        'training': _training,
+        'data': _data,
+        'memory': _memory,
+    }
     with tempfile.TemporaryDirectory() as folder:
         source = args.data or _make_videos(Path(folder))
+        # A process that was started to be measured alone.
         if args.only is not None:
             _one_candidate(args, config, source)
             return
@@ -106,22 +118,17 @@ def run(args: argparse.Namespace) -> None:
         )
         print('| what | device | mmdet | ours | ratio |\n|---|---|---|---|---|')
         for part in args.parts:
-            measure = {
-                'inference': _inference,
-                'peak': _peak,
-                'training': _training,
-                'data': _data,
-                'memory': _memory,
-            }[part]
-            measure(args, config, source)
+            measures[part](args, config, source)
 
 
 def _make_videos(folder: Path) -> Path:
-    """Sample videos of 640 x 360."""
-    options = ('--seed', '5', '--size', '640x360', '--train-videos', '4', '--val-videos', '1')
-    command = [sys.executable, '-m', 'mmvos', 'sample-videos', str(folder / 'videos'), *options]
+    """Make sample videos of 640 x 360 in a subfolder, which is returned."""
+    target = folder / 'videos'
+    command = [sys.executable, '-m', 'mmvos', 'sample-videos', str(target)]
+    command += ['--seed', '5', '--size', '640x360']
+    command += ['--train-videos', '4', '--val-videos', '1']
     subprocess.run(command, check=True, capture_output=True)
-    return folder / 'videos'
+    return target
 
 
 def _row(what: str, device: str, baseline: str, ours: str, ratio: float | None = None) -> None:
@@ -140,16 +147,24 @@ def _records(args: argparse.Namespace, source: Path) -> list[Record]:
 def _candidate(
     name: str, args: argparse.Namespace, config: Config, records: list[Record]
 ) -> Candidate:
-    """Builds a candidate; all have the same weights."""
+    """Build a candidate; all have the same weights.
+
+    Args:
+        name: one of ``_CANDIDATES``, the project and the precision.
+        args: the options of ``add_arguments``.
+        config: of our model.
+        records: of frames, on which random weights are adapted.
+    """
     side, precision = name.split('-')
-    device = 'cuda' if precision == 'amp' else args.device
+    with_autocast = precision == 'amp'
+    device = 'cuda' if with_autocast else args.device
     model = _our_model(args, config, records, device)
     if side == 'mmdet':
-        return baseline_candidate(
-            name, build_baseline(config, model), config, autocast=precision == 'amp'
-        )
-    dtype = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'amp': torch.float16}[precision]
-    return our_candidate(name, optimize(model, dtype), config)
+        baseline = build_baseline(config, model)
+        return baseline_candidate(name, baseline, config, autocast=with_autocast)
+    dtypes = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'amp': torch.float16}
+    fast = optimize(model, dtypes[precision])
+    return our_candidate(name, fast, config)
 
 
 def _our_model(
@@ -161,7 +176,8 @@ def _our_model(
     model = build_ours(config, args.checkpoint, args.backbone, device)
     if args.checkpoint is None:
         load = our_candidate('', model, config).load
-        make_detections_realistic(model, [load(record) for record in records[:2]])
+        frames = [load(record) for record in records[:2]]
+        make_detections_realistic(model, frames)
     return model
 
 
@@ -173,21 +189,18 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
             _row('frames/s', 'GPU', 'not measured', 'not measured: no GPU here')
             continue
         here = argparse.Namespace(**{**vars(args), 'device': device})
-        names = (
-            _CONTENDERS[:3]
-            if device == 'cpu'
-            else (_CONTENDERS[0], _CONTENDERS[1], _CONTENDERS[3], _CONTENDERS[4])
-        )
-        candidates = [_candidate(name, here, config, records) for name in names]
-        take_turns(candidates, records, args)
-        for ours in (item for item in candidates if item.name.startswith('ours')):
-            baseline = candidates[2] if ours.name == 'ours-amp' else candidates[0]
-            _speed_rows(baseline, ours, device)
+        candidates = {}
+        for name in _candidates_on(device):
+            candidates[name] = _candidate(name, here, config, records)
+        take_turns(list(candidates.values()), records, args)
+        for name, ours in candidates.items():
+            if name.startswith('ours'):
+                _speed_rows(candidates[_baseline_of(name)], ours, device)
+
+    # How far the masks of half precision are those of float32.
     if args.device == 'cpu':
-        exact, reduced = (
-            results_of(_candidate(name, args, config, records), records[:24])
-            for name in _CONTENDERS[1:3]
-        )
+        exact = results_of(_candidate('ours-float32', args, config, records), records[:24])
+        reduced = results_of(_candidate('ours-bfloat16', args, config, records), records[:24])
         iou, share = agreement(exact, reduced)
         _row(
             'mask IoU of bfloat16 with float32',
@@ -197,25 +210,44 @@ def _inference(args: argparse.Namespace, config: Config, source: Path) -> None:
         )
 
 
+def _candidates_on(device: str) -> list[str]:
+    """Return what is compared on a device: half precision is bfloat16 on a CPU, else autocast."""
+    left_out = 'amp' if device == 'cpu' else 'bfloat16'
+    return [name for name in _CANDIDATES if not name.endswith(left_out)]
+
+
+def _baseline_of(name: str) -> str:
+    """Return which candidate of mmdet one of ours is compared with."""
+    return 'mmdet-amp' if name == 'ours-amp' else 'mmdet-float32'
+
+
 def _speed_rows(baseline: Candidate, ours: Candidate, device: str) -> None:
-    what = f'frames/s, ours {ours.name[5:]}, mmdet {baseline.name[6:]}'
-    for part, theirs, own in (
-        ('JPEG to RLE', baseline.end_to_end, ours.end_to_end),
-        ('model', baseline.model_only, ours.model_only),
-    ):
-        _row(f'{what}, {part}', device, f'{1 / theirs:.2f}', f'{1 / own:.2f}', theirs / own)
+    """Print a row per part of the way from file to run lengths, and the objects of a frame."""
+    our_precision = ours.name.removeprefix('ours-')
+    their_precision = baseline.name.removeprefix('mmdet-')
+    what = f'frames/s, ours {our_precision}, mmdet {their_precision}'
+    parts = {
+        'JPEG to RLE': (baseline.end_to_end, ours.end_to_end),
+        'model': (baseline.model_only, ours.model_only),
+    }
+    for part, (their_seconds, our_seconds) in parts.items():
+        # Frames per second; the ratio is of seconds, so above 1 ours is faster.
+        their_speed = f'{1 / their_seconds:.2f}'
+        our_speed = f'{1 / our_seconds:.2f}'
+        ratio = their_seconds / our_seconds
+        _row(f'{what}, {part}', device, their_speed, our_speed, ratio)
     _row(
         'objects per frame, frames',
         device,
-        f'{sum(baseline.objects) / len(baseline.objects):.1f}, {len(baseline.objects)}',
-        f'{sum(ours.objects) / len(ours.objects):.1f}, {len(ours.objects)}',
+        f'{baseline.mean_objects:.1f}, {len(baseline.objects)}',
+        f'{ours.mean_objects:.1f}, {len(ours.objects)}',
     )
 
 
 def _peak(args: argparse.Namespace, config: Config, source: Path) -> None:
     """Peak memory: each candidate alone in a process, 12 frames."""
     peaks: dict[str, float] = {}
-    for name in _CONTENDERS[:3] if args.device == 'cpu' else _CONTENDERS[:2] + _CONTENDERS[3:]:
+    for name in _candidates_on(args.device):
         options = {
             'only': name,
             'config': args.config,
@@ -227,50 +259,57 @@ def _peak(args: argparse.Namespace, config: Config, source: Path) -> None:
         }
         command = [sys.executable, '-m', 'mmvos', 'benchmark', 'vis']
         for key, value in options.items():
-            command += [f'--{key}', str(value)] if value is not None else []
-        command += (
-            ['--cfg-options', *(f'{key}={value}' for key, value in args.cfg_options.items())]
-            if args.cfg_options
-            else []
-        )
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        peaks[name] = json.loads(output.splitlines()[-1])['peak']
+            if value is not None:
+                command += [f'--{key}', str(value)]
+        if args.cfg_options:
+            command.append('--cfg-options')
+            command += [f'{key}={value}' for key, value in args.cfg_options.items()]
+        # The last line that the process prints is its peak.
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        last_line = done.stdout.splitlines()[-1]
+        peaks[name] = json.loads(last_line)['peak']
         if name.startswith('ours'):
-            baseline = peaks['mmdet-amp' if name == 'ours-amp' else 'mmdet-float32']
-            _row(
-                f'peak memory, MiB, {name}',
-                args.device,
-                f'{baseline:.0f}',
-                f'{peaks[name]:.0f}',
-                baseline / peaks[name],
-            )
+            theirs = peaks[_baseline_of(name)]
+            ours = peaks[name]
+            what = f'peak memory, MiB, {name}'
+            _row(what, args.device, f'{theirs:.0f}', f'{ours:.0f}', theirs / ours)
 
 
 def _one_candidate(args: argparse.Namespace, config: Config, source: Path) -> None:
-    """Runs one candidate alone and prints the peak of the process (CPU) or of the device (GPU)."""
+    """Run one candidate alone and print the peak of the process (CPU) or of the device (GPU)."""
     records = _records(args, source)
     candidate = _candidate(args.only, args, config, records)
-    if args.device != 'cpu':
+    on_gpu = args.device != 'cpu'
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats()
     candidate.go(records)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if args.device != 'cpu':
+    if on_gpu:
         peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(dict(peak=peak)))
 
 
 def _training(args: argparse.Namespace, config: Config, source: Path) -> None:
-    """Iterations per second on the CPU."""
+    """Print iterations per second on the CPU."""
     dataset = data.our_dataset(config, source / 'train' / 'instances.json')
     model = build_ours(config, args.checkpoint, args.backbone, 'cpu')
     seconds = iteration_seconds(
-        model, config, dataset, args.batch_size, rounds=12, limit=args.seconds, clock=clock_of(args)
+        model,
+        config,
+        dataset,
+        args.batch_size,
+        rounds=12,
+        limit=args.seconds,
+        clock=clock_of(args),
     )
-    baseline = seconds['mmdet float32']
+    their_seconds = seconds['mmdet float32']
     for precision in ('float32', 'bfloat16'):
-        ours = seconds[f'ours {precision}']
+        our_seconds = seconds[f'ours {precision}']
         what = f'training iterations/s, {args.batch_size} pairs, ours {precision}, mmdet float32'
-        _row(what, 'cpu', f'{1 / baseline:.3f}', f'{1 / ours:.3f}', baseline / ours)
+        their_speed = f'{1 / their_seconds:.3f}'
+        our_speed = f'{1 / our_seconds:.3f}'
+        _row(what, 'cpu', their_speed, our_speed, their_seconds / our_seconds)
 
 
 def _data(args: argparse.Namespace, config: Config, source: Path) -> None:
@@ -278,25 +317,23 @@ def _data(args: argparse.Namespace, config: Config, source: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sample = source / 'train' / 'instances.json'
         converted = data.write_coco_vid(sample, Path(folder) / 'coco_vid.json')
-        ours, baseline = (
-            data.our_dataset(config, sample),
-            data.baseline_dataset(config, converted, sample.parent / 'JPEGImages'),
-        )
-        speed = data.loader_frames_per_second(ours, baseline, items=60)
+        ours = data.our_dataset(config, sample)
+        baseline = data.baseline_dataset(config, converted, sample.parent / 'JPEGImages')
+        our_speed, their_speed = data.loader_frames_per_second(ours, baseline, items=60)
         _row(
             'loader, one process, frames/s (training pairs)',
             'cpu',
-            f'{speed[1]:.1f}',
-            f'{speed[0]:.1f}',
-            speed[0] / speed[1],
+            f'{their_speed:.1f}',
+            f'{our_speed:.1f}',
+            our_speed / their_speed,
         )
-        seconds = data.opening_seconds(config, sample, Path(folder))
+        our_seconds, their_seconds = data.opening_seconds(config, sample, Path(folder))
         _row(
             'opening 2,238 videos, 3,774 objects, s',
             'cpu',
-            f'{seconds[1]:.1f}',
-            f'{seconds[0]:.1f}',
-            seconds[1] / seconds[0],
+            f'{their_seconds:.1f}',
+            f'{our_seconds:.1f}',
+            their_seconds / our_seconds,
         )
 
 
@@ -307,14 +344,14 @@ def _memory(args: argparse.Namespace, config: Config, source: Path) -> None:
     load = our_candidate('', model, config).load
     frames = [load(record) for record in records]
     optimize(model, torch.bfloat16)
+
+    # The frames go forth and back until there are enough.
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        growth = memory.measure(
-            model,
-            memory.looped(frames, args.memory_frames),
-            Path(folder) / 'results.json',
-            collect=False,
-        )
+        long_video = memory.looped(frames, args.memory_frames)
+        out = Path(folder) / 'results.json'
+        growth = memory.measure(model, long_video, out, collect=False)
+    seconds = time.perf_counter() - start
     _row(
         f'memory after 100 frames, highest, last of {args.memory_frames} frames, MiB',
         args.device,
@@ -325,6 +362,5 @@ def _memory(args: argparse.Namespace, config: Config, source: Path) -> None:
         'the same: objects per frame, identities, run lengths in MiB, s',
         args.device,
         '',
-        f'{growth.objects:.1f}, {growth.identities}, {growth.track_bytes:.1f}, '
-        f'{time.perf_counter() - start:.0f}',
+        f'{growth.objects:.1f}, {growth.identities}, {growth.track_bytes:.1f}, {seconds:.0f}',
     )

@@ -87,28 +87,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Measure and print."""
+    """Measure and print.
+
+    Args:
+        args: the options of ``add_arguments``.
+    """
     set_threads(args)
-    if args.checkpoint is None and Path(args.config) == _CONFIG and _WEIGHTS.is_file():
+    # The model that comes with the project has weights; others must be given some.
+    has_own_config = Path(args.config) == _CONFIG
+    if args.checkpoint is None and has_own_config and _WEIGHTS.is_file():
         args.checkpoint = str(_WEIGHTS)
     if args.modes is None:
-        tracker = Config.fromfile(args.config).model.get('tracker', {})
-        args.modes = ['crop', 'roi'] if tracker.get('type') == 'mmvos.MaskPropagator' else []
-    weights = Path(args.checkpoint).name if args.checkpoint else 'random weights'
+        args.modes = _modes_of(args.config)
+
+    weights = 'random weights'
+    if args.checkpoint:
+        weights = Path(args.checkpoint).name
     print(
         f'{Path(args.config).name}, {weights}, {WIDTH}x{HEIGHT}, {torch.get_num_threads()} '
         f'threads, {args.clock} time, torch {torch.__version__}'
     )
+    measures = {'speed': _speed, 'memory': _memory}
     with tempfile.TemporaryDirectory() as folder:
         video = make_video(Path(folder))
         for device in devices_of(args):
             for part in args.parts:
-                measure = {'speed': _speed, 'memory': _memory}[part]
-                measure(args, device, video, Path(folder))
+                measures[part](args, device, video, Path(folder))
+
+
+def _modes_of(config: str) -> list[str]:
+    """Return the modes that a config's tracker has: MaskTrack's two, else none."""
+    tracker = Config.fromfile(config).model.get('tracker', {})
+    if tracker.get('type') == 'mmvos.MaskPropagator':
+        return ['crop', 'roi']
+    return []
 
 
 def build(args: argparse.Namespace, mode: str | None, precision: str, device: str) -> VideoModel:
-    """Build the model in a mode and precision, for evaluation."""
+    """Build the model in a mode and precision, for evaluation.
+
+    Args:
+        args: the options of ``add_arguments``.
+        mode: of MaskTrack, crop or roi; None: that of the config.
+        precision: name of a torch type.
+        device: of the model.
+    """
     torch.manual_seed(0)
     options = dict(args.cfg_options)
     if mode:
@@ -118,7 +141,14 @@ def build(args: argparse.Namespace, mode: str | None, precision: str, device: st
 
 
 def candidate(name: str, model: VideoModel, prompts: dict[int, Prompts], out: Path) -> Candidate:
-    """Put the model into its frame loop, from JPEG to label PNG."""
+    """Put the model into its frame loop, from JPEG to label PNG.
+
+    Args:
+        name: in the table.
+        model: for inference.
+        prompts: by frame.
+        out: folder of the label PNG.
+    """
     return model_candidate(name, model, model.cfg, partial(_write, out), prompts)
 
 
@@ -139,6 +169,7 @@ def _speed(args: argparse.Namespace, device: str, video: SyntheticVideo, folder:
             for count in args.objects:
                 group.append(candidate(name, model, video.prompts(count), folder))
             groups.append(group)
+    # All take turns on the same frames.
     everyone = [one for group in groups for one in group]
     take_turns(everyone, records_of(video.pictures, 2 * PICTURES), args)
 
@@ -147,34 +178,37 @@ def _speed(args: argparse.Namespace, device: str, video: SyntheticVideo, folder:
     for group in groups:
         fewest = group[0].model_only
         for count, one in zip(args.objects, group, strict=True):
-            print_row(
-                (
-                    one.name,
-                    count,
-                    f'{1e3 * one.model_only:.1f}',
-                    f'{one.model_only / fewest:.2f}',
-                    f'{1e3 * one.end_to_end:.1f}',
-                    len(one.objects),
-                    f'{one.mean_objects:.1f}',
-                )
-            )
+            cells = [
+                one.name,
+                count,
+                f'{1e3 * one.model_only:.1f}',
+                f'{one.model_only / fewest:.2f}',
+                f'{1e3 * one.end_to_end:.1f}',
+                len(one.objects),
+                f'{one.mean_objects:.1f}',
+            ]
+            print_row(cells)
 
 
 def _memory(args: argparse.Namespace, device: str, video: SyntheticVideo, folder: Path) -> None:
     """Print the memory while a long video goes through the model and label images are written; two
     objects, the last precision given.
     """
-    model = build(args, (args.modes or [None])[0], args.precisions[-1], device)
+    mode = None
+    if args.modes:
+        mode = args.modes[0]
+    model = build(args, mode, args.precisions[-1], device)
     load = candidate('', model, {}, folder).load
     frames = [load(record) for record in records_of(video.pictures, 12)]
     objects = min(2, max(args.objects))
-    settle = min(_SETTLE, args.frames // 2)
     # What is remembered of the objects is full after these frames.
     prompts = dict.fromkeys(range(args.corrections + 1), video.prompts(objects)[0])
 
+    settle = min(_SETTLE, args.frames // 2)
     begin = time.perf_counter()
     readings = []
-    for index, result in enumerate(model.run(looped(frames, args.frames), prompts)):
+    results = model.run(looped(frames, args.frames), prompts)
+    for index, result in enumerate(results):
         _write(folder, result)
         if index >= settle and index % 10 == 0:
             readings.append(resident())

@@ -51,29 +51,41 @@ def shipped_config() -> Config:
 
 
 def baseline_config(ours: Config) -> dict[str, Any]:
-    """mmdet's model config with the backbone, the widths, the classes and the limits of ours."""
+    """mmdet's model config with the backbone, the widths, the classes and the limits of ours.
+
+    Args:
+        ours: config of a ``MaskTrackRCNN`` of this project.
+
+    Returns:
+        The config of a model of mmdet's registry.
+    """
     model = shipped_config().model.to_dict()
     source = ours.model.to_dict()
-    detector, track_head = model['detector'], source['track_head']
+    detector = model['detector']
+    our_detector = source['detector']
+
+    # The detector: the same backbone and neck; of the heads what decides about their work.
     detector.pop('init_cfg', None)
-    for name in ('backbone', 'neck'):
-        detector[name] = source['detector'][name]
-    _take(detector['rpn_head'], source['detector']['rpn_head'])
-    if (
-        source['detector']['roi_head']['bbox_head']['type']
-        != detector['roi_head']['bbox_head']['type']
-    ):
+    detector['backbone'] = our_detector['backbone']
+    detector['neck'] = our_detector['neck']
+    _take(detector['rpn_head'], our_detector['rpn_head'])
+    roi_head = detector['roi_head']
+    our_roi_head = our_detector['roi_head']
+    if our_roi_head['bbox_head']['type'] != roi_head['bbox_head']['type']:
         # another structure, taken whole
-        detector['roi_head']['bbox_head'] = source['detector']['roi_head']['bbox_head']
+        roi_head['bbox_head'] = our_roi_head['bbox_head']
     for name in ('bbox_roi_extractor', 'bbox_head', 'mask_roi_extractor', 'mask_head'):
-        _take(detector['roi_head'][name], source['detector']['roi_head'][name])
-    detector['test_cfg'] = source['detector']['test_cfg']
-    detector['train_cfg'] = source['detector']['train_cfg']
-    model['track_head']['train_cfg']['sampler'] = source['detector']['train_cfg']['rcnn']['sampler']
-    for part in ('roi_extractor', 'embed_head'):
-        key = 'out_channels' if part == 'roi_extractor' else 'in_channels'
-        model['track_head'][part][key] = track_head['in_channels']
-    model['track_head']['embed_head']['fc_out_channels'] = track_head['fc_out_channels']
+        _take(roi_head[name], our_roi_head[name])
+    detector['test_cfg'] = our_detector['test_cfg']
+    detector['train_cfg'] = our_detector['train_cfg']
+
+    # The track head: the same RoIs and the same widths.
+    track_head = model['track_head']
+    our_track_head = source['track_head']
+    track_head['train_cfg']['sampler'] = our_detector['train_cfg']['rcnn']['sampler']
+    track_head['roi_extractor']['out_channels'] = our_track_head['in_channels']
+    track_head['embed_head']['in_channels'] = our_track_head['in_channels']
+    track_head['embed_head']['fc_out_channels'] = our_track_head['fc_out_channels']
     return ConfigDict(model)
 
 
@@ -100,8 +112,13 @@ def build_baseline(config: Config, ours: VideoModel) -> nn.Module:
 def build_ours(
     config: Config, checkpoint: str | None, backbone: str | None, device: str
 ) -> VideoModel:
-    """Our model, from a checkpoint or with random heads; a file with backbone weights of
-    torchvision's names is optional.
+    """Build our model.
+
+    Args:
+        config: of it.
+        checkpoint: of its weights; None: random heads.
+        backbone: a file with weights of torchvision's names for the backbone, or None.
+        device: of the model.
     """
     torch.manual_seed(0)
     model = init_model(config, checkpoint, device)
@@ -109,47 +126,67 @@ def build_ours(
         init_default_scope('mmdet')
         model.init_weights()
     if backbone is not None:
-        state = torch.load(backbone, map_location='cpu', weights_only=True)
-        state = state.get('state_dict', state)
-        state = {name.removeprefix('backbone.'): value.float() for name, value in state.items()}
-        fit = model.detector.backbone.load_state_dict(state, strict=False)
-        assert not [name for name in fit.missing_keys if 'num_batches_tracked' not in name], (
-            fit.missing_keys
-        )
+        content = torch.load(backbone, map_location='cpu', weights_only=True)
+        weights = {}
+        for name, value in content.get('state_dict', content).items():
+            weights[name.removeprefix('backbone.')] = value.float()
+        fit = model.detector.backbone.load_state_dict(weights, strict=False)
+        # Counters of batches are not needed to compute.
+        missing = [name for name in fit.missing_keys if 'num_batches_tracked' not in name]
+        assert not missing, missing
     return model
 
 
 @torch.no_grad()
 def make_detections_realistic(model: VideoModel, frames: Sequence[Frame]) -> None:
-    """Rescales an untrained box classifier so that a frame has about as many detections as one of a
+    """Rescale an untrained box classifier so that a frame has about as many detections as one of a
     trained model.
 
     The class logits get a spread of 1.5 over the proposals, and the background's bias is set so
     that ``SCORES_ABOVE`` pairs of proposal and class pass the score threshold: about ten boxes are
     left to be tracked and segmented. The embeddings become zero, so that boxes and labels decide
     about identities; random ones would call all detections one object.
+
+    Args:
+        model: with random heads; its weights change.
+        frames: on which the detections are counted.
     """
+    # What the classifier is given: the features of all proposals of all frames.
     layer: nn.Linear = model.detector.roi_head.bbox_head.fc_cls
     inputs: list[Tensor] = []
-    handle = layer.register_forward_hook(
-        lambda _module, given, _out: inputs.append(given[0].float())
-    )
-    list(model.run(frames))
+
+    def keep_input(_module: nn.Module, given: tuple[Tensor, ...], _out: Tensor) -> None:
+        inputs.append(given[0].float())
+
+    handle = layer.register_forward_hook(keep_input)
+    for _ in model.run(frames):
+        pass
     handle.remove()
-    logits = torch.cat(inputs) @ layer.weight.T  # (proposals of all frames, classes + 1)
+
+    # (proposals, classes + 1): center the logits and give them their spread.
+    logits = torch.cat(inputs) @ layer.weight.T
+    mean = logits.mean(dim=0)
     scale = 1.5 / logits.std(dim=0).mean()
     layer.weight.mul_(scale)
-    layer.bias.copy_(-scale * logits.mean(dim=0))
-    logits = (logits - logits.mean(dim=0)) * scale
+    layer.bias.copy_(-scale * mean)
+    logits = (logits - mean) * scale
+
+    # Search by halves for the background's bias that leaves the wanted number of scores.
     threshold = model.detector.test_cfg.rcnn.score_thr
-    low, high = -20.0, 40.0
+    low = -20.0
+    high = 40.0
     for _ in range(40):
         middle = (low + high) / 2
         shifted = logits.clone()
         shifted[:, -1] += middle
-        above = (shifted.softmax(dim=1)[:, :-1] > threshold).sum().item() / len(frames)
-        low, high = (middle, high) if above > SCORES_ABOVE else (low, middle)
+        scores = shifted.softmax(dim=1)[:, :-1]
+        above = (scores > threshold).sum().item() / len(frames)
+        if above > SCORES_ABOVE:
+            low = middle
+        else:
+            high = middle
     layer.bias[-1] += low
+
     last: nn.Linear = model.track_head.fcs[-1]
     last.weight.zero_()
     last.bias.zero_()

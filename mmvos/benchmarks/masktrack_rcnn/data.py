@@ -26,87 +26,106 @@ _FRAMES = 27  # per video, the average of YouTube-VIS 2019
 
 
 def write_coco_vid(native: Path, target: Path) -> Path:
-    """Converts a native YouTube-VIS JSON: one image per frame, one annotation per object and
-    frame.
+    """Convert a native YouTube-VIS JSON: one image per frame, one annotation per object and frame.
+
+    Args:
+        native: the file.
+        target: the CocoVID file that is written.
+
+    Returns:
+        ``target``.
     """
     content = json.loads(native.read_text())
+
+    # An image for each frame, numbered through all videos.
     images: list[dict[str, Any]] = []
-    first: dict[int, int] = {}
+    first_image: dict[int, int] = {}
     for video in content['videos']:
-        first[video['id']] = len(images) + 1
-        images += [
-            dict(
-                id=len(images) + 1 + t,
-                video_id=video['id'],
-                frame_id=t,
-                file_name=name,
-                width=video['width'],
-                height=video['height'],
+        first_image[video['id']] = len(images) + 1
+        for t, name in enumerate(video['file_names']):
+            images.append(
+                dict(
+                    id=len(images) + 1,
+                    video_id=video['id'],
+                    frame_id=t,
+                    file_name=name,
+                    width=video['width'],
+                    height=video['height'],
+                )
             )
-            for t, name in enumerate(video['file_names'])
-        ]
+
+    # An annotation for each frame that shows an object.
     annotations: list[dict[str, Any]] = []
     for item in content['annotations']:
         for t, (mask, box) in enumerate(zip(item['segmentations'], item['bboxes'])):
-            if mask and box:
-                annotations.append(
-                    dict(
-                        id=len(annotations) + 1,
-                        image_id=first[item['video_id']] + t,
-                        video_id=item['video_id'],
-                        instance_id=item['id'],
-                        category_id=item['category_id'],
-                        bbox=box,
-                        segmentation=mask,
-                        area=box[2] * box[3],
-                        iscrowd=item.get('iscrowd', 0),
-                    )
+            if not mask or not box:
+                continue
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=first_image[item['video_id']] + t,
+                    video_id=item['video_id'],
+                    instance_id=item['id'],
+                    category_id=item['category_id'],
+                    bbox=box,
+                    segmentation=mask,
+                    area=box[2] * box[3],
+                    iscrowd=item.get('iscrowd', 0),
                 )
-    videos = [dict(id=video['id'], name=str(video['id'])) for video in content['videos']]
-    target.write_text(
-        json.dumps(
-            dict(
-                videos=videos,
-                images=images,
-                annotations=annotations,
-                categories=content['categories'],
             )
-        )
+    whole = dict(
+        videos=[dict(id=video['id'], name=str(video['id'])) for video in content['videos']],
+        images=images,
+        annotations=annotations,
+        categories=content['categories'],
     )
+    target.write_text(json.dumps(whole))
     return target
 
 
 def write_large_set(sample: Path, target: Path, videos: int = 2238, objects: int = 3774) -> Path:
-    """A set as large as YouTube-VIS 2019's training split: the objects of a small one over and
-    over, 27 frames each.
+    """Write a set as large as YouTube-VIS 2019's training split.
 
-    The frames are there, because ours looks at them when it is opened (all are the same file).
+    It has the objects of a small set over and over, 27 frames each. The frames are there, because
+    ours looks at them when it is opened (all are the same file).
+
+    Args:
+        sample: the annotation file of the small set, beside its ``JPEGImages``.
+        target: the annotation file that is written.
+        videos: how many.
+        objects: in all videos.
+
+    Returns:
+        ``target``.
     """
     content = json.loads(sample.read_text())
-    shape = dict(height=content['videos'][0]['height'], width=content['videos'][0]['width'])
-    clips = [
-        dict(shape, id=v, length=_FRAMES, file_names=[f'{v:05}/{t:05}.jpg' for t in range(_FRAMES)])
-        for v in range(1, videos + 1)
-    ]
+    first = content['videos'][0]
     picture = next((sample.parent / 'JPEGImages').rglob('*.jpg')).read_bytes()
-    for clip in clips:
-        paths = [target.parent / 'JPEGImages' / name for name in clip['file_names']]
+
+    # The videos: one file for the first frame, under as many names as there are frames.
+    clips = []
+    for number in range(1, videos + 1):
+        names = [f'{number:05}/{t:05}.jpg' for t in range(_FRAMES)]
+        clip = dict(height=first['height'], width=first['width'], id=number, length=_FRAMES)
+        clips.append(clip | {'file_names': names})
+        paths = [target.parent / 'JPEGImages' / name for name in names]
         paths[0].parent.mkdir(parents=True)
         paths[0].write_bytes(picture)
         for path in paths[1:]:
             path.hardlink_to(paths[0])
+
+    # The objects: those of the sample, their frames repeated until there are enough.
     annotations = []
     for number, item in enumerate(islice(cycle(content['annotations']), objects)):
-        lists = {
-            key: list(islice(cycle(item[key]), _FRAMES))
-            for key in ('segmentations', 'bboxes', 'areas')
-        }
-        annotations.append(
-            dict(item, **lists, id=number + 1, video_id=number % videos + 1, length=_FRAMES)
-        )
-    target.write_text(
-        json.dumps(dict(videos=clips, annotations=annotations, categories=content['categories']))
-    )
+        annotation = dict(item)
+        for key in ('segmentations', 'bboxes', 'areas'):
+            annotation[key] = list(islice(cycle(item[key]), _FRAMES))
+        annotation['id'] = number + 1
+        annotation['video_id'] = number % videos + 1
+        annotation['length'] = _FRAMES
+        annotations.append(annotation)
+    whole = dict(videos=clips, annotations=annotations, categories=content['categories'])
+    target.write_text(json.dumps(whole))
     return target
 
 
@@ -124,21 +143,24 @@ def our_dataset(config: Config, ann_file: Path) -> BaseDataset:
 
 
 def baseline_dataset(config: Config, ann_file: Path, images: Path) -> BaseDataset:
-    """mmdet's training set on a CocoVID file, with its own pipeline at our scale."""
+    """Open mmdet's training set on a CocoVID file, with its own pipeline at our scale.
+
+    Args:
+        config: of our model.
+        ann_file: the CocoVID file.
+        images: folder that its names are relative to.
+    """
     init_default_scope('mmdet')
     pipeline = shipped_config().train_dataloader.dataset.pipeline
-    scale = next(
-        step.scale
-        for step in config.train_dataloader.dataset.pipeline[0].transforms
-        if step.type == 'Resize'
-    )
-    next(step for step in pipeline[1].transforms if step.type == 'Resize').scale = scale
-    names = [category['name'] for category in json.loads(ann_file.read_text())['categories']]
+    our_pipeline = config.train_dataloader.dataset.pipeline
+    our_resize = _find_resize(our_pipeline[0].transforms)
+    _find_resize(pipeline[1].transforms).scale = our_resize.scale
+    categories = json.loads(ann_file.read_text())['categories']
     return MMDET_DATASETS.build(
         dict(
             type='YouTubeVISDataset',
             dataset_version='2019',
-            metainfo=dict(classes=names),
+            metainfo=dict(classes=[category['name'] for category in categories]),
             ann_file=str(ann_file),
             data_prefix=dict(img_path=str(images)),
             pipeline=pipeline,
@@ -146,15 +168,35 @@ def baseline_dataset(config: Config, ann_file: Path, images: Path) -> BaseDatase
     )
 
 
+def _find_resize(steps: Any) -> Any:
+    """Return the step of a pipeline that resizes."""
+    return next(step for step in steps if step.type == 'Resize')
+
+
 def opening_seconds(config: Config, sample: Path, folder: Path) -> tuple[float, float]:
-    """Seconds to open the large file: ours, mmdet's."""
+    """Measure how long the large annotation file takes to open.
+
+    Args:
+        config: of our model.
+        sample: the annotation file of a small set.
+        folder: in which the large set is made.
+
+    Returns:
+        Seconds: ours, mmdet's.
+    """
     large = write_large_set(sample, folder / 'large.json')
     converted = write_coco_vid(large, folder / 'large_coco_vid.json')
+
     start = time.perf_counter()
-    assert len(our_dataset(config, large)) > 0
-    middle = time.perf_counter()
-    assert len(baseline_dataset(config, converted, folder)) > 0
-    return middle - start, time.perf_counter() - middle
+    ours = our_dataset(config, large)
+    assert len(ours) > 0
+    our_seconds = time.perf_counter() - start
+
+    start = time.perf_counter()
+    baseline = baseline_dataset(config, converted, folder)
+    assert len(baseline) > 0
+    baseline_seconds = time.perf_counter() - start
+    return our_seconds, baseline_seconds
 
 
 def pairs(dataset: BaseDataset, baseline: bool) -> list[Any]:
@@ -171,19 +213,29 @@ def pairs(dataset: BaseDataset, baseline: bool) -> list[Any]:
 def loader_frames_per_second(
     ours: BaseDataset, baseline: BaseDataset, items: int
 ) -> tuple[float, float]:
-    """Frames per second through the training pipelines (two per item), in this process, taking
-    turns.
+    """Measure the training pipelines, in this process, taking turns.
+
+    Args:
+        ours: our training set.
+        baseline: mmdet's.
+        items: pairs of frames to load.
+
+    Returns:
+        Frames per second (two per item): ours, mmdet's.
     """
-    spent = [0.0, 0.0]
-    chosen = [
-        list(islice(cycle(pairs(ours, False)), items)),
-        list(islice(cycle(pairs(baseline, True)), items)),
-    ]
-    for dataset, indices in zip((ours, baseline), chosen):
-        dataset[indices[0]]
-    for step in range(items):
-        for side, dataset in enumerate((ours, baseline)):
-            start = time.perf_counter()
-            dataset[chosen[side][step]]
-            spent[side] += time.perf_counter() - start
-    return 2 * items / spent[0], 2 * items / spent[1]
+    our_items = list(islice(cycle(pairs(ours, False)), items))
+    baseline_items = list(islice(cycle(pairs(baseline, True)), items))
+    # The first item of each is warm-up.
+    ours[our_items[0]]
+    baseline[baseline_items[0]]
+
+    our_seconds = 0.0
+    baseline_seconds = 0.0
+    for our_item, baseline_item in zip(our_items, baseline_items, strict=True):
+        start = time.perf_counter()
+        ours[our_item]
+        our_seconds += time.perf_counter() - start
+        start = time.perf_counter()
+        baseline[baseline_item]
+        baseline_seconds += time.perf_counter() - start
+    return 2 * items / our_seconds, 2 * items / baseline_seconds

@@ -16,32 +16,46 @@ from mmdet.structures.mask import encode_mask_results
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
+from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torch import nn
 
 from mmvos.benchmarks.timing import Candidate, Record, model_candidate, synchronizer
 from mmvos.models import VideoModel
-from mmvos.structures import FrameResult
+from mmvos.structures import FrameResult, TrackedObject
 
 from .compared_models import shipped_config
 
 
 def our_candidate(name: str, model: VideoModel, config: Config) -> Candidate:
-    """Put our model into its frame loop; its results are encoded."""
+    """Put our model into its frame loop; its results are encoded.
+
+    Args:
+        name: in the table.
+        model: for inference.
+        config: with the test pipeline.
+    """
     return model_candidate(name, model, config, lambda result: len(result.objects))
 
 
 def baseline_candidate(
     name: str, model: nn.Module, config: Config, autocast: bool = False
 ) -> Candidate:
-    """mmdet's model, encoded as its metric does; one frame at a time, where its own test loop holds
-    a whole video at once.
+    """Put mmdet's model into the frame loop; its results are encoded as its metric does.
+
+    It takes one frame at a time, where its own test loop holds a whole video at once.
+
+    Args:
+        name: in the table.
+        model: mmdet's.
+        config: of ours, for the scale of the frames.
+        autocast: compute under mixed precision.
     """
+    # mmdet's own test pipeline, at our scale.
     steps = _without_annotations(get_test_pipeline_cfg(shipped_config()))
-    ours = get_test_pipeline_cfg(config)
-    _set_scale(
-        steps, next(step['scale'] for step in ours[0]['transforms'] if step['type'] == 'Resize')
-    )
+    our_steps = get_test_pipeline_cfg(config)[0]['transforms']
+    our_resize = next(step for step in our_steps if step['type'] == 'Resize')
+    _set_scale(steps, our_resize['scale'])
     pipeline = Compose(steps)
     device = next(model.parameters()).device.type
 
@@ -54,10 +68,12 @@ def baseline_candidate(
     @torch.no_grad()
     def step(data: Any) -> Any:
         with torch.autocast(device, enabled=autocast):
-            return predict(**data)[0][0].pred_track_instances
+            (video,) = predict(**data)
+            return video[0].pred_track_instances
 
     def encode(found: Any) -> int:
-        return len(encode_mask_results(found.masks.detach().cpu().numpy()))
+        masks = found.masks.detach().cpu().numpy()
+        return len(encode_mask_results(masks))
 
     return Candidate(name, load, step, encode, synchronizer(model))
 
@@ -81,7 +97,11 @@ def _set_scale(steps: Sequence[dict[str, Any]], scale: Any) -> None:
 
 
 def agreement(exact: Sequence[FrameResult], reduced: Sequence[FrameResult]) -> tuple[float, float]:
-    """How well the masks of a reduced precision agree with the exact ones.
+    """Measure how well the masks of a reduced precision agree with the exact ones.
+
+    Args:
+        exact: results of a video's frames.
+        reduced: results of the same frames.
 
     Returns:
         Mean IoU of the masks of detections that have the same label and boxes of an IoU of at least
@@ -94,26 +114,37 @@ def agreement(exact: Sequence[FrameResult], reduced: Sequence[FrameResult]) -> t
         total += len(one.objects)
         if not one.objects or not other.objects:
             continue
-        boxes = [
-            np.array(
-                [
-                    [x1, y1, x2 - x1, y2 - y1]
-                    for x1, y1, x2, y2 in (item.box for item in result.objects)
-                ]
-            )
-            for result in (one, other)
-        ]
-        overlap = coco_mask.iou(boxes[0], boxes[1], [0] * len(boxes[1]))  # (N, M)
-        same = np.array([[a.label == b.label for b in other.objects] for a in one.objects])
-        overlap = np.where(same, overlap, 0)
+        # (N, M): box IoU of each exact detection with each of the others, 0 for another label.
+        boxes = _xywh_boxes(one)
+        other_boxes = _xywh_boxes(other)
+        overlap = coco_mask.iou(boxes, other_boxes, [0] * len(other_boxes))
+        labels = np.array([item.label for item in one.objects])
+        other_labels = np.array([item.label for item in other.objects])
+        overlap = np.where(labels[:, None] == other_labels, overlap, 0)
+        # The partner of each exact detection, and how their masks agree.
         for i, j in enumerate(overlap.argmax(axis=1)):
             if overlap[i, j] >= 0.5:
-                masks = [
-                    [{**item.mask, 'counts': item.mask['counts'].encode()}]
-                    for item in (one.objects[i], other.objects[j])
-                ]
-                ious.append(float(coco_mask.iou(masks[0], masks[1], [0])[0, 0]))
-    return float(np.mean(ious)) if ious else float('nan'), len(ious) / max(total, 1)
+                mask = _coco_rle(one.objects[i])
+                other_mask = _coco_rle(other.objects[j])
+                iou = coco_mask.iou([mask], [other_mask], [0])
+                ious.append(float(iou[0, 0]))
+    mean = float(np.mean(ious)) if ious else float('nan')
+    share = len(ious) / max(total, 1)
+    return mean, share
+
+
+def _xywh_boxes(result: FrameResult) -> NDArray[np.float64]:
+    """Return the boxes of all objects, (N, 4) as corner and size."""
+    boxes = []
+    for item in result.objects:
+        x1, y1, x2, y2 = item.box
+        boxes.append([x1, y1, x2 - x1, y2 - y1])
+    return np.array(boxes)
+
+
+def _coco_rle(item: TrackedObject) -> dict[str, Any]:
+    """Return an object's mask as pycocotools takes it: counts in bytes."""
+    return {**item.mask, 'counts': item.mask['counts'].encode()}
 
 
 def results_of(candidate: Candidate, records: Sequence[Record]) -> list[FrameResult]:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mmvos.apis.results_json import ResultsJson
 from mmvos.models import VideoModel
-from mmvos.structures import Frame, FrameMeta, FrameResult, VideoTracks
+from mmvos.structures import Frame, FrameResult, VideoTracks
 
 MIB = 2**20
 
@@ -51,55 +51,71 @@ def resident() -> float:
 
 
 def looped(frames: Sequence[Frame], count: int) -> Iterator[Frame]:
-    """``count`` frames that go through the given ones forth and back; nothing is kept of a frame
-    that has been used.
+    """Yield frames that go through the given ones forth and back.
+
+    Nothing is kept of a frame that has been used.
+
+    Args:
+        frames: at least one.
+        count: of the frames that are made.
     """
-    order = list(frames) + list(frames)[-2:0:-1]
+    there = list(frames)
+    back = there[-2:0:-1]
+    order = there + back
     for index in range(count):
         frame = order[index % len(order)]
-        meta = FrameMeta(
-            index, frame.meta.original_shape, frame.meta.network_shape, frame.meta.scale
-        )
+        meta = replace(frame.meta, index=index)
         yield Frame(frame.image.clone(), meta)
 
 
 def measure(
     model: VideoModel, frames: Iterable[Frame], out: Path, collect: bool, settle: int = 100
 ) -> Growth:
-    """Sends frames through the model, writes the results to ``out``, and reads the memory every ten
-    frames.
+    """Send frames through the model, write the results, and read the memory every ten frames.
 
     Args:
+        model: for inference.
+        frames: of one video.
+        out: file of the results.
         collect: also keep the tracks, as the test loop does for one video.
         settle: frames before the first reading.
+
+    Returns:
+        What was read.
     """
     tracks = VideoTracks(sys.maxsize)
     image = np.zeros((1, 1, 3), np.uint8)
     readings: list[float] = []
-    objects, sizes, identities = [], 0, set()
+    objects: list[int] = []
+    identities: set[int] = set()
+    track_bytes = 0
     with ResultsJson(out, ()) as writer:
         for index, result in enumerate(model.run(frames)):
             writer.write('', image, result)
             if collect:
                 tracks.add(result)
             objects.append(len(result.objects))
-            sizes += _bytes(result)
-            identities |= {item.id for item in result.objects}
+            identities.update(item.id for item in result.objects)
+            track_bytes += _bytes(result)
+            # Until then the memory still grows to what the model needs.
             if index >= settle and index % 10 == 0:
                 readings.append(resident())
     return Growth(
-        readings[0],
-        max(readings),
-        readings[-1],
-        float(np.mean(objects)),
-        len(identities),
-        sizes / MIB,
+        settled=readings[0],
+        highest=max(readings),
+        last=readings[-1],
+        objects=float(np.mean(objects)),
+        identities=len(identities),
+        track_bytes=track_bytes / MIB,
     )
 
 
 def _bytes(result: FrameResult) -> int:
-    masks = [item.mask for item in result.objects]
-    return sum(
-        sys.getsizeof(mask) + sys.getsizeof(mask['counts']) + sys.getsizeof(mask['size'])
-        for mask in masks
-    )
+    """Return the bytes of the run lengths in a result."""
+    total = 0
+    for item in result.objects:
+        mask = item.mask
+        total += sys.getsizeof(mask)
+        total += sys.getsizeof(mask['counts'])
+        total += sys.getsizeof(mask['size'])
+    return total

@@ -27,11 +27,12 @@ def compiled(model: PromptedSegmenter, dtype: torch.dtype) -> PromptedSegmenter:
     if next(model.parameters()).device.type == 'cpu' and shutil.which(compiler) is None:
         raise RuntimeError(
             f'torch.compile needs a C++ compiler on a CPU, and there is no {compiler!r}; install '
-            f'one or name it '
-            f'in CXX'
+            'one or name it in CXX'
         )
     torch._inductor.config.freezing = True  # weights are constants, so they can be packed
     fold_batch_norms(model, dtype)
+
+    # The parts whose shapes stay the same from frame to frame.
     tracker = model.tracker
     for module in (
         tracker.features.backbone,
