@@ -108,7 +108,7 @@ class Notes:
         self._places: dict[str, list[str]] = {}
 
     def add(self, sentence: str, place: str) -> None:
-        """Takes one case of a sentence without end, e.g. 'masks without a pixel are left out'."""
+        """Take one case of a sentence without end, e.g. 'masks without a pixel are left out'."""
         self._places.setdefault(sentence, []).append(place)
 
     def sentences(self) -> list[str]:
@@ -119,16 +119,22 @@ class Notes:
         ]
 
     def show(self) -> None:
-        """Prints the sentences."""
+        """Print the sentences."""
         for sentence in self.sentences():
             print(f'note: {sentence}')
 
 
 def value_of(entry: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
-    """``entry[key]``, which must be there and of a kind (bool is no number).
+    """Take ``entry[key]``, which must be there and of a kind (bool is no number).
+
+    Args:
+        entry: an object of a JSON file, or anything else that stands in its place.
+        key: of the value.
+        kind: a type, or several.
+        where: names file and place in messages.
 
     Raises:
-        ConversionError: it is not; the message begins with ``where``.
+        ConversionError: it is missing or of another kind.
     """
     value = entry.get(key) if isinstance(entry, Mapping) else None
     if (
@@ -159,7 +165,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def check_frames(videos: Sequence[TrackedVideo], root: Path) -> None:
-    """Refuses frames that are missing, cut off or of another size; images are not decoded.
+    """Refuse frames that are missing, cut off or of another size; images are not decoded.
 
     Raises:
         ConversionError: at the first one.
@@ -174,7 +180,15 @@ def check_frames(videos: Sequence[TrackedVideo], root: Path) -> None:
 
 
 def check_size(height: int, width: int, where: str) -> None:
-    """Refuses sides that are not 1 to ``LARGEST_SIDE`` pixels."""
+    """Refuse sides that are not 1 to ``LARGEST_SIDE`` pixels.
+
+    Args:
+        height, width: of a frame.
+        where: names file and place in messages.
+
+    Raises:
+        ConversionError: one of them is not.
+    """
     if not (0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE):
         raise ConversionError(
             f'{where} has the size {height} x {width} (height x width); sides are 1 to '
@@ -183,10 +197,15 @@ def check_size(height: int, width: int, where: str) -> None:
 
 
 def check_mask(mask: Any, height: int, width: int, where: str) -> None:
-    """Refuses a mask that pycocotools would stumble over.
+    """Refuse a mask that pycocotools would stumble over.
+
+    Args:
+        mask: polygons, or run lengths of any form.
+        height, width: of the frame.
+        where: names file and place in messages.
 
     Raises:
-        ConversionError: the message begins with ``where``.
+        ConversionError: it is malformed, or of another size.
     """
     try:
         fault = mask_fault(mask, height, width)
@@ -206,8 +225,15 @@ def check_mask(mask: Any, height: int, width: int, where: str) -> None:
 
 
 def check_box(box: Any, height: int, width: int, where: str) -> list[float]:
-    """Refuse a box that is not [x, y, width, height] in finite numbers, or lies outside of the
-    frame, as the data sets do; return it.
+    """Refuse a box that lies outside of its frame.
+
+    Args:
+        box: [x, y, width, height] in finite numbers.
+        height, width: of the frame.
+        where: names file and place in messages.
+
+    Raises:
+        ConversionError: it is no such box, or lies outside.
     """
     fault = box_fault(box, height, width)
     if fault is not None:
@@ -216,23 +242,27 @@ def check_box(box: Any, height: int, width: int, where: str) -> list[float]:
 
 
 def as_rle(mask: Any, height: int, width: int) -> dict[str, Any]:
-    """A checked mask as pycocotools takes it: {'size', 'counts': bytes}; polygons are filled and
-    joined.
+    """Bring a checked mask into pycocotools' form; polygons are filled and joined.
+
+    Args:
+        mask: polygons, or run lengths of any form.
+        height, width: of the frame.
+
+    Returns:
+        {'size': [H, W], 'counts': bytes}.
     """
+    size = [height, width]
     if isinstance(mask, list):
         polygons = [[float(value) for value in polygon] for polygon in mask]
-        return dict(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+        parts = coco_mask.frPyObjects(polygons, height, width)
+        return dict(coco_mask.merge(parts))
     counts = mask['counts']
-    if isinstance(counts, (str, bytes)):
-        return {
-            'size': [height, width],
-            'counts': counts.encode() if isinstance(counts, str) else counts,
-        }
-    return dict(
-        coco_mask.frPyObjects(
-            {'size': [height, width], 'counts': [int(run) for run in counts]}, height, width
-        )
-    )
+    if isinstance(counts, str):
+        counts = counts.encode()
+    if isinstance(counts, bytes):
+        return {'size': size, 'counts': counts}
+    runs = [int(run) for run in counts]
+    return dict(coco_mask.frPyObjects({'size': size, 'counts': runs}, height, width))
 
 
 def stored(rle: Mapping[str, Any]) -> dict[str, Any]:
@@ -246,10 +276,21 @@ def encoded(mask: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def joined(parts: Sequence[Any], height: int, width: int) -> Any:
-    """The union of checked masks: polygons stay polygons where all parts are, else run lengths."""
+    """Return the union of checked masks: polygons stay polygons where all parts are, else run
+    lengths.
+
+    Args:
+        parts: lists of polygons, or run lengths.
+        height, width: of the frame.
+    """
     if all(isinstance(part, list) for part in parts):
-        return [polygon for part in parts for polygon in part]
-    return stored(coco_mask.merge([as_rle(part, height, width) for part in parts]))
+        polygons = []
+        for part in parts:
+            polygons.extend(part)
+        return polygons
+    codes = [as_rle(part, height, width) for part in parts]
+    union = coco_mask.merge(codes)
+    return stored(union)
 
 
 def number_categories(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -274,8 +315,6 @@ def choose_classes(given: str | None, found: Sequence[str], where: str) -> list[
     if unknown:
         raise ConversionError(
             f'{where} has an object of the class "{unknown[0]}", which is none of '
-            f'{", ".join(names)}; add it '
-            f'to '
-            '--classes.'
+            f'{", ".join(names)}; add it to --classes.'
         )
     return names

@@ -43,13 +43,16 @@ Row = Mapping[str, Any]
 def read(
     path: Path, notes: Notes, fill_boxes: bool = False, ignore_crowds: bool = False
 ) -> tuple[list[TrackedVideo], list[Row]]:
-    """The videos and the categories of a COCO file.
+    """Read the videos and the categories of a COCO file.
 
     Args:
         path: the file.
         notes: takes what is changed or worth a look.
         fill_boxes: annotations without a mask get their filled box.
         ignore_crowds: ``iscrowd`` is taken for 0.
+
+    Returns:
+        The videos, and the categories as they are written.
 
     Raises:
         ConversionError, EvaluationInputError: at the first fault, with file, image and annotation.
@@ -72,89 +75,109 @@ def parse(
         rows[key] = value_of(data, key, list, str(path))
     if ignore_crowds:
         rows['annotations'] = [{**entry, 'iscrowd': 0} for entry in rows['annotations']]
-    crowds = [entry for entry in rows['annotations'] if entry.get('iscrowd')]
-    for entry in crowds:
-        notes.add(
-            f'of {len(rows["annotations"])} annotations are crowds (iscrowd 1), which are neither '
-            f'trained on nor scored; CVAT marks every brush mask so: --ignore-iscrowd takes them '
-            f'for objects',
-            f'{path}: annotation {entry.get("id")}',
-        )
-    names = category_names(
-        [category if isinstance(category, dict) else {} for category in rows['categories']], path
-    )
+    for entry in rows['annotations']:
+        if entry.get('iscrowd'):
+            notes.add(
+                f'of {len(rows["annotations"])} annotations are crowds (iscrowd 1), which are '
+                'neither trained on nor scored; CVAT marks every brush mask so: --ignore-iscrowd '
+                'takes them for objects',
+                f'{path}: annotation {entry.get("id")}',
+            )
+    categories = [category if isinstance(category, dict) else {} for category in rows['categories']]
+    names = category_names(categories, path)
+
+    # The images of each video, the annotations of each object, and what the videos are called.
     grouped = _frames_of_videos(rows['images'], str(path))
-    place_of = {
-        image['id']: (video, t)
-        for video, images in grouped.items()
-        for t, image in enumerate(images)
-    }
+    tracks = _annotations_of_tracks(rows['annotations'], grouped, path)
+    listed = {}
+    if data.get('videos'):
+        for place, row in enumerate(value_of(data, 'videos', list, str(path))):
+            number = value_of(row, 'id', int, f'{path}: video at position {place}')
+            listed[number] = row.get('name')
+
+    videos = []
+    for video, images in grouped.items():
+        videos.append(_video(video, images, tracks[video], names, listed, fill_boxes, str(path)))
+    return videos, rows['categories']
+
+
+def _annotations_of_tracks(
+    annotations: Sequence[Row], grouped: Mapping[Any, Sequence[Row]], path: Path
+) -> dict[Any, dict[int, dict[int, Row]]]:
+    """Return video -> object -> frame -> annotation; each annotation stands for one frame."""
+    place_of = {}
+    for video, images in grouped.items():
+        for t, image in enumerate(images):
+            place_of[image['id']] = (video, t)
+
     tracks: dict[Any, dict[int, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     seen: set[int] = set()
-    for place, entry in enumerate(with_bar(rows['annotations'], 'reading')):
+    for place, entry in enumerate(with_bar(annotations, 'reading')):
         annotation_id = value_of(entry, 'id', int, f'{path}: annotation at position {place}')
         where = f'{path}: annotation {annotation_id}'
-        if entry['id'] in seen:
+        if annotation_id in seen:
             raise ConversionError(f'{where} stands twice; give every annotation its own id.')
-        seen.add(entry['id'])
-        if value_of(entry, 'image_id', int, where) not in place_of:
+        seen.add(annotation_id)
+        image_id = value_of(entry, 'image_id', int, where)
+        if image_id not in place_of:
             raise ConversionError(
-                f'{where} belongs to image {entry["image_id"]}, which the file does not list.'
+                f'{where} belongs to image {image_id}, which the file does not list.'
             )
-        video, t = place_of[entry['image_id']]
+        video, t = place_of[image_id]
         track = _track_id(entry, where)
         if t in tracks[video][track]:
             raise ConversionError(
-                f'{where}: object {track} has another annotation in image {entry["image_id"]}.'
+                f'{where}: object {track} has another annotation in image {image_id}.'
             )
         tracks[video][track][t] = entry
-    listed = {
-        value_of(row, 'id', int, f'{path}: video at position {place}'): row.get('name')
-        for place, row in enumerate(
-            value_of(data, 'videos', list, str(path)) if data.get('videos') else ()
-        )
-    }
-    return [
-        _video(video, images, tracks[video], names, listed, fill_boxes, str(path))
-        for video, images in grouped.items()
-    ], rows['categories']
+    return tracks
 
 
 def _frames_of_videos(images: Sequence[Row], source: str) -> dict[Any, list[Row]]:
     """video -> its images in order; the video is an int, or a folder."""
     if not images:
         raise ConversionError(f'{source} lists no image.')
+
+    # A video is what the images say, or else a folder.
+    has_videos = 'video_id' in images[0]
     grouped: dict[Any, list[Row]] = defaultdict(list)
     seen: set[int] = set()
     for place, image in enumerate(images):
-        where = (
-            f'{source}: image {value_of(image, "id", int, f"{source}: image at position {place}")}'
-        )
-        if image['id'] in seen:
+        number = value_of(image, 'id', int, f'{source}: image at position {place}')
+        where = f'{source}: image {number}'
+        if number in seen:
             raise ConversionError(f'{where} stands twice; give every image its own id.')
-        seen.add(image['id'])
+        seen.add(number)
         name = check_name(value_of(image, 'file_name', str, where), where)
-        check_size(
-            value_of(image, 'height', int, where), value_of(image, 'width', int, where), where
-        )
-        folder = str(PurePosixPath(name).parent)
-        grouped[
-            value_of(image, 'video_id', int, where) if 'video_id' in images[0] else folder
-        ].append(image)
+        height = value_of(image, 'height', int, where)
+        width = value_of(image, 'width', int, where)
+        check_size(height, width, where)
+        if has_videos:
+            video = value_of(image, 'video_id', int, where)
+        else:
+            video = str(PurePosixPath(name).parent)
+        grouped[video].append(image)
+
+    # The order is by a frame number, where images have one, or else by the files' names.
     key = next((key for key in FRAME_NUMBERS if key in images[0]), None)
     for video, frames in grouped.items():
         where = f'{source}: video {video}'
         _check_files_differ(frames, where)
         if key is None:
             grouped[video] = sort_frames(frames, where, lambda image: str(image['file_name']))
-            continue
-        frames.sort(key=lambda image: value_of(image, key, int, f'{source}: image {image["id"]}'))
-        for one, two in pairwise(frames):
-            if one[key] == two[key]:
-                raise ConversionError(
-                    f'{where}: images {one["id"]} and {two["id"]} both have the {key} {one[key]}.'
-                )
+        else:
+            _sort_by_number(frames, key, source, where)
     return grouped
+
+
+def _sort_by_number(frames: list[Row], key: str, source: str, where: str) -> None:
+    """Sort the images of a video by a number that all have and no two share."""
+    frames.sort(key=lambda image: value_of(image, key, int, f'{source}: image {image["id"]}'))
+    for one, two in pairwise(frames):
+        if one[key] == two[key]:
+            raise ConversionError(
+                f'{where}: images {one["id"]} and {two["id"]} both have the {key} {one[key]}.'
+            )
 
 
 def _check_files_differ(frames: Sequence[Row], where: str) -> None:
@@ -201,37 +224,28 @@ def _video(
     fill_boxes: bool,
     source: str,
 ) -> TrackedVideo:
-    height, width = images[0]['height'], images[0]['width']
+    """Make a video of its images and the annotations of its objects."""
+    height = images[0]['height']
+    width = images[0]['width']
     for image in images:
         if (image['height'], image['width']) != (height, width):
             raise ConversionError(
                 f'{source}: image {image["id"]} is {image["height"]} x {image["width"]}, but the '
-                f'first image '
-                f'of its '
-                f'video is {height} x {width} (height x width).'
+                f'first image of its video is {height} x {width} (height x width).'
             )
-    objects = [
-        _object(
-            track,
-            entries,
-            names,
-            (height, width),
-            fill_boxes,
-            f'{source}: video {video}, object {track}',
-        )
-        for track, entries in sorted(tracks.items())
-    ]
+    objects = []
+    for track, entries in sorted(tracks.items()):
+        where = f'{source}: video {video}, object {track}'
+        objects.append(_object(track, entries, names, (height, width), fill_boxes, where))
+
+    # A name is kept where it says more than the folder.
     file_names = [image['file_name'] for image in images]
+    folder = PurePosixPath(file_names[0]).parent.name
     name = listed.get(video)
-    own_name = isinstance(name, str) and name != PurePosixPath(file_names[0]).parent.name
-    return TrackedVideo(
-        file_names,
-        height,
-        width,
-        objects,
-        video if isinstance(video, int) else None,
-        name if own_name else None,
-    )
+    if not isinstance(name, str) or name == folder:
+        name = None
+    video_id = video if isinstance(video, int) else None
+    return TrackedVideo(file_names, height, width, objects, video_id, name)
 
 
 def _object(
@@ -242,6 +256,7 @@ def _object(
     fill_boxes: bool,
     where: str,
 ) -> TrackedObject:
+    """Make an object of its annotations by frame."""
     masks: dict[int, Any] = {}
     boxes: dict[int, Any] = {}
     areas: dict[int, Any] = {}
@@ -252,16 +267,7 @@ def _object(
             raise ConversionError(
                 f'{place} has the category {entry["category_id"]}, which the file does not list.'
             )
-        for key in ('category_id', 'iscrowd'):
-            if entry.get(key, 0) != first.get(key, 0):
-                remedy = ''
-                if key == 'iscrowd':
-                    remedy = ' (CVAT marks every brush mask as a crowd: --ignore-iscrowd)'
-                raise ConversionError(
-                    f'{place} has the {key} {entry.get(key, 0)}, but annotation {first["id"]} of '
-                    f'the same object has {first.get(key, 0)}; an object has one in all '
-                    f'frames{remedy}.'
-                )
+        _check_same(entry, first, place)
         if entry.get('bbox') is not None:
             boxes[t] = check_box(entry['bbox'], *size, place)
         if entry.get('area') is not None:
@@ -271,9 +277,25 @@ def _object(
                 raise ConversionError(f'{place}: {fault}.')
         masks[t] = _mask(entry, boxes.get(t), fill_boxes, place)
         check_mask(masks[t], *size, place)
-    return TrackedObject(
-        track, names[first['category_id']], masks, boxes, areas, bool(first.get('iscrowd', 0))
-    )
+    category = names[first['category_id']]
+    is_crowd = bool(first.get('iscrowd', 0))
+    return TrackedObject(track, category, masks, boxes, areas, is_crowd)
+
+
+def _check_same(entry: Row, first: Row, place: str) -> None:
+    """Refuse an annotation that has another class than the first one of its object."""
+    for key in ('category_id', 'iscrowd'):
+        own = entry.get(key, 0)
+        others = first.get(key, 0)
+        if own == others:
+            continue
+        remedy = ''
+        if key == 'iscrowd':
+            remedy = ' (CVAT marks every brush mask as a crowd: --ignore-iscrowd)'
+        raise ConversionError(
+            f'{place} has the {key} {own}, but annotation {first["id"]} of the same object has '
+            f'{others}; an object has one in all frames{remedy}.'
+        )
 
 
 def _mask(entry: Row, box: Sequence[float] | None, fill_boxes: bool, where: str) -> Any:
@@ -290,49 +312,55 @@ def _mask(entry: Row, box: Sequence[float] | None, fill_boxes: bool, where: str)
 
 
 def to_coco(source: AnnotationFile, notes: Notes) -> dict[str, Any]:
-    """The content of the COCO file; images and annotations are numbered from 1."""
+    """Make the content of a COCO file; images and annotations are numbered from 1.
+
+    Args:
+        source: the videos and their classes.
+        notes: takes what is left out.
+    """
     category_id = {category['name']: category['id'] for category in source.categories}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for video in with_bar(source.videos, 'converting'):
+        # An image for each frame.
         first = len(images) + 1
-        images += [
-            {
-                'id': first + t,
-                'file_name': name,
-                'height': video.height,
-                'width': video.width,
-                'video_id': video.id,
-                'frame_id': t,
-            }
-            for t, name in enumerate(video.file_names)
-        ]
+        for t, name in enumerate(video.file_names):
+            images.append(
+                {
+                    'id': first + t,
+                    'file_name': name,
+                    'height': video.height,
+                    'width': video.width,
+                    'video_id': video.id,
+                    'frame_id': t,
+                }
+            )
+
+        # An annotation for each frame of each object; two keys, as tools look for either.
         for item in video.objects:
             rows = described(item, video, notes)
             if not rows:
-                notes.add(
-                    'objects that no frame shows are left out',
-                    f'video {video.folder}, object {item.id}',
-                )
+                place = f'video {video.folder}, object {item.id}'
+                notes.add('objects that no frame shows are left out', place)
             for t, (mask, box, area) in rows.items():
-                annotations.append(
-                    {
-                        'id': len(annotations) + 1,
-                        'image_id': first + t,
-                        'video_id': video.id,
-                        'category_id': category_id[item.category],
-                        'track_id': item.id,
-                        'instance_id': item.id,
-                        'segmentation': mask,
-                        'bbox': box,
-                        'area': area,
-                        'iscrowd': int(item.crowd),
-                    }
-                )
+                annotation = {
+                    'id': len(annotations) + 1,
+                    'image_id': first + t,
+                    'video_id': video.id,
+                    'category_id': category_id[item.category],
+                    'track_id': item.id,
+                    'instance_id': item.id,
+                    'segmentation': mask,
+                    'bbox': box,
+                    'area': area,
+                    'iscrowd': int(item.crowd),
+                }
                 if item.score is not None:
-                    annotations[-1]['score'] = item.score
+                    annotation['score'] = item.score
+                annotations.append(annotation)
         if video.void:
             notes.add('videos have void pixels, which COCO cannot say', f'video {video.folder}')
+
     videos = [{'id': video.id, 'name': video.name or video.folder} for video in source.videos]
     return {
         'info': {'description': 'converted from YouTube-VIS'},
@@ -345,7 +373,13 @@ def to_coco(source: AnnotationFile, notes: Notes) -> dict[str, Any]:
 
 
 def write(path: Path, source: AnnotationFile, notes: Notes) -> None:
-    """Write a COCO file, and say what is in it."""
+    """Write a COCO file, and say what is in it.
+
+    Args:
+        path: of the file.
+        source: the videos and their classes.
+        notes: takes what is left out.
+    """
     data = to_coco(source, notes)
     write_json(path, data)
     print(

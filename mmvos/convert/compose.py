@@ -46,8 +46,17 @@ class VideoJob:
 
 
 def draw_frames(rng: np.random.Generator, available: int, length: int, step: int) -> list[int]:
-    """Return `length` source frames from a drawn offset on, forward or backward; short sequences
-    swing back and forth."""
+    """Draw which frames of a sequence become those of a video.
+
+    Args:
+        rng: draws the first one, and whether they go forward or backward.
+        available: frames of the sequence.
+        length: of the video.
+        step: from frame to frame; smaller where the sequence is short.
+
+    Returns:
+        ``length`` indices; a short sequence goes back and forth.
+    """
     # The step becomes smaller where the sequence is too short for it.
     largest_step = (available - 1) // max(length - 1, 1)
     step = max(1, min(step, largest_step))

@@ -77,10 +77,15 @@ class Still:
         return picture
 
     def mask(self, index: int) -> np.ndarray:
-        """Return the mask (H, W) bool of an object."""
-        where = f'{self.path}: object {index}'
+        """Return the mask (H, W) bool of an object.
+
+        Raises:
+            DataError: its segmentation cannot be decoded.
+        """
         segmentation = self.objects[index].segmentation
-        return np.asarray(decode_mask(segmentation, self.height, self.width, where) > 0)
+        where = f'{self.path}: object {index}'
+        mask = decode_mask(segmentation, self.height, self.width, where)
+        return np.asarray(mask > 0)
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,8 @@ def sort_stills(stills: Sequence[Still], class_shares: Mapping[str, float]) -> S
         for index, item in enumerate(still.objects):
             if item.class_name in objects:
                 objects[item.class_name].append((still, index))
+
+    # Nothing may be missing that is drawn.
     for name, found in objects.items():
         if not found:
             raise DataError(f'the image sets have no object of class {name}')
@@ -189,44 +196,66 @@ def sort_stills(stills: Sequence[Still], class_shares: Mapping[str, float]) -> S
 def make_video(
     sets: StillSets, class_names: Sequence[str], root: Path, job: StillJob
 ) -> VideoRecord:
-    """Compose one video and write it under root/split."""
+    """Compose one video and write it under root/split.
+
+    Args:
+        sets: the images and their objects.
+        class_names: ids count from 1 in their order.
+        root: of the data set.
+        job: which video.
+
+    Returns:
+        What the annotation file says about it.
+    """
     rng = np.random.default_rng([job.seed, job.index])
     background = _draw_background(rng, sets)
     pictures, label_maps = _move_background(rng, background, job)
     names = [item.class_name for item in background.objects]
 
     # Objects of other images, one before the other.
+    class_names_of_sets = list(sets.class_shares)
+    shares = np.array(list(sets.class_shares.values()))
+    probabilities = shares / shares.sum()
     count = int(rng.choice(len(_COUNTS), p=_COUNTS))
     for _ in range(count):
-        shares = np.array(list(sets.class_shares.values()))
-        name = list(sets.class_shares)[rng.choice(len(shares), p=shares / shares.sum())]
-        still, index = sets.objects[name][int(rng.integers(len(sets.objects[name])))]
+        name = class_names_of_sets[rng.choice(len(shares), p=probabilities)]
+        candidates = sets.objects[name]
+        still, index = candidates[int(rng.integers(len(candidates)))]
         layers = _move_object(rng, still, index, job)
         if layers is None:
             continue
         names.append(name)
+        number = len(names)
         for i, layer in enumerate(layers):
             opacity = layer.alpha[..., None]
             pictures[i] = pictures[i] * (1 - opacity) + layer.color
-            label_maps[i][layer.alpha >= 0.5] = len(names)
+            label_maps[i][layer.alpha >= 0.5] = number
 
     # What is hardly visible is not marked.
-    categories = {n: class_names.index(name) + 1 for n, name in enumerate(names, 1)}
     for labels in label_maps:
         areas = np.bincount(labels.ravel(), minlength=len(names) + 1)
-        labels[(areas < _MIN_AREA)[labels]] = 0
+        is_hardly_visible = areas < _MIN_AREA
+        labels[is_hardly_visible[labels]] = 0
+    categories = {}
+    for number, name in enumerate(names, 1):
+        categories[number] = class_names.index(name) + 1
     label_maps, categories = keep_visible(label_maps, categories)
+
     writer = VideoWriter(root / job.split, f'{job.index:05d}', categories)
     for picture, labels in zip(pictures, label_maps, strict=True):
-        writer.add(np.clip(picture + 0.5, 0, 255).astype(np.uint8), labels)
+        rounded = np.clip(picture + 0.5, 0, 255)
+        writer.add(rounded.astype(np.uint8), labels)
     return writer.finish()
 
 
 def _draw_background(rng: np.random.Generator, sets: StillSets) -> Still:
     """Draw an image, of a source that is drawn by the root of its size."""
     sources = list(sets.backgrounds)
-    shares = np.sqrt([len(sets.backgrounds[name]) for name in sources])
-    images = sets.backgrounds[sources[rng.choice(len(sources), p=shares / shares.sum())]]
+    sizes = [len(sets.backgrounds[name]) for name in sources]
+    shares = np.sqrt(sizes)
+    probabilities = shares / shares.sum()
+    source = sources[rng.choice(len(sources), p=probabilities)]
+    images = sets.backgrounds[source]
     return images[int(rng.integers(len(images)))]
 
 
@@ -236,28 +265,33 @@ def _move_background(
     """Return the pictures (H, W, 3) float32 and label maps (H, W) uint8 of a moving image."""
     picture = still.read()
     masks = [still.mask(index) for index in range(len(still.objects))]
+    width, height = job.size
 
     # Between seen whole, with borders, and more than filling the frame.
     ratios = np.array(job.size) / (still.width, still.height)
-    factor = np.exp(rng.uniform(np.log(ratios.min()), np.log(1.2 * ratios.max())))
+    smallest = np.log(ratios.min())
+    largest = np.log(1.2 * ratios.max())
+    factor = np.exp(rng.uniform(smallest, largest))
     flip = -1 if rng.random() < 0.5 else 1
 
     # The part of the image that is in the middle of the frame.
-    room = np.maximum(1 - ratios / factor, 0) / 2
-    center = (0.5 + rng.uniform(-room, room)) * (still.width, still.height)
+    margin = np.maximum(1 - ratios / factor, 0) / 2
+    center = (0.5 + rng.uniform(-margin, margin)) * (still.width, still.height)
+
+    # Larger objects first: what they hold lies before them.
+    largest_first = sorted(range(len(masks)), key=lambda k: -masks[k].sum())
+    target = np.array(job.size) / 2
     pictures = []
     label_maps = []
     for _ in range(job.length):
-        target = np.array(job.size) / 2
         matrix = _draw_matrix(rng, _CAMERA, center, target, factor, flip, min(job.size))
         image = cv2.warpAffine(
             picture, matrix, job.size, flags=cv2.INTER_AREA, borderValue=_MEAN_BGR
         )
-        labels = np.zeros(job.size[::-1], np.uint8)
-
-        # Larger objects first: what they hold lies before them.
-        for index in sorted(range(len(masks)), key=lambda k: -masks[k].sum()):
-            alpha = cv2.warpAffine(masks[index].astype(np.float32), matrix, job.size)
+        labels = np.zeros((height, width), np.uint8)
+        for index in largest_first:
+            mask = masks[index].astype(np.float32)
+            alpha = cv2.warpAffine(mask, matrix, job.size)
             labels[alpha >= 0.5] = index + 1
         pictures.append(image.astype(np.float32))
         label_maps.append(labels)
@@ -273,15 +307,24 @@ def _move_object(
     box = tight_box(mask)
     if box is None:
         return None
-    x0 = max(box[0] - _MARGIN, 0)
-    y0 = max(box[1] - _MARGIN, 0)
-    window = (slice(y0, box[3] + _MARGIN), slice(x0, box[2] + _MARGIN))
-    cut = cut_out(picture[window], mask[window])
-    edge = np.sqrt((box[2] - box[0]) * (box[3] - box[1]))
-    wanted = min(job.size) * np.exp(rng.uniform(*np.log(_EDGES)))
+    x1, y1, x2, y2 = box
+
+    # Cut it out of a window with a margin around its box.
+    left = max(x1 - _MARGIN, 0)
+    top = max(y1 - _MARGIN, 0)
+    rows = slice(top, y2 + _MARGIN)
+    columns = slice(left, x2 + _MARGIN)
+    cut = cut_out(picture[rows, columns], mask[rows, columns])
+    center = np.array([(x1 + x2) / 2 - left, (y1 + y2) / 2 - top])
+
+    # Its size in the video: the root of its box' area, a share of the frame's shorter side.
+    edge = np.sqrt((x2 - x1) * (y2 - y1))
+    smallest, largest = np.log(_EDGES)
+    wanted = min(job.size) * np.exp(rng.uniform(smallest, largest))
     factor = min(wanted / edge, _MAX_ENLARGED)
     flip = -1 if rng.random() < 0.5 else 1
-    center = np.array([(box[0] + box[2]) / 2 - x0, (box[1] + box[3]) / 2 - y0])
+
+    # It moves around one place.
     target = rng.uniform(0.1, 0.9, 2) * job.size
     layers = []
     for _ in range(job.length):
@@ -313,7 +356,19 @@ def _draw_matrix(
     angle = np.radians(rng.uniform(-motion.turn, motion.turn))
     scale = factor * np.exp(rng.uniform(-1, 1) * np.log(motion.scale))
     shift = rng.uniform(-motion.shift, motion.shift, 2) * extent
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = scale * turn @ np.diag([flip, 1])
+
+    # (2, 2): mirrored, then turned and scaled
+    cos = np.cos(angle)
+    sin = np.sin(angle)
+    rotation = np.array(
+        [
+            [cos, -sin],
+            [sin, cos],
+        ]
+    )
+    mirror = np.diag([flip, 1])
+    linear = scale * rotation @ mirror
+
+    # The center comes to its place.
     offset = target + shift - linear @ center
     return np.column_stack([linear, offset])

@@ -37,6 +37,9 @@ def cut_out(picture: np.ndarray, mask: np.ndarray) -> Layer:
     Args:
         picture: (H, W, 3) uint8.
         mask: (H, W) bool.
+
+    Returns:
+        Colors that are multiplied by their opacity.
     """
     # the mask without its outermost pixel
     neighbors = np.ones((3, 3), np.uint8)
@@ -44,14 +47,17 @@ def cut_out(picture: np.ndarray, mask: np.ndarray) -> Layer:
     weight = inside.astype(np.float32)
 
     # the mean of the object's own colors near by, for the pixels outside
-    blurred = cv2.GaussianBlur(picture * weight[..., None], (0, 0), 2)
+    object_colors = picture * weight[..., None]
+    blurred = cv2.GaussianBlur(object_colors, (0, 0), 2)
     blurred_weight = cv2.GaussianBlur(weight, (0, 0), 2)
-    near = blurred / np.maximum(blurred_weight, 1e-3)[..., None]
-    color = np.where(inside[..., None] > 0, picture, near).astype(np.float32)
+    divisor = np.maximum(blurred_weight, 1e-3)
+    near = blurred / divisor[..., None]
+    is_inside = inside[..., None] > 0
+    color = np.where(is_inside, picture, near)
 
     # the soft edge
     alpha = cv2.GaussianBlur(weight, (0, 0), SOFTNESS)
-    return Layer(color * alpha[..., None], alpha)
+    return Layer(color.astype(np.float32) * alpha[..., None], alpha)
 
 
 def place(layer: Layer, matrix: np.ndarray, size: tuple[int, int]) -> Layer:

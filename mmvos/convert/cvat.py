@@ -224,12 +224,18 @@ def read(
 def _frame_numbers(task: Element, path: Path) -> list[int]:
     """Numbers of the task's frames in the XML: with a frame step of 5 they are 0, 5, 10, ..."""
     size = _number(task.findtext('size'), 'size', path)
-    step = 1
-    for part in (task.findtext('frame_filter') or '').split():
-        if part.startswith('step='):
-            step = _number(part[5:], 'frame_filter', path)
     start = _number(task.findtext('start_frame') or '0', 'start_frame', path)
-    if not 0 < size <= MAX_FRAMES or not 0 < step <= MAX_FRAMES or not 0 <= start < 10**9:
+    step = 1
+    frame_filter = task.findtext('frame_filter') or ''
+    for part in frame_filter.split():
+        if part.startswith('step='):
+            step = _number(part.removeprefix('step='), 'frame_filter', path)
+
+    # A wrong number would make a list that no memory holds.
+    size_fits = 0 < size <= MAX_FRAMES
+    step_fits = 0 < step <= MAX_FRAMES
+    start_fits = 0 <= start < 10**9
+    if not (size_fits and step_fits and start_fits):
         raise ConversionError(
             f'{path}: its size is {size}, its frame step {step} and its start {start}; size and '
             f'step must be 1 to {MAX_FRAMES}.'
@@ -267,12 +273,16 @@ def _frame_files(
         frames: folder with a folder of images per video; they are all frames of the task, or all
             but the deleted ones.
         path: the XML file, for messages.
+
+    Raises:
+        ConversionError: there is another number of images.
     """
     if frames is None:
-        return [
-            f'{name}/frame_{number:06d}.PNG' for t, number in enumerate(numbers) if t not in deleted
-        ]
-    files = [f'{name}/{image.name}' for image in list_images(frames / name)]
+        # CVAT's own names.
+        files = [f'{name}/frame_{number:06d}.PNG' for number in numbers]
+    else:
+        files = [f'{name}/{image.name}' for image in list_images(frames / name)]
+
     if len(files) == len(numbers):
         return [file for t, file in enumerate(files) if t not in deleted]
     if len(files) != len(numbers) - len(deleted):
@@ -290,6 +300,7 @@ def _read_track(
     path: Path,
     notes: Notes,
 ) -> CvatTrack | None:
+    """Read a track and its shapes by frame; None where its shapes have no area."""
     number = _number(track.get('id'), 'id of a track', path)
     where = f'{path}: track {number}'
     label = track.get('label')
@@ -297,33 +308,36 @@ def _read_track(
         raise ConversionError(
             f'{where} has the label "{label}", which is none of the task\'s ({", ".join(labels)}).'
         )
+
+    # Frames are named by their numbers in the task, of which some may be left out.
     position = {frame: t for t, frame in enumerate(numbers)}
     shapes: dict[int, CvatShape] = {}
     for element in track:
-        if element.tag not in AREAS:
-            if element.tag != 'attribute':
-                notes.add(
-                    'tracks of lines, points, cuboids or skeletons have no area and are left out',
-                    where,
-                )
-                return None
+        if element.tag == 'attribute':
             continue
+        if element.tag not in AREAS:
+            notes.add(
+                'tracks of lines, points, cuboids or skeletons have no area and are left out',
+                where,
+            )
+            return None
         frame = _number(element.get('frame'), 'frame', path)
         if frame not in position:
+            step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
             raise ConversionError(
                 f'{where} has a shape in frame {frame}, but the task has {len(numbers)} frames, '
-                f'{numbers[0]} '
-                f'to '
-                f'{numbers[-1]} in steps of {numbers[1] - numbers[0] if len(numbers) > 1 else 1}.'
+                f'{numbers[0]} to {numbers[-1]} in steps of {step}.'
             )
-        if position[frame] in shapes:
+        t = position[frame]
+        if t in shapes:
             raise ConversionError(f'{where} has two shapes in frame {frame}.')
-        shapes[position[frame]] = read_shape(element, size, f'{where}, frame {frame}')
+        shapes[t] = read_shape(element, size, f'{where}, frame {frame}')
     return CvatTrack(number, label, shapes, track)
 
 
 def _number(text: str | None, key: str, path: Path) -> int:
     # Python's int also takes '1_000', digits of other scripts, and more than 64 bits.
-    if text is None or not _WHOLE_NUMBER.fullmatch(text.strip()):
+    digits = (text or '').strip()
+    if not _WHOLE_NUMBER.fullmatch(digits):
         raise ConversionError(f'{path}: its {key} is {text!r}, which is no whole number.')
-    return int(text)
+    return int(digits)

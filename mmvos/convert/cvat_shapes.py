@@ -55,7 +55,12 @@ class CvatShape:
 
 
 def read_shape(element: Element, size: Size, where: str) -> CvatShape:
-    """Reads and checks one shape of a frame of ``size`` (H, W).
+    """Read and check one shape.
+
+    Args:
+        element: of the XML.
+        size: (height, width) of the frame.
+        where: names file, object and frame in messages.
 
     Raises:
         ConversionError: a number or the run lengths are missing or malformed.
@@ -64,43 +69,71 @@ def read_shape(element: Element, size: Size, where: str) -> CvatShape:
     is_keyframe = element.get('keyframe', '1') == '1'
     kind = element.tag
     if kind in ('box', 'ellipse'):
-        numbers = tuple(_number(element.get(key), key, where) for key in _NUMBERS[kind])
+        # These are kept by their numbers, between which frames are interpolated.
+        numbers = [_number(element.get(key), key, where) for key in _NUMBERS[kind]]
         rotation = _number(element.get('rotation', '0'), 'rotation', where)
         shape = CvatShape(kind, outside, (*numbers, rotation), None, is_keyframe)
         check_mask([_outline(shape)], *size, where)
         return shape
+
+    # Polygons and masks stand in every frame.
+    mask: Any = None
     if kind == 'polygon':
-        points = [
-            point.split(',') for point in (element.get('points') or '').split(';') if point.strip()
-        ]
-        if any(len(point) != 2 for point in points):
-            raise ConversionError(f'{where}: its points are not "x,y;x,y;...".')
-        mask: Any = [[_number(value, 'points', where) for point in points for value in point]]
+        mask = [_polygon(element.get('points') or '', where)]
         check_mask(mask, *size, where)
-    else:
-        mask = None if outside else _mask(element, size, where)
+    elif not outside:
+        mask = _mask(element, size, where)
     return CvatShape(kind, outside, (), mask, is_keyframe)
+
+
+def _polygon(text: str, where: str) -> list[float]:
+    """Parse 'x,y;x,y;...' to [x, y, x, y, ...]."""
+    numbers = []
+    for point in text.split(';'):
+        if not point.strip():
+            continue
+        coordinates = point.split(',')
+        if len(coordinates) != 2:
+            raise ConversionError(f'{where}: its points are not "x,y;x,y;...".')
+        for value in coordinates:
+            numbers.append(_number(value, 'points', where))
+    return numbers
 
 
 def masks_of_track(
     shapes: Mapping[int, CvatShape], length: int, size: Size, where: str
 ) -> dict[int, Any]:
-    """Frame -> mask (run lengths or polygons) of the frames that show the object.
+    """Compute the masks of the frames that show an object.
 
     Args:
-        shapes: by frame index. length: frames of the video. size: (H, W).
+        shapes: by frame index.
+        length: frames of the video.
+        size: (H, W).
+        where: names the object in messages.
+
+    Returns:
+        Frame -> mask, run lengths or polygons.
+
     Raises:
         ConversionError: a polygon is missing between two frames.
     """
     masks: dict[int, Any] = {}
     frames = sorted(shapes)
     for start, end in zip(frames, [*frames[1:], length]):
-        shape, after = shapes[start], shapes.get(end)
-        for t in range(start, end if not shape.outside else start):
+        shape = shapes[start]
+        following = shapes.get(end)
+        # Outside: the object is not seen until its next shape.
+        if shape.outside:
+            continue
+        for t in range(start, end):
             if shape.numbers:
-                other = after if after is not None and after.kind == shape.kind else shape
-                masks[t] = [_outline(_between(shape, other, (t - start) / (end - start)))]
-            elif _is_gap(shape, after, start, t):
+                # A box or ellipse moves towards the next one.
+                target = shape
+                if following is not None and following.kind == shape.kind:
+                    target = following
+                part = (t - start) / (end - start)
+                masks[t] = [_outline(_between(shape, target, part))]
+            elif _is_gap(shape, following, start, t):
                 raise ConversionError(
                     f'{where}: its polygon is missing in frame {t}, between two others; CVAT '
                     f'writes a polygon in every frame, so draw it there or hide it (outside).'
@@ -111,14 +144,18 @@ def masks_of_track(
 
 
 def polygon_gaps(shapes: Mapping[int, CvatShape]) -> set[int]:
-    """Frames between two polygons of a track in which it has none.
+    """Return the frames between two polygons of a track in which it has none.
 
     CVAT writes a polygon in every frame, but for frames that were deleted in the task.
+
+    Args:
+        shapes: of a track, by frame.
     """
-    frames = sorted(shapes)
     gaps: set[int] = set()
-    for start, end in pairwise(frames):
-        if _is_gap(shapes[start], shapes[end], start, start + 1):
+    for start, end in pairwise(sorted(shapes)):
+        first = shapes[start]
+        second = shapes[end]
+        if _is_gap(first, second, start, start + 1):
             gaps.update(range(start + 1, end))
     return gaps
 
@@ -131,11 +168,15 @@ def _is_gap(shape: CvatShape, after: CvatShape | None, start: int, t: int) -> bo
 
 def _between(one: CvatShape, two: CvatShape, part: float) -> CvatShape:
     """A box or ellipse on the straight way from one to two; it turns the shorter way round."""
-    *sides, start_angle = one.numbers
-    *other_sides, end_angle = two.numbers
-    turn = (end_angle - start_angle + 180) % 360 - 180  # from 350 to 10 degrees: 20, not -340
-    numbers = [a + (b - a) * part for a, b in zip(sides, other_sides, strict=True)]
-    return CvatShape(one.kind, False, (*numbers, start_angle + turn * part))
+    *start_sides, start_angle = one.numbers
+    *end_sides, end_angle = two.numbers
+    sides = []
+    for start, end in zip(start_sides, end_sides, strict=True):
+        sides.append(start + (end - start) * part)
+    # from 350 to 10 degrees: 20, not -340
+    turn = (end_angle - start_angle + 180) % 360 - 180
+    angle = start_angle + turn * part
+    return CvatShape(one.kind, False, (*sides, angle))
 
 
 def _outline(shape: CvatShape) -> list[float]:
@@ -143,22 +184,19 @@ def _outline(shape: CvatShape) -> list[float]:
 
 
 def _mask(element: Element, size: Size, where: str) -> dict[str, Any]:
-    left, top, width, height = (
-        round(_number(element.get(key), key, where)) for key in _NUMBERS['mask']
-    )
-    if (
-        left < 0
-        or top < 0
-        or width < 1
-        or height < 1
-        or left + width > size[1]
-        or top + height > size[0]
-    ):
+    """Read a mask: run lengths along the rows of its bounding box."""
+    numbers = [round(_number(element.get(key), key, where)) for key in _NUMBERS['mask']]
+    left, top, width, height = numbers
+    frame_height, frame_width = size
+    begins_inside = left >= 0 and top >= 0
+    has_pixels = width >= 1 and height >= 1
+    ends_inside = left + width <= frame_width and top + height <= frame_height
+    if not (begins_inside and has_pixels and ends_inside):
         raise ConversionError(
             f'{where}: its mask of {height} x {width} (height x width) at ({left}, {top}) lies '
-            f'outside of the '
-            f'frame.'
+            'outside of the frame.'
         )
+
     try:
         runs = np.array([int(run) for run in (element.get('rle') or '').split(',')])
     except (ValueError, OverflowError):
@@ -168,10 +206,12 @@ def _mask(element: Element, size: Size, where: str) -> dict[str, Any]:
             f'{where}: its rle is no list of run lengths that cover the {height} x {width} pixels '
             f'of the mask.'
         )
+
+    # The first run is background; they alternate.
+    is_object = np.arange(len(runs)) % 2 == 1
+    part = np.repeat(is_object, runs).reshape(height, width)
     mask = np.zeros(size, bool)
-    mask[top : top + height, left : left + width] = np.repeat(
-        np.arange(len(runs)) % 2 == 1, runs
-    ).reshape(height, width)
+    mask[top : top + height, left : left + width] = part
     return encoded(mask)
 
 

@@ -36,11 +36,16 @@ def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
     """
     labels = [str(category['name']) for category in source.categories]
     for video in source.videos:
-        where = f'{source.source}: video {video.folder}'
         root = _video(video, labels, notes)
         ElementTree.indent(root)
-        text = ElementTree.tostring(root, encoding='utf-8', xml_declaration=True)
-        write_bytes(output_inside(out, f'{video.folder}.xml', where), text + b'\n')
+        text = ElementTree.tostring(
+            root,
+            encoding='utf-8',
+            xml_declaration=True,
+        )
+        where = f'{source.source}: video {video.folder}'
+        target = output_inside(out, f'{video.folder}.xml', where)
+        write_bytes(target, text + b'\n')
     return len(source.videos)
 
 
@@ -85,9 +90,11 @@ def mask_attributes(frame: int, rle: dict[str, Any]) -> dict[str, str]:
         rle: pycocotools run lengths of a mask with a pixel.
     """
     left, top, width, height = (int(value) for value in coco_mask.toBbox(rle))
-    part = coco_mask.decode(rle)[top : top + height, left : left + width].reshape(-1)
-    switches = np.flatnonzero(np.diff(part, prepend=0))
-    runs = np.diff(switches, prepend=0, append=part.size)
+    mask = coco_mask.decode(rle)
+    pixels = mask[top : top + height, left : left + width].reshape(-1)
+    # The first run is one of zeros, maybe empty.
+    switches = np.flatnonzero(np.diff(pixels, prepend=0))
+    runs = np.diff(switches, prepend=0, append=pixels.size)
     return {
         'frame': str(frame),
         'keyframe': '1',

@@ -51,10 +51,15 @@ class DavisSequence:
     masks: tuple[Path, ...]
 
     def image(self, index: int) -> np.ndarray:
-        """Return frame `index` as (H, W, 3) uint8 BGR."""
-        picture = cv2.imread(str(self.images[index]), cv2.IMREAD_COLOR)
+        """Return frame `index` as (H, W, 3) uint8 BGR.
+
+        Raises:
+            ValueError: the file is no picture.
+        """
+        path = self.images[index]
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
-            raise ValueError(f'sequence {self.name}: {self.images[index]} is no readable picture')
+            raise ValueError(f'sequence {self.name}: {path} is no readable picture')
         return picture
 
     def mask(self, index: int) -> np.ndarray:
@@ -68,12 +73,12 @@ class DavisSequence:
         Raises:
             ValueError: unreadable file, or mask and picture of different sizes.
         """
-        picture, mask = self.image(index), self.mask(index)
+        picture = self.image(index)
+        mask = self.mask(index)
         if picture.shape[:2] != mask.shape:
             raise ValueError(
-                f'sequence {self.name}, frame {self.images[index].stem}: the mask is '
-                f'{mask.shape}, the picture {picture.shape[:2]} (height, width); '
-                'they must be of one size'
+                f'sequence {self.name}, frame {self.images[index].stem}: the mask is {mask.shape}, '
+                f'the picture {picture.shape[:2]} (height, width); they must be of one size'
             )
         return picture, mask
 
@@ -113,6 +118,8 @@ def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSeq
     for folder in (image_dir, mask_dir):
         if not folder.is_dir():
             raise FileNotFoundError(f'sequence {name}: folder {folder} is missing')
+
+    # Each frame has a mask of its name.
     images = tuple(list_files(image_dir, ('.jpg',)))
     masks = tuple(mask_dir / f'{image.stem}.png' for image in images)
     if not images:
@@ -121,6 +128,7 @@ def find_sequence(root: Path, name: str, classes: Mapping[str, str]) -> DavisSeq
     if missing:
         raise FileNotFoundError(f'sequence {name}: mask {missing[0]} is missing')
     sequence = DavisSequence(name, classes[name], images, masks)
+    # An object that is never seen cannot be cut out.
     if not any(sequence.mask(index).any() for index in range(len(masks))):
         raise ValueError(
             f'sequence {name}: no mask in {mask_dir} shows an object; take it off the list'
@@ -139,7 +147,9 @@ def read_sequences(root: Path, classes_file: Path | None) -> dict[str, list[Davi
         FileNotFoundError, ValueError: see `read_list` and `find_sequence`; also a sequence in both
             lists, a list with less than two.
     """
-    classes = DAVIS_2016_CLASSES | (_read_classes(classes_file) if classes_file else {})
+    classes = dict(DAVIS_2016_CLASSES)
+    if classes_file:
+        classes.update(_read_classes(classes_file))
     names = {split: read_list(root, davis_list) for split, davis_list in LISTS.items()}
     both = set(names['train']) & set(names['valid'])
     if both:
@@ -151,15 +161,17 @@ def read_sequences(root: Path, classes_file: Path | None) -> dict[str, list[Davi
             raise ValueError(
                 f'{root}/ImageSets/2016/{LISTS[split]}.txt must name at least two sequences'
             )
-    found = {
-        split: [find_sequence(root, name, classes) for name in listed]
-        for split, listed in names.items()
-    }
-    unseen = {s.class_name for s in found['valid']} - {s.class_name for s in found['train']}
+    found = {}
+    for split, listed in names.items():
+        found[split] = [find_sequence(root, name, classes) for name in listed]
+
+    # A class that is only validated cannot be learned.
+    learned = {sequence.class_name for sequence in found['train']}
+    validated = {sequence.class_name for sequence in found['valid']}
+    unseen = sorted(validated - learned)
     if unseen:
         print(
-            f'warning: no train sequence of class {", ".join(sorted(unseen))}, so its validation '
-            f'AP says '
+            f'warning: no train sequence of class {", ".join(unseen)}, so its validation AP says '
             'nothing',
             file=sys.stderr,
         )
@@ -167,7 +179,9 @@ def read_sequences(root: Path, classes_file: Path | None) -> dict[str, list[Davi
 
 
 def _read_classes(path: Path) -> dict[str, str]:
+    """Read the class of each sequence from a JSON file."""
     classes = read_json(path)
-    if not isinstance(classes, dict) or not all(isinstance(name, str) for name in classes.values()):
+    is_object = isinstance(classes, dict)
+    if not is_object or not all(isinstance(name, str) for name in classes.values()):
         raise ValueError(f'{path} must hold one object {{"sequence": "class", ...}}')
     return classes

@@ -44,46 +44,45 @@ Size = tuple[int, int]
 def read(
     folder: Path, track_by: str, unlabeled: str, notes: Notes
 ) -> tuple[list[TrackedVideo], Path]:
-    """The videos, and the folder that their file names are relative to.
+    """Read the videos of a folder.
+
+    Args:
+        folder: of one video, or with a folder for each.
+        track_by: 'group' or 'label', what is the same in all frames of an object.
+        unlabeled: what to do with frames that have no JSON.
+        notes: takes what is left out.
+
+    Returns:
+        The videos, and the folder that their file names are relative to.
 
     Raises:
         ConversionError, EvaluationInputError: at the first fault, with the file and the shape.
     """
     if not folder.is_dir():
         raise ConversionError(f'{folder} is no folder.')
-    single = has_file(folder, ('.json',))
-    if single:
+
+    # The folder is one video, or holds a folder for each.
+    is_single = has_file(folder, ('.json',))
+    if is_single:
         folders = [folder]
+        root = folder.resolve().parent
     else:
         folders = [entry for entry in list_folders(folder) if has_file(entry, ('.json',))]
+        root = folder.resolve()
     if not folders:
         raise ConversionError(f'{folder} holds no JSON, and no folder with one.')
-    root = folder.resolve().parent if single else folder.resolve()
-    return [
-        _video(entry.resolve(), root, track_by, unlabeled, notes)
-        for entry in with_bar(folders, 'reading')
-    ], root
+    videos = []
+    for entry in with_bar(folders, 'reading'):
+        videos.append(_video(entry.resolve(), root, track_by, unlabeled, notes))
+    return videos, root
 
 
 def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes) -> TrackedVideo:
-    labeled: dict[str, Path] = {}
-    for path in list_files(folder, ('.json',)):
-        name = value_of(read_json(path), 'imagePath', str, str(path)).replace('\\', '/')
-        name = os.path.relpath(os.path.normpath(folder / name), root).replace(os.sep, '/')
-        if name.startswith('../'):
-            raise ConversionError(f'{path}: its imagePath leads outside of {root}.')
-        name = check_name(name, str(path))
-        if name in labeled:
-            raise ConversionError(
-                f'{path} and {labeled[name].name} are both about the image {name}.'
-            )
-        labeled[name] = path
-    images = {path.relative_to(root).as_posix() for path in list_files(folder)}
-    others = images - labeled.keys()
-    for name in sorted(others) if unlabeled == 'skip' else ():
-        notes.add('frames without a JSON are left out (--unlabeled empty takes them)', name)
-    shown = labeled.keys() | (others if unlabeled == 'empty' else set())
-    names = sort_frames(shown, folder)
+    """Read the video of a folder."""
+    labeled = _labeled_images(folder, root)
+    names = _frame_names(folder, root, labeled, unlabeled, notes)
+
+    # The masks of each object by frame, of which several are one mask in parts.
     size: Size | None = None
     parts: dict[int, dict[int, list[Any]]] = defaultdict(lambda: defaultdict(list))
     label_of: dict[int, str] = {}
@@ -93,56 +92,83 @@ def _video(folder: Path, root: Path, track_by: str, unlabeled: str, notes: Notes
             continue
         path = labeled[name]
         data = read_json(path)
-        own = (
-            value_of(data, 'imageHeight', int, str(path)),
-            value_of(data, 'imageWidth', int, str(path)),
-        )
-        check_size(*own, str(path))
-        if size not in (None, own):
-            raise ConversionError(
-                f'{path} says {own[0]} x {own[1]}, but the first frame of the video is {size[0]} x '
-                f'{size[1]} '
-                '(height x width).'
-            )
-        size = own
+        size = _check_same_size(data, size, path)
         for place, shape in enumerate(value_of(data, 'shapes', list, str(path))):
             where = f'{path}: shape {place}'
             label = value_of(shape, 'label', str, where)
             if shape.get('shape_type', 'polygon') in NO_AREA:
                 notes.add('lines and points have no area and are left out', where)
                 continue
-            number = (
-                numbers.setdefault(label, len(numbers) + 1)
-                if track_by == 'label'
-                else _group(shape, f'{where} ("{label}")')
-            )
+            if track_by == 'label':
+                number = numbers.setdefault(label, len(numbers) + 1)
+            else:
+                number = _group(shape, f'{where} ("{label}")')
             if label_of.setdefault(number, label) != label:
                 raise ConversionError(
                     f'{where}: object {number} is "{label}" here and "{label_of[number]}" in an '
-                    f'earlier '
-                    f'frame; an '
-                    'object has one class.'
+                    'earlier frame; an object has one class.'
                 )
-            parts[number][t].append(shape_mask(shape, own, where))
+            parts[number][t].append(shape_mask(shape, size, where))
     assert size is not None
-    objects = [
-        TrackedObject(
-            number,
-            label_of[number],
-            {t: joined(masks, *size) for t, masks in parts[number].items()},
-        )
-        for number in sorted(parts)
-    ]
+
+    objects = []
+    for number in sorted(parts):
+        masks = {t: joined(of_frame, *size) for t, of_frame in parts[number].items()}
+        objects.append(TrackedObject(number, label_of[number], masks))
     return TrackedVideo(names, *size, objects)
+
+
+def _labeled_images(folder: Path, root: Path) -> dict[str, Path]:
+    """Return the JSON of each image that has one, by the image's name relative to ``root``."""
+    labeled: dict[str, Path] = {}
+    for path in list_files(folder, ('.json',)):
+        written = value_of(read_json(path), 'imagePath', str, str(path)).replace('\\', '/')
+        image = os.path.normpath(folder / written)
+        name = os.path.relpath(image, root).replace(os.sep, '/')
+        if name.startswith('../'):
+            raise ConversionError(f'{path}: its imagePath leads outside of {root}.')
+        name = check_name(name, str(path))
+        if name in labeled:
+            raise ConversionError(
+                f'{path} and {labeled[name].name} are both about the image {name}.'
+            )
+        labeled[name] = path
+    return labeled
+
+
+def _frame_names(
+    folder: Path, root: Path, labeled: Mapping[str, Path], unlabeled: str, notes: Notes
+) -> list[str]:
+    """Return the frames in order: those with a JSON, and the others where they show no object."""
+    images = {path.relative_to(root).as_posix() for path in list_files(folder)}
+    others = images - labeled.keys()
+    shown = set(labeled)
+    if unlabeled == 'skip':
+        for name in sorted(others):
+            notes.add('frames without a JSON are left out (--unlabeled empty takes them)', name)
+    elif unlabeled == 'empty':
+        shown |= others
+    return sort_frames(shown, folder)
+
+
+def _check_same_size(data: Any, size: Size | None, path: Path) -> Size:
+    """Return the size (H, W) that a JSON says, which all frames of a video have."""
+    height = value_of(data, 'imageHeight', int, str(path))
+    width = value_of(data, 'imageWidth', int, str(path))
+    check_size(height, width, str(path))
+    if size is not None and size != (height, width):
+        raise ConversionError(
+            f'{path} says {height} x {width}, but the first frame of the video is {size[0]} x '
+            f'{size[1]} (height x width).'
+        )
+    return height, width
 
 
 def _group(shape: Mapping[str, Any], where: str) -> int:
     if shape.get('group_id') is None:
         raise ConversionError(
             f'{where} has no group_id, so nobody knows which object it is; number the objects of '
-            f'the video, '
-            f'or use '
-            '--track-by label where each class has one.'
+            'the video, or use --track-by label where each class has one.'
         )
     return int(value_of(shape, 'group_id', int, where))
 
@@ -160,13 +186,15 @@ def shape_mask(shape: Mapping[str, Any], size: Size, where: str) -> Any:
     """
     kind = shape.get('shape_type', 'polygon')
     points = _points(shape, where)
-    if kind in ('rectangle', 'circle') and len(points) == 2:
+    mask: Any
+    if kind == 'rectangle' and len(points) == 2:
         (x1, y1), (x2, y2) = points
-        mask: Any = [
-            rectangle(x1, y1, x2, y2)
-            if kind == 'rectangle'
-            else ellipse(x1, y1, *(np.hypot(x2 - x1, y2 - y1),) * 2)
-        ]
+        mask = [rectangle(x1, y1, x2, y2)]
+    elif kind == 'circle' and len(points) == 2:
+        # The center, and a point on the circle.
+        (x1, y1), (x2, y2) = points
+        radius = np.hypot(x2 - x1, y2 - y1)
+        mask = [ellipse(x1, y1, radius, radius)]
     elif kind in ('polygon', 'rectangle', 'oriented_rectangle'):
         mask = [[float(value) for point in points for value in point]]
     elif kind == 'mask' and points:
@@ -214,14 +242,14 @@ def mask_pixels(text: str, where: str) -> NDArray[np.bool_]:
 def _drawn(text: str, corner: Sequence[float], size: Size, where: str) -> dict[str, Any]:
     """Run lengths of the frame's size of a mask; ``corner`` is the first pixel of its box."""
     part = mask_pixels(text, where)
+    height, width = part.shape
     left, top = (round(value) for value in corner)
-    bottom, right = top + part.shape[0], left + part.shape[1]
+    bottom = top + height
+    right = left + width
     if top < 0 or left < 0 or bottom > size[0] or right > size[1]:
         raise ConversionError(
-            f'{where}: its mask of {part.shape[0]} x {part.shape[1]} (height x width) at ({left}, '
-            f'{top}) lies '
-            f'outside '
-            'of the frame.'
+            f'{where}: its mask of {height} x {width} (height x width) at ({left}, {top}) lies '
+            'outside of the frame.'
         )
     mask = np.zeros(size, bool)
     mask[top:bottom, left:right] = part

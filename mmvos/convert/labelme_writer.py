@@ -49,7 +49,10 @@ def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
         shapes: dict[int, list[dict[str, Any]]] = {}
         for item in video.objects:
             for t, rle in visible(item, video, notes).items():
-                shapes.setdefault(t, []).append(mask_shape(item.category, item.id, rle))
+                shape = mask_shape(item.category, item.id, rle)
+                shapes.setdefault(t, []).append(shape)
+
+        # A file for each frame that shows an object.
         for t in sorted(shapes):
             name = PurePosixPath(video.file_names[t])
             data: dict[str, Any] = {
@@ -69,7 +72,7 @@ def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
 
 
 def mask_shape(label: str, group: int | str, rle: dict[str, Any]) -> dict[str, Any]:
-    """Make the shape of an object in one frame.
+    """Make the shape of an object in one frame: its mask as a PNG inside its box.
 
     Args:
         label: class of the object.
@@ -77,9 +80,12 @@ def mask_shape(label: str, group: int | str, rle: dict[str, Any]) -> dict[str, A
         rle: pycocotools run lengths of a mask with a pixel.
     """
     x, y, w, h = (int(value) for value in coco_mask.toBbox(rle))
-    part = coco_mask.decode(rle)[y : y + h, x : x + w]
+    mask = coco_mask.decode(rle)
+    part = mask[y : y + h, x : x + w]
+    image = Image.fromarray(part.astype(np.uint8) * 255)
     stream = io.BytesIO()
-    Image.fromarray(part.astype(np.uint8) * 255).convert('1').save(stream, format='PNG')
+    image.convert('1').save(stream, format='PNG')
+    png = base64.b64encode(stream.getvalue())
     return {
         'label': label,
         'points': [[x, y], [x + w - 1, y + h - 1]],
@@ -87,7 +93,7 @@ def mask_shape(label: str, group: int | str, rle: dict[str, Any]) -> dict[str, A
         'description': '',
         'shape_type': 'mask',
         'flags': {},
-        'mask': base64.b64encode(stream.getvalue()).decode('ascii'),
+        'mask': png.decode('ascii'),
     }
 
 

@@ -14,7 +14,7 @@ groups (iscrowd), which with void pixels become regions to be ignored.
 from __future__ import annotations
 
 import configparser
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,17 +56,24 @@ class MotsFile:
 
 
 def parse_classes(text: str) -> dict[int, str]:
-    """'1=car,2=pedestrian' as a dict.
+    """Parse '1=car,2=pedestrian'.
+
+    Returns:
+        The name of each class id.
 
     Raises:
         ConversionError: it has another form, or an id or a name twice.
     """
-    pairs = [part.partition('=') for part in text.split(',')]
-    if not all(_is_number(number.strip()) and name.strip() for number, _, name in pairs):
-        raise ConversionError(f'--classes {text!r} is not of the form 1=car,2=pedestrian.')
-    classes = {int(number): name.strip() for number, _, name in pairs}
-    if len(set(classes.values())) < len(pairs):
-        raise ConversionError(f'--classes {text!r} has an id or a name twice.')
+    classes: dict[int, str] = {}
+    for part in text.split(','):
+        number, _, name = part.partition('=')
+        number = number.strip()
+        name = name.strip()
+        if not _is_number(number) or not name:
+            raise ConversionError(f'--classes {text!r} is not of the form 1=car,2=pedestrian.')
+        if int(number) in classes or name in classes.values():
+            raise ConversionError(f'--classes {text!r} has an id or a name twice.')
+        classes[int(number)] = name
     return classes
 
 
@@ -76,7 +83,7 @@ def _is_number(text: str) -> bool:
 
 
 def _read_file(path: Path, classes: Mapping[int, str]) -> MotsFile:
-    """Reads and checks a file.
+    """Read and check a file.
 
     Raises:
         ConversionError: at the first fault, with the line.
@@ -93,32 +100,38 @@ def _read_file(path: Path, classes: Mapping[int, str]) -> MotsFile:
                 f'{where} is not of the form "frame id class height width run-lengths".'
             )
         frame, object_id, class_id, height, width = map(int, parts[:5])
+
+        # All lines have one size.
         check_size(height, width, where)
-        content.size = content.size or (height, width)
+        if content.size is None:
+            content.size = (height, width)
         if content.size != (height, width):
             raise ConversionError(
                 f'{where} has the size {height} x {width}, but the lines before {content.size[0]} '
-                f'x '
-                f'{content.size[1]} (height x width).'
+                f'x {content.size[1]} (height x width).'
             )
+
+        # An object has one class, and one mask in a frame.
         if object_id != IGNORED and class_id not in classes:
+            known = ', '.join(f'{key}={name}' for key, name in classes.items())
             raise ConversionError(
                 f'{where}: object {object_id} has the class {class_id}, which is none of --classes '
-                f'({", ".join(f"{key}={name}" for key, name in classes.items())}).'
+                f'({known}).'
             )
-        if frame in content.masks[object_id]:
+        masks = content.masks[object_id]
+        if frame in masks:
             raise ConversionError(
                 f'{where}: object {object_id} has a second mask in frame {frame}.'
             )
-        if content.class_of.setdefault(object_id, class_id) != class_id:
+        known_class = content.class_of.setdefault(object_id, class_id)
+        if known_class != class_id:
             raise ConversionError(
-                f'{where}: object {object_id} has the class {class_id} here and '
-                f'{content.class_of[object_id]} '
-                f'before.'
+                f'{where}: object {object_id} has the class {class_id} here and {known_class} '
+                'before.'
             )
         mask = {'size': [height, width], 'counts': parts[5]}
         check_mask(mask, height, width, where)
-        content.masks[object_id][frame] = mask
+        masks[frame] = mask
     if content.size is None:
         raise ConversionError(f'{path} has no line.')
     return content
@@ -127,35 +140,47 @@ def _read_file(path: Path, classes: Mapping[int, str]) -> MotsFile:
 def read(
     path: Path, frames: Path | None, by_name: bool, classes: Mapping[int, str]
 ) -> TrackedVideo:
-    """One video; its frames are looked for in ``frames``, see the header."""
+    """Read one video.
+
+    Args:
+        path: the text file.
+        frames: folder of the images, see the header; None: they are named as MOTS does.
+        by_name: frames are numbered as their files are called.
+        classes: names by class id.
+
+    Raises:
+        ConversionError: at the first fault, with the line.
+    """
     content = _read_file(path, classes)
     assert content.size is not None
-    name = path.parent.parent.resolve().name if path.name == 'gt.txt' else path.stem
+    name = path.stem
+    if path.name == 'gt.txt':
+        name = path.parent.parent.resolve().name
+
+    # The frames, among which all masks must be.
     used = sorted({frame for masks in content.masks.values() for frame in masks})
     files, numbers = _frames(path, name, frames, by_name, used[-1])
     position = {number: t for t, number in enumerate(numbers)}
-    lost = [frame for frame in used if frame not in position]
-    if lost:
-        raise ConversionError(
-            f'{path}: there is no frame {lost[0]}, the frames are {numbers[0]} to {numbers[-1]}; '
-            f'choose '
-            f'--frame-numbers '
-            'position or name.'
-        )
-    by_frame = {
-        number: {position[frame]: mask for frame, mask in masks.items()}
-        for number, masks in sorted(content.masks.items())
-    }
-    ignored = by_frame.pop(IGNORED, {})
-    objects = [
-        TrackedObject(number, classes[content.class_of[number]], masks)
-        for number, masks in by_frame.items()
-    ]
-    following = max([IGNORED, *by_frame]) + 1
-    objects += [
-        TrackedObject(following + place, category, ignored, crowd=True)
-        for place, category in enumerate(classes.values() if ignored else ())
-    ]
+    for frame in used:
+        if frame not in position:
+            raise ConversionError(
+                f'{path}: there is no frame {frame}, the frames are {numbers[0]} to {numbers[-1]}; '
+                'choose --frame-numbers position or name.'
+            )
+    by_id = {}
+    for number, masks in sorted(content.masks.items()):
+        by_id[number] = {position[frame]: mask for frame, mask in masks.items()}
+
+    # What is to be ignored is a group of each class.
+    ignored = by_id.pop(IGNORED, {})
+    objects = []
+    for number, masks in by_id.items():
+        category = classes[content.class_of[number]]
+        objects.append(TrackedObject(number, category, masks))
+    if ignored:
+        following = max([IGNORED, *by_id]) + 1
+        for place, category in enumerate(classes.values()):
+            objects.append(TrackedObject(following + place, category, ignored, crowd=True))
     return TrackedVideo(files, *content.size, objects, name=name)
 
 
@@ -163,22 +188,31 @@ def _frames(
     path: Path, name: str, root: Path | None, by_name: bool, last: int
 ) -> tuple[list[str], Sequence[int]]:
     """File names and frame numbers of a video."""
+    numbers: Sequence[int]
     if root is None:
+        # No images are there to be counted: MOTS' own names.
         if last > MAX_FRAMES:
             raise ConversionError(f'{path}: frame {last} is beyond any video.')
         first = 0 if by_name else 1
         length = _stated_length(path) or last + 1 - first
         numbers = range(first, first + length)
-        return [f'{name}/{_NUMBERED.format(number)}' for number in numbers], numbers
+        names = [f'{name}/{_NUMBERED.format(number)}' for number in numbers]
+        return names, numbers
+
     folder = root / name / 'img1'
-    images = list_images(folder if folder.is_dir() else root / name)
-    if by_name and not all(_is_number(image.stem) for image in images):
+    if not folder.is_dir():
+        folder = root / name
+    images = list_images(folder)
+    names = [image.relative_to(root).as_posix() for image in images]
+    if not by_name:
+        return names, range(1, len(images) + 1)
+    if not all(_is_number(image.stem) for image in images):
         raise ConversionError(
             f'{images[0].parent}: not all images are called by a number; use --frame-numbers '
             f'position.'
         )
-    names = [image.relative_to(root).as_posix() for image in images]
-    return names, [int(image.stem) for image in images] if by_name else range(1, len(images) + 1)
+    numbers = [int(image.stem) for image in images]
+    return names, numbers
 
 
 def _stated_length(path: Path) -> int | None:
@@ -191,6 +225,7 @@ def _stated_length(path: Path) -> int | None:
         parser.read_string(read_text(info))
         length = parser.getint('Sequence', 'seqLength')
     except (configparser.Error, ValueError):
+        # Refused below, as a wrong number is.
         length = 0
     if not 0 < length <= MAX_FRAMES:
         raise ConversionError(
@@ -205,34 +240,41 @@ _IGNORED_CLASS = 10
 def mots_ids(
     video: TrackedVideo, category_id: Mapping[str, int], ids: str, where: str
 ) -> dict[int, int]:
-    """Object id -> id in the MOTS file, of the objects that are no group.
+    """Choose the ids of a MOTS file, for the objects that are no group.
+
+    Args:
+        video: with its objects.
+        category_id: ids of the classes by name.
+        ids: 'keep', or 'number' for 1000 x class + 1, 2, ... as MOTS does.
+        where: names the video in messages.
+
+    Returns:
+        Object id -> id in the MOTS file.
 
     Raises:
         ConversionError: an id has a meaning of its own in MOTS, or is negative.
     """
     chosen: dict[int, int] = {}
-    count: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for item in video.objects:
         if item.crowd:
             continue
-        count[item.category] = count.get(item.category, 0) + 1
-        chosen[item.id] = (
-            item.id if ids == 'keep' else 1000 * category_id[item.category] + count[item.category]
-        )
-        if count[item.category] > 999 and ids == 'number':
-            raise ConversionError(
-                f'{where} has more than 999 objects of the class {item.category}, which MOTS ids '
-                f'cannot say; '
-                f'keep the '
-                'ids.'
-            )
-        if not 0 < chosen[item.id] < 10**9 or chosen[item.id] == IGNORED:
+        counts[item.category] += 1
+        count = counts[item.category]
+        number = item.id
+        if ids == 'number':
+            number = 1000 * category_id[item.category] + count
+            if count > 999:
+                raise ConversionError(
+                    f'{where} has more than 999 objects of the class {item.category}, which MOTS '
+                    'ids cannot say; keep the ids.'
+                )
+        if not 0 < number < 10**9 or number == IGNORED:
             raise ConversionError(
                 f'{where} has an object with the id {item.id}; in MOTS ids are above 0 and '
-                f'{IGNORED} is a '
-                f'region to be '
-                'ignored: choose --ids number.'
+                f'{IGNORED} is a region to be ignored: choose --ids number.'
             )
+        chosen[item.id] = number
     return chosen
 
 
@@ -244,30 +286,43 @@ def lines_of_video(
     where: str,
     notes: Notes,
 ) -> Iterator[str]:
-    """The lines of one text file, by frame and then id."""
+    """Yield the lines of one text file, by frame and then id.
+
+    Args:
+        video: with its objects.
+        category_id: ids of the classes by name.
+        ids: see ``mots_ids``.
+        overlaps: who gets a pixel of two objects, see `flatten_masks.OVERLAPS`.
+        where: names the video in messages.
+        notes: takes what is lost.
+    """
     numbers = mots_ids(video, category_id, ids, where)
-    class_of = {
-        numbers[item.id]: category_id[item.category] for item in video.objects if not item.crowd
-    }
-    class_of[IGNORED] = _IGNORED_CLASS
+    class_of = {IGNORED: _IGNORED_CLASS}
     layers: dict[int, list[Layer]] = {}
+
+    # The masks of each frame: objects, and what is to be ignored.
     for item in video.objects:
-        value = numbers.get(item.id, IGNORED) if not item.crowd else IGNORED
-        for t, rle in visible(item, video, notes).items():
-            layers.setdefault(t, []).append(
-                Layer(value, rle, 1.0 if item.score is None else item.score)
-            )
         if item.crowd:
+            value = IGNORED
             notes.add(
                 'groups (iscrowd) become regions to be ignored, without class',
                 f'{where}, object {item.id}',
             )
+        else:
+            value = numbers[item.id]
+            class_of[value] = category_id[item.category]
+        score = 1.0 if item.score is None else item.score
+        for t, rle in visible(item, video, notes).items():
+            layers.setdefault(t, []).append(Layer(value, rle, score))
     for t, mask in video.void.items():
-        layers.setdefault(t, []).append(Layer(IGNORED, as_rle(mask, video.height, video.width)))
+        rle = as_rle(mask, video.height, video.width)
+        layers.setdefault(t, []).append(Layer(IGNORED, rle))
+
+    # A line for each mask, none of which overlap.
+    size = f'{video.height} {video.width}'
     for t in sorted(layers):
         masks = _separate(layers[t], video, overlaps, f'{where}, frame {t}', notes)
         for value in sorted(masks):
-            size = f'{video.height} {video.width}'
             counts = masks[value]['counts']
             yield f'{t + 1} {value} {class_of[value]} {size} {counts}\n'
 
@@ -276,28 +331,29 @@ def _separate(
     layers: list[Layer], video: TrackedVideo, overlaps: str, where: str, notes: Notes
 ) -> dict[int, dict[str, Any]]:
     """Id -> mask of one frame, without shared pixels."""
+    masks: dict[int, dict[str, Any]] = {}
     if not overlap(layers):
-        values = {layer.value for layer in layers}
-        parts = {value: [layer.rle for layer in layers if layer.value == value] for value in values}
-        return {
-            value: stored(rles[0] if len(rles) == 1 else coco_mask.merge(rles))
-            for value, rles in parts.items()
-        }
+        # Masks of one id are joined.
+        by_value: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for layer in layers:
+            by_value[layer.value].append(layer.rle)
+        for value, codes in by_value.items():
+            whole = codes[0] if len(codes) == 1 else coco_mask.merge(codes)
+            masks[value] = stored(whole)
+        return masks
     labels = paint(layers, video.height, video.width, overlaps, where)
     notes.add('frames have overlapping masks; shared pixels went to one object', where)
-    return {
-        int(value): encoded(labels == value)
-        for value in sorted(set(labels.ravel().tolist()))
-        if value
-    }
+    for value in sorted(set(labels.ravel().tolist())):
+        if value:
+            masks[value] = encoded(labels == value)
+    return masks
 
 
 def _note_lost_names(video: TrackedVideo, notes: Notes) -> None:
     if any(Path(name).stem != f'{t:06d}' for t, name in enumerate(video.file_names, 1)):
         notes.add(
-            'videos have frames that are not called 000001, 000002, ...; MOTS numbers them from 1, '
-            'so reading back needs '
-            '--frames',
+            'videos have frames that are not called 000001, 000002, ...; MOTS numbers them from '
+            '1, so reading back needs --frames',
             f'video {video.folder}',
         )
 
@@ -321,6 +377,8 @@ def write(out: Path, source: AnnotationFile, ids: str, overlaps: str, notes: Not
             raise ConversionError(
                 f'{source.source}: the class {name} has the id {number}; MOTS ids are not negative.'
             )
+
+    # A folder for each video: its masks, and what the images are.
     written: set[str] = set()
     for video in with_bar(source.videos, 'converting'):
         where = f'{source.source}: video {video.folder}'

@@ -34,12 +34,21 @@ Job = TypeVar('Job', bound=VideoJob)
 
 
 def check_target(out: Path, splits: Sequence[str], overwrite: bool) -> None:
-    """Raise FileExistsError when OUT has one of the splits already and may not be overwritten."""
+    """Refuse a folder that has one of the splits already.
+
+    Args:
+        out: the folder.
+        splits: that will be made.
+        overwrite: they may be replaced.
+
+    Raises:
+        FileExistsError: one of them is there and may not be replaced.
+    """
     taken = [split for split in splits if (out / split).exists()]
     if taken and not overwrite:
         raise FileExistsError(
-            f'{out / taken[0]} is there already; remove it, choose another folder, '
-            'or give --overwrite'
+            f'{out / taken[0]} is there already; remove it, choose another folder, or give '
+            '--overwrite'
         )
 
 
@@ -64,18 +73,22 @@ def make_dataset(
     Returns:
         The records of each split.
     """
+    # Everything is made in a folder beside OUT, which replaces its splits in the end.
     out = out.resolve()
     root = out.with_name(out.name + '.partial')
     if root.exists():
         shutil.rmtree(root)
-    records: dict[str, list[VideoRecord]] = {job.split: [] for job in jobs}
+
     made = _make_videos(partial(make_video, root), jobs, processes)
     shown = with_bar(made, 'making videos', len(jobs), unit=' videos')
-    for done, (record, job) in enumerate(zip(shown, jobs), 1):
+    records: dict[str, list[VideoRecord]] = {job.split: [] for job in jobs}
+    for index, (record, job) in enumerate(zip(shown, jobs)):
         records[job.split].append(record)
-        _print_progress(done, len(jobs))
+        _print_progress(index + 1, len(jobs))
+
     for split, part in records.items():
-        write_instances(root / split / 'instances.json', part, categories, description)
+        path = root / split / 'instances.json'
+        write_instances(path, part, categories, description)
     _move_splits(root, out, list(records))
     return records
 
@@ -115,6 +128,9 @@ def _move_splits(root: Path, out: Path, splits: Sequence[str]) -> None:
 
 def _print_progress(done: int, total: int) -> None:
     """Print a line for every tenth of the work, where no bar is shown (in a log file)."""
-    is_next_tenth = done * 10 // total != (done - 1) * 10 // total
-    if is_next_tenth and not shows_bars():
+    if shows_bars():
+        return
+    tenths = done * 10 // total
+    tenths_before = (done - 1) * 10 // total
+    if tenths != tenths_before:
         print(f'{done}/{total} videos', file=sys.stderr, flush=True)

@@ -117,7 +117,16 @@ def draw_path(
 
 
 def draw_poses(rng: np.random.Generator, centers: Array, radius: float) -> list[Pose]:
-    """Add turning, growing, stretching and bending to a path; one pose per frame."""
+    """Add turning, growing, stretching and bending to a path.
+
+    Args:
+        rng: draws them.
+        centers: (length, 2), the path.
+        radius: of the object in pixels.
+
+    Returns:
+        One pose per frame.
+    """
     t = np.linspace(0, 1, len(centers))
 
     # (length,): it turns evenly
@@ -154,7 +163,17 @@ def draw_poses(rng: np.random.Generator, centers: Array, radius: float) -> list[
 def camera_views(
     rng: np.random.Generator, picture: Array, length: int, size: tuple[int, int]
 ) -> list[Array]:
-    """Cut the views (H, W, 3) of a camera that pans, turns and zooms over a larger picture."""
+    """Cut the views of a camera that pans, turns and zooms over a larger picture.
+
+    Args:
+        rng: draws the motion.
+        picture: (H', W', 3), larger than the views.
+        length: how many.
+        size: (W, H) of the views.
+
+    Returns:
+        (H, W, 3) each.
+    """
     width, height = size
     big_h, big_w = picture.shape[:2]
     slack = np.array([big_w - width, big_h - height]) / 2

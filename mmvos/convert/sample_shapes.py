@@ -223,6 +223,11 @@ def render(
 ) -> tuple[tuple[slice, slice], Array, Array] | None:
     """Draw one object.
 
+    Args:
+        look: its kind, colors and surface.
+        pose: where and how it is.
+        height, width: of the picture.
+
     Returns:
         The window (rows, columns) it covers, its colors (h, w, 3) float32 0..255 and its opacity
         (h, w) float32 0..1; None where it lies outside the picture.

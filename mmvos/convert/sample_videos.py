@@ -80,6 +80,7 @@ def _pattern(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     along = cos * x + sin * y
     across = cos * y - sin * x
 
+    # stripes, a grid of them, or nothing
     rate = rng.uniform(20, 60)
     stripes = np.sin(rate * along)
     grid = stripes * np.sin(rate * across)
@@ -93,12 +94,14 @@ def _rubble(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Draw the opacity (height, width) of a blurred polygon."""
     center = rng.random(2) * (width, height)
     count = int(rng.integers(3, 7))
-    corners = center + rng.normal(0, 0.1 * height, (count, 2))
-
+    spread = 0.1 * height
+    corners = center + rng.normal(0, spread, (count, 2))
     layer: np.ndarray = np.zeros((height, width), np.float32)
     cv2.fillPoly(layer, [corners.astype(np.int32)], 1.0)
-    layer = cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.6, 3))
-    return layer * rng.uniform(0.4, 0.9)
+    blur = rng.uniform(0.6, 3)
+    layer = cv2.GaussianBlur(layer, (0, 0), blur)
+    opacity = rng.uniform(0.4, 0.9)
+    return layer * opacity
 
 
 def draw_cast(rng: np.random.Generator, job: VideoJob) -> list[tuple[Look, list[Pose]]]:
@@ -156,7 +159,15 @@ def compose_frame(view: np.ndarray, cast: list[tuple[Look, Pose]]) -> tuple[np.n
 
 
 def make_video(root: Path, job: VideoJob) -> VideoRecord:
-    """Draw one video and write it under root/split."""
+    """Draw one video and write it under root/split.
+
+    Args:
+        root: of the data set.
+        job: which video.
+
+    Returns:
+        What the annotation file says about it.
+    """
     rng = np.random.default_rng([job.seed, SPLITS.index(job.split), job.index])
     width, height = job.size
     background = draw_background(rng, round(width * 1.5), round(height * 1.5))
@@ -164,20 +175,25 @@ def make_video(root: Path, job: VideoJob) -> VideoRecord:
 
     images = []
     label_maps = []
-    for frame, view in enumerate(camera_views(rng, background, job.length, job.size)):
+    views = camera_views(rng, background, job.length, job.size)
+    for frame, view in enumerate(views):
         in_frame = [(look, poses[frame]) for look, poses in cast]
         image, labels = compose_frame(view, in_frame)
-
         # the light flickers, and the camera has noise
         image = image * rng.uniform(0.95, 1.05)
         image = image + rng.normal(0, 3.5, image.shape)
-        images.append(np.clip(image + 0.5, 0, 255).astype(np.uint8))
+        rounded = np.clip(image + 0.5, 0, 255)
+        images.append(rounded.astype(np.uint8))
         label_maps.append(labels)
 
     # Objects that are never seen are none.
-    categories = {number: look.kind + 1 for number, (look, _) in enumerate(cast, 1)}
+    categories = {}
+    for number, (look, _) in enumerate(cast, 1):
+        categories[number] = look.kind + 1
     label_maps, categories = keep_visible(label_maps, categories)
-    writer = VideoWriter(root / job.split, f'{job.split}_{job.index:04d}', categories)
+
+    name = f'{job.split}_{job.index:04d}'
+    writer = VideoWriter(root / job.split, name, categories)
     for image, labels in zip(images, label_maps, strict=True):
         writer.add(image, labels)
     return writer.finish()

@@ -17,21 +17,43 @@ from pycocotools import mask as coco_mask
 
 _DISTANCE = 0.05  # pixels between curve and polygon
 Outline = NDArray[np.float64]
-_FEWEST_CORNERS, _MOST_CORNERS = 12, 1000
+_FEWEST_CORNERS = 12
+_MOST_CORNERS = 1000
 
 
 def rectangle(x1: float, y1: float, x2: float, y2: float, degrees: float = 0.0) -> list[float]:
-    """Four corners of a rectangle between two opposite corners, turned about its center (clockwise
-    on the screen).
+    """Return the corners of a rectangle between two opposite corners.
+
+    Args:
+        x1, y1: a corner.
+        x2, y2: the opposite corner.
+        degrees: by which it is turned about its center, clockwise on the screen.
+
+    Returns:
+        [x, y, x, y, ...] of the four corners.
     """
-    corners = [x1, y1, x2, y1, x2, y2, x1, y2]
+    corners = [
+        *(x1, y1),
+        *(x2, y1),
+        *(x2, y2),
+        *(x1, y2),
+    ]
     center_x = (x1 + x2) / 2
     center_y = (y1 + y2) / 2
     return turned(corners, center_x, center_y, degrees)
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, degrees: float = 0.0) -> list[float]:
-    """An ellipse by center and half axes, turned about its center."""
+    """Return an ellipse as a polygon.
+
+    Args:
+        cx, cy: its center.
+        rx, ry: its half axes.
+        degrees: by which it is turned about its center, clockwise on the screen.
+
+    Returns:
+        [x, y, x, y, ...], the more corners the larger it is.
+    """
     # a chord of angle a lies r a a / 8 inside; infinite for infinite axes
     radius = float(max(rx, ry))
     wanted = math.pi * math.sqrt(radius / (2 * _DISTANCE))
@@ -47,7 +69,13 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, degrees: float = 0.0) ->
 
 
 def turned(points: Sequence[float], cx: float, cy: float, degrees: float) -> list[float]:
-    """A polygon turned about (cx, cy); y points down, so positive is clockwise on the screen."""
+    """Turn a polygon about a point.
+
+    Args:
+        points: [x, y, x, y, ...].
+        cx, cy: the point.
+        degrees: y points down, so positive is clockwise on the screen.
+    """
     if not degrees:
         return list(points)
     radians = math.radians(degrees)
@@ -97,7 +125,8 @@ def outer_outlines(rle: dict[str, Any]) -> list[Outline]:
         points = contour.reshape(-1, 2).astype(np.float64) + 0.5
         if len(points) < 3:
             # A pixel or a line: the box around it.
-            (x1, y1), (x2, y2) = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
+            (x1, y1) = points.min(axis=0) - 0.5
+            (x2, y2) = points.max(axis=0) + 0.5
             points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
         parts.append(points)
     return parts

@@ -19,7 +19,7 @@ from mmvos.io.json_file import read_json
 
 
 def choose_held_out(classes: dict[int, set[int]], fraction: float, seed: int) -> set[int]:
-    """Videos to hold out.
+    """Choose the videos to hold out.
 
     Args:
         classes: video id -> class ids of its objects.
@@ -28,42 +28,42 @@ def choose_held_out(classes: dict[int, set[int]], fraction: float, seed: int) ->
         seed: of the choice between videos that fit equally well.
     """
     videos = sorted(classes)
-    order = dict(
-        zip(
-            np.random.default_rng(seed).permutation(videos).tolist(),
-            range(len(videos)),
-            strict=True,
-        )
-    )
+    shuffled = np.random.default_rng(seed).permutation(videos).tolist()
+    order = {video: place for place, video in enumerate(shuffled)}
 
-    # -1: no object at all, a class of its own
+    # How many videos of each class there are, and how many of them are held out; -1: no object at
+    # all, a class of its own.
     kinds = {video: classes[video] or {-1} for video in videos}
-    total = Counter(kind for video in videos for kind in kinds[video])
-    wanted = {
-        kind: min(max(1, round(fraction * number)), number - 1) for kind, number in total.items()
-    }
+    total: Counter[int] = Counter()
+    for video in videos:
+        total.update(kinds[video])
+    wanted = {}
+    for kind, number in total.items():
+        share = max(1, round(fraction * number))
+        wanted[kind] = min(share, number - 1)
+
     held: set[int] = set()
     count: Counter[int] = Counter()
 
-    # rare classes have the fewest choices
+    def fits(video: int) -> bool:
+        # The last video of a class stays in training.
+        return all(count[kind] + 1 < total[kind] for kind in kinds[video])
+
+    def surplus(video: int) -> tuple[int, int]:
+        # By how many videos classes would be above what is wanted; of equal ones by chance.
+        above = [max(0, count[kind] + 1 - wanted[kind]) for kind in kinds[video]]
+        return sum(above), order[video]
+
+    # Rare classes have the fewest choices, so they choose first.
     for kind in sorted(total, key=lambda kind: (total[kind], kind)):
         while count[kind] < wanted[kind]:
-            fitting = [
-                video
-                for video in videos
-                if kind in kinds[video]
-                and video not in held
-                and all(count[other] + 1 < total[other] for other in kinds[video])
-            ]
+            fitting = []
+            for video in videos:
+                if kind in kinds[video] and video not in held and fits(video):
+                    fitting.append(video)
             if not fitting:
                 break
-            best = min(
-                fitting,
-                key=lambda video: (
-                    sum(max(0, count[other] + 1 - wanted[other]) for other in kinds[video]),
-                    order[video],
-                ),
-            )
+            best = min(fitting, key=surplus)
             held.add(best)
             count.update(kinds[best])
     return held
@@ -92,14 +92,19 @@ def write(train: Path, out: Path, fraction: float, seed: int) -> None:
     """
     data = read_json(train)
     truth = check_ground_truth(data, str(train))
+
+    # The classes of each video decide about the split.
     classes: dict[int, set[int]] = {video: set() for video in truth.videos}
     for track in truth.tracks:
         classes[track.video_id].add(track.category_id)
-    held = choose_held_out(classes, fraction, seed)
-    parts = {'train_sub': set(classes) - held, 'valid_sub': held}
-    for name, videos in parts.items():
-        write_json(out / f'{name}.json', select(data, videos))
-        print(f'{out / name}.json: {len(videos)} videos')
+    held_out = choose_held_out(classes, fraction, seed)
+    kept = set(classes) - held_out
+
+    for name, videos in (('train_sub', kept), ('valid_sub', held_out)):
+        path = out / f'{name}.json'
+        write_json(path, select(data, videos))
+        print(f'{path}: {len(videos)} videos')
     for category, label in truth.categories.items():
-        counts = [sum(category in classes[video] for video in videos) for videos in parts.values()]
-        print(f'  {label}: {counts[0]} videos to train, {counts[1]} held out')
+        to_train = sum(category in classes[video] for video in kept)
+        to_test = sum(category in classes[video] for video in held_out)
+        print(f'  {label}: {to_train} videos to train, {to_test} held out')

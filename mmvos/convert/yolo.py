@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from mmvos.convert.annotation_model import Notes
+from mmvos.convert.annotation_model import Notes, TrackedVideo
 from mmvos.convert.shape_polygons import Outline, outer_outlines
 from mmvos.convert.youtube_vis import AnnotationFile, visible
 from mmvos.io.atomic import write_text
@@ -34,31 +34,43 @@ def write(out: Path, source: AnnotationFile, notes: Notes) -> int:
     Raises:
         UnsafeNameError: a name leads out of the folder.
     """
-    names = [str(category['name']) for category in source.categories]
+    class_names = [str(category['name']) for category in source.categories]
     count = 0
     for video in source.videos:
         where = f'{source.source}: video {video.folder}'
-        lines: dict[int, list[str]] = {}
-        for item in video.objects:
-            place = f'video {video.folder}, object {item.id}'
-            notes.add('objects lose their id, which YOLO cannot say', place)
-            for t, rle in visible(item, video, notes).items():
-                outline = outline_of(rle)
-                scaled = outline / (video.width, video.height)
-                numbers = ' '.join(f'{value:.6f}' for value in scaled.reshape(-1).tolist())
-                lines.setdefault(t, []).append(f'{names.index(item.category)} {numbers}\n')
+        lines = _lines_of(video, class_names, notes)
+        # A frame without an object has an empty file: YOLO takes it for background.
         for t, name in enumerate(video.file_names):
             target = f'labels/{video.folder}/{PurePosixPath(name).stem}.txt'
             text = ''.join(lines.get(t, []))
             write_text(output_inside(out, target, where), text, durable=False)
             count += 1
-    data = {'path': '.', 'train': 'images', 'val': 'images', 'names': dict(enumerate(names))}
-    write_text(out / 'data.yaml', yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+    names = dict(enumerate(class_names))
+    data = {'path': '.', 'train': 'images', 'val': 'images', 'names': names}
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    write_text(out / 'data.yaml', text)
     return count
 
 
+def _lines_of(video: TrackedVideo, class_names: list[str], notes: Notes) -> dict[int, list[str]]:
+    """Return the lines of each frame that has an object: class number, then the outline's points
+    as shares of the frame's width and height.
+    """
+    lines: dict[int, list[str]] = {}
+    for item in video.objects:
+        place = f'video {video.folder}, object {item.id}'
+        notes.add('objects lose their id, which YOLO cannot say', place)
+        for t, rle in visible(item, video, notes).items():
+            class_number = class_names.index(item.category)
+            outline = outline_of(rle) / (video.width, video.height)
+            numbers = [f'{value:.6f}' for value in outline.reshape(-1).tolist()]
+            line = f'{class_number} {" ".join(numbers)}\n'
+            lines.setdefault(t, []).append(line)
+    return lines
+
+
 def outline_of(rle: dict[str, Any]) -> Outline:
-    """The outline of a mask as one polygon.
+    """Return the outline of a mask as one polygon.
 
     Args:
         rle: pycocotools run lengths of a mask with a pixel.
@@ -66,6 +78,7 @@ def outline_of(rle: dict[str, Any]) -> Outline:
     Returns:
         (P, 2) x and y in pixels, along the outer edges of the outermost pixels' middles.
     """
+    # Parts are joined to one polygon, the largest first.
     parts = outer_outlines(rle)
     parts.sort(key=len, reverse=True)
     joined = parts[0]
@@ -76,7 +89,13 @@ def outline_of(rle: dict[str, Any]) -> Outline:
 
 def _bridge(one: Outline, two: Outline) -> Outline:
     """Join two outlines at their nearest points: there, around the second, and back."""
-    distances = np.square(one[:, None] - two[None]).sum(axis=2)
-    here, there = np.unravel_index(int(distances.argmin()), distances.shape)
-    around = np.concatenate([two[there:], two[: there + 1]])
-    return np.concatenate([one[: here + 1], around, one[here:]])
+    # (P, Q): squared distances of all pairs of points
+    differences = one[:, None] - two[None]
+    distances = np.square(differences).sum(axis=2)
+    nearest = int(distances.argmin())
+    here, there = np.unravel_index(nearest, distances.shape)
+
+    before = one[: here + 1]
+    around = [two[there:], two[: there + 1]]
+    after = one[here:]
+    return np.concatenate([before, *around, after])
