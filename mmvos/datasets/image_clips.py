@@ -119,7 +119,8 @@ class ImageClipDataset(BaseDataset):
         if self.samples_per_epoch:
             idx = self._draw_object()
         record = self.get_data_info(idx)
-        height, width = record['height'], record['width']
+        height = record['height']
+        width = record['width']
         where = f'{self.ann_file}: annotation {record["annotation"]}'
         mask = decode_mask(record['segmentation'], height, width, where)
         if not mask.any():
@@ -139,12 +140,16 @@ class ImageClipDataset(BaseDataset):
 
     def _draw_object(self) -> int:
         """A random object, of a random source where there are weights of sources."""
+        count = super().__len__()
         if self.source_weights is None:
-            return int(np.random.randint(super().__len__()))
+            return int(np.random.randint(count))
+
+        # The objects of each source, found once.
         if not self._by_source:
-            for index in range(super().__len__()):
+            for index in range(count):
                 source = self.get_data_info(index)['source']
                 self._by_source.setdefault(source, []).append(index)
+
         sources = [name for name in self.source_weights if name in self._by_source]
         if not sources:
             raise DataError(
@@ -152,7 +157,8 @@ class ImageClipDataset(BaseDataset):
                 f'({", ".join(map(str, self._by_source))})'
             )
         weights = np.array([self.source_weights[name] for name in sources])
-        source = sources[np.random.choice(len(sources), p=weights / weights.sum())]
+        probabilities = weights / weights.sum()
+        source = sources[np.random.choice(len(sources), p=probabilities)]
         return int(np.random.choice(self._by_source[source]))
 
 

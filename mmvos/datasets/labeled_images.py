@@ -37,7 +37,9 @@ class LabeledImages(Dataset[Item]):
             raise ValueError(
                 f'a crop of {crop} pixels does not fit into images whose shorter side has {shorter}'
             )
-        self.images, self.shorter, self.crop = images, shorter, crop
+        self.images = images
+        self.shorter = shorter
+        self.crop = crop
 
     def __len__(self) -> int:
         return len(self.images)
@@ -58,17 +60,32 @@ class LabeledImages(Dataset[Item]):
 
 
 def center_crop(image: Image.Image, shorter: int, crop: int) -> np.ndarray:
-    """(S, S, 3) uint8: the shorter side resized to ``shorter``, then the middle ``crop`` x ``crop``
-    pixels.
+    """Resize the shorter side of an image and cut out its middle.
+
+    Args:
+        image: of any size.
+        shorter: pixels of the resized shorter side.
+        crop: side S of the square in the middle.
+
+    Returns:
+        (S, S, 3) uint8.
     """
     width, height = image.size
     scale = shorter / min(width, height)
-    width, height = (
-        shorter if side == min(image.size) else int(side * scale) for side in (width, height)
-    )
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = round((width - crop) / 2), round((height - crop) / 2)
-    return np.array(image.crop((left, top, left + crop, top + crop)))
+    if width <= height:
+        new_width = shorter
+    else:
+        new_width = int(width * scale)
+    if height <= width:
+        new_height = shorter
+    else:
+        new_height = int(height * scale)
+    resized = image.resize((new_width, new_height), Image.Resampling.BILINEAR)
+
+    left = round((new_width - crop) / 2)
+    top = round((new_height - crop) / 2)
+    middle = resized.crop((left, top, left + crop, top + crop))
+    return np.array(middle)
 
 
 def class_folders(folder: Path, classes: Path | None = None) -> tuple[list[tuple[Path, int]], int]:
@@ -100,33 +117,50 @@ def class_folders(folder: Path, classes: Path | None = None) -> tuple[list[tuple
 
 
 def flat_folder(folder: Path, labels: Path) -> list[tuple[Path, int]]:
-    """Images and labels of a flat folder.
+    """Find images and labels of a flat folder.
 
     Args:
+        folder: of the images.
         labels: a text with "NAME LABEL" on each line, or with one label per image in the order of
             the images' names.
+
+    Returns:
+        The path and the label of each image.
+
     Raises:
         ValueError: text and images do not agree; the message names the line or the image.
     """
     paths = _images(folder) if folder.is_dir() else []
     if not paths:
         raise ValueError(f'{folder} holds no image')
+    rows = _label_rows(labels)
+    if len(rows) != len(paths):
+        raise ValueError(f'{labels} has {len(rows)} lines, but {folder} holds {len(paths)} images')
+
+    # Labels alone, in the order of the names.
+    if len(rows[0]) == 1:
+        return [(path, int(row[0])) for path, row in zip(paths, rows, strict=True)]
+
+    label_of = {name: int(label) for name, label in rows}
+    labeled = []
+    for path in paths:
+        if path.name not in label_of:
+            raise ValueError(f'{labels} has no label for {path.name}')
+        labeled.append((path, label_of[path.name]))
+    return labeled
+
+
+def _label_rows(labels: Path) -> list[list[str]]:
+    """Return the words of each line, which all are [LABEL], or all are [NAME, LABEL]."""
     rows = [line.split() for line in read_list(labels)]
     for number, row in enumerate(rows, 1):
-        if len(row) not in (1, 2) or len(row) != len(rows[0]) or not row[-1].isdecimal():
+        is_label_row = len(row) in (1, 2) and row[-1].isdecimal()
+        if not is_label_row or len(row) != len(rows[0]):
             raise ValueError(
                 f'{labels}, line {number} is neither "NAME LABEL" nor a label, as the other lines '
                 f'are'
             )
-    if len(rows) != len(paths):
-        raise ValueError(f'{labels} has {len(rows)} lines, but {folder} holds {len(paths)} images')
-    if len(rows[0]) == 1:
-        return [(path, int(row[0])) for path, row in zip(paths, rows, strict=True)]
-    label_of = {name: int(label) for name, label in rows}
-    lost = [path.name for path in paths if path.name not in label_of]
-    if lost:
-        raise ValueError(f'{labels} has no label for {lost[0]}')
-    return [(path, label_of[path.name]) for path in paths]
+    return rows
 
 
 def _images(folder: Path) -> list[Path]:

@@ -105,22 +105,25 @@ def find_mask_video(root: str | Path, name: str) -> MaskVideo:
 def check_sizes(video: MaskVideo) -> None:
     """Refuse a video whose frames and label images are not all of one size, by their headers.
 
+    Args:
+        video: with at least one label image.
+
     Raises:
         DataError: at the first file that is damaged or of another size than the first label image.
     """
-    annotated = [path for path in video.masks if path is not None]
-    height, width = read_label_size(annotated[0])
-    for path in annotated[1:]:
-        size = read_label_size(path)
-        if size != (height, width):
+    first, *others = [path for path in video.masks if path is not None]
+    height, width = read_label_size(first)
+    for path in others:
+        other_height, other_width = read_label_size(path)
+        if (other_height, other_width) != (height, width):
             raise DataError(
-                f'video {video.name}: {path} is {size[1]}x{size[0]} but {annotated[0].name} is '
+                f'video {video.name}: {path} is {other_width}x{other_height} but {first.name} is '
                 f'{width}x{height}; all label images and frames of a video have one size.'
             )
     for path in video.frames:
         fault = image_fault(path, height, width)
         if fault is not None:
-            fault = fault.replace('the annotation file says', f'{annotated[0]} is')
+            fault = fault.replace('the annotation file says', f'{first} is')
             raise DataError(f'video {video.name}: {path} {fault}.')
 
 

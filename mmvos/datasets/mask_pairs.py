@@ -83,7 +83,10 @@ class MaskPairDataset(BaseDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Open the sources; return one record for each."""
         self.sources = [DATASETS.build(config) for config in self._configs]
-        samples = self._samples or [len(source) for source in self.sources]
+        samples = self._samples
+        if not samples:
+            samples = [len(source) for source in self.sources]
+        # item i is of the first source whose end is above i
         self._ends = np.cumsum(samples)
         return [dict(samples=int(count)) for count in samples]
 
@@ -100,23 +103,31 @@ class MaskPairDataset(BaseDataset):
         """Return a pair, after the pipeline.
 
         None (another item is taken) where the videos that were drawn show no object.
+
+        Args:
+            idx: of the item; it may carry a ``seed``.
         """
         seed = getattr(idx, 'seed', None)
         if seed is not None:
             np.random.seed(seed)
         rng = np.random.default_rng(np.random.randint(1 << 31))
+
+        # Two views, of one object or of two different ones.
         source = int(np.searchsorted(self._ends, int(idx), side='right'))
         is_negative = bool(rng.random() < self.negative)
-        views = self._draw_pair(source, is_negative, rng)
-        if views is None:
+        drawn = self._draw_pair(source, is_negative, rng)
+        if drawn is None:
             return None
-        views = [_complete(view) for view in views]
+        views = [_complete(view) for view in drawn]
+
         # Masks may be learned where both are known and of the same object.
-        has_masks = all(view['gt_masks'] is not None for view in views)
+        both_known = all(view['gt_masks'] is not None for view in views)
+        has_mask = both_known and not is_negative
+
         pair = {key: [view[key] for view in views] for key in _LISTED}
         pair['gt_masks'] = [view['gt_masks'] or _empty_masks(view) for view in views]
         pair['negative'] = [is_negative] * 2
-        pair['has_mask'] = [has_masks and not is_negative] * 2
+        pair['has_mask'] = [has_mask] * 2
         return self.pipeline(pair)
 
     def _draw_pair(
@@ -166,5 +177,6 @@ def _complete(view: View) -> View:
 
 def _empty_masks(view: View) -> BitmapMasks:
     """One mask without a pixel, where only the box is known."""
-    height, width = view['height'], view['width']
+    height = view['height']
+    width = view['width']
     return BitmapMasks(np.zeros((1, height, width), dtype=np.uint8), height, width)

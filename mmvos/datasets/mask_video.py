@@ -238,15 +238,17 @@ class MaskVideoDataset(BaseDataset):
         return merge_objects(labels) if self.merge_objects else labels
 
     def _prompts(self, labels: Labels, ids: Sequence[int]) -> Prompts:
-        nothing = (None,) * len(ids)
+        """The prompts of objects in one frame, of the kind that the data set gives."""
+        numbers = tuple(ids)
         masks = tuple(labels == object_id for object_id in ids)
+        nothing = (None,) * len(ids)
         if self.prompt == 'mask':
-            return Prompts(tuple(ids), masks, nothing)
+            return Prompts(numbers, masks, nothing)
         if self.prompt == 'point':
             points = tuple((_middle_point(mask),) for mask in masks)
-            return Prompts(tuple(ids), nothing, nothing, points)
+            return Prompts(numbers, nothing, nothing, points)
         boxes = tuple(_float_box(mask) for mask in masks)
-        return Prompts(tuple(ids), nothing, boxes)
+        return Prompts(numbers, nothing, boxes)
 
 
 def _float_box(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
@@ -263,9 +265,13 @@ def _middle_point(mask: NDArray[np.bool_]) -> tuple[float, float, bool]:
     """
     # The edge of the frame is an edge of the object.
     padded = np.pad(mask.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return float(column) + 0.5, float(row) + 0.5, True
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    depth = depth[1:-1, 1:-1]
+    deepest = int(depth.argmax())
+    row, column = np.unravel_index(deepest, depth.shape)
+    x = float(column) + 0.5
+    y = float(row) + 0.5
+    return x, y, True
 
 
 def _listed_frames(path: Path) -> dict[str, frozenset[str]]:

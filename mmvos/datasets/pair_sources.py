@@ -358,9 +358,11 @@ def _json_view(frame: dict[str, Any], item: dict[str, Any]) -> View:
 def _mask_view(frame: dict[str, Any], mask: np.ndarray, object_id: int) -> View:
     """A view of an object by its mask, (H, W) uint8."""
     view = {key: frame[key] for key in _FRAME_KEYS}
+    height, width = mask.shape
+    box = tight_box(mask)
     view['object_id'] = object_id
-    view['gt_masks'] = BitmapMasks(mask[None], *mask.shape)
-    view['gt_bboxes'] = np.array(tight_box(mask), dtype=np.float32)
+    view['gt_masks'] = BitmapMasks(mask[None], height, width)
+    view['gt_bboxes'] = np.array(box, dtype=np.float32)
     return view
 
 

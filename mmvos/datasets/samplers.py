@@ -149,8 +149,11 @@ class OrientationBatchSampler(Sampler):
         count = len(self._landscape)
         if not self.sampler.shuffle:
             return list(range(count))
-        generator = torch.Generator().manual_seed(self.sampler.seed + self.sampler.epoch)
-        return torch.randperm(count, generator=generator).tolist()
+        seed = self.sampler.seed + self.sampler.epoch
+        generator = torch.Generator()
+        generator.manual_seed(seed)
+        order = torch.randperm(count, generator=generator)
+        return order.tolist()
 
     def _own_part(self, batch: list[int]) -> list[int]:
         """This process' items of a batch of all processes, with their seeds."""
@@ -159,9 +162,11 @@ class OrientationBatchSampler(Sampler):
 
     def _seed(self, index: int) -> int:
         """The seed of an item in this epoch, the same on every process."""
-        entropy = [self.sampler.seed, self.sampler.epoch, index]
-        sequence = np.random.SeedSequence(entropy)
-        return int(sequence.generate_state(1, dtype=np.uint32)[0])
+        run_seed = self.sampler.seed
+        epoch = self.sampler.epoch
+        sequence = np.random.SeedSequence([run_seed, epoch, index])
+        state = sequence.generate_state(1, dtype=np.uint32)
+        return int(state[0])
 
 
 def _landscape(dataset: Any) -> np.ndarray:

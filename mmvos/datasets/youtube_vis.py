@@ -135,7 +135,8 @@ class YouTubeVISDataset(BaseDataset):
         """(len(self),) bool, whether the frames of an item are wider than high."""
         self.full_init()
         is_landscape = [video.width > video.height for video in self._videos]
-        return np.repeat(is_landscape, np.diff(self._starts))
+        items_of_video = np.diff(self._starts)
+        return np.repeat(is_landscape, items_of_video)
 
     def frame_range(self, video_index: int) -> range:
         """Return the items of ``self.videos[video_index]``, in the order of its frames."""
@@ -191,9 +192,11 @@ class YouTubeVISDataset(BaseDataset):
     def _annotations_by_video(self, content: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
         """The annotations that are used, by the id of their video."""
         by_video: dict[int, list[dict[str, Any]]] = {}
-        if not self.test_mode:
-            for annotation in content['annotations']:
-                by_video.setdefault(annotation['video_id'], []).append(annotation)
+        if self.test_mode:
+            return by_video
+        for annotation in content['annotations']:
+            video = annotation['video_id']
+            by_video.setdefault(video, []).append(annotation)
         return by_video
 
     def _nothing_to_use(self, content: dict[str, Any]) -> str:
@@ -234,17 +237,19 @@ class YouTubeVISDataset(BaseDataset):
         """Complete ``metainfo``; return category id -> label of the classes in use."""
         id_of = {name: number for number, name in names.items()}
         classes = tuple(self._metainfo.get('classes', id_of))
-        unknown = [name for name in classes if name not in id_of]
-        if unknown:
-            raise DataError(
-                f'{self.ann_file} has no category called {unknown[0]!r}; it has: {", ".join(id_of)}'
-            )
+        for name in classes:
+            if name not in id_of:
+                raise DataError(
+                    f'{self.ann_file} has no category called {name!r}; it has: {", ".join(id_of)}'
+                )
+        category_ids = tuple(id_of[name] for name in classes)
+
         palette = []
         for color in get_palette('random', len(classes)):
             palette.append(tuple(int(value) for value in color))
-        self._metainfo.update(classes=classes, category_ids=tuple(id_of[name] for name in classes))
+        self._metainfo.update(classes=classes, category_ids=category_ids)
         self._metainfo.setdefault('palette', palette)
-        return {id_of[name]: label for label, name in enumerate(classes)}
+        return {number: label for label, number in enumerate(category_ids)}
 
     def _leave_out_bad(self, content: dict[str, Any]) -> None:
         """Take bad videos and annotations out of the JSON's content, or raise ValueError."""

@@ -131,8 +131,8 @@ class VideoWriter:
         unknown = sorted(set(numbers) - set(self.categories))
         if unknown:
             raise ValueError(
-                f'{place}: object number {unknown[0]} has no category; '
-                f'known: {list(self.categories)}'
+                f'{place}: object number {unknown[0]} has no category; known: '
+                f'{list(self.categories)}'
             )
         height, width = label_map.shape
         self._shape = (height, width)
@@ -165,10 +165,12 @@ class VideoWriter:
         """
         if self._shape is None:
             raise ValueError(f'video {self.name}: no frame was added')
-        objects = tuple(self._object_record(number) for number in self.categories)
-        file_names = tuple(f'{self.name}/{index:05d}.jpg' for index in range(len(self._rows)))
         height, width = self._shape
-        return VideoRecord(self.name, height, width, file_names, objects)
+        file_names = []
+        for index in range(len(self._rows)):
+            file_names.append(f'{self.name}/{index:05d}.jpg')
+        objects = [self._object_record(number) for number in self.categories]
+        return VideoRecord(self.name, height, width, tuple(file_names), tuple(objects))
 
     def _object_record(self, number: int) -> ObjectRecord:
         """The record of an object; ValueError where no frame shows it."""
@@ -237,7 +239,9 @@ def write_instances(
 
 def _describe(mask: np.ndarray) -> tuple[dict[str, Any], list[float], int]:
     """Return RLE, box (x, y, w, h) and area of a non-empty (H, W) bool mask."""
-    compressed = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    column_major = np.asfortranarray(mask, dtype=np.uint8)
+    compressed = coco_mask.encode(column_major)
     box = coco_mask.toBbox(compressed).tolist()
     area = int(coco_mask.area(compressed))
-    return uncompressed_rle(mask), box, area
+    run_lengths = uncompressed_rle(mask)
+    return run_lengths, box, area

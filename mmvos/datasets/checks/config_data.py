@@ -69,16 +69,21 @@ def check_config(config: Config, images: bool) -> tuple[list[Findings], Classes]
 def compare_classes(
     classes: Sequence[str], other: Sequence[str], findings: Findings, name: str, other_name: str
 ) -> None:
-    """Report classes that are not the same or not in the same order."""
+    """Report classes that are not the same or not in the same order.
+
+    Args:
+        classes, other: names in the order of their labels.
+        findings: takes the report.
+        name, other_name: what the two are called in it.
+    """
     if tuple(classes) == tuple(other):
         return
     if set(classes) == set(other):
         place = next(place for place, (one, two) in enumerate(zip(classes, other)) if one != two)
         findings.error(
             'classes have another order',
-            f'label {place} is {other[place]!r} in {other_name} and {classes[place]!r} '
-            f'in '
-            f'{name}; set metainfo.classes to one order',
+            f'label {place} is {other[place]!r} in {other_name} and {classes[place]!r} in {name}; '
+            'set metainfo.classes to one order',
         )
     else:
         findings.error(
@@ -91,7 +96,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _datasets(entry: Any) -> Iterator[Mapping[str, Any]]:
-    """Yields the configs of the data sets inside of one, those of wrappers' parts included."""
+    """Yield the configs of the data sets inside of one, those of wrappers' parts included."""
     if isinstance(entry, Mapping):
         if _kind(entry) in (*_VIDEOS, *_FOLDERS, *_STILLS):
             yield entry
@@ -133,14 +138,17 @@ def _check(entry: Mapping[str, Any], findings: Findings, images: bool) -> tuple[
 
 
 def _compare(classes: Classes, config: Config, findings: Findings) -> None:
-    titles = list(classes)
-    for title in titles[1:]:
-        compare_classes(classes[titles[0]], classes[title], findings, titles[0], title)
-    for place, number in _head_sizes(config.get('model')) if titles else ():
-        if number != len(classes[titles[0]]):
+    """Compare the classes of the data sets with the first one's, and with the model's heads."""
+    if not classes:
+        return
+    first, *others = classes
+    for title in others:
+        compare_classes(classes[first], classes[title], findings, first, title)
+    for place, number in _head_sizes(config.get('model')):
+        if number != len(classes[first]):
             findings.error(
                 'a head has another number of classes',
-                f'{place}.num_classes is {number}, the data has {_some(classes[titles[0]])}',
+                f'{place}.num_classes is {number}, the data has {_some(classes[first])}',
             )
 
 

@@ -57,9 +57,10 @@ class Findings:
 
 
 def numbers(all_findings: list[Findings]) -> str:
-    """'3 errors, 1 note' over all data sets."""
+    """Return '3 errors, 1 note' over all data sets."""
     parts = []
     for level, plural in _PLURAL.items():
         count = sum(findings.count(level) for findings in all_findings)
-        parts.append(f'{count} {level if count == 1 else plural}')
+        word = level if count == 1 else plural
+        parts.append(f'{count} {word}')
     return ', '.join(parts)

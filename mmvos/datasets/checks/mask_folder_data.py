@@ -118,7 +118,7 @@ def _check_video(video: MaskVideo, layout: str, images: bool, findings: Findings
 def _check_headers(
     video: MaskVideo, paths: Sequence[Path], findings: Findings
 ) -> tuple[set[Path], set[Path]]:
-    """Checks the headers of all label images of a video; returns those with an alpha channel, and
+    """Check the headers of all label images of a video; returns those with an alpha channel, and
     those that cannot be read.
     """
     with_alpha: set[Path] = set()

@@ -62,7 +62,9 @@ def check_youtube_vis(
         )
         findings.error('the file is not usable', f'{error}{hint}')
         return None
-    videos, annotations, categories = data['videos'], data['annotations'], data['categories']
+    videos = data['videos']
+    annotations = data['annotations']
+    categories = data['categories']
     findings.summary = (
         f'{len(videos)} videos, '
         f'{sum(len(v["file_names"]) for v in videos if isinstance(v.get("file_names"), list))} '
@@ -170,9 +172,8 @@ def _check_frames(
             if size not in ((video['width'], video['height']), (video['height'], video['width'])):
                 findings.error(
                     'a frame is damaged or of another size',
-                    f'video {video["id"]}: {name} is {size[0]}x{size[1]}, '
-                    f'but the '
-                    f'annotation file says {video["width"]}x{video["height"]}',
+                    f'video {video["id"]}: {name} is {size[0]}x{size[1]}, but the annotation file '
+                    f'says {video["width"]}x{video["height"]}',
                 )
                 break
 
@@ -180,69 +181,93 @@ def _check_frames(
 def _check_annotation(annotation: Row, video: Row, findings: Findings) -> None:
     """Boxes, areas and masks of one object against each other."""
     where = f'video {video["id"]}, annotation {annotation["id"]}'
-    height, width = video['height'], video['width']
-    frames = [t for t, mask in enumerate(annotation['segmentations']) if mask]
+    masks = annotation['segmentations']
+    frames = [t for t, mask in enumerate(masks) if mask]
     if not frames:
         findings.note('an object is visible in no frame', where)
         return
-    measured = _measure([annotation['segmentations'][t] for t in frames], height, width)
-    stated = annotation.get('areas')
+    visible = [masks[t] for t in frames]
+    measured = _measure(visible, video['height'], video['width'])
+    areas = annotation.get('areas')
     for t, (area, tight) in zip(frames, measured, strict=True):
-        place, box = f'{where}, frame {t} ({video["file_names"][t]})', annotation['bboxes'][t]
+        place = f'{where}, frame {t} ({video["file_names"][t]})'
+        box = annotation['bboxes'][t]
+        stated = None if areas is None else areas[t]
         if not box:
             findings.note('a mask has no box, so the object is not learned there', place)
             continue
-        x, y, w, h = box
-        used = w >= 1 and h >= 1 and (stated is None or stated[t])
         if not area:
-            (findings.error if used else findings.note)('a mask has no pixel', place)
+            # An error where the data set would use the object in this frame.
+            _, _, w, h = box
+            is_used = w >= 1 and h >= 1 and (areas is None or stated)
+            add = findings.error if is_used else findings.note
+            add('a mask has no pixel', place)
             continue
-        if x < -1 or y < -1 or x + w > width + 1 or y + h > height + 1:
-            findings.note(
-                'a box reaches out of the frame', f'{place}: {list(box)} in {width}x{height}'
-            )
-        if np.abs(np.subtract((x, y, x + w, y + h), tight)).max() > _SLACK:
-            hint = (
-                ', as if it were (x1, y1, x2, y2)'
-                if np.abs(np.subtract(box, tight)).max() <= _SLACK
-                else ''
-            )
-            findings.note(
-                'a box does not lie around its mask',
-                f'{place}: {list(box)} (x, y, w, h){hint}, the mask has '
-                f'{[tight[0], tight[1], tight[2] - tight[0], tight[3] - tight[1]]}',
-            )
-        if (
-            stated is not None
-            and isinstance(stated[t], (int, float))
-            and abs(stated[t] - area) > max(1, _AREA_SLACK * area)
-        ):
+        _check_box(box, tight, video, place, findings)
+        is_number = isinstance(stated, (int, float))
+        if is_number and abs(stated - area) > max(1, _AREA_SLACK * area):
             findings.note(
                 'an area is not that of its mask',
-                f'{place}: {stated[t]}, the mask has {area} pixels',
+                f'{place}: {stated}, the mask has {area} pixels',
             )
+
+
+def _check_box(
+    box: Sequence[float],
+    tight: tuple[float, float, float, float],
+    video: Row,
+    place: str,
+    findings: Findings,
+) -> None:
+    """Compare a box (x, y, w, h) with the frame and with the tight box xyxy of its mask."""
+    height = video['height']
+    width = video['width']
+    x, y, w, h = box
+    right = x + w
+    bottom = y + h
+    if x < -1 or y < -1 or right > width + 1 or bottom > height + 1:
+        text = f'{place}: {list(box)} in {width}x{height}'
+        findings.note('a box reaches out of the frame', text)
+
+    if _furthest((x, y, right, bottom), tight) > _SLACK:
+        hint = ''
+        if _furthest(box, tight) <= _SLACK:
+            hint = ', as if it were (x1, y1, x2, y2)'
+        x1, y1, x2, y2 = tight
+        findings.note(
+            'a box does not lie around its mask',
+            f'{place}: {list(box)} (x, y, w, h){hint}, the mask has {[x1, y1, x2 - x1, y2 - y1]}',
+        )
+
+
+def _furthest(one: Sequence[float], two: Sequence[float]) -> float:
+    """Return the largest difference of two boxes' numbers."""
+    return float(np.abs(np.subtract(one, two)).max())
 
 
 def _measure(
     masks: Sequence[Any], height: int, width: int
 ) -> Iterator[tuple[int, tuple[float, float, float, float]]]:
-    """Yields (area, tight box x1, y1, x2, y2) of checked masks."""
-    rles = [_compressed(mask, height, width) for mask in masks]
-    boxes = coco_mask.toBbox(rles).tolist()
-    for area, (x, y, w, h) in zip(areas_of(rles), boxes, strict=True):
+    """Yield (area, tight box x1, y1, x2, y2) of checked masks."""
+    codes = [_compressed(mask, height, width) for mask in masks]
+    areas = areas_of(codes)
+    boxes = coco_mask.toBbox(codes).tolist()
+    for area, box in zip(areas, boxes, strict=True):
+        x, y, w, h = box
         yield area, (x, y, x + w, y + h)
 
 
 def _compressed(mask: Any, height: int, width: int) -> Any:
+    """Bring a checked mask into compressed run lengths."""
+    size = [height, width]
     if isinstance(mask, list):
-        return coco_mask.merge(
-            coco_mask.frPyObjects(
-                [[float(value) for value in polygon] for polygon in mask], height, width
-            )
-        )
-    if isinstance(mask['counts'], str):
-        return {'size': [height, width], 'counts': mask['counts'].encode()}
-    return coco_mask.frPyObjects({'size': [height, width], 'counts': mask['counts']}, height, width)
+        polygons = [[float(value) for value in polygon] for polygon in mask]
+        parts = coco_mask.frPyObjects(polygons, height, width)
+        return coco_mask.merge(parts)
+    counts = mask['counts']
+    if isinstance(counts, str):
+        return {'size': size, 'counts': counts.encode()}
+    return coco_mask.frPyObjects({'size': size, 'counts': counts}, height, width)
 
 
 def _check_use(
@@ -252,7 +277,7 @@ def _check_use(
     annotated: bool,
     findings: Findings,
 ) -> None:
-    """Notes on classes and videos that no annotation is about."""
+    """Note the classes and videos that no annotation is about."""
     if not annotated:
         return
     crowds = [annotation for annotation in annotations if annotation.get('iscrowd')]

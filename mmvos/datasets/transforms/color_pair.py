@@ -83,7 +83,9 @@ def _offset(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _cross_kernel(size: int, column_weight: float) -> np.ndarray:
     """The (size, size) kernel of a mean along the column and one along the row; its sum is 1."""
+    middle = size // 2
+    row_weight = 1 - column_weight
     kernel = np.zeros((size, size), dtype=np.float32)
-    kernel[:, size // 2] += column_weight / size
-    kernel[size // 2] += (1 - column_weight) / size
+    kernel[:, middle] += column_weight / size
+    kernel[middle] += row_weight / size
     return kernel

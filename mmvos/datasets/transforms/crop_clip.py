@@ -148,9 +148,11 @@ class CropClip(BaseTransform):
         """The same part of K masks; a pixel is the object's from half of it on."""
         cut = []
         for mask in masks.masks:
-            shares = self._cut(mask * np.uint8(255), source, target, (0,))
+            full = mask * np.uint8(255)
+            shares = self._cut(full, source, target, (0,))
             cut.append(shares >= 128)
-        return BitmapMasks(np.stack(cut).view(np.uint8), self.size, self.size)
+        pixels = np.stack(cut).view(np.uint8)
+        return BitmapMasks(pixels, self.size, self.size)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(size={self.size})'

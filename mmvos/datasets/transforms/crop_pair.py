@@ -134,11 +134,14 @@ def _crop_matrix(box: np.ndarray, size: int, shift: np.ndarray, stretch: np.ndar
         (2, 3).
     """
     x1, y1, x2, y2 = (float(value) for value in box)
-
+    width = x2 - x1
+    height = y2 - y1
     # (2,): the square with its context becomes as wide as the template, in both images
-    factors = TEMPLATE_SIZE / context_side(x2 - x1, y2 - y1) / stretch
+    factors = TEMPLATE_SIZE / context_side(width, height) / stretch
+    # (2,): the box's center comes to the crop's middle, shifted
     center = np.array([x1 + x2 - 1, y1 + y2 - 1]) / 2
-    offset = (size - 1) / 2 + shift / stretch - factors * center
+    middle = (size - 1) / 2
+    offset = middle + shift / stretch - factors * center
     return np.column_stack([np.diag(factors), offset])
 
 

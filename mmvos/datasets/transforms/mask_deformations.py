@@ -49,13 +49,16 @@ def filled_box(mask: Mask, rng: np.random.Generator, jitter: float = 0.05) -> Ma
     w = x2 - x1
     h = y2 - y1
     moves = rng.uniform(-jitter, jitter, 4) * (w, h, w, h)
-    left, top, right, bottom = np.rint(np.array(box) + moves).astype(int)
+    moved = np.array(box) + moves
+    left, top, right, bottom = np.rint(moved).astype(int)
 
     # At least the pixel in the corner, inside the picture.
     height, width = mask.shape
     left = min(max(left, 0), width - 1)
     top = min(max(top, 0), height - 1)
-    filled[top : max(bottom, top + 1), left : max(right, left + 1)] = True
+    right = max(right, left + 1)
+    bottom = max(bottom, top + 1)
+    filled[top:bottom, left:right] = True
     return filled
 
 
@@ -74,15 +77,23 @@ def affine_deform(
     if box is None:
         return mask.copy()
     x1, y1, x2, y2 = box
+    w = x2 - x1
+    h = y2 - y1
     factor = 1 + rng.uniform(-scale, scale)
-    dx, dy = rng.uniform(-shift, shift, 2) * (x2 - x1, y2 - y1)
+    dx, dy = rng.uniform(-shift, shift, 2) * (w, h)
 
     # The center of the box stays where it is before the shift.
     center_x = (x1 + x2 - 1) / 2
     center_y = (y1 + y2 - 1) / 2
     offset_x = (1 - factor) * center_x + dx
     offset_y = (1 - factor) * center_y + dy
-    matrix = np.array([[factor, 0, offset_x], [0, factor, offset_y]])
+    matrix = np.array(
+        [
+            [factor, 0, offset_x],
+            [0, factor, offset_y],
+        ]
+    )
+
     height, width = mask.shape
     pixels = mask.view(np.uint8)
     warped = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_NEAREST)
@@ -151,24 +162,38 @@ def dilate_disk(mask: Mask, radius: float) -> Mask:
     """Return all pixels at most ``radius`` pixels (Euclidean) from the object.
 
     A single pixel becomes 81 for a radius of 5.
+
+    Args:
+        mask: the object.
+        radius: below 1 nothing changes.
     """
-    box = tight_box(mask)
     grown = mask.copy()
+    box = tight_box(mask)
     if box is None or radius < 1:
         return grown
+    # Only the part of the picture that it can reach.
     window = _window(box, int(radius), mask.shape)
-    grown[window] = cv2.dilate(mask[window].view(np.uint8), disk(radius)).view(np.bool_)
+    part = mask[window].view(np.uint8)
+    dilated = cv2.dilate(part, disk(radius))
+    grown[window] = dilated.view(np.bool_)
     return grown
 
 
 @functools.lru_cache(maxsize=64)
 def disk(radius: float) -> NDArray[np.uint8]:
-    """Return the exact Euclidean disk of ones in a square of zeros of side 2 * floor(radius) +
-    1.
+    """Return the exact Euclidean disk of ones.
+
+    Args:
+        radius: in pixels.
+
+    Returns:
+        (S, S) in a square of zeros, S = 2 * floor(radius) + 1.
     """
     reach = int(radius)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    is_inside = x * x + y * y <= radius * radius
+    offsets = np.arange(-reach, reach + 1)
+    squares = offsets**2
+    distances = squares[:, None] + squares
+    is_inside = distances <= radius * radius
     pixels: NDArray[np.uint8] = is_inside.astype(np.uint8)
     return pixels
 
@@ -186,9 +211,13 @@ def cut_part(
     rows, columns = np.nonzero(mask)
     if len(rows) == 0:
         return mask.copy()
+    # How far each pixel of the object lies in the direction, and the line's place in it.
     angle = rng.uniform(0, 2 * np.pi)
     along = np.cos(angle) * columns + np.sin(angle) * rows
-    is_kept = along <= np.quantile(along, rng.uniform(min_part, max_part))
+    share = rng.uniform(min_part, max_part)
+    line = np.quantile(along, share)
+
+    is_kept = along <= line
     part = np.zeros_like(mask)
     part[rows[is_kept], columns[is_kept]] = True
     return part

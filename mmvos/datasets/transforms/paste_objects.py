@@ -42,7 +42,9 @@ _REACH = 1.4  # of its first position around the target, over the target's exten
 _STEP = 0.25  # of its motion from frame to frame, over the target's extent
 _SHAKE = 0.05  # of its place in each frame, over the target's extent
 _TURN = 12  # degrees to each side in each frame
-_MIN_SHOWN_FIRST, _MIN_SHOWN_LATER = 0.6, 0.3  # share of the target that stays visible
+# share of the target that stays visible
+_MIN_SHOWN_FIRST = 0.6
+_MIN_SHOWN_LATER = 0.3
 _MAX_DRAWS = 4  # of a path that leaves enough of the target
 
 
@@ -76,12 +78,17 @@ class PasteObjects(BaseTransform):
         if rng.random() >= PASTE_PROB:
             return results
         frames = [image.copy() for image in results['img']]
-        masks = [frame_masks.masks[0].copy() for frame_masks in results['gt_masks']]
+        masks = []
+        for frame_masks in results['gt_masks']:
+            masks.append(frame_masks.masks[0].copy())
+
+        # One object after the other, each on a path of its own.
         count = int(rng.integers(1, MAX_OBJECTS + 1))
         for _ in range(count):
             patch = self._draw_patch(rng, frames[0], masks[0])
             if patch is not None:
                 frames, masks = _paste(rng, frames, masks, patch)
+
         results['img'] = frames
         results['gt_masks'] = [BitmapMasks(mask[None], *mask.shape) for mask in masks]
         return results
@@ -131,8 +138,12 @@ class PasteObjects(BaseTransform):
         record = self.objects.get_data_info(index)
         path = record['img_path']
         image: Any = cv2.imread(path)
-        where = f'{path}: annotation {record["annotation"]}'
-        mask = decode_mask(record['segmentation'], record['height'], record['width'], where)
+        mask = decode_mask(
+            record['segmentation'],
+            record['height'],
+            record['width'],
+            f'{path}: annotation {record["annotation"]}',
+        )
         return image, mask
 
     def __repr__(self) -> str:

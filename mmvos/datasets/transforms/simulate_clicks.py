@@ -115,7 +115,8 @@ def _draw_corrections(
         wrong = missing if is_missing else surplus
         if wrong.sum() < _MIN_REGION:
             break
-        clicks.append(_draw_inner_point(rng, wrong, 1 if is_missing else -1))
+        sign = 1 if is_missing else -1
+        clicks.append(_draw_inner_point(rng, wrong, sign))
 
         # That region is right now; the next click goes elsewhere.
         guide = guide ^ wrong
@@ -132,8 +133,10 @@ def _fill_rows(clicks: list[Click]) -> NDArray[np.float32]:
 
 def _draw_inner_point(rng: np.random.Generator, region: Mask, sign: int) -> Click:
     """A click in the region, the more probable the farther from its edge."""
+    # The edge of the frame is an edge of the region.
     padded = np.pad(region.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)
+    depth = depth[1:-1, 1:-1]
     weights = depth.astype(np.float64) ** 2
     probabilities = weights.ravel() / weights.sum()
     position = rng.choice(weights.size, p=probabilities)
@@ -169,9 +172,12 @@ def _ring_around(mask: Mask) -> Mask:
     x1, y1, x2, y2 = tight_box(mask) or (0, 0, 0, 0)
     extent = max(x2 - x1, y2 - y1)
     width = max(int(_RING * extent), 3)
+    # Pixels between the object and a click would be of unclear side.
     outside = (~mask).astype(np.uint8)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, 3)
-    return np.asarray((distance > 2) & (distance <= width))
+    is_apart = distance > 2
+    is_near = distance <= width
+    return np.asarray(is_apart & is_near)
 
 
 def _cut_side(guide: NDArray[np.float32], angle: float, kept: float) -> None:
@@ -186,5 +192,6 @@ def _cut_side(guide: NDArray[np.float32], angle: float, kept: float) -> None:
     if len(rows) == 0:
         return
     along = np.cos(angle) * columns + np.sin(angle) * rows
-    is_lost = along > np.quantile(along, kept)
-    guide[rows[is_lost], columns[is_lost]] = -1
+    line = np.quantile(along, kept)
+    is_cut_off = along > line
+    guide[rows[is_cut_off], columns[is_cut_off]] = -1

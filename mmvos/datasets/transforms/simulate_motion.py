@@ -51,18 +51,23 @@ class SimulateMotion(BaseTransform):
         image = results['img'][0]
         masks = results['gt_masks'][0].masks  # (K, H, W)
         height, width = image.shape[:2]
-        box = tight_box(masks.max(axis=0)) or (0, 0, 0, 0)
+        all_objects = masks.max(axis=0)
+        box = tight_box(all_objects) or (0, 0, 0, 0)
+
         images = []
         frame_masks = []
         for _ in range(self.clip_length):
             warped, moved = self._moved(rng, image, masks, box)
             images.append(warped)
             frame_masks.append(BitmapMasks(moved, height, width))
-        results = {key: values * self.clip_length for key, values in results.items()}
-        results['img'] = images
-        results['gt_masks'] = frame_masks
-        results['frame_id'] = list(range(self.clip_length))
-        return results
+
+        repeated = {}
+        for key, values in results.items():
+            repeated[key] = values * self.clip_length
+        repeated['img'] = images
+        repeated['gt_masks'] = frame_masks
+        repeated['frame_id'] = list(range(self.clip_length))
+        return repeated
 
     def _moved(
         self, rng: np.random.Generator, image: np.ndarray, masks: np.ndarray, box: Box

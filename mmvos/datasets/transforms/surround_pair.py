@@ -51,10 +51,12 @@ class SurroundPair(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace ``img``, ``gt_masks`` and ``gt_bboxes`` ((1, 4) float32), lists of two."""
         rng = np.random.default_rng(np.random.randint(1 << 31))
-        record = self.images.get_data_info(int(rng.integers(len(self.images))))
+        index = int(rng.integers(len(self.images)))
+        record = self.images.get_data_info(index)
         behind: Any = cv2.imread(record['img_path'])
         if behind is None:
             return results
+
         is_cut = rng.random() < CUT_PROB
         images = list(results['img'])
         masks = list(results['gt_masks'])
@@ -63,7 +65,9 @@ class SurroundPair(BaseTransform):
             mask = masks[t].masks[0]
             if not mask.any():
                 continue
-            canvas, shape = _surround(rng, images[t], mask, behind, is_cut and t == 1)
+            # Only the second frame's object may come without its surroundings.
+            is_alone = is_cut and t == 1
+            canvas, shape = _surround(rng, images[t], mask, behind, is_alone)
             box = tight_box(shape)
             if box is None:
                 continue
@@ -95,23 +99,23 @@ def _surround(
     side = context_side(x2 - x1, y2 - y1)
     factor = min(MAX_TEMPLATE / side, 1.0)
     height, width = mask.shape
-    small_size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    small_width = max(round(width * factor), 1)
+    small_height = max(round(height * factor), 1)
+    small_size = (small_width, small_height)
     small = cv2.resize(image, small_size, interpolation=cv2.INTER_AREA)
     small_mask = cv2.resize(mask, small_size, interpolation=cv2.INTER_AREA)
 
-    # The other image covers the canvas: a square part of it, enlarged.
+    # The other image covers the canvas.
     canvas_side = round(CANVAS_OVER_TEMPLATE * side * factor)
-    part_side = min(behind.shape[:2])
-    top = int(rng.integers(behind.shape[0] - part_side + 1))
-    left = int(rng.integers(behind.shape[1] - part_side + 1))
-    part = behind[top : top + part_side, left : left + part_side]
-    canvas = np.asarray(cv2.resize(part, (canvas_side, canvas_side)), np.uint8)
+    canvas = _draw_canvas(rng, behind, canvas_side)
 
     # From the frame to the canvas, the object's middle to the canvas' middle.
     x = canvas_side // 2 - round((x1 + x2) / 2 * factor)
     y = canvas_side // 2 - round((y1 + y2) / 2 * factor)
-    x_start, x_end = max(x, 0), min(x + small_size[0], canvas_side)
-    y_start, y_end = max(y, 0), min(y + small_size[1], canvas_side)
+    x_start = max(x, 0)
+    x_end = min(x + small_width, canvas_side)
+    y_start = max(y, 0)
+    y_end = min(y + small_height, canvas_side)
     inside = np.s_[y_start:y_end, x_start:x_end]
     seen = np.s_[y_start - y : y_end - y, x_start - x : x_end - x]
 
@@ -119,9 +123,23 @@ def _surround(
     shape[inside] = small_mask[seen]
     if is_cut:
         # The object's edge is soft.
-        alpha = cv2.GaussianBlur(small_mask[seen].astype(np.float32), (3, 3), 0)[..., None]
-        mixed = canvas[inside] + (small[seen].astype(np.float32) - canvas[inside]) * alpha
+        edge = small_mask[seen].astype(np.float32)
+        alpha = cv2.GaussianBlur(edge, (3, 3), 0)[..., None]
+        below = canvas[inside]
+        difference = small[seen].astype(np.float32) - below
+        mixed = below + difference * alpha
         canvas[inside] = np.rint(mixed).astype(np.uint8)
     else:
         canvas[inside] = small[seen]
     return canvas, shape
+
+
+def _draw_canvas(rng: np.random.Generator, image: Image, side: int) -> Image:
+    """Draw a square part of an image, as large as fits, and resize it to (side, side, 3)."""
+    height, width = image.shape[:2]
+    part_side = min(height, width)
+    top = int(rng.integers(height - part_side + 1))
+    left = int(rng.integers(width - part_side + 1))
+    part = image[top : top + part_side, left : left + part_side]
+    canvas = cv2.resize(part, (side, side))
+    return np.asarray(canvas, np.uint8)
