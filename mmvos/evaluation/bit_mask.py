@@ -129,8 +129,9 @@ def count(mask: BitMask) -> int:
 
 
 def count_shared(first: BitMask, second: BitMask) -> int:
-    """Number of pixels that are set in two cuts of frames of one size."""
+    """Count the pixels that are set in two cuts of frames of one size."""
     assert first.shape == second.shape, (first.shape, second.shape)
+    # The window, in rows and word columns of the frame, that both cuts cover.
     first_rows, first_columns = first.words.shape
     second_rows, second_columns = second.words.shape
     top = max(first.top, second.top)
@@ -139,8 +140,10 @@ def count_shared(first: BitMask, second: BitMask) -> int:
     right = min(first.left + first_columns, second.left + second_columns)
     if bottom <= top or right <= left:
         return 0
-    shared = _part(first, top, left, bottom, right) & _part(second, top, left, bottom, right)
-    return _count(shared)
+
+    first_part = _part(first, top, left, bottom, right)
+    second_part = _part(second, top, left, bottom, right)
+    return _count(first_part & second_part)
 
 
 def _part(mask: BitMask, top: int, left: int, bottom: int, right: int) -> NDArray[np.uint64]:

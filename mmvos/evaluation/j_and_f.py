@@ -77,9 +77,12 @@ def contour_accuracy(prediction: Region, truth: Region) -> float:
     0 where one is.
     """
     if not prediction.length or not truth.length:
-        return float(prediction.length == truth.length)
-    precision = count_shared(prediction.edge, truth.reach) / prediction.length
-    recall = count_shared(truth.edge, prediction.reach) / truth.length
+        both_empty = prediction.length == truth.length
+        return float(both_empty)
+    right = count_shared(prediction.edge, truth.reach)
+    precision = right / prediction.length
+    found = count_shared(truth.edge, prediction.reach)
+    recall = found / truth.length
     if precision + recall == 0:
         return 0.0
     return 2 * precision * recall / (precision + recall)

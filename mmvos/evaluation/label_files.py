@@ -85,21 +85,36 @@ def list_frames(folder: Path) -> dict[str, Path]:
 
 
 def list_results(folder: Path) -> dict[str, ResultFile]:
-    """The results of a sequence by the stem of the frame: label images, or the masks of the folders
-    per object where there is no label image.
+    """List the results of a sequence by the stem of the frame.
+
+    They are label images, or the masks of the folders per object where there is no label image.
     """
     frames = list_frames(folder)
     if frames:
         return dict(frames)
+
     by_frame: dict[str, dict[int, Path]] = {}
-    for object_id, inside in _object_folders(folder).items():
-        for stem, path in list_frames(inside).items():
+    for object_id, object_folder in _object_folders(folder).items():
+        masks = list_frames(object_folder)
+        for stem, path in masks.items():
             by_frame.setdefault(stem, {})[object_id] = path
-    return {stem: ObjectFiles(by_frame[stem]) for stem in sort_frames(by_frame, folder)}
+    results: dict[str, ResultFile] = {}
+    for stem in sort_frames(by_frame, folder):
+        results[stem] = ObjectFiles(by_frame[stem])
+    return results
 
 
 def check_sequences(truth: dict[str, Path], results: dict[str, Path], root: Path) -> None:
-    """Refuse results that lack a sequence of the ground truth or have one that it does not list."""
+    """Refuse results that lack a sequence of the ground truth or have one that it does not list.
+
+    Args:
+        truth: sequences of the ground truth.
+        results: those of the results.
+        root: of the results, for messages.
+
+    Raises:
+        DataError: it is so.
+    """
     missing = truth.keys() - results.keys()
     extra = results.keys() - truth.keys()
     not_listed = 'which the ground truth does not list; remove it or choose the split'
@@ -203,9 +218,13 @@ def read_result(file: ResultFile, shape: tuple[int, int]) -> FrameLabels:
 
 def ids_in(labels: FrameLabels) -> list[int]:
     """Object ids that occur, rising; neither background nor void."""
-    if isinstance(labels, ObjectMasks):
-        return sorted(object_id for object_id, mask in labels.masks.items() if mask.any())
-    return object_ids(labels)
+    if not isinstance(labels, ObjectMasks):
+        return object_ids(labels)
+    occurring = []
+    for object_id, mask in labels.masks.items():
+        if mask.any():
+            occurring.append(object_id)
+    return sorted(occurring)
 
 
 def has_void(labels: FrameLabels) -> bool:
@@ -222,7 +241,13 @@ def marked_ids(labels: FrameLabels) -> list[int]:
 
 
 def mask_of(labels: FrameLabels, object_id: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """The (H, W) mask of one object, empty where it does not occur."""
+    """Return the mask of one object, empty where it does not occur.
+
+    Args:
+        labels: of one frame.
+        object_id: its id.
+        shape: (H, W).
+    """
     if not isinstance(labels, ObjectMasks):
         return np.asarray(labels == object_id)
     mask = labels.masks.get(object_id)
@@ -252,7 +277,8 @@ class LabelImages(Sequence[Labels]):
     """
 
     def __init__(self, paths: Sequence[Path], shape: tuple[int, int]) -> None:
-        self.paths, self.shape = paths, shape
+        self.paths = paths
+        self.shape = shape
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -265,7 +291,8 @@ class ResultImages(Sequence[FrameLabels]):
     """Results that are read when they are asked for, as `LabelImages`."""
 
     def __init__(self, files: Sequence[ResultFile], shape: tuple[int, int]) -> None:
-        self.files, self.shape = files, shape
+        self.files = files
+        self.shape = shape
 
     def __len__(self) -> int:
         return len(self.files)
@@ -286,6 +313,8 @@ def _object_folders(folder: Path) -> dict[int, Path]:
         is_id = name.isascii() and name.isdigit() and len(name) <= _MOST_DIGITS
         if not is_id or not has_file(inside, _PNG):
             continue
+
+        # 01 and 1 name the same object.
         object_id = int(name)
         if object_id == 0:
             raise DataError(

@@ -46,8 +46,11 @@ class LabelMapBenchmark(Benchmark):
     def sample(self, video: Any, results: Iterable[FrameResult], dataset: Any) -> VideoSample:
         """Make {'sequence': name, 'frames': their names, 'labels': their (H, W) label maps}."""
         kept = list(results)
-        frames = [video.frame_names[result.frame_index] for result in kept]
-        return {'sequence': video.name, 'frames': frames, 'labels': LabelMaps(kept)}
+        frames = []
+        for result in kept:
+            frames.append(video.frame_names[result.frame_index])
+        labels = LabelMaps(kept)
+        return {'sequence': video.name, 'frames': frames, 'labels': labels}
 
     def open_results(
         self, out: Path, run: str, made_by: Mapping[str, str], dataset: Any

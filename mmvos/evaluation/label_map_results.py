@@ -52,6 +52,7 @@ class LabelMapResults(ResumableFiles):
         make_folder(folder)
         remove_leftovers(folder)
 
+        # Each frame is written at once, so memory does not grow with the video.
         names = []
         for result in results:
             try:
@@ -62,6 +63,7 @@ class LabelMapResults(ResumableFiles):
             write_label_png(self.staged(name), labels)
             names.append(name)
 
+        # From here on the video counts as finished.
         self._warn_of_others(video.name, names)
         self.append(video.id, self.entries(names))
 

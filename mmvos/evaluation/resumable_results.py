@@ -99,18 +99,24 @@ class ResumableResults(ABC):
 
     def _set_others_aside(self) -> None:
         """Rename what another run left under our names, and begin the record of this one."""
+        ours = self.record.fingerprint
         place = record_path(self.out)
         found = read_record(place)
-        if found is not None and found.fingerprint == self.record.fingerprint:
-            if _run_of(self._folder) not in (None, found.fingerprint):
-                _say(set_aside([self._folder], record_path(self._folder)), None)
+        run_of_folder = _run_of(self._folder)
+        if found is not None and found.fingerprint == ours:
+            # The record is ours; only the folder of partial results may be another run's.
+            if run_of_folder not in (None, ours):
+                renamed = set_aside([self._folder], record_path(self._folder))
+                _say(renamed, None)
             return
+
         paths = [beside(self.out, '.json'), beside(self.out, '.zip')]
-        if _run_of(self._folder) != self.record.fingerprint:
+        if run_of_folder != ours:
             paths.append(self._folder)
         if found is not None:
             paths.append(self.out)  # without a record the folder may hold anything
-        _say(set_aside(paths, place), found)
+        renamed = set_aside(paths, place)
+        _say(renamed, found)
         write_record(place, self.record)
 
     def append(self, video_id: int, entries: Sequence[Entry]) -> None:
@@ -222,8 +228,12 @@ class ResumableFiles(ResumableResults):
 
     def find(self, name: str, digest: str) -> Path | None:
         """Find the whole file; a run that was stopped at its end has moved some of them."""
-        for path in (self.staged(name), output_inside(self.out, name, str(self.out))):
-            if path.is_file() and journal.digest(path.read_bytes()) == digest:
+        final = output_inside(self.out, name, str(self.out))
+        for path in (self.staged(name), final):
+            if not path.is_file():
+                continue
+            content = path.read_bytes()
+            if journal.digest(content) == digest:
                 return path
         return None
 

@@ -64,6 +64,8 @@ class DAVISMetric(BaseMetric):
             raise DataError(
                 f'The video {name} is not in the split that is evaluated; choose the split.'
             )
+
+        # The ground truth, frame by frame, with results of the same number and size.
         folder = self.folders[name]
         paths = list(list_frames(folder).values())
         if len(labels) != len(paths):
@@ -77,6 +79,8 @@ class DAVISMetric(BaseMetric):
                 f'{name}: the results are {height} x {width} but {paths[0]} is {truth.shape[0]} x '
                 f'{truth.shape[1]} (height x width).'
             )
+
+        # The first and the last frame do not count, as the protocol says.
         scored = scored_frames(folder, len(paths), self.protocol)
         scored_labels = [labels[frame] for frame in scored]
         places = [f'the result of {paths[frame]}' for frame in scored]
@@ -88,6 +92,8 @@ class DAVISMetric(BaseMetric):
         Raises:
             DataError: only a part of the split has results.
         """
-        by_name = {result.name: result for result in results}  # a sampler may repeat a video
+        # a sampler may repeat a video
+        by_name = {result.name: result for result in results}
         check_complete(self.folders, by_name)
-        return summarize(list(by_name.values())).metrics
+        report = summarize(list(by_name.values()))
+        return report.metrics

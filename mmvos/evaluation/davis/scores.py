@@ -57,12 +57,27 @@ class SequenceScores:
 
 
 def score_files(files: SequenceFiles, protocol: Protocol) -> SequenceScores:
-    """Score one sequence from its files, one frame in memory at a time."""
+    """Score one sequence from its files, one frame in memory at a time.
+
+    Args:
+        files: of ground truth and results.
+        protocol: of the evaluation.
+
+    Raises:
+        DataError: a file cannot be read or is of another size.
+    """
     shape = read_label_size(files.truth[0])
     truth = LabelImages(files.truth, shape)
     results = ResultImages(files.results, shape)
     places = [str(path) for path in files.results]
-    return score_sequence(files.name, truth, results, files.scored, places, protocol)
+    return score_sequence(
+        files.name,
+        truth,
+        results,
+        files.scored,
+        places,
+        protocol,
+    )
 
 
 def score_sequence(
@@ -230,21 +245,33 @@ def _objects_of(truth: Sequence[Labels], scored: Sequence[int], protocol: Protoc
 
 
 def summarize(sequences: Sequence[SequenceScores]) -> Report:
-    """Mean over all objects of all sequences (not over sequences), with tables per object and per
-    sequence.
+    """Average over all objects of all sequences (not over sequences).
+
+    Args:
+        sequences: with their scores.
+
+    Returns:
+        The means, with tables per object and per sequence.
     """
     per_object: list[dict[str, Any]] = []
     per_sequence: list[dict[str, Any]] = []
     for scores in sorted(sequences, key=lambda one: one.name):
         rows: list[dict[str, Any]] = []
-        for i, j, f in zip(scores.objects, scores.j, scores.f, strict=True):
-            row = {'sequence': scores.name, 'object': i, 'frames': len(j)}
-            rows.append(row | measures(j, f))
+        for object_id, j, f in zip(scores.objects, scores.j, scores.f, strict=True):
+            row = {'sequence': scores.name, 'object': object_id, 'frames': len(j)}
+            row.update(measures(j, f))
+            rows.append(row)
+        # Each object counts once, however many its sequence has.
         per_object += rows
-        per_sequence.append({'sequence': scores.name, 'objects': len(rows)} | _mean_of(rows))
+        summary = {'sequence': scores.name, 'objects': len(rows)}
+        summary.update(_mean_of(rows))
+        per_sequence.append(summary)
+
+    notes: list[str] = []
+    for scores in sequences:
+        notes += scores.notes
     tables = {'per_sequence': per_sequence, 'per_object': per_object}
-    notes = tuple(note for scores in sequences for note in scores.notes)
-    return Report(_mean_of(per_object), tables, notes)
+    return Report(_mean_of(per_object), tables, tuple(notes))
 
 
 def measures(j: NDArray[np.float64], f: NDArray[np.float64]) -> dict[str, float]:
@@ -253,15 +280,23 @@ def measures(j: NDArray[np.float64], f: NDArray[np.float64]) -> dict[str, float]
     Args:
         j: (n,) per scored frame.
         f: (n,) per scored frame.
+
+    Returns:
+        By name, as 'J_mean'.
     """
-    region_similarity = statistics(j)
-    accuracy = statistics(f)
-    values: dict[str, float] = {}
+    of_j = statistics(j)
+    of_f = statistics(f)
+    joint: dict[str, float] = {}
+    j_values: dict[str, float] = {}
+    f_values: dict[str, float] = {}
     for kind in _KINDS:
-        pair = (getattr(region_similarity, kind), getattr(accuracy, kind))
-        values[f'J&F_{kind}'] = sum(pair) / 2
-        values[f'J_{kind}'], values[f'F_{kind}'] = pair
-    return {f'{name}_{kind}': values[f'{name}_{kind}'] for name in _NAMES for kind in _KINDS}
+        j_value = getattr(of_j, kind)
+        f_value = getattr(of_f, kind)
+        joint[f'J&F_{kind}'] = (j_value + f_value) / 2
+        j_values[f'J_{kind}'] = j_value
+        f_values[f'F_{kind}'] = f_value
+    # The order of the tables' columns.
+    return joint | j_values | f_values
 
 
 def _mean_of(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -301,6 +336,7 @@ def _compare_all(
         true_labels = merged_truth(true_labels)
         labels = merged_result(labels, shape)
 
+    # The mask of each proposal; where there is none an empty one.
     proposals = []
     for i in columns:
         mask = np.zeros_like(void)
@@ -308,6 +344,7 @@ def _compare_all(
             mask = mask_of(labels, i, shape) & ~void
         proposals.append(region(mask, radius))
 
+    # (K, P, 2)
     scores = []
     for i in objects:
         true_region = region((true_labels == i) & ~void, radius)

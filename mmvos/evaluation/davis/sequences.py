@@ -95,13 +95,29 @@ def find_sequences(
     truth = find_ground_truth(ground_truth, protocol, split, resolution)
     given = list_sequences(results, results=True)
     check_sequences(truth, given, results)
-    return [_pair(name, folder, given[name], protocol) for name, folder in truth.items()]
+    sequences = []
+    for name, folder in truth.items():
+        sequences.append(_pair(name, folder, given[name], protocol))
+    return sequences
 
 
 def find_ground_truth(
     root: Path, protocol: Protocol, split: str, resolution: str
 ) -> dict[str, Path]:
-    """Ground-truth folders of a split by sequence name."""
+    """Find the ground-truth folders of a split.
+
+    Args:
+        root: of DAVIS, or a folder with one folder of label PNGs per sequence.
+        protocol: of the evaluation.
+        split: a name in ImageSets/, or a text file with one sequence per line.
+        resolution: a folder in Annotations/.
+
+    Returns:
+        The folder of each sequence by its name.
+
+    Raises:
+        DataError: a folder is missing, or a listed sequence.
+    """
     kind = 'Annotations_unsupervised' if protocol.unsupervised else 'Annotations'
     if (root / kind).is_dir():
         folder = find_videos_folder(root, kind, resolution)
@@ -112,6 +128,8 @@ def find_ground_truth(
         )
     else:
         folder = root
+
+    # The sequences of the split, which all must be there.
     everything = list_sequences(folder)
     listed = _split_file(root, protocol, split)
     if listed is None:
@@ -201,8 +219,13 @@ def _pair(name: str, truth: Path, results: Path, protocol: Protocol) -> Sequence
     frames = list_frames(truth)
     given = list_results(results)
     names = list(frames)
+
+    # Only scored frames must have a result.
     scored = scored_frames(truth, len(names), protocol)
     scored_names = [names[i] for i in scored]
-    check_frames(frames, given, results, optional=set(names) - set(scored_names))
-    scored_results = tuple(given[stem] for stem in scored_names)
-    return SequenceFiles(name, tuple(frames.values()), scored_results, tuple(scored))
+    optional = set(names) - set(scored_names)
+    check_frames(frames, given, results, optional=optional)
+
+    truth_files = tuple(frames.values())
+    result_files = tuple(given[stem] for stem in scored_names)
+    return SequenceFiles(name, truth_files, result_files, tuple(scored))

@@ -87,7 +87,11 @@ class VOTDataset(BaseDataset):
         return range(start, start + self._videos[video_index].length)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One record per frame, grouped by sequence."""
+        """List one record per frame, grouped by sequence.
+
+        Raises:
+            DataError: a sequence has no frames.
+        """
         records: list[dict[str, Any]] = []
         for sequence in read_sequences(Path(self.data_root)):
             if not sequence.frames:
@@ -98,16 +102,16 @@ class VOTDataset(BaseDataset):
             video = VOTVideo(len(self._videos) + 1, len(sequence.frames), sequence)
             self._videos.append(video)
             self._starts.append(len(records))
-            records += [
-                dict(
-                    img_path=str(path),
-                    img_id=len(records) + index,
-                    frame_id=index,
-                    video_id=video.id,
-                    video_length=video.length,
+            for index, path in enumerate(sequence.frames):
+                records.append(
+                    dict(
+                        img_path=str(path),
+                        img_id=len(records),
+                        frame_id=index,
+                        video_id=video.id,
+                        video_length=video.length,
+                    )
                 )
-                for index, path in enumerate(sequence.frames)
-            ]
         return records
 
     def prepare_data(self, idx: int) -> Any:

@@ -118,11 +118,20 @@ def _rasterized_overlap(
     Returns:
         In [0, 1]; where neither has a pixel 0 for the toolkit, NaN for the tools.
     """
-    first, last = _spans(corners.astype(np.float64), width, height, toolkit)  # (2, R, 3) each
-    pixels = np.maximum(last - first + 1, 0).sum()
-    shared_first = np.maximum(first[0, :, :, None], first[1, :, None, :])  # (R, 3, 3)
-    shared_last = np.minimum(last[0, :, :, None], last[1, :, None, :])
+    # (2, R, 3) each: up to three spans of pixels in each of R rows
+    first, last = _spans(corners.astype(np.float64), width, height, toolkit)
+    lengths = np.maximum(last - first + 1, 0)
+    pixels = lengths.sum()
+
+    # (R, 3, 3): what each span of the one shares with each span of the other
+    first_one = first[0, :, :, None]
+    first_other = first[1, :, None, :]
+    last_one = last[0, :, :, None]
+    last_other = last[1, :, None, :]
+    shared_first = np.maximum(first_one, first_other)
+    shared_last = np.minimum(last_one, last_other)
     shared = np.maximum(shared_last - shared_first + 1, 0).sum()
+
     union = pixels - shared
     if union:
         return float(shared / union)

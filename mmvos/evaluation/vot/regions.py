@@ -14,8 +14,13 @@ FARTHEST = 1e5  # a coordinate beyond this is no place in or near an image
 
 
 def as_polygon(values: NDArray[np.float64]) -> Polygon:
-    """Four corners of 4 numbers (x, y, width, height; the last pixel is x + width - 1) or 8 numbers
-    as they are.
+    """Bring a region into four corners.
+
+    Args:
+        values: (4,) x, y, width, height, where the last pixel is x + width - 1; or (8,) corners.
+
+    Returns:
+        (8,) corners x, y; eight numbers as they are.
     """
     assert values.shape in ((4,), (8,)), values.shape
     if len(values) == 8:
@@ -23,7 +28,9 @@ def as_polygon(values: NDArray[np.float64]) -> Polygon:
     x, y, width, height = values
     right = x + width - 1
     bottom = y + height - 1
-    return np.array([x, y, right, y, right, bottom, x, bottom])
+    upper = [x, y, right, y]
+    lower = [right, bottom, x, bottom]
+    return np.array(upper + lower)
 
 
 def box_of_polygon(polygon: Polygon) -> tuple[float, float, float, float]:

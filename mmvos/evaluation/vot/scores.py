@@ -45,18 +45,33 @@ class Run:
 
 
 def measure(track: Trajectory, truth: NDArray[np.float64], size: tuple[int, int] | None) -> Run:
-    """Overlaps of a trajectory with the truth (N, 8); `size`: (width, height) of the frames."""
+    """Measure the overlaps of a trajectory with the truth.
+
+    Args:
+        track: codes and polygons of N frames.
+        truth: (N, 8) corners.
+        size: (width, height) of the frames; None: everything counts.
+    """
+    # Two conventions of where the image ends: its size, and its last pixel.
     last_pixel = None
     if size is not None:
         width, height = size
         last_pixel = (width - 1, height - 1)
-    overlaps, inside, toolkit = np.full((3, len(truth)), np.nan)
-    run = Run(track.codes, overlaps, inside, toolkit)
+
+    # Frames in which nothing was tracked stay undefined.
+    undefined = np.full(len(truth), np.nan)
+    run = Run(
+        track.codes,
+        overlaps=undefined.copy(),
+        inside=undefined.copy(),
+        toolkit=undefined.copy(),
+    )
     for frame in np.flatnonzero(track.codes == TRACKED):
         region = track.polygons[frame]
-        run.overlaps[frame] = overlap(region, truth[frame], size)
-        run.inside[frame] = overlap(region, truth[frame], last_pixel)
-        run.toolkit[frame] = toolkit_overlap(region, truth[frame], last_pixel)
+        expected = truth[frame]
+        run.overlaps[frame] = overlap(region, expected, size)
+        run.inside[frame] = overlap(region, expected, last_pixel)
+        run.toolkit[frame] = toolkit_overlap(region, expected, last_pixel)
     return run
 
 
@@ -105,10 +120,17 @@ def expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
 
 
 def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> float:
-    """EAO by the convention of the VOT toolkit; -1 where no segment is long enough.
+    """EAO by the convention of the VOT toolkit.
 
     A segment ends at its failure, however late, and is filled with zeros; both ends of the interval
     count.
+
+    Args:
+        runs: at least one.
+        interval: of sequence lengths in frames.
+
+    Returns:
+        In [0, 1]; -1 where no segment is long enough.
     """
     segments = []
     longest = max(len(run.codes) for run in runs)
@@ -119,12 +141,13 @@ def toolkit_expected_overlap(runs: Sequence[Run], interval: tuple[int, int]) -> 
         for end in failures:
             start = starts[starts < end][-1]
             segments.append(_zero_filled(values[start:end], longest))
-
         # the segment after the last failure just ends
-        if not len(failures) or starts[-1] > failures[-1]:
-            segments.append(values[starts[-1] :])
+        last_start = starts[-1]
+        if not len(failures) or last_start > failures[-1]:
+            segments.append(values[last_start:])
     curve = expected_overlap_curve(segments, longest)
-    return _mean_of_defined(curve[interval[0] : interval[1] + 1])
+    shortest, longest_counted = interval
+    return _mean_of_defined(curve[shortest : longest_counted + 1])
 
 
 def expected_overlap_curve(

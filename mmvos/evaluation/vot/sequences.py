@@ -68,8 +68,7 @@ def read_sequences(root: Path) -> list[VOTSequence]:
     if not names:
         raise DataError(
             f'{root} has no sequence; give the folder that holds one folder with groundtruth.txt '
-            f'per '
-            'sequence.'
+            'per sequence.'
         )
     return [_read_sequence(root / name) for name in sorted(names)]
 
@@ -84,6 +83,7 @@ def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Tra
     folder = root / 'baseline'
     if not folder.is_dir():
         folder = root
+    # Each sequence has results, and nothing else has.
     expected = {sequence.name for sequence in sequences}
     found = set()
     for path in folder.glob(f'*/*{_REPETITION}'):
@@ -100,6 +100,7 @@ def read_results(root: Path, sequences: list[VOTSequence]) -> dict[str, list[Tra
                 f'{remedy}.'
             )
 
+    # The repetitions of each sequence, in order.
     tracks = {}
     for sequence in sequences:
         pattern = glob.escape(sequence.name) + _REPETITION

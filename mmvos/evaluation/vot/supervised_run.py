@@ -49,32 +49,35 @@ def run_supervised(
     """Run a tracker over one sequence.
 
     Args:
-        images: N frames, as the tracker takes them. truth: (N, 8) polygons in pixels.
+        images: N frames, as the tracker takes them.
+        truth: (N, 8) polygons in pixels.
+        tracker: that is started again where it has lost the object.
         size: (width, height) of the frames; by default that of each image, an (H, W, 3) array.
+
     Returns:
         N lines: 1 at a start, a region, 2 where the region and the truth no longer overlap, 0 until
-            the restart. Where neither has a pixel the overlap is not a number, and that is no loss.
+        the restart. Where neither has a pixel the overlap is not a number, and that is no loss.
     """
     lines: list[Line] = []
     start = 0
     for frame, (image, polygon) in enumerate(zip(images, truth, strict=True)):
+        # After a loss some frames are left out, then the tracker starts at the truth.
         if frame < start:
             lines.append(SKIPPED)
-        elif frame == start:
+            continue
+        if frame == start:
             tracker.init(image, polygon)
             lines.append(INITIALIZED)
+            continue
+
+        region = np.asarray(tracker.track(image), float).ravel()
+        bounds = image.shape[1::-1] if size is None else size
+        is_region = region.shape in ((4,), (8,)) and np.isfinite(region).all()
+        if is_region and overlap(as_polygon(region), polygon, bounds) != 0:
+            lines.append(region)
         else:
-            region = np.asarray(tracker.track(image), float).ravel()
-            bounds = image.shape[1::-1] if size is None else size
-            if (
-                region.shape in ((4,), (8,))
-                and np.isfinite(region).all()
-                and overlap(as_polygon(region), polygon, bounds) != 0
-            ):
-                lines.append(region)
-            else:
-                lines.append(FAILED)
-                start = frame + RESTART_AFTER
+            lines.append(FAILED)
+            start = frame + RESTART_AFTER
     return lines
 
 

@@ -52,18 +52,24 @@ def export_workspace(
     source = results / 'baseline'
     if not source.is_dir():
         raise DataError(f'{results} has no folder baseline; run the tracker first.')
+
+    # The results under the tracker's name, and the sequences where the toolkit looks.
     make_folder(workspace)
     with output_errors(workspace):
         shutil.copytree(source, workspace / 'results' / tracker / 'baseline', dirs_exist_ok=True)
         link = workspace / 'sequences'
         if not link.exists():
             link.symlink_to(sequences.resolve(), target_is_directory=True)
+
+    # What is measured, and with which interval of EAO.
     low, high = INTERVALS[year].toolkit
     write_text(workspace / 'config.yaml', _CONFIG)
     write_text(
         workspace / 'stack.yaml',
         _STACK.format(year=year, low=low, high=high, restart=RESTART_AFTER),
     )
+
+    # The toolkit knows a tracker by its entry; the others stay.
     registry = workspace / 'trackers.ini'
     known = registry.read_text() if registry.is_file() else ''
     if f'[{tracker}]' not in known.splitlines():

@@ -52,18 +52,22 @@ def trajectory(lines: Sequence[Line]) -> Trajectory:
 
 
 def read_regions(path: Path) -> NDArray[np.float64]:
-    """Polygons (N, 8) of a groundtruth.txt.
+    """Read the polygons (N, 8) of a groundtruth.txt.
 
     Raises:
         DataError: a line is no region.
     """
-    lines = [_parse(text, path, number) for number, text in enumerate(_lines(path), 1)]
+    lines = []
+    for number, text in enumerate(_lines(path), 1):
+        lines.append(_parse(text, path, number))
+    polygons = []
     for number, line in enumerate(lines, 1):
         if isinstance(line, int):
             raise DataError(
                 f'{path}, line {number}: one number is no region; write 4 or 8 numbers.'
             )
-    return np.array([as_polygon(np.asarray(line)) for line in lines])
+        polygons.append(as_polygon(np.asarray(line)))
+    return np.array(polygons)
 
 
 def read_trajectory(path: Path, length: int) -> Trajectory:
@@ -89,6 +93,7 @@ def _check_order(lines: Sequence[Line], path: Path) -> None:
     """Refuse lines that no supervised run writes: 1 begins, after a failure (2) come skipped frames
     (0) until the next 1, and regions stand nowhere else.
     """
+    # Whether the object is lost, as before the first start.
     lost = True
     for number, line in enumerate(lines, 1):
         code = line if isinstance(line, int) else TRACKED
@@ -141,6 +146,8 @@ def _parse(text: str, path: Path, number: int) -> Line:
         raise DataError(
             f'{where}: {text[:40]!r} is no region; write 4 or 8 numbers with commas.'
         ) from None
+
+    # A code, or a region.
     if len(values) == 1 and values[0] in (SKIPPED, INITIALIZED, FAILED):
         return int(values[0])
     if len(values) not in (4, 8):

@@ -16,18 +16,27 @@ from .tracks import GroundTruth, Track, check_ground_truth, check_results
 def evaluate_youtube_vis_files(ground_truth: str | Path, results: str | Path) -> Report:
     """Score a results JSON or a submission zip.
 
+    Args:
+        ground_truth: the annotation file.
+        results: the file with results.
+
     Returns:
         `metrics` AP, AP50, ... (fractions, -1: undefined) and the table per_class.
 
     Raises:
         DataError: input that cannot be scored.
     """
-    truth = check_ground_truth(read_youtube_vis(ground_truth), str(ground_truth))
-    tracks = check_results(read_results(results), truth, str(results))
+    truth_data = read_youtube_vis(ground_truth)
+    truth = check_ground_truth(truth_data, str(ground_truth))
+    results_data = read_results(results)
+    tracks = check_results(results_data, truth, str(results))
+
     scores = evaluate_youtube_vis(truth, tracks)
     metrics = scores.metrics()
     without_value = frozenset(name for name, value in metrics.items() if value == -1)
-    rows = [{'class': name, 'AP': value} for name, value in scores.per_class.items()]
+    rows = []
+    for name, value in scores.per_class.items():
+        rows.append({'class': name, 'AP': value})
     notes = _notes(truth, tracks, scores)
     return Report(metrics, {'per_class': rows}, tuple(notes), without_value)
 
@@ -36,6 +45,7 @@ def _notes(truth: GroundTruth, tracks: Sequence[Track], scores: YouTubeVISScores
     """Say what a reader of the scores must know: silent videos, crowds, classes without objects."""
     notes = []
 
+    # Videos without a prediction.
     annotated = {track.video_id for track in truth.tracks}
     silent = annotated - {track.video_id for track in tracks}
     if silent:
@@ -44,6 +54,7 @@ def _notes(truth: GroundTruth, tracks: Sequence[Track], scores: YouTubeVISScores
             f'video {min(silent)}; their objects count as missed.'
         )
 
+    # Groups, which are not scored.
     crowds = sum(track.crowd for track in truth.tracks)
     if crowds:
         notes.append(
@@ -51,6 +62,7 @@ def _notes(truth: GroundTruth, tracks: Sequence[Track], scores: YouTubeVISScores
             'which are not scored; CVAT marks every brush mask so.'
         )
 
+    # Classes without an object.
     undefined = [name for name, value in scores.per_class.items() if value == -1]
     if undefined:
         notes.append(

@@ -45,15 +45,22 @@ class YouTubeVISMetric(BaseMetric):
         self.outfile_prefix = outfile_prefix
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Take finished videos: {'video_id': int, 'length': int, 'entries': list in the official
-        results schema}.
+        """Take finished videos.
+
+        Args:
+            data_batch: not looked at.
+            data_samples: {'video_id': int, 'length': int, 'entries': list in the official results
+                schema}.
         """
         for sample in data_samples:
-            lengths = {len(entry['segmentations']) for entry in sample['entries']}
-            assert lengths <= {sample['length']}, (
-                f'video {sample["video_id"]}: {lengths} segmentations, not {sample["length"]}'
-            )
-            self.results.append({'video_id': sample['video_id'], 'entries': sample['entries']})
+            number = sample['video_id']
+            entries = sample['entries']
+            for entry in entries:
+                length = len(entry['segmentations'])
+                assert length == sample['length'], (
+                    f'video {number}: {length} segmentations, not {sample["length"]}'
+                )
+            self.results.append({'video_id': number, 'entries': entries})
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Scores of all videos by name; {} without annotations. The order in which processes

@@ -92,6 +92,7 @@ def read_results(path: str | Path) -> Any:
                 raise DataError(
                     f'{path} has no {_MEMBER} at its top; zip the file itself, not its folder.'
                 )
+            # A small zip may unpack to more than the memory holds.
             if archive.getinfo(_MEMBER).file_size > MAX_TEXT_BYTES:
                 raise DataError(f'{path}: its {_MEMBER} unpacks to more than any results have.')
             return parse_json(archive.read(_MEMBER), f'{path}, {_MEMBER}')

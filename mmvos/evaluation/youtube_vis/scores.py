@@ -87,29 +87,38 @@ def evaluate_youtube_vis(
 
 
 def track_overlaps(detections: Sequence[Track], truths: Sequence[Track]) -> NDArray[np.float64]:
-    """Intersection over union (D, G) of whole tracks of one video: pixels of all frames together, 0
-    where both are empty.
+    """Compute the intersection over union of whole tracks of one video.
+
+    Args:
+        detections: D tracks.
+        truths: G tracks.
+
+    Returns:
+        (D, G): pixels of all frames together, 0 where both are empty.
     """
     shared = np.zeros((len(detections), len(truths)))
     length = len(truths[0].masks) if detections and truths else 0
     for frame in range(length):
         # only tracks that have pixels in the frame
-        d = [i for i, track in enumerate(detections) if track.areas[frame]]
-        g = [i for i, track in enumerate(truths) if track.areas[frame]]
-        if not d or not g:
+        seen_detections = [i for i, track in enumerate(detections) if track.areas[frame]]
+        seen_truths = [i for i, track in enumerate(truths) if track.areas[frame]]
+        if not seen_detections or not seen_truths:
             continue
-        detection_masks = [detections[i].masks[frame] for i in d]
-        truth_masks = [truths[i].masks[frame] for i in g]
-
+        detection_masks = [detections[i].masks[frame] for i in seen_detections]
+        truth_masks = [truths[i].masks[frame] for i in seen_truths]
         # "crowd" makes pycocotools divide the intersection by the area of the detection
-        covered = coco_mask.iou(detection_masks, truth_masks, [1] * len(g))
-        area = np.array([[detections[i].areas[frame]] for i in d])
-        shared[np.ix_(d, g)] += np.rint(covered * area)
+        is_crowd = [1] * len(seen_truths)
+        covered = coco_mask.iou(detection_masks, truth_masks, is_crowd)
+        areas = np.array([detections[i].areas[frame] for i in seen_detections])
+        places = np.ix_(seen_detections, seen_truths)
+        shared[places] += np.rint(covered * areas[:, None])
 
+    # (D, G): the pixels of both tracks, shared ones counted once
     detection_areas = np.array([track.areas.sum() for track in detections], float)
     truth_areas = np.array([track.areas.sum() for track in truths], float)
     union = detection_areas[:, None] + truth_areas[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    overlaps = np.zeros_like(shared)
+    return np.divide(shared, union, out=overlaps, where=union > 0)
 
 
 def _group(tracks: Sequence[Track]) -> dict[tuple[int, int], list[Track]]:
@@ -137,12 +146,15 @@ def _summarize(matches: dict[int, list[Matches]], categories: dict[int, str]) ->
         categories: id -> name.
     """
     per_category = [matches[category] for category in categories]
+    # (classes, T): all sizes, then small, medium and large objects.
     precision, recall = _over_categories(per_category, 'all', MAX_DETECTIONS)  # (classes, T)
     small_precision, small_recall = _over_categories(per_category, 's', MAX_DETECTIONS)
     medium_precision, medium_recall = _over_categories(per_category, 'm', MAX_DETECTIONS)
     large_precision, large_recall = _over_categories(per_category, 'l', MAX_DETECTIONS)
     _, recall_of_1 = _over_categories(per_category, 'all', 1)
     _, recall_of_10 = _over_categories(per_category, 'all', 10)
+
+    # By threshold, and by class.
     precision_at = {round(threshold, 2): precision[:, t] for t, threshold in enumerate(THRESHOLDS)}
     per_class = {
         name: _mean(values) for name, values in zip(categories.values(), precision, strict=True)

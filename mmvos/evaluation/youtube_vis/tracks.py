@@ -77,11 +77,15 @@ def check_ground_truth(data: Any, source: str = 'the ground truth') -> GroundTru
     """Check an annotation file in the YouTube-VIS schema (2019, 2021, OVIS, own classes).
 
     Args:
-        data: the parsed JSON; it is not changed. source: the file's name, for messages.
+        data: the parsed JSON; it is not changed.
+        source: the file's name, for messages.
+
     Raises:
         DataError: at the first defect.
     """
-    data = check_parts(dict(data) if isinstance(data, dict) else data, source)
+    if isinstance(data, dict):
+        data = dict(data)
+    data = check_parts(data, source)
     if not data['videos']:
         raise DataError(f'{source} has no list "videos" with an entry; give a file with videos.')
     if not has_annotations(data):
@@ -90,17 +94,23 @@ def check_ground_truth(data: Any, source: str = 'the ground truth') -> GroundTru
             f'nothing can be scored: give a file with annotations, e.g. a held-out part of the '
             f'training file.'
         )
-    categories = dict(sorted(category_names(data['categories'], source).items()))
+
+    names = category_names(data['categories'], source)
+    categories = dict(sorted(names.items()))
     videos = _check_videos(data['videos'], source)
+
+    # Tracks in the order of their ids, whatever their order in the file.
     by_id: dict[int, Track] = {}
     for place, annotation in enumerate(data['annotations']):
         fault = annotation_fault(annotation, by_id.keys(), videos.keys(), categories.keys())
         if fault is not None:
-            number = annotation.get('id', f'at position {place}')
-            raise DataError(f'{source}: annotation {number}: {fault}.')
-        where = f'{source}: annotation {annotation["id"]}'
-        by_id[annotation['id']] = _truth_track(annotation, videos[annotation['video_id']], where)
-    return GroundTruth(categories, videos, tuple(by_id[number] for number in sorted(by_id)))
+            name = annotation.get('id', f'at position {place}')
+            raise DataError(f'{source}: annotation {name}: {fault}.')
+        number = annotation['id']
+        video = videos[annotation['video_id']]
+        by_id[number] = _truth_track(annotation, video, f'{source}: annotation {number}')
+    tracks = tuple(by_id[number] for number in sorted(by_id))
+    return GroundTruth(categories, videos, tracks)
 
 
 def check_results(
@@ -158,13 +168,23 @@ def _truth_track(annotation: dict[str, Any], video: Video, where: str) -> Track:
     fault = areas_fault(annotation, video.length)
     if fault is not None:
         raise DataError(f'{where}: {fault}.')
+
+    # The mean area over the frames in which it is seen, as the file states it or as counted.
     stated = annotation.get('areas')
     if stated is None:
-        mean_area = _mean_of_seen(areas)
+        counted = areas
     else:
-        mean_area = _mean_of_seen(np.array([area or 0 for area in stated], np.float64))
-    crowd = bool(annotation.get('iscrowd', 0))
-    return Track(video.id, annotation['category_id'], 1.0, masks, areas, mean_area, crowd)
+        counted = np.array([area or 0 for area in stated], np.float64)
+    is_crowd = bool(annotation.get('iscrowd', 0))
+    return Track(
+        video.id,
+        annotation['category_id'],
+        1.0,
+        masks,
+        areas,
+        _mean_of_seen(counted),
+        is_crowd,
+    )
 
 
 def _video_and_category(
@@ -175,8 +195,8 @@ def _video_and_category(
     category = _field(entry, 'category_id', int, where)
     if video not in videos:
         raise DataError(
-            f'{where} belongs to video {video}, which the ground truth does not list; '
-            'use results and ground truth of the same split.'
+            f'{where} belongs to video {video}, which the ground truth does not list; use results '
+            'and ground truth of the same split.'
         )
     if category not in categories:
         raise DataError(

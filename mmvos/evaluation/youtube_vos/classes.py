@@ -32,6 +32,8 @@ def read_classes(path: Path) -> Classes:
             raise DataError(
                 f'{path}: video {video} has no object "objects"; give the meta.json of YouTube-VOS.'
             )
+
+        # The class of each object by its id.
         classes[video] = {}
         for text, one in objects.items():
             object_id = _object_id(text, path, video)
@@ -56,10 +58,11 @@ def read_seen(path: Path) -> frozenset[str]:
 
 def _object_id(text: str, path: Path, video: str) -> int:
     """The number of an object; 255 marks void pixels."""
-    is_number = text.isascii() and text.isdigit() and len(text) < 4
-    if not is_number or not 0 < int(text) < VOID:
-        raise DataError(f'{path}: video {video} has the object id {text[:20]!r}; ids are 1 to 254.')
-    return int(text)
+    is_number = text.isascii() and text.isdigit()
+    is_short = len(text) < 4
+    if is_number and is_short and 0 < int(text) < VOID:
+        return int(text)
+    raise DataError(f'{path}: video {video} has the object id {text[:20]!r}; ids are 1 to 254.')
 
 
 def _category(entry: Any, path: Path, video: str) -> str:

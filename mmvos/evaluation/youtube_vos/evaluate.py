@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmvos.io.label_png import read_label_size
 
 from ..label_files import (
+    FrameLabels,
     LabelImages,
     check_frames,
     check_sequences,
@@ -62,12 +64,14 @@ def evaluate_youtube_vos(
     result_folders = list_sequences(folder, results=True)
     check_sequences(truth_folders, result_folders, folder)
 
+    # Which classes were seen in training is only asked for G.
     classes = {}
     seen_classes = None
     if seen is not None:
         classes = read_classes(root / 'meta.json')
         seen_classes = read_seen(Path(seen))
 
+    # Videos are scored one by one, in so many processes.
     videos = [
         VideoFiles(name, truth, result_folders[name], classes.get(name, {}))
         for name, truth in truth_folders.items()
@@ -79,13 +83,28 @@ def evaluate_youtube_vos(
 
 
 def score_files(video: VideoFiles) -> list[ObjectScores]:
-    """Score one video, one frame in memory at a time."""
+    """Score one video, one frame in memory at a time.
+
+    Args:
+        video: its files.
+
+    Raises:
+        DataError: a file cannot be read, or the results do not fit.
+    """
+    # The published results may leave out frames in which nothing is seen.
     frames = list_frames(video.truth)
     given = list_results(video.results)
     check_frames(frames, given, video.results, optional=set(frames))
-
     paths = list(frames.values())
     shape = read_label_size(paths[0])
-    labels = (read_result(given[stem], shape) if stem in given else None for stem in frames)
+    truth = LabelImages(paths, shape)
     places = [str(video.results / f'{stem}.png') for stem in frames]
-    return score_video(video.name, LabelImages(paths, shape), labels, places, video.classes)
+
+    def labels() -> Iterator[FrameLabels | None]:
+        for stem in frames:
+            if stem in given:
+                yield read_result(given[stem], shape)
+            else:
+                yield None
+
+    return score_video(video.name, truth, labels(), places, video.classes)

@@ -65,12 +65,16 @@ class YouTubeVOSMetric(BaseMetric):
                 raise DataError(f'The video {name} has no ground truth; choose the split.')
             frames = list_frames(self.folders[name])
             paths = list(frames.values())
-            truth = LabelImages(paths, read_label_size(paths[0]))
+            shape = read_label_size(paths[0])
+            truth = LabelImages(paths, shape)
+
+            # The result of each annotated frame, None where there is none.
             labels_of = dict(zip(sample['frames'], sample['labels'], strict=True))
             results = [labels_of.get(stem) for stem in frames]
             places = [f'the result of {path}' for path in paths]
             classes = self.classes.get(name, {})
-            self.results.append((name, score_video(name, truth, results, places, classes)))
+            scores = score_video(name, truth, results, places, classes)
+            self.results.append((name, scores))
 
     def compute_metrics(self, results: list[tuple[str, list[ObjectScores]]]) -> dict[str, float]:
         """Give the summary values by name.

@@ -127,6 +127,8 @@ def summarize(objects: Sequence[ObjectScores], seen: frozenset[str] | None) -> R
             'No object has a frame after its first one, so nothing can be scored; check the '
             'annotations.'
         )
+
+    # Means over objects, in an order that no number of processes changes.
     objects = sorted(objects, key=lambda one: (one.video, one.object))
     notes = ['This is a local protocol: the server code of YouTube-VOS was never published.']
     j, f = _means(objects)
@@ -137,6 +139,7 @@ def summarize(objects: Sequence[ObjectScores], seen: frozenset[str] | None) -> R
             'defined.'
         )
     else:
+        # G is the mean of the four, where all four are defined.
         by_class = _by_class(objects, seen, notes)
         metrics |= by_class
         if by_class.keys() == set(_PARTS_OF_G):
@@ -161,12 +164,15 @@ def _by_class(
 ) -> dict[str, float]:
     """J and F of seen and of unseen classes; what is not defined is said in `notes`."""
     metrics: dict[str, float] = {}
-    for name, is_seen in (('seen', True), ('unseen', False)):
-        part = [one for one in objects if (one.category in seen) == is_seen]
-        if part:
-            metrics[f'J_{name}'], metrics[f'F_{name}'] = _means(part)
-        else:
+    for name in ('seen', 'unseen'):
+        wants_seen = name == 'seen'
+        part = [one for one in objects if (one.category in seen) == wants_seen]
+        if not part:
             notes.append(f'No object has a class that is {name}, so G is not defined.')
+            continue
+        j, f = _means(part)
+        metrics[f'J_{name}'] = j
+        metrics[f'F_{name}'] = f
     return metrics
 
 
