@@ -43,7 +43,9 @@ def array_pipeline(cfg: Config) -> Callable[[int, NDArray[np.uint8]], dict[str, 
             'height': height,
             'width': width,
         }
-        packed = pipeline({key: [record[key]] for key in record} if in_lists else record)
+        if in_lists:
+            record = {key: [value] for key, value in record.items()}
+        packed = pipeline(record)
         batch: dict[str, Any] = pseudo_collate([packed])
         return batch
 
@@ -54,5 +56,8 @@ def _from_array(step: Mapping[str, Any]) -> dict[str, Any]:
     """The step of a pipeline, taking pictures where it would read files."""
     if str(step['type']).endswith(_FILE_LOADERS):
         return {'type': 'mmdet.LoadImageFromNDArray'}
+    adapted = dict(step)
     inner = step.get('transforms')
-    return {**step, 'transforms': [_from_array(item) for item in inner]} if inner else dict(step)
+    if inner:
+        adapted['transforms'] = [_from_array(item) for item in inner]
+    return adapted

@@ -109,5 +109,7 @@ class AsyncWriter:
         raised.
         """
         while len(self._waiting) >= self._depth:
-            self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(self._write, *arguments))
+            oldest = self._waiting.popleft()
+            oldest.result()
+        call = self._pool.submit(self._write, *arguments)
+        self._waiting.append(call)

@@ -46,14 +46,20 @@ def read_checkpoint(source: str | Path, trust: bool = False) -> Checkpoint:
         DataError: no such file, the URL does not answer, the file is no checkpoint or is damaged,
             or holds objects other than weights, no weights, or weights that are not finite.
     """
-    if Path(source).suffix == '.json' and '://' not in str(source):
+    is_url = '://' in str(source)
+    if Path(source).suffix == '.json' and not is_url:
         return _join_parts(Path(source), trust)
+
     content = load_checkpoint_file(source, trust=trust)
-    weights = content.get('state_dict', content)
-    if not _is_state_dict(weights):
+    given = content.get('state_dict', content)
+    if not _is_state_dict(given):
         raise CheckpointError(f'{source} holds no weights: neither a state_dict nor plain tensors')
-    weights = {name.removeprefix('module.'): value for name, value in weights.items()}
-    return Checkpoint(str(source), weights, _read_dataset_meta(content.get('meta'), source))
+    # A model that was trained in several processes has its names behind "module.".
+    weights = {}
+    for name, value in given.items():
+        weights[name.removeprefix('module.')] = value
+    meta = _read_dataset_meta(content.get('meta'), source)
+    return Checkpoint(str(source), weights, meta)
 
 
 def _join_parts(path: Path, trust: bool) -> Checkpoint:
@@ -68,25 +74,33 @@ def _join_parts(path: Path, trust: bool) -> Checkpoint:
         DataError: the file is not so, or one of the checkpoints cannot be read.
     """
     parts = read_json(path)
-    names = parts.values() if isinstance(parts, dict) else [None]
-    if not parts or not all(isinstance(name, str) and not name.endswith('.json') for name in names):
+    names = list(parts.values()) if isinstance(parts, dict) else []
+    are_files = all(isinstance(name, str) and not name.endswith('.json') for name in names)
+    if not names or not are_files:
         raise CheckpointError(
             f'{path} must name the checkpoints of parts, e.g. {{"matcher": "a.safetensors"}}'
         )
+
+    # The tracker's weights of each checkpoint become weights of a part of this tracker.
     weights: dict[str, Tensor] = {}
     for part, name in parts.items():
         file = path_inside(path.parent, name, str(path))
-        for key, value in read_checkpoint(file, trust).weights.items():
+        checkpoint = read_checkpoint(file, trust)
+        for key, value in checkpoint.weights.items():
             if key.startswith(_TRACKER):
-                weights[f'{_TRACKER}{part}.{key.removeprefix(_TRACKER)}'] = value
+                inner = key.removeprefix(_TRACKER)
+                weights[f'{_TRACKER}{part}.{inner}'] = value
     return Checkpoint(str(path), weights, {})
 
 
 def _is_state_dict(weights: Any) -> bool:
+    """Whether this is a mapping of names to tensors, and not empty."""
     if not isinstance(weights, Mapping) or not weights:
         return False
-    names_are_text = all(isinstance(name, str) for name in weights)
-    return names_are_text and all(isinstance(value, Tensor) for value in weights.values())
+    for name, value in weights.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            return False
+    return True
 
 
 def _read_dataset_meta(meta: Any, source: str | Path) -> dict[str, Any]:
@@ -151,7 +165,8 @@ def _compare(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[s
         if name not in weights:
             missing.append(name)
         elif weights[name].shape != value.shape:
-            shape, own_shape = tuple(weights[name].shape), tuple(value.shape)
+            shape = tuple(weights[name].shape)
+            own_shape = tuple(value.shape)
             resized.append(f'{name} {shape} instead of {own_shape}')
     surplus = [name for name in weights if name not in own]
 

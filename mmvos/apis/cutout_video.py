@@ -33,10 +33,15 @@ def cut_out(
     Returns:
         (H, W, 4) uint8 RGBA, black where it is transparent; colors are not multiplied by opacity.
     """
-    shown = np.zeros((*mask.shape, 4), np.uint8)
+    height, width = mask.shape
+    shown = np.zeros((height, width, 4), np.uint8)
     is_seen = mask > 0
-    shown[is_seen, :3] = image[is_seen][:, ::-1]
-    shown[..., 3] = mask * np.uint8(255) if mask.dtype == np.bool_ else mask
+    blue_green_red = image[is_seen]
+    shown[is_seen, :3] = blue_green_red[:, ::-1]
+    opacity = mask
+    if mask.dtype == np.bool_:
+        opacity = mask * np.uint8(255)
+    shown[..., 3] = opacity
     return shown
 
 
@@ -111,20 +116,31 @@ class CutoutVideo:
             name: not used.
             image: (H, W, 3) uint8 BGR; an odd height or width grows by a transparent pixel.
             mask: (H, W) bool.
+
+        Raises:
+            OutputError: the file cannot be written.
         """
-        picture = cut_out(image, mask)
         height, width = mask.shape
+        picture = cut_out(image, mask)
         picture = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)))
         if self._stream is None:
-            stream = self._container.add_stream(CODEC, rate=self.fps, options=dict(_SETTINGS))
-            assert isinstance(stream, av.VideoStream)
-            stream.height, stream.width = picture.shape[:2]
-            stream.pix_fmt = 'yuva420p'
-            stream.codec_context.time_base = _FINEST
-            self._stream = stream
-        frame = av.VideoFrame.from_ndarray(picture, format='rgba').reformat(format='yuva420p')
+            self._stream = self._open_stream(*picture.shape[:2])
+
+        frame = av.VideoFrame.from_ndarray(picture, format='rgba')
+        frame = frame.reformat(format='yuva420p')
         frame.pts = round(self._count / self.fps / _FINEST)
         frame.time_base = _FINEST
         self._count += 1
         with output_errors(self.path):
-            self._container.mux(self._stream.encode(frame))
+            packets = self._stream.encode(frame)
+            self._container.mux(packets)
+
+    def _open_stream(self, height: int, width: int) -> av.VideoStream:
+        """Begin the video, with the size of its first frame."""
+        stream = self._container.add_stream(CODEC, rate=self.fps, options=dict(_SETTINGS))
+        assert isinstance(stream, av.VideoStream)
+        stream.height = height
+        stream.width = width
+        stream.pix_fmt = 'yuva420p'
+        stream.codec_context.time_base = _FINEST
+        return stream

@@ -40,6 +40,7 @@ def choose_engine(system: str, asked: str | None = None, needs_torch: bool = Fal
         DataError: the engine that is asked for cannot do it.
     """
     has_graphs = system in SYSTEMS and SYSTEMS[system].has_graphs
+    # One is asked for: it must be able to.
     if asked in ENGINES:
         if not has_graphs:
             names = [name for name, row in SYSTEMS.items() if row.has_graphs]
@@ -53,8 +54,12 @@ def choose_engine(system: str, asked: str | None = None, needs_torch: bool = Fal
                 f'or export the model and give its folder with --graphs'
             )
         return asked
+
+    # What only torch does.
     if asked == TORCH or not has_graphs or needs_torch:
         return TORCH
+
+    # Else the fastest that is installed.
     has_gpu = any(os.path.exists(path) for path in _GPU_FILES)
     order = (TORCH, 'openvino') if has_gpu else ('openvino', TORCH)
     for engine in order:

@@ -64,12 +64,16 @@ def find_backbone(model: Mapping[str, Any], source: str) -> dict[str, Any]:
     Raises:
         ValueError: there is none, or there are several different ones.
     """
-    found = dict(_backbones(model, 'model'))
-    different = {repr(sorted(entry.items(), key=str)) for entry in found.values()}
-    if len(different) != 1:
-        listed = f'{len(found)} backbones ({", ".join(found)})' if found else 'no backbone'
-        raise ValueError(f'{source} has {listed}; give one as --backbone type=ResNet depth=50')
-    return dict(next(iter(found.values())))
+    places = dict(_backbones(model, 'model'))
+    if not places:
+        raise ValueError(f'{source} has no backbone; give one as --backbone type=ResNet depth=50')
+    first, *others = places.values()
+    if any(other != first for other in others):
+        raise ValueError(
+            f'{source} has {len(places)} backbones ({", ".join(places)}); give one as '
+            f'--backbone type=ResNet depth=50'
+        )
+    return dict(first)
 
 
 def build_classifier(backbone: Mapping[str, Any], checkpoint: Checkpoint) -> Classifier:
@@ -120,6 +124,7 @@ def _check_weights(
     own: Mapping[str, Tensor], weights: Mapping[str, Tensor], source: str, prefix: str
 ) -> None:
     """Compare the weights that a backbone has with those that were found for it."""
+    # All weights are there, but those that a training begins with at 0.
     lost = []
     for name in own:
         is_needed = not name.endswith('num_batches_tracked') and name not in _ZERO_AT_START
@@ -130,6 +135,8 @@ def _check_weights(
             f'{source} lacks {len(lost)} of {len(own)} weights of the backbone (the first: '
             f'{lost[0]}); they belong to another backbone than the config names'
         )
+
+    # And of the shape that the backbone has.
     for name, weight in weights.items():
         if weight.shape != own[name].shape:
             raise ValueError(
@@ -157,9 +164,11 @@ def _prefix(own: list[str], given: list[str]) -> str:
     for name in given:
         parts = name.split('.')
         for cut in range(len(parts)):
-            if '.'.join(parts[cut:]) in known:
-                prefix = ''.join(f'{part}.' for part in parts[:cut])
+            rest = '.'.join(parts[cut:])
+            if rest in known:
+                prefix = name.removesuffix(rest)
                 counts[prefix] += 1
+    # Of equally frequent ones the shortest.
     return max(counts, key=lambda prefix: (counts[prefix], -len(prefix)), default='')
 
 

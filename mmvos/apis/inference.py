@@ -109,7 +109,8 @@ class VideoInferencer:
         Raises:
             ValueError: the prompts cannot be read, or do not fit the frame or the model.
         """
-        given = self._parse({index: prompts}, 1)[index]
+        parsed = self._parse({index: prompts}, 1)
+        given = parsed[index]
         (frame,) = self._read_range(source, index, index)
         return look_at_prompts(self.model, frame, given, found)
 
@@ -388,7 +389,9 @@ class VideoInferencer:
             states[0] = state
 
         packed = self._pack(frames, done)
-        with closing(read_ahead(packed) if is_ahead else packed) as batches:
+        if is_ahead:
+            packed = read_ahead(packed)
+        with closing(packed) as batches:
             model_frames = self._frames(batches, waiting)
             for result in self.model.run(model_frames, due, state, keep_state):
                 if run is not None:

@@ -53,7 +53,7 @@ class LabelPngs:
         result: FrameResult,
         time: Fraction | None = None,
     ) -> None:
-        """Writes the labels of one frame.
+        """Write the labels of one frame.
 
         Args:
             name: name of the frame.

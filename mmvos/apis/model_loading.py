@@ -69,6 +69,7 @@ def shipped_weights(cfg: Config) -> str:
     if model is not None:
         shown = model.config.relative_to(root).as_posix()
 
+    # Why there are none is said with the ways to get some.
     if model is None or model.weights is None:
         fault = f'{shown} comes without weights'
     elif model.weights_are_here:

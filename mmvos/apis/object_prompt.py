@@ -74,6 +74,8 @@ def parse_box(numbers: Any, name: str) -> Box:
         raise DataError(
             f'{name} must be four numbers x1, y1, x2, y2, it is {str(numbers)[:_SHOWN]}'
         ) from error
+
+    # It lies somewhere, and has an area.
     shown = f'{x1:g}, {y1:g}, {x2:g}, {y2:g}'
     if not all(math.isfinite(number) for number in (x1, y1, x2, y2)):
         raise DataError(
@@ -96,13 +98,16 @@ def parse_points(points: Any, name: str) -> tuple[Point, ...]:
     Raises:
         DataError: it is no such list.
     """
-    if not isinstance(points, (Sequence, np.ndarray)) or isinstance(points, (str, bytes)):
+    is_list = isinstance(points, (Sequence, np.ndarray))
+    is_text = isinstance(points, (str, bytes))
+    if not is_list or is_text:
         raise DataError(f'{name} must be a list of [x, y, 1 or 0], not {str(points)[:_SHOWN]}')
     if len(points) == 0:
         raise DataError(f'{name} are an empty list; give at least one [x, y, 1 or 0]')
     parsed = []
     for number, point in enumerate(points):
-        parsed.append(_parse_point(point, f'{name}: point {number}'))
+        place = f'{name}: point {number}'
+        parsed.append(_parse_point(point, place))
     return tuple(parsed)
 
 
@@ -118,7 +123,8 @@ def _parse_point(point: Any, name: str) -> Point:
         x, y, kind = point
         if isinstance(x, bool) or isinstance(y, bool):
             raise TypeError('true and false are no numbers')
-        x, y = float(x), float(y)
+        x = float(x)
+        y = float(y)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(fault) from error
     if not (math.isfinite(x) and math.isfinite(y)):
@@ -157,26 +163,34 @@ def join_objects(
         DataError: of the objects known before, some start anew and others do not; or one starts
             anew from points none of which is on it.
     """
+    # An object that starts anew must be somewhere.
     for object_id, prompt in objects.items():
         has_place = prompt.mask is not None or prompt.box is not None
-        if prompt.restart and not has_place and not any(point[2] for point in prompt.points):
+        has_point_on_it = any(is_on for _, _, is_on in prompt.points)
+        if prompt.restart and not has_place and not has_point_on_it:
             raise DataError(
                 f'{place}: object {object_id} starts anew, and none of its points is on it; give '
                 f'one that is'
             )
-    asked = {prompt.restart for object_id, prompt in objects.items() if object_id in known_ids}
-    if len(asked) > 1:
+
+    # Of the known objects all start anew, or none.
+    restarts_of_known = set()
+    for object_id, prompt in objects.items():
+        if object_id in known_ids:
+            restarts_of_known.add(prompt.restart)
+    if len(restarts_of_known) > 1:
         raise DataError(
             f'{place}: some of the objects start anew and others do not; say restart for all of '
             f'them or for none, or for some of them in the next frame'
         )
     prompts = objects.values()
+    restarts = restarts_of_known or {prompt.restart for prompt in prompts}
     return Prompts(
-        tuple(objects),
-        tuple(prompt.mask for prompt in prompts),
-        tuple(prompt.box for prompt in prompts),
-        tuple(prompt.points for prompt in prompts),
-        any(asked) if asked else any(prompt.restart for prompt in prompts),
+        ids=tuple(objects),
+        masks=tuple(prompt.mask for prompt in prompts),
+        boxes=tuple(prompt.box for prompt in prompts),
+        points=tuple(prompt.points for prompt in prompts),
+        restart=any(restarts),
     )
 
 

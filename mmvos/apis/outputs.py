@@ -16,8 +16,11 @@ from .soft_png import BITS, SoftCutouts, SoftPngs
 from .video_source import VideoSource
 
 # In the output folder.
-RESULTS_JSON, MASKS, OVERLAY = 'results.json', 'masks', 'overlay.mp4'
-SOFT, CUTOUT = 'soft', 'cutout'
+RESULTS_JSON = 'results.json'
+MASKS = 'masks'
+OVERLAY = 'overlay.mp4'
+SOFT = 'soft'
+CUTOUT = 'cutout'
 FPS_OF_IMAGES = 25  # of the overlay, where the source has no frame rate
 
 

@@ -62,13 +62,21 @@ class Look:
 
 @lru_cache(maxsize=4096)
 def color_of(object_id: int) -> tuple[int, int, int]:
-    """The color (B, G, R), 0..255, of an id >= 1: neighboring ids differ in hue, every third one
-    also in lightness.
+    """Return the color of an object.
+
+    Neighboring ids differ in hue, every third one also in lightness.
+
+    Args:
+        object_id: from 1.
+
+    Returns:
+        (B, G, R), 0 to 255.
     """
     hue = (0.58 + object_id * _GOLDEN) % 1.0
     lightness = (0.5, 0.62, 0.4)[object_id % 3]
-    red, green, blue = colorsys.hls_to_rgb(hue, lightness, 0.95)
-    return round(255 * blue), round(255 * green), round(255 * red)
+    rgb = colorsys.hls_to_rgb(hue, lightness, 0.95)
+    red, green, blue = (round(255 * value) for value in rgb)
+    return blue, green, red
 
 
 def draw_overlay(
@@ -77,7 +85,7 @@ def draw_overlay(
     classes: Sequence[str] = (),
     looks: Mapping[int, Look] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draws masks, contours, ids and class names.
+    """Draw masks, contours, ids and class names.
 
     Args:
         image: (H, W, 3) uint8 BGR, of the result's shape; not changed.
@@ -151,7 +159,7 @@ def _stroke(image: NDArray[np.uint8]) -> int:
 
 
 def _name(drawn: NDArray[np.uint8], look: Look, item: TrackedObject, taken: list[Plate]) -> None:
-    """Writes a name on a dark plate at the object, inside the frame, beside the plates that are
+    """Write a name on a dark plate at the object, inside the frame, beside the plates that are
     there.
     """
     x1, y1, x2, y2 = rle.bounding_box(item.mask)
@@ -193,9 +201,13 @@ def _name(drawn: NDArray[np.uint8], look: Look, item: TrackedObject, taken: list
 def _overlap(one: Plate, other: Plate) -> bool:
     """Whether two plates have pixels in common."""
     left, top, width, height = one
+    right = left + width
+    bottom = top + height
     other_left, other_top, other_width, other_height = other
-    share_columns = left < other_left + other_width and other_left < left + width
-    share_rows = top < other_top + other_height and other_top < top + height
+    other_right = other_left + other_width
+    other_bottom = other_top + other_height
+    share_columns = left < other_right and other_left < right
+    share_rows = top < other_bottom and other_top < bottom
     return share_columns and share_rows
 
 
@@ -330,7 +342,7 @@ class OverlayVideo:
         result: FrameResult,
         time: Fraction | None = None,
     ) -> None:
-        """Draws and encodes one frame.
+        """Draw and encode one frame.
 
         Args:
             name: not used.
@@ -339,25 +351,33 @@ class OverlayVideo:
             result: the objects.
             time: when the frame is shown, in seconds of the source; by default 1 / fps after the
                 one before.
+
+        Raises:
+            OutputError: the file cannot be written.
         """
         drawn = draw_overlay(image, result, self.classes, self.looks)
         height, width = drawn.shape[:2]
         drawn = np.pad(drawn, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge')
         if self._container is None:
             check_side(self.path, max(height, width))
-            self._container, self._stream = self._open(drawn.shape[0], drawn.shape[1])
+            self._container, self._stream = self._open(*drawn.shape[:2])
         assert self._stream is not None
-        frame = av.VideoFrame.from_ndarray(drawn, format='bgr24')
+
         # Two frames at one tick of the clock would be an error of the encoder.
-        seconds = self._timeline.place(time if self.has_times else None)
+        shown_at = time if self.has_times else None
+        seconds = self._timeline.place(shown_at)
         ticks = round(seconds / self.time_base)
         self._last_pts = max(ticks, self._last_pts + 1)
+
+        frame = av.VideoFrame.from_ndarray(drawn, format='bgr24')
         frame.pts = self._last_pts
         frame.time_base = self.time_base
         with output_errors(self.path):
-            self._container.mux(self._stream.encode(frame))
+            packets = self._stream.encode(frame)
+            self._container.mux(packets)
 
     def _open(self, height: int, width: int) -> tuple[av.container.OutputContainer, av.VideoStream]:
+        # The best encoder that this build of PyAV has.
         codec, options = next(item for item in _CODECS if item[0] in av.codecs_available)
         if codec == 'mpeg4':
             finest = Fraction(1, 65535)  # MPEG-4 counts a second in 16 bits
@@ -367,6 +387,8 @@ class OverlayVideo:
                 f'browsers may not show',
                 stacklevel=3,
             )
+
+        # In fragments, so that what is written can be played after a kill.
         make_folder(self.path.parent)
         with output_errors(self.path):
             container = av.open(str(self._partial), 'w', format='mp4', options=dict(_FRAGMENTS))
@@ -380,7 +402,7 @@ class OverlayVideo:
 
 
 def _repack(source: Path, target: Path) -> None:
-    """Copies the encoded frames of an mp4 in pieces into a plain one, its index in front."""
+    """Copy the encoded frames of an mp4 in pieces into a plain one, its index in front."""
     options = {'movflags': 'faststart'}
     with av.open(str(source)) as pieces, av.open(str(target), 'w', 'mp4', options=options) as whole:
         given = pieces.streams.video[0]

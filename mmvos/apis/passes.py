@@ -49,9 +49,9 @@ class FrameRange:
 
     def indices(self) -> range:
         """Return the frames in their order."""
-        if self.backwards:
-            return range(self.start, self.stop - 1, -1)
-        return range(self.start, self.stop + 1)
+        step = -1 if self.backwards else 1
+        end = self.stop + step
+        return range(self.start, end, step)
 
 
 @dataclass(frozen=True)
@@ -76,27 +76,37 @@ class GivenFrames:
         """Whether the mask of a frame is that of the pass forwards."""
         before = [at for at in self.frames if at <= index]
         after = [at for at in self.frames if at >= index]
-        if not before or not after:
-            return bool(before)
-        if after[0] in self.restarts:
+        if not before:
+            return False
+        if not after:
             return True
-        return index - before[-1] <= after[0] - index
+        last = before[-1]
+        following = after[0]
+        if following in self.restarts:
+            return True
+        return index - last <= following - index
 
 
 def given_frames(prompts: Mapping[int, Prompts]) -> dict[int, GivenFrames]:
-    """Collect by id the frames in which each object is given."""
+    """Collect by id the frames in which each object is given.
+
+    Args:
+        prompts: by frame index.
+    """
     found: dict[int, GivenFrames] = {}
     for index in sorted(prompts):
         for object_id, prompt in split_objects(prompts[index]).items():
             known = found.get(object_id, GivenFrames((), (), ()))
-            is_later = bool(known.frames)
+            frames = (*known.frames, index)
             restarts = known.restarts
             points = known.points
+            is_later = bool(known.frames)
+            has_points_alone = prompt.mask is None and prompt.box is None
             if is_later and prompt.restart:
                 restarts = (*restarts, index)
-            elif is_later and prompt.mask is None and prompt.box is None:
+            elif is_later and has_points_alone:
                 points = (*points, index)
-            found[object_id] = GivenFrames((*known.frames, index), restarts, points)
+            found[object_id] = GivenFrames(frames, restarts, points)
     return found
 
 
@@ -262,7 +272,8 @@ class VideoPasses:
             shape: (height, width) of the frame.
             run: that `compute` filled.
         """
-        forward, backward = None, None
+        forward = None
+        backward = None
         passed = 0
         for item in self.ranges:
             indices = item.indices()
@@ -281,14 +292,10 @@ class VideoPasses:
         """Look at the frames with prompts; points of known objects wait until a pass is there."""
         prompted = {}
         for index, prompts in sorted(self.prompts.items()):
-            objects = split_objects(prompts)
+            # A frame that a pass has corrected is given by what came out.
             given = corrected.get(index)
             if given is None:
-                for object_id in list(objects):
-                    if index in self._objects[object_id].points:
-                        del objects[object_id]
-                if objects:
-                    given = join_objects(objects, (), f'frame {index}')
+                given = self._without_corrections(index, prompts)
             if given is None:
                 continue
             (frame,) = self._read(index, index)
@@ -296,6 +303,18 @@ class VideoPasses:
             assert looked_at is not None, 'nothing is corrected here'
             prompted[index] = looked_at
         return prompted
+
+    def _without_corrections(self, index: int, prompts: Prompts) -> Prompts | None:
+        """Return the prompts of a frame without the points that correct objects; None if none is
+        left.
+        """
+        objects = {}
+        for object_id, prompt in split_objects(prompts).items():
+            if index not in self._objects[object_id].points:
+                objects[object_id] = prompt
+        if not objects:
+            return None
+        return join_objects(objects, (), f'frame {index}')
 
     def _plain_steps(self, item: FrameRange, state: Any) -> Iterator[PropagationStep]:
         """The steps of a pass that knows only the prompts that it has come by."""
@@ -342,19 +361,24 @@ class VideoPasses:
     ) -> PromptedFrame | None:
         """Look at a frame in which points correct what is found without them."""
         index = frame.meta.index
-        others = {at: there for at, there in prompted.items() if at != index}
-        (before,) = propagate(self.model, [frame], others, state)
-        return look_at_prompts(self.model, frame, self.prompts[index], before.result)
+        others = {}
+        for at, prompted_frame in prompted.items():
+            if at != index:
+                others[at] = prompted_frame
+        (step,) = propagate(self.model, [frame], others, state)
+        return look_at_prompts(self.model, frame, self.prompts[index], step.result)
 
     def _merged(self, index: int, forward: FrameResult, backward: FrameResult) -> FrameResult:
         """Take each object from the pass that comes from its nearer prompted frame."""
-        found = {item.id: item for item in backward.objects}
         from_forward = {item.id: item for item in forward.objects}
+        found = {item.id: item for item in backward.objects}
         for object_id, item in from_forward.items():
-            if object_id not in found or self._objects[object_id].is_forward(index):
+            is_nearer = object_id not in found or self._objects[object_id].is_forward(index)
+            if is_nearer:
                 found[object_id] = item
         objects = [found[object_id] for object_id in sorted(found)]
         result = FrameResult(index, forward.shape, tuple(objects))
+
         origins = {from_forward.get(item.id) is item for item in objects}
         if len(origins) < 2:
             return result
@@ -363,7 +387,8 @@ class VideoPasses:
         apart = []
         for item in objects:
             mask = encode(labels == item.id)
-            apart.append(replace(item, mask=mask, box=bounding_box(mask)))
+            box = bounding_box(mask)
+            apart.append(replace(item, mask=mask, box=box))
         return replace(result, objects=tuple(apart))
 
 

@@ -19,7 +19,7 @@ from mmvos.io.output_lock import OutputLock
 
 
 def join_processes(config: Config) -> None:
-    """Connects this process with the others of its launch, where there is no GPU; with GPUs
+    """Connect this process with the others of its launch, where there is no GPU; with GPUs
     mmengine's runner does it.
 
     Args:
@@ -35,8 +35,7 @@ def join_processes(config: Config) -> None:
     if config.launcher in ('slurm', 'mpi'):
         raise ValueError(
             f'--launcher {config.launcher} needs GPUs; on CPUs start the processes with '
-            f'tools/dist_train.sh or '
-            f'tools/dist_test.sh'
+            'tools/dist_train.sh or tools/dist_test.sh'
         )
     if config.launcher == 'pytorch':
         settings: dict[str, Any] = {'backend': 'gloo'}
@@ -54,7 +53,7 @@ def join_processes(config: Config) -> None:
 
 @contextmanager
 def lock_output(file: Path, output: Path) -> Iterator[None]:
-    """Keeps other runs away from an output; see ``OutputLock``.
+    """Keep other runs away from an output; see ``OutputLock``.
 
     Args:
         file: the lock's file.

@@ -39,12 +39,16 @@ _EXAMPLE = '[{"frame": 0, "id": 1, "box": [10, 20, 110, 220]}]'
 def read_mask_prompts(path: str | Path) -> Prompts:
     """Read the objects of a label image: its ids, or object 1 where it is black and white.
 
+    Args:
+        path: of the label image.
+
     Raises:
         DataError: the file is no label image, see ``read_label_png``, or shows no object.
     """
     labels, ids = _read_labels(Path(path))
     masks = tuple(labels == object_id for object_id in ids)
-    return Prompts(tuple(ids), masks, (None,) * len(ids))
+    boxes = (None,) * len(ids)
+    return Prompts(tuple(ids), masks, boxes)
 
 
 def box_prompts(texts: Sequence[str]) -> Prompts:
@@ -56,9 +60,13 @@ def box_prompts(texts: Sequence[str]) -> Prompts:
     Raises:
         DataError: a text is not of this form, or a box has no area.
     """
-    boxes = [parse_box(text.split(','), f'the box {text[:80]!r}') for text in texts]
+    boxes = []
+    for text in texts:
+        numbers = text.split(',')
+        boxes.append(parse_box(numbers, f'the box {text[:80]!r}'))
     ids = tuple(range(1, len(boxes) + 1))
-    return Prompts(ids, (None,) * len(boxes), tuple(boxes))
+    masks = (None,) * len(boxes)
+    return Prompts(ids, masks, tuple(boxes))
 
 
 def point_prompts(

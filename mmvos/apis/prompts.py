@@ -127,10 +127,14 @@ def _parse_label_array(array: NDArray[Any], first_id: int) -> Prompts:
 def _parse_boxes(given: Sequence[Any] | NDArray[Any], first_id: int) -> Prompts:
     """Objects that are given by their boxes, or one by its box."""
     is_single = len(given) == 4 and all(np.isscalar(number) for number in given)
-    listed = [given] if is_single else given
-    boxes = [parse_box(box, f'box {number}') for number, box in enumerate(listed, 1)]
+    if is_single:
+        given = [given]
+    boxes = []
+    for number, box in enumerate(given, 1):
+        boxes.append(parse_box(box, f'box {number}'))
     ids = tuple(range(first_id, first_id + len(boxes)))
-    return Prompts(ids, (None,) * len(boxes), tuple(boxes))
+    masks = (None,) * len(boxes)
+    return Prompts(ids, masks, tuple(boxes))
 
 
 def _parse_objects(given: Mapping[Any, Any], known_ids: set[int], frame: int) -> Prompts:

@@ -77,19 +77,16 @@ def look_at_prompts(
         ValueError: the prompts do not fit the frame or the model; an object is new, and given by
             points of which none is on it.
     """
-    known: dict[int, ObjectPrompt] = {}
     objects = split_objects(prompts)
-    for item in found.objects if found is not None else ():
-        prompt = objects.get(item.id)
-        mask = decode(item.mask)
-        if prompt is not None and prompt.mask is None and prompt.box is None and mask.any():
-            known[item.id] = ObjectPrompt(mask=mask)
+    known = _objects_to_correct(objects, found)
     if known:
         # The mask that was found is the prior of the points.
-        start, _ = model.inference_step(frame, model.init_state(), _join(known, frame))
+        state, _ = model.inference_step(frame, model.init_state(), _join(known, frame))
         corrections = {object_id: objects[object_id] for object_id in known}
-        _, result = model.inference_step(frame, start, _join(corrections, frame))
-        for item in result.objects:
+        _, corrected = model.inference_step(frame, state, _join(corrections, frame))
+        # From now on these objects are given by what came out; one of which nothing is left by
+        # nothing.
+        for item in corrected.objects:
             mask = decode(item.mask)
             if mask.any():
                 objects[item.id] = replace(objects[item.id], mask=mask, points=())
@@ -98,8 +95,27 @@ def look_at_prompts(
         if not objects:
             return None
         prompts = _join(objects, frame)
+
     state, result = model.inference_step(frame, model.init_state(), prompts)
-    return PromptedFrame(frame.meta.index, prompts, model.keep_memory(state), result)
+    memory = model.keep_memory(state)
+    return PromptedFrame(frame.meta.index, prompts, memory, result)
+
+
+def _objects_to_correct(
+    objects: Mapping[int, ObjectPrompt], found: FrameResult | None
+) -> dict[int, ObjectPrompt]:
+    """Return the masks found so far of the objects that are given by points alone, as prompts."""
+    known: dict[int, ObjectPrompt] = {}
+    if found is None:
+        return known
+    for item in found.objects:
+        prompt = objects.get(item.id)
+        if prompt is None or prompt.mask is not None or prompt.box is not None:
+            continue
+        mask = decode(item.mask)
+        if mask.any():
+            known[item.id] = ObjectPrompt(mask=mask)
+    return known
 
 
 def _join(objects: Mapping[int, ObjectPrompt], frame: Frame) -> Prompts:
@@ -188,8 +204,10 @@ def life_of(index: int, frames: Collection[int], restarts: Collection[int]) -> l
         frames: in which the object is given, ascending.
         restarts: those of them in which it starts anew.
     """
-    begin = max((at for at in restarts if at <= index), default=min(frames))
-    end = min((at for at in restarts if at > index), default=max(frames) + 1)
+    earlier = [at for at in restarts if at <= index]
+    later = [at for at in restarts if at > index]
+    begin = max(earlier, default=min(frames))
+    end = min(later, default=max(frames) + 1)
     return [at for at in frames if begin <= at < end]
 
 
@@ -201,10 +219,24 @@ def by_importance(index: int, frames: Collection[int], backwards: bool) -> list[
         frames: ascending.
         backwards: whether the frames before it come next.
     """
-    before = [at for at in frames if at < index or (at == index and not backwards)]
-    after = [at for at in frames if at not in before]
+    # A frame that is prompted itself lies where the pass comes from.
+    before = [at for at in frames if at < index]
+    after = [at for at in frames if at > index]
+    if index in frames:
+        if backwards:
+            after.insert(0, index)
+        else:
+            before.append(index)
+
+    # The last one that was gone through, then the next one.
     around = [*before[-1:], *after[:1]]
     if backwards:
         around.reverse()
+
+    def distance(at: int) -> tuple[int, int]:
+        nearest = min(abs(at - near) for near in around)
+        return nearest, at
+
     others = [at for at in frames if at not in around]
-    return [*around, *sorted(others, key=lambda at: (min(abs(at - end) for end in around), at))]
+    others.sort(key=distance)
+    return around + others

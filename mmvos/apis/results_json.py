@@ -78,7 +78,7 @@ class ResultsJson:
         result: FrameResult,
         time: Fraction | None = None,
     ) -> None:
-        """Takes the result of the next frame.
+        """Take the result of the next frame.
 
         Args:
             name, image, time: not used.
@@ -86,23 +86,20 @@ class ResultsJson:
 
         Raises:
             ValueError: a label has no category.
+            OutputError: the disk is full.
         """
+        frame = self.length
+        rows = []
         for item in result.objects:
             if self.category_ids and item.label >= len(self.category_ids):
                 raise ValueError(
                     f'{self.path}: object {item.id} has label {item.label}, but there are '
                     f'{len(self.category_ids)} categories'
                 )
-        rows = [
-            (
-                item.id,
-                self.length,
-                item.label,
-                item.score,
-                json.dumps(item.mask, separators=(',', ':')),
-            )
-            for item in result.objects
-        ]
+            mask = json.dumps(item.mask, separators=(',', ':'))
+            rows.append((item.id, frame, item.label, item.score, mask))
+
+        # They wait on the disk, since a track is written when all of it is known.
         try:
             self._masks.execute('BEGIN')
             self._masks.executemany('INSERT INTO masks VALUES (?, ?, ?, ?, ?)', rows)
@@ -120,24 +117,40 @@ class ResultsJson:
         stream.write(']')
 
     def _write_track(self, stream: IO[str], object_id: int) -> None:
+        """Write one object: its class and score over all frames, and its masks."""
         own = (object_id,)
+
+        # The class that most of its masks have, of equally frequent ones the first; the mean score.
         counts = self._masks.execute(
             'SELECT COUNT(*), label FROM masks WHERE id = ? GROUP BY label', own
         )
         votes = counts.fetchall()
-        label = min(votes, key=lambda vote: (-vote[0], vote[1]))[1]
+        _, label = min(votes, key=lambda vote: (-vote[0], vote[1]))
         scores = self._masks.execute('SELECT score FROM masks WHERE id = ? ORDER BY frame', own)
         score = sum(row[0] for row in scores) / sum(count for count, _ in votes)
-        category_id = (
-            1 if label < 0 else self.category_ids[label] if self.category_ids else label + 1
-        )
+        category_id = self._category_of(label)
         stream.write(
             f'{{"video_id":{self.video_id},"category_id":{category_id},"score":{json.dumps(score)},'
             f'"segmentations":['
         )
+
+        # An entry for each frame, null where it has no mask.
         following = 0  # the frame whose entry comes next
         masks = self._masks.execute('SELECT frame, rle FROM masks WHERE id = ? ORDER BY frame', own)
         for frame, rle in masks:
-            stream.write('null,' * (frame - following) + rle + ',' * (frame + 1 < self.length))
+            stream.write('null,' * (frame - following))
+            stream.write(rle)
+            if frame + 1 < self.length:
+                stream.write(',')
             following = frame + 1
-        stream.write(','.join(['null'] * (self.length - following)) + ']}')
+        rest = ['null'] * (self.length - following)
+        stream.write(','.join(rest))
+        stream.write(']}')
+
+    def _category_of(self, label: int) -> int:
+        """Return the category id of a label; 1 where the model knows no classes."""
+        if label < 0:
+            return 1
+        if self.category_ids:
+            return self.category_ids[label]
+        return label + 1

@@ -55,11 +55,16 @@ class SoftPngs:
             image, time: not used.
             result: of a model that keeps soft masks.
         """
+        height, width = result.shape
         for item in result.objects:
             assert item.soft is not None, 'the model keeps no soft masks'
-            values = item.soft.full(*result.shape)
-            picture = Image.fromarray(_to_bytes(values) if self.bits == 8 else values)
-            write_image(self.folder / str(item.id) / f'{name}.png', picture, 'PNG')
+            values = item.soft.full(height, width)
+            pixels = values
+            if self.bits == 8:
+                pixels = _to_bytes(values)
+            picture = Image.fromarray(pixels)
+            path = self.folder / str(item.id) / f'{name}.png'
+            write_image(path, picture, 'PNG')
 
 
 class SoftCutouts:

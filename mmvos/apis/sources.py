@@ -57,6 +57,7 @@ def open_source(source: Source) -> VideoSource:
         DataError: it holds no images or no video, images differ in size or name only by suffix, an
             image of a folder holds several pictures, or a camera or URL does not answer.
     """
+    # A camera, a URL, or pictures of the caller's.
     if isinstance(source, int):
         return _open_camera(source)
     if isinstance(source, str) and '://' in source:
@@ -75,6 +76,8 @@ def open_source(source: Source) -> VideoSource:
             live=True,
             open_seekable=open_seekable,
         )
+
+    # What is there under this name, before it is taken for a pattern or a number.
     path = user_path(source)
     if os.path.isdir(path):
         return _open_folder(path, str(source))
@@ -110,19 +113,31 @@ def _open_glob(pattern: str, shown: str) -> VideoSource:
 
     Brackets in the names of folders that exist, as in 'clip [1080p]/*.jpg', are no pattern.
     """
-    parts = Path(pattern).parts
-    existing = 0
-    while existing < len(parts) and os.path.exists(os.path.join(*parts[: existing + 1])):
-        existing += 1
-    if existing:
-        folder = glob.escape(os.path.join(*parts[:existing]))
-        pattern = os.path.join(folder, *parts[existing:])
+    pattern = _escape_existing(pattern)
     matches = [Path(item) for item in glob.glob(pattern, recursive=True)]
-    files = [item for item in matches if item.is_file() and not is_foreign(item.name)]
-    paths = [item for item in files if item.suffix.lower() in IMAGE_SUFFIXES]
+    paths = []
+    for item in matches:
+        is_image = item.suffix.lower() in IMAGE_SUFFIXES
+        if is_image and item.is_file() and not is_foreign(item.name):
+            paths.append(item)
     if not paths:
         raise _no_images(shown, len(matches))
     return _open_images('video', sort_frames(paths, shown))
+
+
+def _escape_existing(pattern: str) -> str:
+    """Return a pattern whose first folders, as many as exist, are taken literally."""
+    parts = Path(pattern).parts
+    existing = 0
+    while existing < len(parts):
+        path = os.path.join(*parts[: existing + 1])
+        if not os.path.exists(path):
+            break
+        existing += 1
+    if not existing:
+        return pattern
+    folder = glob.escape(os.path.join(*parts[:existing]))
+    return os.path.join(folder, *parts[existing:])
 
 
 def _open_folder(folder: Path, shown: str) -> VideoSource:
@@ -180,23 +195,30 @@ def _seekable_stack(path: Path, count: int) -> SeekableFrames:
 
 
 def _read_stack(path: Path) -> Iterator[SourceFrame]:
+    """The pages of a file, with their times as long as each page says how long it is shown."""
     milliseconds: int | None = 0
     for index, (picture, duration) in enumerate(images.read_pages(path)):
-        shown_at = milliseconds * _MILLISECOND if milliseconds is not None else None
+        shown_at = None
+        if milliseconds is not None:
+            shown_at = milliseconds * _MILLISECOND
         yield SourceFrame(f'{index:05d}', picture, shown_at)
-        milliseconds = None
-        if shown_at is not None and duration is not None:
-            milliseconds = round(shown_at / _MILLISECOND) + duration
+        if milliseconds is not None and duration is not None:
+            milliseconds += duration
+        else:
+            milliseconds = None
 
 
 def _open_images(name: str, paths: Sequence[Path]) -> VideoSource:
     """The frames of a video in the order of the paths, one image each."""
+    # Results are named like frames, so no two may have one name.
     first_of: dict[str, Path] = {}
     for path in paths:
         if first_of.setdefault(path.stem, path) is not path:
             raise DataError(
                 f'{first_of[path.stem]} and {path} would be one frame name; keep one of them'
             )
+
+    # All headers are read: one picture each, of one size.
     first = None
     deep = []
     for path in paths:
@@ -208,12 +230,15 @@ def _open_images(name: str, paths: Sequence[Path]) -> VideoSource:
             )
         if first is None:
             first = header
-        size, first_size = (header.height, header.width), (first.height, first.width)
+        size = (header.height, header.width)
+        first_size = (first.height, first.width)
         if size != first_size:
             raise DataError(mixed_sizes(str(path), size, first_size))
         if header.is_deep:
             deep.append(path)
     assert first is not None
+
+    # Deep pictures are scaled alike, by the bits that are used.
     bits = 16
     if deep:
         bits = images.measure_bits(deep)
@@ -280,7 +305,9 @@ def _open_camera(number: int) -> VideoSource:
     fps = Fraction(rate).limit_denominator(1001) if rate and rate > 0 else None
 
     def read() -> Iterator[SourceFrame]:
-        return _read_camera(number, opened.pop() if opened else _camera(number))
+        # The first reader takes the camera that is open.
+        camera = opened.pop() if opened else _camera(number)
+        return _read_camera(number, camera)
 
     return VideoSource(
         f'camera{number}', fps, None, read, live=True, timed=True, time_base=_CAMERA_CLOCK

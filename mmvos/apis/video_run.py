@@ -32,7 +32,7 @@ from mmvos.structures.soft_mask import from_plain
 
 UNFINISHED = 'unfinished'
 LOCK = '.mmvos.lock'
-_FORMAT = 2  # of the unfinished results
+_FORMAT = 3  # of the unfinished results
 _SECONDS = 10.0  # between two states on the disk
 
 
@@ -133,14 +133,18 @@ class VideoRun:
         # 2. Results up to the state are taken; without a state everything is computed again.
         state = None
         if found is not None and 0 < found[0] <= len(lines):
-            self._lines, state = lines[: found[0]], found[1]
+            self._lines = lines[: found[0]]
+            state = found[1]
 
         # 3. Write on behind them.
         with output_errors(path):
             self._stream = path.open('ab', buffering=0)
             # What comes after the state is computed again.
-            last = self._lines[-1] if self._lines else None
-            self._stream.truncate(last.start + last.length if last is not None else 0)
+            size = 0
+            if self._lines:
+                last = self._lines[-1]
+                size = last.start + last.length
+            self._stream.truncate(size)
         self.frames = len(self._lines)
         return self.frames, state
 
@@ -153,15 +157,17 @@ class VideoRun:
         content = journal.read_line(self._lines[index])
         objects = []
         for item in content['objects']:
+            # JSON has lists where the result has tuples.
+            item['box'] = tuple(item['box'])
             region = item['region']
             if region is not None:
                 item['region'] = tuple(tuple(corner) for corner in region)
-            item['box'] = tuple(item['box'])
             soft = item.pop('soft', None)
             if soft is not None:
                 item['soft'] = from_plain(soft)
             objects.append(TrackedObject(**item))
-        return FrameResult(content['frame'], tuple(content['shape']), tuple(objects))
+        shape = tuple(content['shape'])
+        return FrameResult(content['frame'], shape, tuple(objects))
 
     def append(self, result: FrameResult, state: Any) -> None:
         """Keep the result of the next frame; a kill after this call does not lose it.
@@ -230,7 +236,8 @@ class VideoRun:
         except CannotStoreError as error:
             warnings.warn(f'a run that is stopped starts anew: {error}', stacklevel=2)
             self._goes_on = False
-        self._saved, self._state = time.monotonic(), None
+        self._saved = time.monotonic()
+        self._state = None
 
 
 def _plain(item: TrackedObject) -> dict[str, Any]:
@@ -282,6 +289,9 @@ def fingerprint_of(
         prompts: by frame index.
         options: other settings, plain values.
     """
-    identity = source_identity(source) or uuid.uuid4().hex
-    settings = [identity, dict(prompts), {k: str(v) for k, v in options.items()}]
-    return digest_of([_FORMAT, *model.identity(), *settings])
+    identity = source_identity(source)
+    if not identity:
+        identity = uuid.uuid4().hex
+    texts = {name: str(value) for name, value in options.items()}
+    parts = [_FORMAT, *model.identity(), identity, dict(prompts), texts]
+    return digest_of(parts)

@@ -70,12 +70,12 @@ class VideoSource:
     open_seekable: Callable[[], SeekableFrames] | None = None
 
     def __iter__(self) -> Iterator[tuple[str, Picture]]:
-        """Yields name and picture of each frame; raises what ``frames`` raises."""
+        """Yield name and picture of each frame; raises what ``frames`` raises."""
         for frame in self.frames():
             yield frame.name, frame.picture
 
     def frames(self) -> Iterator[SourceFrame]:
-        """Yields each frame with its name and time.
+        """Yield each frame with its name and time.
 
         Raises:
             DataError: a frame cannot be read or has another size than the first; there is no
@@ -121,6 +121,7 @@ class VideoSource:
             raise DataError(f'{place} has no frame that can be read; is it a whole video?')
         sizes: list[tuple[int, ...]] = []  # of the first frame that was read
 
+        # Every frame has the size of the first one that was read.
         def read(start: int, stop: int) -> Iterator[SourceFrame]:
             for frame in opened.read(start, stop):
                 shape = frame.picture.shape[:2]
@@ -134,7 +135,12 @@ class VideoSource:
 
 
 def mixed_sizes(place: str, size: tuple[int, ...], first: tuple[int, ...]) -> str:
-    """The sentence about a frame that has another size than the first."""
+    """Say that a frame has another size than the first.
+
+    Args:
+        place: names the frame.
+        size, first: (height, width) of both.
+    """
     return (
         f'{place} is {size[1]}x{size[0]} but the first frame is {first[1]}x{first[0]}; all frames '
         f'of a video must have one size'

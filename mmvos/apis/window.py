@@ -37,7 +37,7 @@ class Window:
         cv2.destroyAllWindows()
 
     def show(self, picture: NDArray[np.uint8]) -> bool:
-        """Shows (H, W, 3) uint8 BGR; False when the user has pressed q or Escape, or has closed the
+        """Show (H, W, 3) uint8 BGR; False when the user has pressed q or Escape, or has closed the
         window.
         """
         cv2.imshow(self.title, picture)
@@ -53,8 +53,7 @@ def _why_not() -> str | None:
     if re.search(r'^\s*GUI:\s*NONE', cv2.getBuildInformation(), re.MULTILINE):
         return (
             'this OpenCV is built without windows (opencv-python-headless); install opencv-python '
-            'in its place, or look at '
-            'the overlay video'
+            'in its place, or look at the overlay video'
         )
     if sys.platform.startswith('linux') and not (
         os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')

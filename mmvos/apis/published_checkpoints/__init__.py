@@ -44,6 +44,7 @@ def convert_weights(
         ValueError: the file is of no known kind, or a weight is left over, missing, or of another
             shape.
     """
+    # Which kind of file it is shows in its names.
     layout = next((item for item in _LAYOUTS if item.recognises(given)), None)
     if layout is None:
         raise ValueError(
@@ -55,10 +56,13 @@ def convert_weights(
         renamed = layout.convert(given)
     except ValueError as error:
         raise ValueError(f'{source} cannot be converted: {error}') from error
+
+    # A backbone goes to where the model has one.
     if layout is efficientnet_lite:
         renamed = _move_backbone(renamed, own)
     _check_model(layout.KIND, renamed, own, source)
 
+    # Every weight must have its place, and every place its weight.
     only_backbone = layout in (imagenet_resnet, efficientnet_lite)
     needed = _needed_weights(own, only_backbone)
     faults = _compare(renamed, needed)
@@ -66,6 +70,8 @@ def convert_weights(
         raise ValueError(
             f'{source}, a {layout.KIND}, does not fit the model of the config: {"; ".join(faults)}'
         )
+
+    # In the types of the model.
     weights = {}
     for name, (_, tensor) in renamed.items():
         weights[name] = tensor.to(needed[name].dtype)
@@ -78,17 +84,33 @@ def _move_backbone(
     """Rename a tracker's backbone to where the model has one (a detector's, or that of a tracker's
     features), without the last stages where the model does without them.
     """
+    # Where the model's backbone is, by its stem.
     given_prefix = 'tracker.backbone.'
+    prefix = given_prefix
     stem = 'stem_conv.weight'
-    found = [name.removesuffix(stem) for name in own if name.endswith(f'backbone.{stem}')]
-    prefix = found[0] if found else given_prefix
-    stages = {name[len(prefix) :].rsplit('.', 3)[0] for name in own if name.startswith(prefix)}
+    for name in own:
+        if name.endswith(f'backbone.{stem}'):
+            prefix = name.removesuffix(stem)
+            break
+
+    # stages.N.M of the model.
+    blocks = set()
+    for name in own:
+        if name.startswith(prefix):
+            blocks.add(_block_of(name.removeprefix(prefix)))
+
     moved = {}
     for name, given in renamed.items():
         name = name.removeprefix(given_prefix)
-        if not name.startswith('stages.') or name.rsplit('.', 3)[0] in stages:
+        is_of_stage = name.startswith('stages.')
+        if not is_of_stage or _block_of(name) in blocks:
             moved[prefix + name] = given
     return moved
+
+
+def _block_of(name: str) -> str:
+    """Return the name of a weight without its last three parts."""
+    return name.rsplit('.', 3)[0]
 
 
 def _compare(renamed: Mapping[str, tuple[str, Tensor]], needed: Mapping[str, Tensor]) -> list[str]:
@@ -98,13 +120,15 @@ def _compare(renamed: Mapping[str, tuple[str, Tensor]], needed: Mapping[str, Ten
         renamed: our name -> published name and tensor.
         needed: our name -> tensor of the model.
     """
+    # Counters of batches are not needed.
     surplus = []
     resized = []
     for name, (published, tensor) in renamed.items():
         if name not in needed:
             surplus.append(published)
         elif tensor.shape != needed[name].shape:
-            shape, own_shape = tuple(tensor.shape), tuple(needed[name].shape)
+            shape = tuple(tensor.shape)
+            own_shape = tuple(needed[name].shape)
             resized.append(f'{published} {shape} instead of {own_shape}')
     missing = [name for name in needed if name not in renamed and not name.endswith(_COUNTER)]
 

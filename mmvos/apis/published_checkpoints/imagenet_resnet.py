@@ -18,7 +18,9 @@ KIND = 'ResNet-50'
 _OURS = 'tracker.features.backbone.'
 _UNUSED = ('layer4.', 'fc.')
 _SHORTCUTS = ('layer2.0.downsample.0.weight', 'layer3.0.downsample.0.weight')
-_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB
+# RGB
+_MEAN = (123.675, 116.28, 103.53)
+_STD = (58.395, 57.12, 57.375)
 
 
 def recognises(weights: Mapping[str, Tensor]) -> bool:
