@@ -134,8 +134,11 @@ class AccessGuard:
         """The token of ``/?token=``; no other address takes one."""
         if scope['path'] != '/' or scope['type'] != 'http':
             return None
-        values = parse_qs(scope.get('query_string', b'').decode('latin-1')).get('token')
-        return values[0] if values else None
+        question = scope.get('query_string', b'').decode('latin-1')
+        values = parse_qs(question).get('token')
+        if not values:
+            return None
+        return values[0]
 
     async def _pass(
         self, scope: Scope, receive: Receive, send: Send, limit: int, given: str | None

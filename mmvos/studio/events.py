@@ -39,7 +39,9 @@ class Listener:
         """Wait for events and take all of them."""
         await self._is_there.wait()
         self._is_there.clear()
-        taken, self._waiting, self._bytes = self._waiting, [], 0
+        taken = self._waiting
+        self._waiting = []
+        self._bytes = 0
         return taken
 
 

@@ -103,39 +103,55 @@ class Export:
         }
 
     def frames(self) -> Iterator[tuple[int, dict[int, Entry]]]:
-        """All frames of the video with the masks of the objects; counts what is done.
+        """Go through all frames of the video with the masks of the objects; counts what is done.
+
+        Yields:
+            The number of a frame, and its entries by object id.
 
         Raises:
             Stopped: the user stopped it.
         """
-        wanted = {item.id for item in self.objects}
+        exported = {item.id for item in self.objects}
         self.total = self.video.frames
-        for start in range(0, self.video.frames, _BATCH):
-            stop = min(start + _BATCH, self.video.frames)
+        for start in range(0, self.total, _BATCH):
+            stop = min(start + _BATCH, self.total)
             entries = self.project.entries(start, stop)
             for index in range(start, stop):
                 if self.wants_stop:
                     raise Stopped
-                found = entries.get(index, {})
-                yield index, {key: found[key] for key in found if key in wanted}
+                of_frame = {}
+                for key, entry in entries.get(index, {}).items():
+                    if key in exported:
+                        of_frame[key] = entry
+                yield index, of_frame
                 self.done = index + 1
-                if index % 10 == 0 or index + 1 == self.video.frames:
+                # The page sees how far it is, but not each frame.
+                if index % 10 == 0 or self.done == self.total:
                     self.tell()
 
     def annotations(self) -> AnnotationFile:
-        """The whole project as one annotated video."""
-        masks: dict[int, dict[int, Any]] = {item.id: {} for item in self.objects}
+        """Return the whole project as one annotated video.
+
+        Raises:
+            Stopped: the user stopped it.
+        """
+        # The masks of each object by frame.
         height, width = self.video.size
+        masks: dict[int, dict[int, Any]] = {item.id: {} for item in self.objects}
         for index, entries in self.frames():
             for key, entry in entries.items():
                 if entry.area:
                     masks[key][index] = rle.RLE(size=[height, width], counts=entry.counts)
-        names = list(dict.fromkeys(item.category for item in self.objects))
+
+        # Classes in the order of the objects; an object without a mask is left out.
+        names = dict.fromkeys(item.category for item in self.objects)
         categories = [{'id': number, 'name': name} for number, name in enumerate(names, 1)]
         tracks = []
         for item in self.objects:
             if masks[item.id]:
                 tracks.append(TrackedObject(item.id, item.category, masks[item.id]))
+
+        # One video, whose frames lie in a folder of its name.
         name = _folder_name(self.video)
         files = [f'{name}/{self.video.frame_name(index)}' for index in range(self.video.frames)]
         video = TrackedVideo(files, height, width, tracks, id=1, name=name)
@@ -144,9 +160,14 @@ class Export:
 
 def _folder_name(video: StudioVideo) -> str:
     """A name for the video's folder in an export."""
-    stem = Path(video.name).stem
-    kept = ''.join(letter if letter.isalnum() or letter in '-_ .' else '_' for letter in stem)
-    return kept.strip(' .') or 'video'
+    kept = ''
+    for letter in Path(video.name).stem:
+        if letter.isalnum() or letter in '-_ .':
+            kept += letter
+        else:
+            kept += '_'
+    kept = kept.strip(' .')
+    return kept or 'video'
 
 
 def _write_davis(export: Export, folder: Path) -> None:
@@ -217,12 +238,14 @@ def _write_webm(export: Export, folder: Path) -> None:
 
 def _cut(export: Export, write: Callable[[str, Any, Any], None]) -> None:
     """Hand every frame with the union of its masks to a writer."""
+    size = export.video.size
     read = export.video.new_reader()
     for index, entries in export.frames():
-        union = np.zeros(export.video.size, bool)
+        union = np.zeros(size, bool)
         for entry in entries.values():
-            union |= entry.decode(export.video.size)
-        write(Path(export.video.frame_name(index)).stem, read(index), union)
+            union |= entry.decode(size)
+        name = Path(export.video.frame_name(index)).stem
+        write(name, read(index), union)
 
 
 FORMATS: dict[str, ExportFormat] = {
@@ -281,6 +304,9 @@ class Exports:
         Args:
             given: the body of ``POST /api/exports``.
 
+        Returns:
+            The export as the page gets it.
+
         Raises:
             DataError: it is wrong, or there is nothing to export.
             BusyError: another one is being written.
@@ -291,6 +317,8 @@ class Exports:
         objects = self._objects(given.get('objects'))
         if not any(self._project.has_results(item.id) for item in objects):
             raise DataError('there is no mask to export yet')
+
+        # One export at a time, in a folder of its own.
         with self._lock:
             if any(export.state == 'running' for export in self._exports):
                 raise BusyError('an export is being written; wait for it or stop it')
@@ -298,9 +326,15 @@ class Exports:
             number = len(self._exports) + 1
             export = Export(number, kind, folder, self._project, self._video, objects)
             self._exports.append(export)
-        export.tell = lambda: self._hub.publish('export', export=export.to_json())
-        export.tell()
-        threading.Thread(target=self._work, args=(export,), name='export', daemon=True).start()
+
+        # It is written in a thread, which tells the pages how far it is.
+        def tell() -> None:
+            self._hub.publish('export', export=export.to_json())
+
+        export.tell = tell
+        tell()
+        thread = threading.Thread(target=self._work, args=(export,), name='export', daemon=True)
+        thread.start()
         return export.to_json()
 
     def stop(self, number: int) -> dict[str, Any]:
@@ -348,10 +382,12 @@ class Exports:
         except Stopped:
             export.state = 'stopped'
         except (DataError, OSError, ValueError, MemoryError) as error:
-            export.state, export.message = 'failed', str(error) or 'the memory is used up'
+            export.state = 'failed'
+            export.message = str(error) or 'the memory is used up'
         except Exception as error:  # a page waits for the end
             traceback.print_exc()
-            export.state, export.message = 'failed', f'the export failed: {error}'
+            export.state = 'failed'
+            export.message = f'the export failed: {error}'
         export.tell()
 
     def pack(self, number: int) -> Path:

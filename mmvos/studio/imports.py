@@ -79,15 +79,21 @@ def receive(folder: Path) -> Iterator[Path]:
 def unpack(path: Path, folder: Path) -> None:
     """Unpack a zip.
 
+    Args:
+        path: of the zip.
+        folder: that gets its files.
+
     Raises:
         DataError: it is none, a name leads out of the folder, or it is too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = [item for item in archive.infolist() if not item.is_dir()]
-            if len(members) > MAX_FILES or sum(m.file_size for m in members) > _MAX_UNPACKED:
+            size = sum(member.file_size for member in members)
+            if len(members) > MAX_FILES or size > _MAX_UNPACKED:
                 raise DataError(f'{path.name} holds too many files, or too large ones')
             for member in members:
+                # What operating systems put beside the user's files.
                 if is_foreign(Path(member.filename).name):
                     continue
                 target = output_inside(folder, member.filename, path.name)
@@ -124,6 +130,8 @@ def read_masks(folder: Path, kind: str, video: StudioVideo, notes: Notes) -> lis
     for path in sorted(folder.rglob('*.zip')):
         unpack(path, folder)
         path.unlink()
+
+    # What the files are is seen by their names, if nobody says it.
     if kind == 'auto':
         kind = _guess(folder)
     readers = {'labelme': _labelme, 'cvat': _cvat, 'coco': _coco, 'davis': _davis}
@@ -168,11 +176,14 @@ def _labelme(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[Importe
 
 
 def _shapes(path: Path) -> list[dict[str, Any]]:
+    """Read the shapes of a file of labelme."""
     content = read_json(path)
-    shapes = content.get('shapes') if isinstance(content, dict) else None
-    if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
-        raise DataError(f'{path.name} is no file of labelme')
-    return shapes
+    shapes = None
+    if isinstance(content, dict):
+        shapes = content.get('shapes')
+    if isinstance(shapes, list) and all(isinstance(shape, dict) for shape in shapes):
+        return shapes
+    raise DataError(f'{path.name} is no file of labelme')
 
 
 def _cvat(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
@@ -218,12 +229,13 @@ def _davis(folder: Path, video: StudioVideo, notes: Notes) -> Iterator[ImportedM
 
 
 def _masks_of(found: TrackedVideo, video: StudioVideo, notes: Notes) -> Iterator[ImportedMask]:
-    """The masks of an annotated video as masks of this one."""
-    _check_size(found.folder, (found.height, found.width), video)
+    """Yield the masks of an annotated video as masks of this one."""
+    size = (found.height, found.width)
+    _check_size(found.folder, size, video)
     for item in found.objects:
         for t, mask in item.masks.items():
             frame = frame_of(found.file_names[t], video)
-            code = stored(as_rle(mask, *video.size))
+            code = stored(as_rle(mask, *size))
             whole = rle.RLE(size=code['size'], counts=code['counts'])
             if not rle.area(whole):
                 notes.add('masks without a pixel are left out', f'object {item.id}, frame {frame}')
@@ -243,25 +255,38 @@ def _check_size(name: str, size: tuple[int, ...], video: StudioVideo) -> None:
 def store(project: Project, masks: list[ImportedMask], kind: str) -> list[StudioObject]:
     """Store masks as prompts of new objects, in one action.
 
+    Args:
+        project: gets them.
+        masks: with the object of each.
+        kind: of the import, for the history.
+
     Returns:
         The objects.
     """
+    # The class of each object is that of its first mask.
     categories: dict[int, str] = {}
     for item in masks:
         categories.setdefault(item.key, item.category)
+
+    # New objects, named after class and id in the file.
     objects = {}
     for key, category in sorted(categories.items()):
         number = project.free_id()
         color = COLORS[(number - 1) % len(COLORS)]
         shown = _printable(category)
-        objects[key] = StudioObject(number, f'{shown} {key}'[:MAX_NAME], color, shown)
+        name = f'{shown} {key}'[:MAX_NAME]
+        objects[key] = StudioObject(number, name, color, shown)
+
+    # One undo takes all of it back.
     with project.action(f'import {kind}') as action:
         for made in objects.values():
             action.put_object(made)
         for item in masks:
             number = objects[item.key].id
-            action.put_prompt(item.frame, number, StoredPrompt(mask=item.mask['counts']))
-            action.put_entry(item.frame, number, make_entry(item.mask, 1.0, CORRECTED))
+            prompt = StoredPrompt(mask=item.mask['counts'])
+            entry = make_entry(item.mask, 1.0, CORRECTED)
+            action.put_prompt(item.frame, number, prompt)
+            action.put_entry(item.frame, number, entry)
     return list(objects.values())
 
 

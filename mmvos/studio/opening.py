@@ -54,8 +54,11 @@ def find_place(given: str | None, project: str | None) -> Place:
     Raises:
         DataError: there is no such thing.
     """
+    # Only --project: that is the project.
     if given is None and project is not None:
-        given, project = project, None
+        given = project
+        project = None
+    # Nothing: the only project of the working folder.
     if given is None:
         found = sorted(path.parent for path in Path().glob(f'*{SUFFIX}/{DATABASE}'))
         if len(found) != 1:
@@ -64,11 +67,15 @@ def find_place(given: str | None, project: str | None) -> Place:
                 f'in this folder'
             )
         return Place(found[0], None)
+
+    # A project's own folder.
     path = user_path(given)
     if (path / DATABASE).is_file():
         if project is not None:
             raise DataError(f'{given} is a project itself; leave --project out')
         return Place(path, None)
+
+    # A video, with its project beside it or where --project says.
     if not path.exists():
         raise DataError(f'{given} does not exist; give a video file or a folder of images')
     if project is not None:
@@ -206,8 +213,13 @@ class StudioServer(uvicorn.Server):
         number = self._opened.getsockname()[1]
         token = session.project.meta('token') or ''
         studio = Studio(session, token, number, names_of(host), warning_of(host))
-        shown = '127.0.0.1' if host in ('0.0.0.0', '::', *_LOCAL) else host
-        shown = f'[{shown}]' if ':' in shown else shown
+
+        # The address that is printed: one that a browser on this machine can open.
+        shown = host
+        if host in ('0.0.0.0', '::', *_LOCAL):
+            shown = '127.0.0.1'
+        elif ':' in host:
+            shown = f'[{host}]'
         self._address = f'http://{shown}:{number}/?token={token}'
         self._on_ready = on_ready
         config = uvicorn.Config(

@@ -157,6 +157,8 @@ class Project:
             raise ProjectError(f'{self.folder / DATABASE} is the database of another program')
         if self._given is None:
             raise ProjectError(f'{self.folder} is an empty project; open it with its video')
+
+        # All of it or nothing: a kill leaves an empty database.
         database.execute('BEGIN IMMEDIATE')
         for statement in _SCHEMA.split(';'):
             if statement.strip():
@@ -167,6 +169,7 @@ class Project:
             ('next_id', '1'),
         ]
         database.executemany('INSERT INTO meta VALUES (?, ?)', rows)
+        # By these a later version knows what it has before it.
         database.execute(f'PRAGMA application_id = {_APPLICATION}')
         database.execute(f'PRAGMA user_version = {FORMAT}')
         database.execute('COMMIT')
@@ -184,6 +187,8 @@ class Project:
             )
         if version != FORMAT:
             raise ProjectError(f'{self.folder} has the unknown format {version}')
+
+        # A video is known by its size and the time of its file.
         row = database.execute("SELECT value FROM meta WHERE key = 'video'").fetchone()
         known = json.loads(row[0])
         if self._given is not None and known.get('size') != self._given.get('size'):
@@ -231,33 +236,26 @@ class Project:
 
     def _put(self, table: str, key: Sequence[int], value: dict[str, Any] | None) -> None:
         """Write or delete the row of a key; a transaction is open."""
-        names = 'id = ?' if table == 'objects' else 'frame = ? AND object = ?'
         if value is None:
-            self._database.execute(f'DELETE FROM {table} WHERE {names}', key)
+            condition = 'id = ?' if table == 'objects' else 'frame = ? AND object = ?'
+            self._database.execute(f'DELETE FROM {table} WHERE {condition}', key)
         elif table == 'results':
-            self._put_entries([(key[0], key[1], Entry(**{**value, 'box': tuple(value['box'])}))])
+            frame, object_id = key
+            box = tuple(value['box'])
+            entry = Entry(**{**value, 'box': box})
+            self._put_entries([(frame, object_id, entry)])
         else:
-            marks = ', '.join('?' * (len(key) + 1))
-            self._database.execute(
-                f'INSERT OR REPLACE INTO {table} VALUES ({marks})', (*key, json.dumps(value))
-            )
+            row = (*key, json.dumps(value))
+            marks = ', '.join('?' * len(row))
+            self._database.execute(f'INSERT OR REPLACE INTO {table} VALUES ({marks})', row)
 
     def _put_entries(self, entries: Iterable[tuple[int, int, Entry]]) -> None:
+        """Write or replace the masks of frames; a transaction is open."""
         rows = []
         for frame, object_id, entry in entries:
             box = json.dumps(entry.box)
-            rows.append(
-                (
-                    frame,
-                    object_id,
-                    entry.counts,
-                    entry.score,
-                    entry.source,
-                    entry.area,
-                    box,
-                    entry.near,
-                )
-            )
+            mask = (entry.counts, entry.score, entry.source, entry.area, box, entry.near)
+            rows.append((frame, object_id, *mask))
         self._database.executemany('INSERT OR REPLACE INTO results VALUES (?,?,?,?,?,?,?,?)', rows)
 
     # ---- what is read
@@ -280,9 +278,12 @@ class Project:
 
     def objects(self, with_deleted: bool = False) -> list[StudioObject]:
         """The objects in the order of their ids."""
-        rows = self._read('SELECT value FROM objects ORDER BY id')
-        found = [StudioObject(**json.loads(row[0])) for row in rows]
-        return [item for item in found if with_deleted or not item.deleted]
+        found = []
+        for (value,) in self._read('SELECT value FROM objects ORDER BY id'):
+            item = StudioObject(**json.loads(value))
+            if with_deleted or not item.deleted:
+                found.append(item)
+        return found
 
     def find_object(self, object_id: int) -> StudioObject | None:
         """An object by id, None where there is none or it was removed."""
@@ -321,8 +322,8 @@ class Project:
         """
         there = {item.id for item in self.objects()}
         rows = self._read(
-            f'SELECT {_ENTRY_COLUMNS} FROM results WHERE frame >= ? AND frame < ? '
-            'ORDER BY frame, object',
+            f'SELECT {_ENTRY_COLUMNS} FROM results WHERE frame >= ? AND frame < ? ORDER BY frame, '
+            'object',
             (start, stop),
         )
         found: dict[int, dict[int, Entry]] = {}
@@ -367,15 +368,20 @@ class Project:
             yield action
             if not action.changes:
                 return
+
+            # What was undone cannot be done again after a new action.
             self._database.execute('DELETE FROM history WHERE done = 0')
             last = self._read('SELECT id, changes, part_of FROM history ORDER BY id DESC LIMIT 1')
-            if part_of is not None and last and last[0][2] == part_of:
-                joined = json.loads(last[0][1]) + action.changes
-                self._database.execute(
-                    'UPDATE history SET changes = ? WHERE id = ?',
-                    (json.dumps(joined, separators=(',', ':')), last[0][0]),
-                )
-                return
+            if part_of is not None and last:
+                last_id, last_changes, last_part_of = last[0]
+                if last_part_of == part_of:
+                    # It goes on with the last action.
+                    joined = json.loads(last_changes) + action.changes
+                    self._database.execute(
+                        'UPDATE history SET changes = ? WHERE id = ?',
+                        (json.dumps(joined, separators=(',', ':')), last_id),
+                    )
+                    return
             self._database.execute(
                 'INSERT INTO history (label, changes, done, part_of) VALUES (?, ?, 1, ?)',
                 (label, json.dumps(action.changes, separators=(',', ':')), part_of),
@@ -406,9 +412,13 @@ class Project:
 
     def labels(self) -> dict[str, str | None]:
         """What undo and redo would do next, in words."""
-        undo = self._read('SELECT label FROM history WHERE done = 1 ORDER BY id DESC LIMIT 1')
-        redo = self._read('SELECT label FROM history WHERE done = 0 ORDER BY id LIMIT 1')
-        return {'undo': undo[0][0] if undo else None, 'redo': redo[0][0] if redo else None}
+        last_done = 'SELECT label FROM history WHERE done = 1 ORDER BY id DESC LIMIT 1'
+        first_undone = 'SELECT label FROM history WHERE done = 0 ORDER BY id LIMIT 1'
+        labels: dict[str, str | None] = {}
+        for key, question in (('undo', last_done), ('redo', first_undone)):
+            rows = self._read(question)
+            labels[key] = rows[0][0] if rows else None
+        return labels
 
     def undo(self) -> tuple[str, list[list[Any]]] | None:
         """Undo the last action.
@@ -447,9 +457,17 @@ class Project:
 
 def entry_of(row: Sequence[Any]) -> Entry:
     """The entry of a row of the results."""
-    _, _, counts, score, source, area, box, near = row
-    x1, y1, x2, y2 = json.loads(box)
-    return Entry(counts, score, source, area, (x1, y1, x2, y2), near)
+    _, _, counts, score, source, area, box_text, near = row
+    x1, y1, x2, y2 = json.loads(box_text)
+    box = (x1, y1, x2, y2)
+    return Entry(
+        counts,
+        score,
+        source,
+        area,
+        box,
+        near,
+    )
 
 
 def json_of_entry(entry: Entry) -> dict[str, Any]:
@@ -459,7 +477,11 @@ def json_of_entry(entry: Entry) -> dict[str, Any]:
 
 def prompt_of(row: Mapping[str, Any]) -> StoredPrompt:
     """The prompt of a row's JSON."""
-    box = row['box']
-    points = tuple((x, y, bool(is_on)) for x, y, is_on in row['points'])
-    corners = None if box is None else (box[0], box[1], box[2], box[3])
-    return StoredPrompt(corners, points, row['mask'], row['base'])
+    box = None
+    if row['box'] is not None:
+        x1, y1, x2, y2 = row['box']
+        box = (x1, y1, x2, y2)
+    points = []
+    for x, y, is_on in row['points']:
+        points.append((x, y, bool(is_on)))
+    return StoredPrompt(box, tuple(points), row['mask'], row['base'])

@@ -47,29 +47,38 @@ class PromptMemory:
         self._given = None
 
     def around(self, index: int) -> dict[int, PromptedFrame]:
-        """The prompted frames that matter at a frame, with what is remembered of them.
+        """Return the prompted frames that matter at a frame, with what is remembered of them.
 
         Args:
             index: of the frame; where it is prompted itself it is among them.
         """
         if self._given is None:
             self._given = self._read_given()
-        before = [at for at in self._given if at <= index][-_NEAREST:]
-        after = [at for at in self._given if at > index][:_NEAREST]
-        return {at: self._look_at(at, self._given[at]) for at in (*before, *after)}
+        before = [at for at in self._given if at <= index]
+        after = [at for at in self._given if at > index]
+        nearest = before[-_NEAREST:] + after[:_NEAREST]
+        frames = {}
+        for at in nearest:
+            frames[at] = self._look_at(at, self._given[at])
+        return frames
 
     def _read_given(self) -> dict[int, _Given]:
         """The masks that are given, by frame in order."""
-        given: dict[int, list[tuple[int, str]]] = {}
+        by_frame: dict[int, list[tuple[int, str]]] = {}
         for frame, number in self._project.prompts(self._ids):
             entry = self._project.entry(frame, number)
             if entry is not None and entry.area and entry.source == CORRECTED:
-                given.setdefault(frame, []).append((number, entry.counts))
-        return {frame: tuple(sorted(given[frame])) for frame in sorted(given)}
+                by_frame.setdefault(frame, []).append((number, entry.counts))
+        given = {}
+        for frame in sorted(by_frame):
+            masks = sorted(by_frame[frame])
+            given[frame] = tuple(masks)
+        return given
 
     def _look_at(self, index: int, given: _Given) -> PromptedFrame:
         """Look at a frame with its given masks."""
         key = (index, given)
+        # A frame is looked at once for the same masks.
         known = self._looked_at.get(key)
         if known is not None:
             self._looked_at.move_to_end(key)
@@ -82,6 +91,8 @@ class PromptMemory:
         looked_at = look_at_prompts(self.segmenter.model, frame, mask_prompts(masks))
         assert looked_at is not None, 'masks are given'
         self._looked_at[key] = looked_at
+
+        # Those that were not needed for longest are forgotten.
         while len(self._looked_at) > _KEPT:
             self._looked_at.popitem(last=False)
         return looked_at

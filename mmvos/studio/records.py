@@ -20,9 +20,12 @@ from mmvos.io.errors import DataError
 from mmvos.io.rle import compress_mask, runs_of
 from mmvos.structures import rle
 
-MODEL, CORRECTED = 'model', 'corrected'  # where an entry comes from
+# where an entry comes from
+MODEL = 'model'
+CORRECTED = 'corrected'
 UNCERTAIN_BELOW = 0.8  # score of an entry that is worth a look
-MAX_NAME, MAX_POINTS = 200, 1000
+MAX_NAME = 200
+MAX_POINTS = 1000
 # Colors that are told apart well, on light and dark ground.
 COLORS = (
     '#e6194b',
@@ -90,11 +93,14 @@ class StoredPrompt:
 
     def to_json(self, size: tuple[int, int]) -> dict[str, Any]:
         """As the page gets it; ``size`` is (H, W)."""
-        return {
-            'box': None if self.box is None else list(self.box),
-            'points': [[x, y, int(is_on)] for x, y, is_on in self.points],
-            'mask': None if self.mask is None else mask_to_json(self.mask, size),
-        }
+        box = None
+        if self.box is not None:
+            box = list(self.box)
+        points = [[x, y, int(is_on)] for x, y, is_on in self.points]
+        mask = None
+        if self.mask is not None:
+            mask = mask_to_json(self.mask, size)
+        return {'box': box, 'points': points, 'mask': mask}
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,13 @@ class Entry:
 
 
 def state_of(source: str, area: int, score: float) -> str:
-    """What the timeline shows of an entry."""
+    """Say what the timeline shows of an entry.
+
+    Args:
+        source: ``MODEL`` or ``CORRECTED``.
+        area: of the mask in pixels.
+        score: of the model in [0, 1].
+    """
     if source == CORRECTED:
         return 'corrected'
     if area == 0:
@@ -148,7 +160,14 @@ def state_of(source: str, area: int, score: float) -> str:
 
 
 def make_entry(mask: rle.RLE, score: float, source: str, near: int | None = None) -> Entry:
-    """Make the entry of a mask."""
+    """Make the entry of a mask.
+
+    Args:
+        mask: run lengths.
+        score: of the model in [0, 1].
+        source: ``MODEL`` or ``CORRECTED``.
+        near: id of another object that nearly merges with this one, or None.
+    """
     return Entry(mask['counts'], float(score), source, rle.area(mask), rle.bounding_box(mask), near)
 
 
@@ -163,10 +182,18 @@ def mask_to_json(counts: str, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def parse_mask(given: Any, size: tuple[int, int], where: str) -> str:
-    """Check a mask that a page or a file gives, and return its compressed counts.
+    """Check a mask that a page or a file gives.
+
+    Args:
+        given: run lengths, as the page writes them.
+        size: (H, W) of the frame.
+        where: what it is called in messages.
+
+    Returns:
+        Its compressed counts.
 
     Raises:
-        DataError: it is no mask of a frame of ``size`` (H, W).
+        DataError: it is none, or of another size.
     """
     compressed = compress_mask(given, *size, where)
     counts: bytes = compressed['counts']
@@ -185,29 +212,47 @@ def parse_prompt(given: Any, size: tuple[int, int]) -> StoredPrompt:
     """
     if not isinstance(given, Mapping):
         raise DataError('a prompt must be an object with box, points or mask')
-    height, width = size
     box = None
     if given.get('box') is not None:
-        box = parse_box(given['box'], 'the box')
-        # The part inside of the frame; one that lies outside has none.
-        box = (max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height))
-        if not (box[2] > box[0] and box[3] > box[1]):
-            raise DataError('the box lies outside of the frame')
+        box = _parse_box_inside(given['box'], size)
     points: tuple[tuple[float, float, bool], ...] = ()
     if given.get('points'):
-        points = parse_points(given['points'], 'the points')
-        if len(points) > MAX_POINTS:
-            raise DataError(f'the prompt has {len(points)} points; at most {MAX_POINTS} are taken')
-        for x, y, _ in points:
-            if not (0 <= x <= width and 0 <= y <= height):
-                raise DataError(f'the point {x:g},{y:g} lies outside of the frame')
+        points = _parse_points_inside(given['points'], size)
     mask = None
     if given.get('mask') is not None:
+        # A painted mask says more than a box.
         mask = parse_mask(given['mask'], size, 'the painted mask')
         box = None
     if box is None and mask is None and not points:
         raise DataError('a prompt needs a box, points or a mask')
     return StoredPrompt(box, points, mask)
+
+
+def _parse_box_inside(given: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the part of a box inside of the frame; one that lies outside has none."""
+    height, width = size
+    x1, y1, x2, y2 = parse_box(given, 'the box')
+    x1 = max(x1, 0)
+    y1 = max(y1, 0)
+    x2 = min(x2, width)
+    y2 = min(y2, height)
+    if not (x2 > x1 and y2 > y1):
+        raise DataError('the box lies outside of the frame')
+    return x1, y1, x2, y2
+
+
+def _parse_points_inside(
+    given: Any, size: tuple[int, int]
+) -> tuple[tuple[float, float, bool], ...]:
+    """Check points, all of which must lie in the frame."""
+    height, width = size
+    points = parse_points(given, 'the points')
+    if len(points) > MAX_POINTS:
+        raise DataError(f'the prompt has {len(points)} points; at most {MAX_POINTS} are taken')
+    for x, y, _ in points:
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise DataError(f'the point {x:g},{y:g} lies outside of the frame')
+    return points
 
 
 def parse_name(given: Any, what: str) -> str:
@@ -245,13 +290,22 @@ def color_to_bgr(color: str) -> tuple[int, int, int]:
 def parse_index(given: Any, what: str, count: int | None = None) -> int:
     """Check a whole number from 0 and below ``count``.
 
+    Args:
+        given: what a page gives.
+        what: it is called in messages.
+        count: None: there is no upper bound.
+
     Raises:
         DataError: it is none.
     """
-    if isinstance(given, bool) or not isinstance(given, (int, float)):
+    # In Python a bool is a number.
+    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if not is_number:
         raise DataError(f'{what} must be a whole number')
-    if not math.isfinite(given) or given != int(given) or given < 0:
+    is_whole = math.isfinite(given) and given == int(given)
+    if not is_whole or given < 0:
         raise DataError(f'{what} must be a whole number from 0')
-    if count is not None and given >= count:
-        raise DataError(f'{what} is {int(given)}, but the last frame is {count - 1}')
-    return int(given)
+    index = int(given)
+    if count is not None and index >= count:
+        raise DataError(f'{what} is {index}, but the last frame is {count - 1}')
+    return index

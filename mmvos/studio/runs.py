@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mmvos.io.errors import DataError
@@ -70,16 +70,20 @@ def parse_run(given: Any, count: int | None) -> RunRequest:
     direction = given.get('direction', 'forward')
     if direction not in DIRECTIONS:
         raise DataError(f'the direction must be one of {", ".join(DIRECTIONS)}')
+
+    # The frames: from start to stop, in the direction; both ways there is no stop.
     start = parse_index(given.get('start', 0), 'the first frame', count)
     stop = None
     if given.get('stop') is not None:
         stop = parse_index(given['stop'], 'the last frame', count)
-        wrong = {'forward': stop < start, 'backward': stop > start, 'both': True}[direction]
-        if wrong:
+        fits = {'forward': stop >= start, 'backward': stop <= start, 'both': False}
+        if not fits[direction]:
             raise DataError(f'a run {direction} from frame {start} cannot end at frame {stop}')
     until_corrected = given.get('until_corrected', False)
     if not isinstance(until_corrected, bool):
         raise DataError('until_corrected must be true or false')
+
+    # The objects: all, or those that are named.
     objects = given.get('objects')
     if objects is not None:
         if not isinstance(objects, list) or not objects:
@@ -98,10 +102,14 @@ def parse_find(given: Any, count: int | None) -> RunRequest:
         stop = parse_index(given['stop'], 'the last frame', count)
         if stop < start:
             raise DataError(f'a search from frame {start} cannot end at frame {stop}')
+
+    # Tracks with a lower score become no objects.
     min_score = given.get('min_score', 0.4)
     is_number = isinstance(min_score, (int, float)) and not isinstance(min_score, bool)
     if not is_number or not 0 <= min_score <= 1:
         raise DataError('min_score must be a number from 0 to 1')
+
+    # The model that finds objects by itself.
     system = given.get('system', 'masktrack-rcnn')
     if not isinstance(system, str):
         raise DataError('system must be a name')
@@ -159,12 +167,15 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """The ``Run`` of docs/studio.md."""
+        # Frames per second over the last ones, and how long the rest takes at this rate.
         rate = 0.0
         if len(self._times) > 1:
-            rate = (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-6)
-        left = None
+            seconds = self._times[-1] - self._times[0]
+            rate = (len(self._times) - 1) / max(seconds, 1e-6)
+        seconds_left = None
         if rate > 0 and self.is_going:
-            left = round((self._total - self._done) / rate, 1)
+            frames_left = self._total - self._done
+            seconds_left = round(frames_left / rate, 1)
         return {
             'id': self.id,
             'kind': self.request.kind,
@@ -174,7 +185,7 @@ class Run:
             'done': self._done,
             'total': self._total,
             'rate': round(rate, 2),
-            'seconds_left': left,
+            'seconds_left': seconds_left,
             'message': self._message,
         }
 
@@ -183,6 +194,8 @@ class Run:
         if self.wants_stop:
             self.end('stopped')
             return
+
+        # The next frame; a fault of the data is one the user can mend.
         try:
             if self._steps is None:
                 self._steps = self._begin()
@@ -197,6 +210,8 @@ class Run:
         if step is None:
             self.end('finished')
             return
+
+        # The pages get each frame, and a few times a second how far it is.
         self._frame, entries = step
         self._done += 1
         now = time.monotonic()
@@ -215,14 +230,18 @@ class Run:
         self._hub.publish('timeline')
 
     def _tell_frame(self, frame: int, entries: dict[int, Entry]) -> None:
+        """Tell the pages what a frame shows."""
         size = self._video.size
-        shown = {str(key): entry.to_json(size) for key, entry in entries.items()}
+        shown = {}
+        for key, entry in entries.items():
+            shown[str(key)] = entry.to_json(size)
         self._hub.publish('frame', frame=frame, entries=shown)
 
     def _begin(self) -> Iterator[tuple[int, dict[int, Entry]]]:
         """Find out which frames there are to be done."""
         self._video.wait_for_index()
-        first, last = 0, self._video.frames - 1
+        first = 0
+        last = self._video.frames - 1
         request = self.request
         start = min(request.start, last)
         stop = request.stop
@@ -262,21 +281,29 @@ class Run:
 
     def _before_next_prompt(self, ids: list[int], start: int, way: str, end: int) -> int:
         """The frame before the next one in which one of the objects was prompted."""
-        frames = [frame for frame, _ in self._project.prompts(ids)]
+        prompted = [frame for frame, _ in self._project.prompts(ids)]
         if way == 'forward':
-            return min([frame - 1 for frame in frames if start < frame <= end], default=end)
-        return max([frame + 1 for frame in frames if end <= frame < start], default=end)
+            ahead = [frame for frame in prompted if start < frame <= end]
+            next_stop = min(ahead, default=None)
+            return end if next_stop is None else next_stop - 1
+        ahead = [frame for frame in prompted if end <= frame < start]
+        next_stop = max(ahead, default=None)
+        return end if next_stop is None else next_stop + 1
 
     def _check_begin(self, ids: list[int], passes: list[range]) -> None:
         """Refuse a run in which no object comes up."""
         begin = passes[0][0]
-        prompted = {frame for frame, _ in self._project.prompts(ids)}
-        known = set(self._project.entries(begin, begin + 1).get(begin, {}))
-        if not known & set(ids) and not any(prompted & set(frames) for frames in passes):
-            raise DataError(
-                f'no object is known in frame {begin} or on the way from there: draw one there, or '
-                f'begin elsewhere'
-            )
+        entries = self._project.entries(begin, begin + 1)
+        known = entries.get(begin, {}).keys() & set(ids)
+        if known:
+            return
+        for frame, _ in self._project.prompts(ids):
+            if any(frame in frames for frames in passes):
+                return
+        raise DataError(
+            f'no object is known in frame {begin} or on the way from there: draw one there, or '
+            f'begin elsewhere'
+        )
 
     def _go_passes(
         self, passes: list[range], ids: list[int]
@@ -293,11 +320,14 @@ class Run:
                 continue
             backwards = frames.step < 0
             segmenter = memory.segmenter
+            # A pass begins with what is known where it begins.
             state = self._state_before(frames, ids, memory)
             for index in frames:
+                # A correction on the way counts from the next frame on.
                 if self.prompts_changed:
                     self.prompts_changed = False
                     memory.forget()
+                # The frame, with what is remembered of the prompted ones around it.
                 prepared = segmenter.frame(index, read(index))
                 prompted = memory.around(index)
                 (step,) = propagate(segmenter.model, [prepared], prompted, state, backwards)
@@ -319,15 +349,24 @@ class Run:
         size = self._video.size
         segmenter = memory.segmenter
         state = segmenter.model.init_state()
-        begin, before = frames[0], frames[0] - frames.step
-        there = self._project.entries(begin, begin + 1).get(begin, {})
-        earlier = self._project.entries(before, before + 1).get(before, {})
-        for index, entries in ((before, earlier), (begin, there)):
+        begin = frames[0]
+        before = begin - frames.step
+        in_first = self._project.entries(begin, begin + 1).get(begin, {})
+        in_earlier = self._project.entries(before, before + 1).get(before, {})
+
+        # Of the frame before, what the first frame does not have; of the first, what is not given.
+        followed: dict[int, dict[int, Entry]] = {before: {}, begin: {}}
+        for number, entry in in_earlier.items():
+            if number not in in_first:
+                followed[before][number] = entry
+        for number, entry in in_first.items():
+            if entry.source != CORRECTED:
+                followed[begin][number] = entry
+
+        for index, entries in followed.items():
             masks = {}
             for number, entry in entries.items():
-                is_known = index == before and number in there
-                is_given = index == begin and entry.source == CORRECTED
-                if number in ids and entry.area and not (is_known or is_given):
+                if number in ids and entry.area:
                     masks[number] = entry.decode(size)
             if masks:
                 prepared = segmenter.frame(index, self._video.read(index))
@@ -346,7 +385,8 @@ class Run:
         numbers: dict[int, int] = {}  # object id by id of the track
         waiting: dict[int, tuple[int, Entry]] = {}  # of tracks that were seen once
         for index in frames:
-            state, result = segmenter.step(segmenter.frame(index, read(index)), state, None)
+            frame = segmenter.frame(index, read(index))
+            state, result = segmenter.step(frame, state, None)
             entries = {}
             for item in result.objects:
                 entry = make_entry(item.mask, item.score, MODEL)
@@ -355,11 +395,15 @@ class Run:
                 if item.id in numbers:
                     entries[numbers[item.id]] = entry
                 elif item.id in waiting:
-                    name = classes[item.label] if 0 <= item.label < len(classes) else 'object'
-                    number = self._make_object(str(name))
+                    # Seen for the second time: an object, also in the frame of the first.
+                    category = 'object'
+                    if 0 <= item.label < len(classes):
+                        category = str(classes[item.label])
+                    number = self._make_object(category)
                     numbers[item.id] = number
                     first, seen = waiting.pop(item.id)
-                    self._tell_frame(first, self._store(first, {number: seen}))
+                    stored = self._store(first, {number: seen})
+                    self._tell_frame(first, stored)
                     entries[number] = entry
                 else:
                     waiting[item.id] = (index, entry)
@@ -369,32 +413,28 @@ class Run:
         """Make an object of a track; all of a run are undone together."""
         number = self._project.free_id()
         color = COLORS[(number - 1) % len(COLORS)]
-        item = StudioObject(number, f'{category} {number}', color, category)
-        with self._project.action(
-            'find objects', part_of=f'find {self.id} {self._begun}'
-        ) as action:
-            action.put_object(item)
-        objects = [known.to_json() for known in self._project.objects()]
+        made = StudioObject(number, f'{category} {number}', color, category)
+        run = f'find {self.id} {self._begun}'
+        with self._project.action('find objects', part_of=run) as action:
+            action.put_object(made)
+        objects = [item.to_json() for item in self._project.objects()]
         self._hub.publish('objects', objects=objects)
         self._hub.publish('history', **self._project.labels())
         return number
 
     def _store(self, frame: int, found: dict[int, Entry]) -> dict[int, Entry]:
         """Store the masks of a frame; return all that changed, as they are stored."""
-        project = self._project
-        known = project.entries(frame, frame + 1).get(frame, {})
-        kept = {key: entry for key, entry in known.items() if entry.source == CORRECTED}
-        merged = {**known, **found, **kept}
+        # What the user has corrected stays.
+        known = self._project.entries(frame, frame + 1).get(frame, {})
+        corrected = {key: entry for key, entry in known.items() if entry.source == CORRECTED}
+
+        # Whom each object touches is found among all objects of the frame.
+        merged = {**known, **found, **corrected}
         near = find_near(merged, self._video.size)
-        rows = []
         changed = {}
         for key, entry in found.items():
-            if key in kept:
-                continue
-            entry = Entry(
-                entry.counts, entry.score, entry.source, entry.area, entry.box, near.get(key)
-            )
-            changed[key] = entry
-            rows.append((frame, key, entry))
-        project.store_results(rows)
+            if key not in corrected:
+                changed[key] = replace(entry, near=near.get(key))
+        rows = [(frame, key, entry) for key, entry in changed.items()]
+        self._project.store_results(rows)
         return changed

@@ -82,12 +82,15 @@ class Segmenter:
     def _state_after(self, frame: Frame, object_id: int, counts: str) -> Any:
         """The state in which an object has a mask in a frame; kept for the next click."""
         key = (frame.meta.index, object_id, counts)
-        if self._corrected is not None and self._corrected[0] == key:
-            return self._corrected[1]
+        if self._corrected is not None:
+            kept_key, kept_state = self._corrected
+            if kept_key == key:
+                return kept_state
         state = self.model.init_state()
         mask = decode_counts(counts, frame.meta.original_shape)
         if mask.any():
-            state, _ = self.step(frame, state, mask_prompts({object_id: mask}))
+            prompts = mask_prompts({object_id: mask})
+            state, _ = self.step(frame, state, prompts)
         self._corrected = (key, state)
         return state
 

@@ -111,6 +111,7 @@ class Studio:
             WebSocketRoute('/api/events', self.events),
         ]
 
+        # Pages that wait for events are let go when the server ends.
         @asynccontextmanager
         async def lifespan(_: Starlette) -> Any:
             yield
@@ -149,10 +150,12 @@ class Studio:
         """Masks of some frames."""
         start = _query_number(request, 'start') or 0
         stop = _query_number(request, 'stop')
-        stop = start + 1 if stop is None else stop
+        if stop is None:
+            stop = start + 1
         if not start < stop <= start + MAX_MASK_FRAMES:
             raise DataError(f'ask for 1 to {MAX_MASK_FRAMES} frames, not {start} to {stop}')
-        return _json(await run_in_threadpool(self.session.masks, start, stop))
+        masks = await run_in_threadpool(self.session.masks, start, stop)
+        return _json(masks)
 
     async def timeline(self, _: Request) -> Response:
         """What was found where, and what is worth a look."""
@@ -188,14 +191,18 @@ class Studio:
         label = request.query_params.get('label')
         if label is not None:
             label = parse_name(label[:_MAX_LABEL], 'label')
-        frame, number = request.path_params['frame'], request.path_params['object']
+        frame = request.path_params['frame']
+        number = request.path_params['object']
         waiting = await run_in_threadpool(self.session.put_prompt, frame, number, given, label)
-        return _json(await asyncio.wrap_future(waiting))
+        answer = await asyncio.wrap_future(waiting)
+        return _json(answer)
 
     async def remove_prompt(self, request: Request) -> Response:
         """Take back what was said in a frame."""
-        frame, number = request.path_params['frame'], request.path_params['object']
-        await asyncio.wrap_future(self.session.remove_prompt(frame, number))
+        frame = request.path_params['frame']
+        number = request.path_params['object']
+        removed = self.session.remove_prompt(frame, number)
+        await asyncio.wrap_future(removed)
         return _json({})
 
     async def undo(self, _: Request) -> Response:

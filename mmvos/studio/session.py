@@ -91,7 +91,15 @@ class Session:
 
     def describe(self, server: str) -> dict[str, Any]:
         """The ``Project`` of docs/studio.md, less what the server adds."""
-        run = self.run
+        run = None
+        if self.run is not None:
+            run = self.run.to_json()
+        export_formats = []
+        for name, kind in EXPORT_FORMATS.items():
+            export_formats.append({'name': name, 'title': kind.title, 'note': kind.note})
+        import_formats = []
+        for name, (title, accept) in IMPORT_FORMATS.items():
+            import_formats.append({'name': name, 'title': title, 'accept': accept})
         return {
             'server': server,
             'version': FORMAT,
@@ -99,16 +107,10 @@ class Session:
             'systems': self.worker.systems,
             'model': self.worker.describe_model(),
             'objects': self.list_objects(),
-            'run': None if run is None else run.to_json(),
+            'run': run,
             'history': self.project.labels(),
-            'export_formats': [
-                {'name': name, 'title': kind.title, 'note': kind.note}
-                for name, kind in EXPORT_FORMATS.items()
-            ],
-            'import_formats': [
-                {'name': name, 'title': title, 'accept': accept}
-                for name, (title, accept) in IMPORT_FORMATS.items()
-            ],
+            'export_formats': export_formats,
+            'import_formats': import_formats,
             'export_folder': str(self.exports.root),
         }
 
@@ -125,10 +127,11 @@ class Session:
 
     def prompts(self) -> dict[str, Any]:
         """All prompts by frame and object."""
+        size = self.video.size
         frames: dict[str, dict[str, Any]] = {}
         for (frame, object_id), prompt in self.project.prompts().items():
-            found = frames.setdefault(str(frame), {})
-            found[str(object_id)] = prompt.to_json(self.video.size)
+            of_frame = frames.setdefault(str(frame), {})
+            of_frame[str(object_id)] = prompt.to_json(size)
         return {'prompts': frames}
 
     def timeline(self) -> dict[str, Any]:
@@ -143,19 +146,27 @@ class Session:
     def add_object(self, given: dict[str, Any]) -> StudioObject:
         """Make an object.
 
+        Args:
+            given: the body of ``POST /api/objects``.
+
         Raises:
             DataError: a member of ``given`` is wrong.
         """
-        name = parse_name(given['name'], 'name') if given.get('name') is not None else None
+        name = None
+        if given.get('name') is not None:
+            name = parse_name(given['name'], 'name')
         category = parse_name(given.get('category') or 'object', 'category')
-        color = parse_color(given['color']) if given.get('color') is not None else None
+        color = None
+        if given.get('color') is not None:
+            color = parse_color(given['color'])
+
+        # What is not given follows from the number; colors repeat after the last one.
         number = self.project.free_id()
-        item = StudioObject(
-            number,
-            name or f'object {number}',
-            color or COLORS[(number - 1) % len(COLORS)],
-            category,
-        )
+        if name is None:
+            name = f'object {number}'
+        if color is None:
+            color = COLORS[(number - 1) % len(COLORS)]
+        item = StudioObject(number, name, color, category)
         with self.project.action('add an object') as action:
             action.put_object(item)
         self._tell_objects()
@@ -177,6 +188,8 @@ class Session:
             changed = replace(changed, category=parse_name(given['category'], 'category'))
         if given.get('color') is not None:
             changed = replace(changed, color=parse_color(given['color']))
+
+        # Showing and hiding is no action, so undo leaves it as it is.
         visible = given.get('visible')
         if visible is not None and not isinstance(visible, bool):
             raise DataError('visible must be true or false')
@@ -251,6 +264,7 @@ class Session:
             base = before.counts
         prompt = replace(prompt, base=base)
 
+        # A painted mask is what it is; everything else is segmented.
         if prompt.mask is not None and not prompt.points:
             mask = rle.RLE(size=list(self.video.size), counts=prompt.mask)
             entry = make_entry(mask, 1.0, CORRECTED)
@@ -261,6 +275,8 @@ class Session:
             entry = make_entry(found.mask, found.score, CORRECTED)
 
         self._object(object_id)  # may have been removed in the meantime
+
+        # Stored, then told to all pages.
         with self.project.action(label) as action:
             action.put_prompt(frame, object_id, prompt)
             action.put_entry(frame, object_id, entry)
@@ -314,22 +330,40 @@ class Session:
 
     def _tell_changes(self, changes: list[list[Any]]) -> None:
         """Tell the pages which rows an action changed."""
-        tables = {table for table, *_ in changes}
-        if 'objects' in tables:
+        changes_objects = False
+        keys = set()
+        for table, key, *_ in changes:
+            if table == 'objects':
+                changes_objects = True
+            else:
+                frame, object_id = key
+                keys.add((frame, object_id))
+        if changes_objects:
             self._tell_objects()
-        keys = sorted({tuple(key) for table, key, *_ in changes if table != 'objects'})
-        frames = sorted({frame for frame, _ in keys})
-        if len(frames) > _MANY_FRAMES or 'objects' in tables:
+
+        # After many changes the pages ask for what they show; few are sent to them.
+        frames = {frame for frame, _ in keys}
+        if len(frames) > _MANY_FRAMES or changes_objects:
             self.hub.publish('results', start=0, stop=self.video.frames - 1, objects=None)
         else:
-            for frame, object_id in keys:
-                prompt = self.project.prompt(frame, object_id)
-                shown = None if prompt is None else prompt.to_json(self.video.size)
-                self.hub.publish('prompt', frame=frame, object=object_id, prompt=shown)
-                entry = self.project.entry(frame, object_id)
-                found = None if entry is None else entry.to_json(self.video.size)
-                self.hub.publish('frame', frame=frame, entries={str(object_id): found})
+            for frame, object_id in sorted(keys):
+                self._tell_row(frame, object_id)
         self.hub.publish('timeline')
+
+    def _tell_row(self, frame: int, object_id: int) -> None:
+        """Tell the pages what there is of an object in a frame, None where there is nothing."""
+        size = self.video.size
+        shown = None
+        prompt = self.project.prompt(frame, object_id)
+        if prompt is not None:
+            shown = prompt.to_json(size)
+        self.hub.publish('prompt', frame=frame, object=object_id, prompt=shown)
+
+        found = None
+        entry = self.project.entry(frame, object_id)
+        if entry is not None:
+            found = entry.to_json(size)
+        self.hub.publish('frame', frame=frame, entries={str(object_id): found})
 
     def _tell_objects(self) -> None:
         self.hub.publish('objects', objects=self.list_objects())
@@ -354,11 +388,14 @@ class Session:
         """
 
         def store_all() -> dict[str, Any]:
+            # Only then all frames are known.
             self.video.wait_for_index()
             notes = Notes()
             masks = read_masks(folder, kind, self.video, notes)
             made = store(self.project, masks, kind)
             self._tell_objects()
+
+            # The pages ask for what they show of these frames.
             frames = sorted({item.frame for item in masks})
             self.hub.publish('results', start=frames[0], stop=frames[-1], objects=None)
             self.hub.publish('timeline')

@@ -14,7 +14,8 @@ def list_systems() -> list[dict[str, Any]]:
     try:
         models = shipped_models(project_root())
     except OSError as error:
-        models, missing = {}, str(error)
+        models = {}
+        missing = str(error)
     except ModuleNotFoundError as error:
         # an installation without torch, in which what comes as ONNX graphs works
         return _without_torch(error.name or 'torch')

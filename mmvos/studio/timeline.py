@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import cv2
@@ -21,7 +22,9 @@ _LARGEST_CHANGE = 4.0  # ratio that is as bad as it gets
 _GAP = 2  # pixels between two masks that nearly merge
 _APART = 3  # frames between two marks of the same kind
 # Frames in which the model is least sure: one for so many frames, at most so many of an object.
-_FRAMES_PER_LOOK, _MOST_LOOKS, _FEWEST_FRAMES = 20, 10, 12
+_FRAMES_PER_LOOK = 20
+_MOST_LOOKS = 10
+_FEWEST_FRAMES = 12
 Row = tuple[int, int, float, str, int | None]  # frame, area, score, source, near
 
 
@@ -34,7 +37,11 @@ def make_timeline(project: Project) -> dict[str, Any]:
         objects[str(item.id)] = {'runs': runs_of_states(rows)}
         marks += marks_of_object(item.id, rows)
     marks = without_repeated_pairs(marks)
-    marks.sort(key=lambda mark: (-mark['severity'], mark['frame'], mark['object']))
+
+    def most_severe_first(mark: dict[str, Any]) -> tuple[float, int, int]:
+        return -mark['severity'], mark['frame'], mark['object']
+
+    marks.sort(key=most_severe_first)
     return {'objects': objects, 'marks': marks[:MAX_MARKS]}
 
 
@@ -43,10 +50,12 @@ def runs_of_states(rows: Iterable[Row]) -> list[list[Any]]:
     runs: list[list[Any]] = []
     for frame, area, score, source, _ in rows:
         state = state_of(source, area, score)
-        if runs and runs[-1][0] == state and runs[-1][2] == frame - 1:
-            runs[-1][2] = frame
-        else:
-            runs.append([state, frame, frame])
+        if runs:
+            last_state, _, last_frame = runs[-1]
+            if last_state == state and last_frame == frame - 1:
+                runs[-1][2] = frame
+                continue
+        runs.append([state, frame, frame])
     return runs
 
 
@@ -135,10 +144,14 @@ def _place(values: NDArray[Any]) -> NDArray[np.float64]:
 
 def _distance_to_nearest(frames: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
     """Frames from each of ``frames`` to the nearest of ``given``; both are in order."""
-    after = np.searchsorted(given, frames)
-    earlier = given[np.clip(after - 1, 0, None)]
-    later = given[np.clip(after, None, len(given) - 1)]
-    return np.minimum(np.abs(frames - earlier), np.abs(frames - later))
+    # The given frame at or behind each frame, and the one before that.
+    place = np.searchsorted(given, frames)
+    last = len(given) - 1
+    later = given[np.clip(place, None, last)]
+    earlier = given[np.clip(place - 1, 0, None)]
+    to_later = np.abs(frames - later)
+    to_earlier = np.abs(frames - earlier)
+    return np.minimum(to_earlier, to_later)
 
 
 def without_repeated_pairs(marks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -172,7 +185,7 @@ def _mark(frame: int, object_id: int, kind: str, severity: float) -> dict[str, A
 
 
 def find_near(entries: Mapping[int, Entry], size: tuple[int, int]) -> dict[int, int]:
-    """The objects of a frame that touch or nearly touch another one.
+    """Find the objects of a frame that touch or nearly touch another one.
 
     Args:
         entries: by object id.
@@ -181,28 +194,46 @@ def find_near(entries: Mapping[int, Entry], size: tuple[int, int]) -> dict[int, 
     Returns:
         Object id -> id of the nearest such object with the lowest id.
     """
-    height, width = size
+    seen = {}
+    for key, entry in sorted(entries.items()):
+        if entry.area:
+            seen[key] = entry
     near: dict[int, int] = {}
-    items = [(key, entry) for key, entry in sorted(entries.items()) if entry.area]
     masks: dict[int, Any] = {}
     kernel = np.ones((2 * _GAP + 1, 2 * _GAP + 1), np.uint8)
-    for place, (first, one) in enumerate(items):
-        for second, two in items[place + 1 :]:
-            # Where both boxes are, with the gap around them.
-            left = int(max(one.box[0], two.box[0])) - _GAP
-            top = int(max(one.box[1], two.box[1])) - _GAP
-            right = int(min(one.box[2], two.box[2])) + _GAP
-            bottom = int(min(one.box[3], two.box[3])) + _GAP
-            left, top = max(left, 0), max(top, 0)
-            right, bottom = min(right, width), min(bottom, height)
-            if right <= left or bottom <= top:
-                continue
-            for key, entry in ((first, one), (second, two)):
-                if key not in masks:
-                    masks[key] = entry.decode(size)
-            window = np.s_[top:bottom, left:right]
-            grown = cv2.dilate(masks[first][window].astype(np.uint8), kernel)
-            if (grown.astype(bool) & masks[second][window]).any():
-                near.setdefault(first, second)
-                near.setdefault(second, first)
+    for first, second in combinations(seen, 2):
+        window = _shared_window(seen[first], seen[second], size)
+        if window is None:
+            continue
+        # Only masks of objects whose boxes meet are decoded.
+        for key in (first, second):
+            if key not in masks:
+                masks[key] = seen[key].decode(size)
+        # The one mask, grown by the gap, meets the other.
+        part = masks[first][window].astype(np.uint8)
+        grown = cv2.dilate(part, kernel).astype(bool)
+        if (grown & masks[second][window]).any():
+            near.setdefault(first, second)
+            near.setdefault(second, first)
     return near
+
+
+def _shared_window(one: Entry, two: Entry, size: tuple[int, int]) -> tuple[slice, slice] | None:
+    """Return rows and columns where both boxes are, with the gap around them; None where they do
+    not meet.
+    """
+    height, width = size
+    x1, y1, x2, y2 = one.box
+    other_x1, other_y1, other_x2, other_y2 = two.box
+    left = int(max(x1, other_x1)) - _GAP
+    top = int(max(y1, other_y1)) - _GAP
+    right = int(min(x2, other_x2)) + _GAP
+    bottom = int(min(y2, other_y2)) + _GAP
+    # What lies in the frame.
+    left = max(left, 0)
+    top = max(top, 0)
+    right = min(right, width)
+    bottom = min(bottom, height)
+    if right <= left or bottom <= top:
+        return None
+    return slice(top, bottom), slice(left, right)

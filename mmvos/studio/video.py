@@ -57,6 +57,8 @@ class StudioVideo:
         self._source: VideoSource = open_source(place)
         if self._source.live or self._source.timed:
             raise DataError(f'{place} is no file or folder; the studio takes one of these')
+
+        # Pictures that are kept: decoded frames, and JPEGs for the page.
         self._cache = cache
         self._seeking: SeekingVideo | None = None
         self._ready = threading.Event()
@@ -66,6 +68,8 @@ class StudioVideo:
         self._jpeg_lock = threading.Lock()
         self._images: list[Path] = []
         self._bits = 16
+
+        # A folder has a file for each frame; in a video a frame must be found.
         if place.is_dir():
             self._images = list_files(place)
             self._bits = _bits_of(self._images)
@@ -76,6 +80,8 @@ class StudioVideo:
         else:
             self._seeking = SeekingVideo(place)
         self.fps = None if self._source.fps is None else float(self._source.fps)
+
+        # The first frame says the size. How many there are in a video comes later.
         first = self.read(0)
         self.height, self.width = first.shape[:2]
         self.is_known = self._seeking is None
@@ -132,6 +138,7 @@ class StudioVideo:
             return
 
         def work() -> None:
+            # Quick, where the file lists its packets; else all frames are decoded once.
             try:
                 index = self._load_index()
                 if index is None:
@@ -230,19 +237,31 @@ class StudioVideo:
         Raises:
             DataError: see ``read``.
         """
-        width = self.width if width is None else max(16, min(width, self.width))
+        if width is None:
+            width = self.width
+        else:
+            width = max(16, min(width, self.width))
         key = (number, width)
+
+        # One that was made before.
         with self._jpeg_lock:
             known = self._jpegs.get(key)
             if known is not None:
                 self._jpegs.move_to_end(key)
                 return known
+
+        # Else it is made now, in the width that the page shows.
         picture = self.read(number)
         if width != self.width:
             height = max(1, round(self.height * width / self.width))
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         _, encoded = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         content = encoded.tobytes()
+        self._keep_jpeg(key, content)
+        return content
+
+    def _keep_jpeg(self, key: tuple[int, int], content: bytes) -> None:
+        """Keep a JPEG, and drop those that were not asked for longest until all fit."""
         with self._jpeg_lock:
             if key not in self._jpegs:
                 self._jpegs[key] = content
@@ -250,7 +269,6 @@ class StudioVideo:
             while self._jpeg_bytes > _JPEG_BYTES and len(self._jpegs) > 1:
                 _, oldest = self._jpegs.popitem(last=False)
                 self._jpeg_bytes -= len(oldest)
-        return content
 
 
 def _bits_of(paths: list[Path]) -> int:

@@ -209,7 +209,8 @@ class Worker:
 
     def _take_wanted(self) -> str | None:
         with self._condition:
-            wanted, self._wanted = self._wanted, None
+            wanted = self._wanted
+            self._wanted = None
         return wanted
 
     def _change_model(self, name: str) -> None:
@@ -283,6 +284,7 @@ class Worker:
                     self._condition.wait()
                 if self._ends:
                     break
+                # Of jobs with the same key only the last one is done.
                 job = self._jobs.popleft() if self._jobs else None
                 is_late = job is not None and job.key is not None
                 if job is not None and is_late:
@@ -290,12 +292,16 @@ class Worker:
             if job is not None:
                 _do(job, is_late)
                 continue
+
+            # With no job left, another model, then the next frame of the run.
             wanted = self._take_wanted()
             if wanted is not None:
                 self._change_model(wanted)
                 continue
             if self.run is not None:
                 self.run.go_on()
+
+        # The end: nobody waits for ever.
         if self.run is not None and self.run.is_going:
             self.run.end('stopped')
         for job in self._jobs:
