@@ -187,12 +187,15 @@ def _publish(partial: Path, target: Path, durable: bool) -> None:
 
 
 def partial_name(target: Path) -> Path:
-    """Name the file in which ``target`` is being written: host, process and a count, so that no two
-    writers share it and the next write can tell which ones a dead process left.
+    """Name the file in which ``target`` is being written.
+
+    The name has host, process and a count, so that no two writers share it and the next write can
+    tell which ones a dead process left.
     """
-    return target.with_name(
-        f'{_PREFIX}{_host()}-{os.getpid()}-{next(_counter)}{PARTIAL}{target.suffix[:16]}'
-    )
+    owner = f'{_host()}-{os.getpid()}'
+    number = next(_counter)
+    suffix = target.suffix[:16]
+    return target.with_name(f'{_PREFIX}{owner}-{number}{PARTIAL}{suffix}')
 
 
 def remove_leftovers(folder: str | Path) -> None:
@@ -200,9 +203,11 @@ def remove_leftovers(folder: str | Path) -> None:
     prefix = f'{_PREFIX}{_host()}-'
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.startswith(prefix) or PARTIAL not in entry.name:
+            is_partial = entry.name.startswith(prefix) and PARTIAL in entry.name
+            if not is_partial:
                 continue
-            process = entry.name.removeprefix(prefix).split('-')[0]
+            rest = entry.name.removeprefix(prefix)
+            process = rest.split('-')[0]
             if process.isdigit() and not is_alive(int(process)):
                 with suppress(OSError):
                     os.unlink(entry.path)
@@ -264,7 +269,12 @@ def open_atomic(
 
 
 def write_bytes(path: str | Path, content: bytes | memoryview, durable: bool = True) -> None:
-    """Write a file in one piece; see `atomic_path`.
+    """Write a file in one piece.
+
+    Args:
+        path: the final name.
+        content: of the file.
+        durable: see `atomic_path`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -274,7 +284,13 @@ def write_bytes(path: str | Path, content: bytes | memoryview, durable: bool = T
 
 
 def write_text(path: str | Path, text: str, encoding: str = 'utf-8', durable: bool = True) -> None:
-    """Write a text file in one piece, lines as they are; see `atomic_path`.
+    """Write a text file in one piece, lines as they are.
+
+    Args:
+        path: the final name.
+        text: of the file.
+        encoding: of the text.
+        durable: see `atomic_path`.
 
     Raises:
         OutputError: the file cannot be written.
@@ -295,10 +311,13 @@ def write_json(path: str | Path, content: Any, durable: bool = True, **options: 
         OutputError: the file cannot be written.
         ValueError: a number is not finite.
     """
-    if 'indent' not in options:
+    has_lines = 'indent' in options
+    if not has_lines:
         options.setdefault('separators', (',', ':'))
     text = json.dumps(content, allow_nan=False, **options)
-    write_text(path, text + '\n' if 'indent' in options else text, durable=durable)
+    if has_lines:
+        text += '\n'
+    write_text(path, text, durable=durable)
 
 
 def write_image(

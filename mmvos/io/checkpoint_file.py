@@ -146,6 +146,8 @@ def _read_file(
             f'{source} holds a {type(content).__name__}, not the weights of a model'
         )
     _check_finite(content, source)
+
+    # The config of a training may name files of another machine; nobody needs it.
     meta = content.get('meta')
     if isinstance(meta, dict):
         meta.pop('config', None)
@@ -160,6 +162,8 @@ def _check_kind(path: Path, source: str) -> None:
         size = path.stat().st_size
     except OSError as error:
         raise CheckpointError(f'{source} cannot be read: {error.strerror}') from error
+
+    # What downloads leave behind where they fail.
     if not head:
         raise CheckpointError(f'{source} is not a checkpoint but an empty file; get it again')
     if head.lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'<'):
@@ -176,6 +180,8 @@ def _check_kind(path: Path, source: str) -> None:
         raise CheckpointError(
             f'{source} is not a checkpoint but a packed archive; unpack it and give the file inside'
         )
+
+    # A zip is what torch writes, if its list is right.
     if head.startswith(b'PK\x03\x04'):
         _check_zip(path, source, size)
 
@@ -279,7 +285,8 @@ def allow_types_of_mm_checkpoints() -> None:
     numpy: Any = np  # the stubs know only one of the two places
     modern = digit_version(np.__version__) >= digit_version('2.0.0')
     multiarray = numpy._core.multiarray if modern else numpy.core.multiarray
-    rebuild, scalar = multiarray._reconstruct, multiarray.scalar
+    rebuild = multiarray._reconstruct
+    scalar = multiarray.scalar
     kinds = '?bhilqBHILQefdgFD'  # all numbers of numpy
     dtypes = list(dict.fromkeys(type(np.dtype(kind)) for kind in kinds))
     allowed: list[Any] = [

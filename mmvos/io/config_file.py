@@ -84,6 +84,8 @@ def read_config_file(path: str | Path) -> Config:
     if Path(path).suffix not in _SUFFIXES:
         kinds = ', '.join(_SUFFIXES)
         raise DataError(f'{path} is no config: its name ends in none of {kinds}')
+
+    # A config is a program, so anything may be raised.
     try:
         config: Config = Config.fromfile(path)
     except Exception as error:
@@ -98,10 +100,13 @@ def read_config_file(path: str | Path) -> Config:
 def _place(error: Exception, path: str | Path) -> str:
     """The file and line of a config's own code that failed; '' where nobody knows."""
     if isinstance(error, SyntaxError):
-        return f'{error.filename or path}, line {error.lineno}: '
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = error.filename or path
+        return f'{file}, line {error.lineno}: '
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
         is_of_a_library = 'site-packages' in frame.filename or frame.filename == __file__
-        if not is_of_a_library and not frame.filename.startswith('<'):
+        is_no_file = frame.filename.startswith('<')
+        if not is_of_a_library and not is_no_file:
             return f'{frame.filename}, line {frame.lineno}: '
     return ''
 

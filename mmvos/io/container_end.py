@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 # identifiers without the bit that says how long they are
-_SEGMENT, _CLUSTER = 0x8538067, 0xF43B675
-_UNKNOWN, _END, _NO_NUMBER = -1, -2, -3
-_GIF_EXTENSION, _GIF_IMAGE, _GIF_TRAILER = b'\x21', b'\x2c', b'\x3b'
+_SEGMENT = 0x8538067
+_CLUSTER = 0xF43B675
+_UNKNOWN = -1
+_END = -2
+_NO_NUMBER = -3
+_GIF_EXTENSION = b'\x21'
+_GIF_IMAGE = b'\x2c'
+_GIF_TRAILER = b'\x3b'
 
 
 def is_cut_off(path: str | Path, container: str) -> bool:

@@ -11,8 +11,15 @@ import re
 
 # No name of a file has more letters, so a longer word is a value that the message quotes.
 _LONGEST_WORD = 255
-_SHOWN, _SHOWN_END = 60, 20
+_SHOWN = 60
+_SHOWN_END = 20
 _LONG_WORD = re.compile(rf'[^\s/\\]{{{_LONGEST_WORD + 1},}}')
+
+
+def _shorten(word: re.Match[str]) -> str:
+    """Return the beginning and the end of a word."""
+    text = word[0]
+    return f'{text[:_SHOWN]}...{text[-_SHOWN_END:]}'
 
 
 class DataError(ValueError):
@@ -22,6 +29,4 @@ class DataError(ValueError):
     """
 
     def __str__(self) -> str:
-        return _LONG_WORD.sub(
-            lambda word: f'{word[0][:_SHOWN]}...{word[0][-_SHOWN_END:]}', super().__str__()
-        )
+        return _LONG_WORD.sub(_shorten, super().__str__())

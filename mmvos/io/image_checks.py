@@ -19,8 +19,10 @@ from .errors import DataError
 
 MAX_PIXELS = 178_956_970  # where Pillow refuses by itself: 512 MiB in color
 MAX_SIDE = 65_535  # what JPEG and GIF can hold; only a damaged header says more
-JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-PNG_START, _PNG_END = b'\x89PNG\r\n\x1a\n', b'IEND'
+JPEG_START = b'\xff\xd8'
+_JPEG_END = b'\xff\xd9'
+PNG_START = b'\x89PNG\r\n\x1a\n'
+_PNG_END = b'IEND'
 # Bytes of a file that hold its end; some cameras write padding behind the end of a picture.
 TAIL = 1024
 
@@ -47,8 +49,11 @@ def open_image(
         ImageError: the file is missing, no image, damaged, cut off, or has too many pixels.
     """
     where = where or str(path)
+    source: str | Path | BytesIO = path
+    if data is not None:
+        source = BytesIO(data)
     try:
-        with Image.open(path if data is None else BytesIO(data)) as image:
+        with Image.open(source) as image:
             _check_size(image.size, where)
             yield image
     except DataError:

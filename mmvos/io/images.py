@@ -63,7 +63,7 @@ def read_header(path: str | Path) -> ImageHeader:
     with open_image(path) as image:
         width, height = image.size
         if _lies_on_its_side(image):
-            width, height = height, width
+            height, width = image.size
         pages = _frame_pages(image)
         return ImageHeader(height, width, pages, _is_deep_tiff(image) or _is_deep_png(image))
 

@@ -63,6 +63,9 @@ def append(stream: BinaryIO, content: dict[str, Any]) -> None:
 def cut_off_damage(path: Path) -> bool:
     """Cut a journal off before its first damaged line.
 
+    Args:
+        path: of the journal.
+
     Returns:
         Whether whole lines were lost; the half line that a kill leaves at the end is none.
 
@@ -70,12 +73,15 @@ def cut_off_damage(path: Path) -> bool:
         OutputError: the file cannot be written.
     """
     with output_errors(path), open(path, 'rb+') as stream:
-        whole = sum(len(line) for line in itertools.takewhile(is_whole, stream))
-        stream.seek(whole)
+        whole_lines = itertools.takewhile(is_whole, stream)
+        size = sum(len(line) for line in whole_lines)
+        stream.seek(size)
         rest = stream.read()
-        stream.truncate(whole)
-    lost = rest.strip(b'\0\n')
-    return b'\n' in lost or (rest.endswith(b'\n') and bool(lost))
+        stream.truncate(size)
+    cut_off = rest.strip(b'\0\n')
+    has_several_lines = b'\n' in cut_off
+    is_whole_line = rest.endswith(b'\n') and bool(cut_off)
+    return has_several_lines or is_whole_line
 
 
 def lines_of(path: Path) -> Iterator[tuple[Line, dict[str, Any]]]:

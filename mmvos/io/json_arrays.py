@@ -76,6 +76,9 @@ def _parse_run_lengths(text: bytes) -> NDArray[Any]:
         return np.zeros(0, np.int32)
     runs = np.fromstring(text, dtype=np.int64, sep=',')
     # fromstring stops without an error where a number or a comma is missing.
-    if len(runs) != text.count(b',') + 1 or _TWO_NUMBERS.search(text):
+    is_complete = len(runs) == text.count(b',') + 1
+    if not is_complete or _TWO_NUMBERS.search(text):
         raise DataError('the run lengths are no list of numbers')
-    return runs if runs.max() > _LARGEST_INT32 else runs.astype(np.int32)
+    if runs.max() > _LARGEST_INT32:
+        return runs
+    return runs.astype(np.int32)

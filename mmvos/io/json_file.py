@@ -118,8 +118,12 @@ def _check_values(value: Any, depth: int) -> None:
         items = value
     else:
         items = [value]
+
+    # Most lists hold numbers only.
     if set(map(type, items)) <= {int, float} and _within_limits(items):
         return
+
+    # Else one by one, down to the allowed depth.
     for item in items:
         if type(item) is int:
             if abs(item) > MAX_INTEGER:

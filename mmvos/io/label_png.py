@@ -44,7 +44,8 @@ _LARGEST_8_BIT_ID = 254
 _LARGEST_GRAY_ID = 50
 # Formats that give back the values that were stored. GIF and BMP hold palettes, too.
 _LOSSLESS = ('PNG', 'BMP', 'GIF', 'TIFF')
-_BLACK, _WHITE = 0, 0xFFFFFF
+_BLACK = 0
+_WHITE = 0xFFFFFF
 
 
 class LabelImageError(DataError):
@@ -110,9 +111,13 @@ def labels_of_array(
     values = np.unique(array)
     largest = int(values.max(initial=0))
     others = values[(values != 0) & (values != VOID)]
+
+    # Nothing but 0 and 255: a mask.
     if largest == VOID and not len(others):
         is_white = np.asarray(array == VOID)
         return is_white * np.int64(first_id)
+
+    # Ids and 255: void, if the array is no soft mask.
     if array.dtype == np.uint8 and largest == VOID:
         if int(others.max()) > _LARGEST_GRAY_ID:
             raise LabelImageError(
@@ -128,28 +133,38 @@ def labels_of_array(
 def values_in(labels: Labels) -> list[int]:
     """Return the values that occur in (H, W) labels, rising; quick where they are few."""
     if labels.dtype != np.uint8:
-        return [int(value) for value in np.flatnonzero(_count_values(labels))]
+        counts = _count_values(labels)
+        return np.flatnonzero(counts).tolist()
+    # From the highest value downwards.
     values = [int(labels.max())]
     while values[-1] > 0:
         # wraps: the next lower value comes out on top
-        below = int((labels - np.uint8(values[-1])).max())
-        if below < 256 - values[-1]:
+        lowest = values[-1]
+        wrapped = labels - np.uint8(lowest)
+        below = int(wrapped.max())
+        if below < 256 - lowest:
             break
-        values.append(below + values[-1] - 256)
+        values.append(below + lowest - 256)
     return values[::-1]
 
 
 def object_ids(labels: Labels, min_area: int = 1) -> list[int]:
-    """Return the ids in (H, W) labels that cover at least `min_area` pixels, rising, without
-    background and void.
+    """Return the ids in (H, W) labels, rising, without background and void.
+
+    Args:
+        labels: (H, W).
+        min_area: pixels that an object covers at least.
     """
-    if labels.dtype != np.uint8:
+    has_8_bits = labels.dtype == np.uint8
+    if has_8_bits and min_area <= 1:
+        values = values_in(labels)
+    else:
         areas = _count_values(labels)
-        return [int(value) for value in np.flatnonzero(areas >= max(min_area, 1)) if value > 0]
-    if min_area <= 1:
-        return [value for value in values_in(labels) if 0 < value < VOID]
-    areas = _count_values(labels)
-    return [int(value) for value in np.flatnonzero(areas >= min_area) if 0 < value < VOID]
+        is_large = areas >= max(min_area, 1)
+        values = np.flatnonzero(is_large).tolist()
+    # 255 is void in 8 bits, an id in 16.
+    end = VOID if has_8_bits else LARGEST_ID + 1
+    return [value for value in values if 0 < value < end]
 
 
 def _count_values(labels: Labels) -> NDArray[np.float32]:
@@ -157,9 +172,10 @@ def _count_values(labels: Labels) -> NDArray[np.float32]:
 
     np.bincount takes ten times as long, and eight bytes a pixel.
     """
-    values = int(np.iinfo(labels.dtype).max) + 1
-    counts = cv2.calcHist([labels], [0], None, [values], [0, values])
-    return np.asarray(counts.ravel(), dtype=np.float32)
+    largest = np.iinfo(labels.dtype).max
+    count = int(largest) + 1
+    histogram = cv2.calcHist([labels], [0], None, [count], [0, count])
+    return np.asarray(histogram.ravel(), dtype=np.float32)
 
 
 def void_pixels(labels: Labels) -> NDArray[np.bool_]:
@@ -192,11 +208,20 @@ def as_labels(ids: NDArray[np.integer]) -> Labels:
 
 
 def write_label_png(path: str | Path, labels: Labels) -> None:
-    """Write (H, W) labels: uint8 as a palette PNG in DAVIS's colors, uint16 as a 16-bit gray PNG.
+    """Write labels.
 
     `read_label_png` gives the same values back.
+
+    Args:
+        path: of the PNG.
+        labels: (H, W) uint8, written as a palette PNG in DAVIS's colors, or uint16, written as a
+            16-bit gray PNG.
+
+    Raises:
+        OutputError: the file cannot be written.
     """
-    assert labels.ndim == 2 and labels.dtype in (np.uint8, np.uint16), (labels.shape, labels.dtype)
+    assert labels.ndim == 2, labels.shape
+    assert labels.dtype in (np.uint8, np.uint16), labels.dtype
     image = Image.fromarray(labels)
     if labels.dtype == np.uint8:
         image.putpalette(davis_palette())
@@ -285,10 +310,12 @@ def _read_palette_image(image: Image.Image, path: str | Path) -> Labels:
 def _palette_of(image: Image.Image) -> list[int]:
     """256 colors as 0xRRGGBB; entries that the file does not have are black."""
     numbers = image.getpalette('RGB') or []
+    given = np.array(numbers, dtype=np.int64).reshape(-1, 3)
+    given = given[:256]
     colors = np.zeros((256, 3), dtype=np.int64)
-    given = np.array(numbers, dtype=np.int64).reshape(-1, 3)[:256]
     colors[: len(given)] = given
-    packed = colors @ np.array([0x10000, 0x100, 1])
+    places = np.array([0x10000, 0x100, 1])
+    packed = colors @ places
     return [int(color) for color in packed]
 
 
@@ -328,13 +355,16 @@ def _read_gray(values: NDArray[np.uint8], path: str | Path) -> NDArray[np.uint8]
 
 def _read_wide_gray(values: NDArray[np.integer], path: str | Path) -> Labels:
     """16 bits: binary, or ids without void; see the head of this file."""
-    least, most = int(values.min()), int(values.max())
+    least = int(values.min())
+    most = int(values.max())
     if least < 0 or most > LARGEST_ID:
         raise LabelImageError(
             f'{path} has the value {least if least < 0 else most}; object ids in label images are '
             f'0 to {LARGEST_ID}.'
         )
     labels = values.astype(np.uint16)
+
+    # White: a binary mask, or an id that nobody uses.
     if most == LARGEST_ID:
         present = values_in(labels)
         if set(present) <= {0, LARGEST_ID}:

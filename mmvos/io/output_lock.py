@@ -115,7 +115,8 @@ class OutputLock:
     def _forget(self) -> None:
         """Close the file; in the process that locked it this frees the lock."""
         if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
+            descriptor = self._descriptor
+            self._descriptor = None
             with suppress(OSError):
                 os.close(descriptor)
 

@@ -39,6 +39,8 @@ def name_fault(name: object) -> str | None:
         return 'is no text'
     if not name.strip():
         return 'is empty'
+
+    # Characters that mean another thing on another system.
     foreign = _FOREIGN_CHARACTER.search(name)
     if foreign is not None:
         if foreign[0] == '\\':
@@ -46,11 +48,15 @@ def name_fault(name: object) -> str | None:
         return f'has the control character {foreign[0]!r}'
     if name.startswith('/') or _DRIVE.match(name):
         return 'is an absolute path; names are relative to their folder'
+
+    # Where the path leads.
     parts = PurePosixPath(name).parts
     if '..' in parts:
         return "leads out of its folder ('..')"
     if not parts:
         return 'names the folder itself'
+
+    # What the file system takes.
     try:
         sizes = [len(os.fsencode(part)) for part in parts]
     except UnicodeEncodeError:

@@ -69,6 +69,8 @@ def mask_fault(mask: Any, height: int, width: int) -> str | None:
         return _polygons_fault(mask, height, width)
     if not isinstance(mask, Mapping) or 'counts' not in mask or 'size' not in mask:
         return 'the mask is neither a list of polygons nor run lengths with size and counts'
+
+    # Run lengths say their size, which must be the frame's.
     size = mask['size']
     if not isinstance(size, (list, tuple)) or len(size) != 2 or not all(map(_is_int, size)):
         return f'the size of the mask is {_short(size)}, it must be [height, width]'
@@ -77,6 +79,8 @@ def mask_fault(mask: Any, height: int, width: int) -> str | None:
             f'the mask has size {_short(list(size))} (height, width), but the video has '
             f'{[height, width]}'
         )
+
+    # They add up to the frame's pixels.
     counts = mask['counts']
     try:
         if isinstance(counts, (str, bytes)):
@@ -113,17 +117,25 @@ def compress_mask(mask: Any, height: int, width: int, where: str) -> dict[str, A
     fault = size_fault(height, width) or mask_fault(mask, height, width)
     if fault is not None:
         raise MaskError(f'{where}: {fault}.')
-    height, width = int(height), int(width)
+    height = int(height)
+    width = int(width)
+    size = [height, width]
+
+    # Polygons are filled; no polygon is an empty mask.
     if isinstance(mask, list):
         if not mask:
-            return {'size': [height, width], 'counts': _all_background(height, width)}
+            return {'size': size, 'counts': _all_background(height, width)}
         polygons = [[float(value) for value in polygon] for polygon in mask]
-        return dict(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+        parts = coco_mask.frPyObjects(polygons, height, width)
+        return dict(coco_mask.merge(parts))
+
+    # Run lengths, compressed already or as numbers.
     counts = mask['counts']
     if isinstance(counts, (str, bytes)):
-        return {'size': [height, width], 'counts': _as_bytes(counts)}
+        return {'size': size, 'counts': _as_bytes(counts)}
     runs = [int(run) for run in counts]
-    return dict(coco_mask.frPyObjects({'size': [height, width], 'counts': runs}, height, width))
+    compressed = coco_mask.frPyObjects({'size': size, 'counts': runs}, height, width)
+    return dict(compressed)
 
 
 def decode_mask(mask: Any, height: int, width: int, where: str) -> NDArray[np.uint8]:
@@ -192,26 +204,36 @@ def _decode_strings(strings: Sequence[bytes]) -> list[NDArray[np.int64]]:
     """
     # (C,) characters of all strings: all within '0'..'o', and the last of each ends a number.
     string_ends = np.cumsum([len(string) for string in strings])
-    groups = np.frombuffer(b''.join(strings), np.uint8) - np.uint8(48)
+    characters = np.frombuffer(b''.join(strings), np.uint8)
+    groups = characters - np.uint8(48)
     if groups.size and groups.max() > 63:
-        index = int(np.searchsorted(string_ends, np.argmax(groups > 63), 'right'))
+        place = np.argmax(groups > 63)
+        index = int(np.searchsorted(string_ends, place, 'right'))
         raise RunLengthError(index, 'holds a character that is no run length')
     for index, string in enumerate(strings):
         if not string or (string[-1] - 48) & 32:
             raise RunLengthError(index, 'ends in the middle of a run length')
+
     # (R,) numbers: a group of 5 bits per character, the lowest first; bit 4 of the last is a sign.
     ends = np.flatnonzero(groups < 32)
     lengths = np.diff(ends, prepend=-1)
-    if lengths.max() > _MAX_GROUPS:
-        index = int(np.searchsorted(string_ends, ends[np.argmax(lengths)], 'right'))
+    longest = int(lengths.max())
+    if longest > _MAX_GROUPS:
+        place = ends[np.argmax(lengths)]
+        index = int(np.searchsorted(string_ends, place, 'right'))
         raise RunLengthError(index, 'holds a number that is too large')
     last = groups[ends].astype(np.int64)
-    numbers = last - ((last & 16) << 1)
-    for group in range(1, int(lengths.max())):
+    sign = (last & 16) << 1
+    numbers = last - sign
+    for group in range(1, longest):
+        # The numbers that have so many groups before the last one.
         longer = np.flatnonzero(lengths > group)
-        numbers[longer] = numbers[longer] << 5 | (groups[ends[longer] - group] & 31)
+        bits = groups[ends[longer] - group] & 31
+        numbers[longer] = numbers[longer] << 5 | bits
+
     # Runs: from the fourth number on, each adds to the number two places earlier.
-    decoded = np.split(numbers, np.searchsorted(ends, string_ends[:-1]))
+    first_numbers = np.searchsorted(ends, string_ends[:-1])
+    decoded = np.split(numbers, first_numbers)
     for runs in decoded:
         for chain in (runs[1::2], runs[2::2]):
             np.cumsum(chain, out=chain)

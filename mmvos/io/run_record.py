@@ -69,12 +69,16 @@ def read_record(path: Path) -> RunRecord | None:
         with open(path, 'rb') as stream:
             content = json.loads(stream.read(_LONGEST))
         frames = content.get('frames')
+        if frames is not None:
+            frames = int(frames)
+        made_by = dict(content.get('made_by', {}))
+        videos = dict(content.get('videos', {}))
         return RunRecord(
             str(content['fingerprint']),
             bool(content['finished']),
-            {str(key): str(value) for key, value in dict(content.get('made_by', {})).items()},
-            {str(key): int(value) for key, value in dict(content.get('videos', {})).items()},
-            None if frames is None else int(frames),
+            {str(key): str(value) for key, value in made_by.items()},
+            {str(key): int(value) for key, value in videos.items()},
+            frames,
             str(content.get('started', '')),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -150,10 +154,12 @@ def set_aside(paths: Sequence[Path], record: Path) -> list[Path]:
 
 
 def _is_taken(record: Path, stem: str, number: int, only_record: bool) -> bool:
+    """Whether a name for what is set aside is in use."""
     name = f'{stem}.earlier{number}'
     if only_record:
         return os.path.lexists(record.with_name(name + SUFFIX))
-    return any(path.name == name or path.name.startswith(name + '.') for path in _beside(record))
+    names = [path.name for path in _beside(record)]
+    return name in names or any(other.startswith(f'{name}.') for other in names)
 
 
 def _beside(path: Path) -> list[Path]:

@@ -36,7 +36,9 @@ from .video import (
 )
 
 _CHUNK_BYTES = 2**27  # of the decoded frames that are held at a time
-_LONGEST_CHUNK, _SHORTEST_CHUNK = 256, 8  # frames
+# frames
+_LONGEST_CHUNK = 256
+_SHORTEST_CHUNK = 8
 _UNKNOWN = -(2**63)  # a time stamp that is not there
 
 
@@ -71,7 +73,8 @@ class SeekableVideo:
         for frame, check in decode_frames(container, shown, path, _check_sum):
             if frame.key_frame:
                 key_frames.append(len(self._stamps))
-            self._stamps.append(_UNKNOWN if frame.pts is None else frame.pts)
+            stamp = _UNKNOWN if frame.pts is None else frame.pts
+            self._stamps.append(stamp)
             time = time_of(frame, format_name)
             if time is None or frame.time_base is None:
                 self._ticks.append(_UNKNOWN)
@@ -120,9 +123,10 @@ class SeekableVideo:
         """Choose where the chunk that ends with a frame begins: at a key frame, if one is near."""
         earliest = max(last - self._chunk + 1, 0)
         place = bisect_left(self._key_frames, earliest)
-        if place < len(self._key_frames) and self._key_frames[place] <= last:
-            return self._key_frames[place]
-        return earliest
+        if place == len(self._key_frames):
+            return earliest
+        key_frame = self._key_frames[place]
+        return key_frame if key_frame <= last else earliest
 
     def _time(self, index: int) -> Fraction | None:
         ticks = self._ticks[index]
@@ -185,7 +189,9 @@ def _check_sum(frame: VideoFrame) -> int:
     plane = frame.planes[0]
     buffer: Any = plane
     pixels: NDArray[np.uint8] = np.frombuffer(buffer, np.uint8)
-    rows = pixels[: plane.height * plane.line_size].reshape(plane.height, plane.line_size)
+    used = pixels[: plane.height * plane.line_size]
+    rows = used.reshape(plane.height, plane.line_size)
     # What stands behind a row's pixels is anything.
     width = min(frame.width, plane.line_size)
-    return zlib.crc32(rows[:, :width].tobytes())
+    content = rows[:, :width].tobytes()
+    return zlib.crc32(content)

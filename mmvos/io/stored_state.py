@@ -31,7 +31,12 @@ class CannotStoreError(TypeError):
 
 
 def save_state(path: Path, index: int, state: Any) -> None:
-    """Write the state after the first ``index`` frames.
+    """Write the state after some frames.
+
+    Args:
+        path: of the file.
+        index: number of the frames.
+        state: of a model.
 
     Raises:
         CannotStoreError: the state holds other things than tensors, arrays, plain values and
@@ -40,12 +45,16 @@ def save_state(path: Path, index: int, state: Any) -> None:
     """
     parts = take_apart(state)
     if _holds_tensors(parts):
-        save_torch(path, {'index': index, 'state': _as_tensors(parts)})
+        content = {'index': index, 'state': _as_tensors(parts)}
+        save_torch(path, content)
         return
+
+    # Arrays of numpy, and one with the text of what they are.
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    structure = json.dumps([index, _number_arrays(parts, arrays)])
+    text = json.dumps([index, _number_arrays(parts, arrays)])
+    structure = {_STRUCTURE: np.array(text)}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{_STRUCTURE: np.array(structure)}, **arrays)
+    np.savez(buffer, allow_pickle=False, **structure, **arrays)
     write_bytes(path, buffer.getbuffer())
 
 
@@ -124,6 +133,8 @@ def take_apart(value: Any) -> Any:
     """
     if isinstance(value, _PLAIN) or is_torch_array(value):
         return value
+
+    # What JSON does not have.
     if isinstance(value, bytes):
         return ['bytes', value.hex()]
     if isinstance(value, np.generic):
@@ -136,6 +147,8 @@ def take_apart(value: Any) -> Any:
         return ['frozenset', *(take_apart(item) for item in sorted(value))]
     if type(value) is dict:
         return ['dict', *([take_apart(key), take_apart(item)] for key, item in value.items())]
+
+    # A state of this project.
     kind = type(value)
     if kind.__module__.startswith(_PACKAGE) and dataclasses.is_dataclass(value):
         fields = {
@@ -168,6 +181,8 @@ def put_together(value: Any) -> Any:
         return frozenset(put_together(item) for item in items)
     if kind == 'dict':
         return {put_together(key): put_together(item) for key, item in items}
+
+    # A dataclass of this project, without its checks, which it has passed.
     module, name, fields = items
     if not module.startswith(_PACKAGE):
         raise CannotStoreError(f'{module} is not part of this project')

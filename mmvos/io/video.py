@@ -85,6 +85,8 @@ def open_video(place: str, shown: str) -> InputContainer:
         if _is_url(place):
             fault = 'cannot be opened as a video'
         raise DataError(f'{shown} {fault} ({_reason(error)})') from error
+
+    # Sound alone, or a format that FFmpeg names but cannot decode.
     if not container.streams.video:
         container.close()
         raise DataError(f'{shown} holds no video stream')
@@ -126,8 +128,10 @@ def read_frames(
         DataError: a frame cannot be decoded, or a stream breaks off.
     """
     format_name = container.format.name
-    for frame, picture in decode_frames(container, shown, path, upright_picture):
-        yield picture, time_of(frame, format_name)
+    decoded = decode_frames(container, shown, path, upright_picture)
+    for frame, picture in decoded:
+        shown_at = time_of(frame, format_name)
+        yield picture, shown_at
 
 
 def decode_frames(
@@ -152,6 +156,7 @@ def decode_frames(
         reading = _Reading()
         decoded = _decode(container, stream, reading)
         while True:
+            # What stands in the file decides when it breaks, so all of it is read in here.
             try:
                 frame = next(decoded, None)
                 if frame is None:
@@ -165,6 +170,8 @@ def decode_frames(
                 )
             yield frame, converted
             count += 1
+
+        # A file that ends too early is said, but what is there counts.
         cut = _cut_off(container, stream, reading, count, length, path)
     if cut:
         warnings.warn(f'{shown} {cut}', stacklevel=2)
@@ -219,17 +226,21 @@ def _decode(
     """Decode the frames of a stream and note how far the file was read."""
     for packet in container.demux(stream):
         if packet.size:
-            reading.end = max(reading.end, (packet.pos or 0) + packet.size)
-            reading.ticks = max(reading.ticks, (packet.dts or 0) + (packet.duration or 0))
+            start = packet.pos or 0
+            begins_at = packet.dts or 0
+            lasts = packet.duration or 0
+            reading.end = max(reading.end, start + packet.size)
+            reading.ticks = max(reading.ticks, begins_at + lasts)
         yield from packet.decode()
 
 
 def _announced_rate(stream: VideoStream) -> Fraction | None:
     """The frame rate in the header, where it is one that videos have."""
     rate = stream.average_rate or stream.guessed_rate
-    if not rate or not _USUAL_RATES[0] <= rate <= _USUAL_RATES[1]:
-        return None
-    return Fraction(rate.numerator, rate.denominator)
+    slowest, fastest = _USUAL_RATES
+    if rate and slowest <= rate <= fastest:
+        return Fraction(rate.numerator, rate.denominator)
+    return None
 
 
 def _announced_length(container: InputContainer, stream: VideoStream) -> int | None:
@@ -295,28 +306,50 @@ def time_of(frame: VideoFrame, format_name: str) -> Fraction | None:
 
 
 def upright_picture(frame: VideoFrame) -> Picture:
-    """(H, W, 3) BGR, turned and mirrored as the display matrix says (phones write one).
+    """Turn and mirror a frame as the display matrix says (phones write one).
 
     The matrix ((a, b, u), (c, d, v), (x, y, w)) shows the pixel (p, q) at (a p + c q, b p + d q),
     apart from a shift. Only quarter turns and mirrors are applied.
+
+    Args:
+        frame: as it was decoded.
+
+    Returns:
+        (H, W, 3) BGR.
     """
     picture = frame.to_ndarray(format='bgr24')
     side_data: Any = frame.side_data
     stored = side_data.get('DISPLAYMATRIX')
-    if stored is not None and len(bytes(stored)) == 36:
-        matrix = np.frombuffer(bytes(stored), dtype=np.int32)
-        a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
-        is_transposed = abs(b) + abs(c) > abs(a) + abs(d)
-        if is_transposed:
-            picture = picture.transpose(1, 0, 2)
-        is_mirrored = (c if is_transposed else a) < 0
-        is_upside_down = (b if is_transposed else d) < 0
-        picture = picture[:: -1 if is_upside_down else 1, :: -1 if is_mirrored else 1]
+    if stored is None or len(bytes(stored)) != 36:
+        return np.ascontiguousarray(picture)
+
+    # Which way round the camera was held.
+    matrix = np.frombuffer(bytes(stored), dtype=np.int32)
+    a, b, _, c, d = (int(number) for number in matrix[:5])
+    is_transposed = abs(b) + abs(c) > abs(a) + abs(d)
+    if is_transposed:
+        picture = picture.transpose(1, 0, 2)
+        is_mirrored = c < 0
+        is_upside_down = b < 0
+    else:
+        is_mirrored = a < 0
+        is_upside_down = d < 0
+    if is_mirrored:
+        picture = picture[:, ::-1]
+    if is_upside_down:
+        picture = picture[::-1]
     return np.ascontiguousarray(picture)
 
 
 def broken_frame(shown: str, path: Path | None, count: int, error: Exception) -> str:
-    """The sentence about a video that cannot be read on."""
+    """Say that a video cannot be read on.
+
+    Args:
+        shown: its name in messages.
+        path: the file; None where it is no file of this machine.
+        count: frames that were read.
+        error: of the decoder.
+    """
     if path is None:
         return f'{shown}: no frame came after {count} of them ({_reason(error)})'
     return (

@@ -104,12 +104,17 @@ def index_by_decoding(
     later than the one before, get no way to be seeked to: they are reached by decoding from the key
     frame before.
 
+    Args:
+        path: of the video.
+        on_progress: told the share of the file that was read.
+
     Raises:
         DataError: no frame can be decoded.
     """
     stamps: list[int] = []
     keys: list[int] = []
     size = max(path.stat().st_size, 1)
+    last = -1
     with open_video(str(path.absolute()), str(path)) as container:
         is_avi = container.format.name == 'avi'
         stream = container.streams.video[0]
@@ -118,16 +123,23 @@ def index_by_decoding(
                 for frame in packet.decode():
                     assert isinstance(frame, VideoFrame)
                     stamp = frame.dts if is_avi else frame.pts
-                    is_later = stamp is not None and (not stamps or stamp > stamps[-1])
-                    if frame.key_frame and is_later:
-                        keys.append(len(stamps))
-                    last = stamps[-1] if stamps else -1
-                    stamps.append(stamp if stamp is not None and is_later else last + 1)
+                    # A stamp that goes on from the last one is one that can be seeked to.
+                    is_first = not stamps
+                    if stamp is not None and (is_first or stamp > last):
+                        if frame.key_frame:
+                            keys.append(len(stamps))
+                        last = stamp
+                    else:
+                        last += 1
+                    stamps.append(last)
                 if on_progress is not None and packet.pos:
-                    on_progress(min(packet.pos / size, 1.0))
+                    share = packet.pos / size
+                    on_progress(min(share, 1.0))
     if not stamps:
         raise DataError(f'{path} has no frame that can be read; is it a whole video?')
-    return FrameIndex(np.array(stamps, np.int64), np.array(keys or [0], np.int64), True)
+    if not keys:
+        keys = [0]
+    return FrameIndex(np.array(stamps, np.int64), np.array(keys, np.int64), True)
 
 
 class SeekingVideo:
@@ -227,10 +239,15 @@ class SeekingVideo:
             return False
         if self.index is None:
             return True
+        if number - self._next < _FAR // 8:
+            return True
+        # A seek would come to the last key frame before it.
         keys = self.index.keys
         before = int(np.searchsorted(keys, number, 'right')) - 1
-        key = int(keys[before]) if before >= 0 else 0
-        return key <= self._next + 1 or number - self._next < _FAR // 8
+        key = 0
+        if before >= 0:
+            key = int(keys[before])
+        return key <= self._next + 1
 
     def _open(self) -> None:
         """Begin to decode at the first frame."""
@@ -248,7 +265,10 @@ class SeekingVideo:
         keys = index.keys if index is not None else np.zeros(1, np.int64)
         before = int(np.searchsorted(keys, number, 'right')) - 1
         key = int(keys[before]) if before >= 0 else 0
+
+        # Near the beginning it is read from there.
         if index is None or key == 0:
+            # Nothing helps but to decode from the first frame.
             self._open()
             return
         if self._container is None:
@@ -257,6 +277,8 @@ class SeekingVideo:
         assert container is not None
         stream = container.streams.video[0]
         base = float(stream.time_base or 0.001)
+
+        # A seek may end behind the frame, so it is tried from further and further before.
         target = int(index.stamps[key])
         step = 0.0
         while step <= _LARGEST_STEP_BACK:
@@ -300,12 +322,14 @@ class SeekingVideo:
                 frame = next(self._frames, None)
             except (av.FFmpegError, OSError, ValueError, MemoryError):
                 frame = None
+            # The end, or a frame that cannot be decoded.
             if frame is None:
                 self._frames = None
                 if index is None:
                     raise DataError(f'{self.path} has no frame {number}; frames count from 0')
                 return None
             place = self._next
+            # A decoder that skips a frame gives another one than it is asked for.
             if check and index is not None and not index.is_decoded:
                 stamp = self._stamp(frame)
                 if place >= len(index) or stamp != index.stamps[place]:

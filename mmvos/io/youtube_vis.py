@@ -100,7 +100,8 @@ def category_names(categories: Sequence[Row], source: object) -> dict[int, str]:
     names: dict[int, str] = {}
     for place, category in enumerate(categories):
         where = f'{source}: category at position {place}'
-        number, name = category.get('id'), category.get('name')
+        number = category.get('id')
+        name = category.get('name')
         if not _is_int(number):
             raise DataError(f'{where}: its id is {_short(number)}; it must be a whole number.')
         if not isinstance(name, str):
@@ -129,29 +130,40 @@ def video_problems(videos: Sequence[Row]) -> Iterator[tuple[int, str]]:
 def annotation_problems(
     annotations: Sequence[Row], videos: Sequence[Row], categories: Sequence[Row]
 ) -> Iterator[tuple[int, str]]:
-    """Yield (position in the list, sentence that names video, annotation and frame) of the
-    annotations that cannot be trained on.
+    """Find the annotations that cannot be trained on.
 
     The lists of an annotation whose video is itself at fault cannot be checked.
 
     Args:
         annotations, videos, categories: of the file.
+
+    Yields:
+        Position in the list, and a sentence that names video, annotation and frame.
     """
     # Of two videos of one id the first counts, as for video_problems.
-    sound = [video for video in videos if video_fault(video, set()) is None]
-    video_of = {video['id']: video for video in reversed(sound)}
-    known_videos = {video['id'] for video in videos if _is_int(video.get('id'))}
+    video_of: dict[Any, Row] = {}
+    known_videos = set()
+    for video in videos:
+        if video_fault(video, set()) is None:
+            video_of.setdefault(video['id'], video)
+        if _is_int(video.get('id')):
+            known_videos.add(video['id'])
     known_categories = {category['id'] for category in categories}
+
     seen: set[int] = set()
     for position, annotation in enumerate(annotations):
         fault = annotation_fault(annotation, seen, known_videos, known_categories)
         video_id = annotation.get('video_id')
-        video = video_of.get(video_id) if _is_int(video_id) else None
+        video_of_annotation = None
+        if _is_int(video_id):
+            video_of_annotation = video_of.get(video_id)
         if fault is None:
             seen.add(annotation['id'])
-            fault = _training_fault(annotation, video)
+            fault = _training_fault(annotation, video_of_annotation)
         if fault is not None:
-            place = describe_video(video) if video else f'video {_short(video_id)}'
+            place = f'video {_short(video_id)}'
+            if video_of_annotation:
+                place = describe_video(video_of_annotation)
             yield position, f'{place}, annotation {_short(annotation.get("id"))}: {fault}'
 
 
@@ -183,6 +195,8 @@ def video_fault(video: Row, seen: Container[int], need_names: bool = True) -> st
     fault = size_fault(video.get('height'), video.get('width'))
     if fault is not None:
         return fault
+
+    # As many frames as it says.
     names = video.get('file_names')
     length = video.get('length')
     if names is None and not need_names:
@@ -288,13 +302,19 @@ def compress_masks(
             f'{where} has {len(masks)} segmentations but video {video.id} has {video.length} '
             f'frames; write one entry per frame, null where the object is absent.'
         )
+
+    # The frames in which the object is there, and its run lengths in them.
     shown = [t for t, mask in enumerate(masks) if not is_absent(mask)]
-    strings = [_compressed_string(masks[t], video, f'{where}, frame {t}') for t in shown]
+    strings = []
+    for t in shown:
+        strings.append(_compressed_string(masks[t], video, f'{where}, frame {t}'))
     areas = np.zeros(video.length, np.int64)
     try:
         areas[shown] = measure_run_lengths(strings, video.height, video.width)
     except RunLengthError as error:
-        raise DataError(f'{where}, frame {shown[error.index]}: the mask {error}.') from None
+        frame = shown[error.index]
+        raise DataError(f'{where}, frame {frame}: the mask {error}.') from None
+
     checked: list[dict[str, Any] | None] = [None] * video.length
     for t, string in zip(shown, strings, strict=True):
         checked[t] = {'size': [video.height, video.width], 'counts': string}
@@ -333,6 +353,8 @@ def _training_fault(annotation: Row, video: Row | None) -> str | None:
     for key in ('segmentations', 'bboxes'):
         if key not in annotation:
             return f'it has no "{key}"'
+
+    # An entry for each frame of the video.
     if video is None:
         return None
     length = len(video['file_names'])
@@ -343,6 +365,8 @@ def _training_fault(annotation: Row, video: Row | None) -> str | None:
     fault = areas_fault(annotation, length)
     if fault is not None:
         return fault
+
+    # Each mask and box fits its frame.
     for t, (mask, box) in enumerate(zip(annotation['segmentations'], annotation['bboxes'])):
         fault = _frame_fault(mask, box, video['height'], video['width'])
         if fault is not None:
@@ -364,13 +388,25 @@ def _frame_fault(mask: Any, box: Any, height: int, width: int) -> str | None:
 
 
 def box_fault(box: Any, height: int, width: int) -> str | None:
-    """Say what is wrong with a box (x, y, w, h) of a frame; None where nothing is."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    """Say what is wrong with a box of a frame.
+
+    Args:
+        box: (x, y, w, h).
+        height, width: of the frame.
+
+    Returns:
+        None where nothing is.
+    """
+    has_four = isinstance(box, list) and len(box) == 4
+    if not has_four or not all(map(_is_number, box)):
         return f'the box {_short(box)} is not a list of 4 finite numbers (x, y, w, h)'
     x, y, w, h = box
     if w < 0 or h < 0:
         return f'the box {box} has a negative size; boxes are (x, y, w, h)'
-    if w and h and (x >= width or y >= height or x + w <= 0 or y + h <= 0):
+    has_area = w and h
+    is_beyond = x >= width or y >= height
+    is_before = x + w <= 0 or y + h <= 0
+    if has_area and (is_beyond or is_before):
         return f'the box {box} lies outside the frame of {width}x{height}'
     return None
 

@@ -115,20 +115,23 @@ def _check_mask(mask: NDArray[np.bool_], object_id: int) -> None:
 
 def _check_box(box: Box, object_id: int) -> None:
     """Refuse a box that is not finite, or has no area."""
+    x1, y1, x2, y2 = box
     if not all(math.isfinite(number) for number in box):
         raise ValueError(f'the box prompt of object {object_id} is not finite: {box}')
-    if not (box[2] > box[0] and box[3] > box[1]):
+    has_area = x2 > x1 and y2 > y1
+    if not has_area:
         raise ValueError(f'the box prompt of object {object_id} has no area: {box}')
 
 
 def _clipped(box: Box, object_id: int, height: int, width: int) -> Box:
-    x1, y1, x2, y2 = (
-        max(box[0], 0.0),
-        max(box[1], 0.0),
-        min(box[2], float(width)),
-        min(box[3], float(height)),
-    )
-    if not (x2 > x1 and y2 > y1):
+    """The part of a box that lies in the frame; one that lies outside has none."""
+    left, top, right, bottom = box
+    x1 = max(left, 0.0)
+    y1 = max(top, 0.0)
+    x2 = min(right, float(width))
+    y2 = min(bottom, float(height))
+    has_area = x2 > x1 and y2 > y1
+    if not has_area:
         raise ValueError(
             f'the box prompt of object {object_id} lies outside the frame of {width}x{height}: '
             f'{tuple(box)}'

@@ -35,9 +35,11 @@ class SoftMask:
 
     def full(self, height: int, width: int) -> NDArray[np.uint16]:
         """Return the probabilities of the whole frame: (H, W) uint16."""
-        whole = np.zeros((height, width), np.uint16)
         h, w = self.values.shape
-        whole[self.top : self.top + h, self.left : self.left + w] = self.values
+        bottom = self.top + h
+        right = self.left + w
+        whole = np.zeros((height, width), np.uint16)
+        whole[self.top : bottom, self.left : right] = self.values
         return whole
 
     def to_plain(self) -> dict[str, Any]:
@@ -53,13 +55,22 @@ class SoftMask:
 
 def from_plain(plain: Mapping[str, Any]) -> SoftMask:
     """Make a soft mask of what `SoftMask.to_plain` gave."""
-    data = zlib.decompress(base64.b64decode(plain['packed']))
-    values = np.frombuffer(data, np.uint16).reshape(plain['shape'])
-    return SoftMask(plain['top'], plain['left'], values)
+    packed = base64.b64decode(plain['packed'])
+    content = zlib.decompress(packed)
+    values = np.frombuffer(content, np.uint16)
+    return SoftMask(
+        plain['top'],
+        plain['left'],
+        values.reshape(plain['shape']),
+    )
 
 
 def soft_mask(probabilities: NDArray[np.float32]) -> SoftMask:
     """Make a soft mask of (H, W) probabilities in [0, 1]."""
-    values = np.round(probabilities * LARGEST).clip(0, LARGEST).astype(np.uint16)
-    left, top, right, bottom = tight_box(values > 0) or (0, 0, 0, 0)
-    return SoftMask(top, left, np.ascontiguousarray(values[top:bottom, left:right]))
+    scaled = np.round(probabilities * LARGEST)
+    values = scaled.clip(0, LARGEST).astype(np.uint16)
+    # The rectangle of what is not 0.
+    box = tight_box(values > 0)
+    left, top, right, bottom = box or (0, 0, 0, 0)
+    inside = values[top:bottom, left:right]
+    return SoftMask(top, left, np.ascontiguousarray(inside))

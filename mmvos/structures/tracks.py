@@ -127,11 +127,14 @@ class VideoTracks:
         return [self._track(object_id) for object_id in sorted(self._masks)]
 
     def _track(self, object_id: int) -> Track:
+        """The track of one object, with a mask or None for each frame."""
         # The label with the most votes; the smallest of those with equally many.
         votes = self._labels[object_id]
-        label = min(votes, key=lambda candidate: (-votes[candidate], candidate))
+        most = max(votes.values())
+        label = min(label for label, count in votes.items() if count == most)
+
         scores = self._scores[object_id]
         mean_score = sum(scores) / len(scores)
         masks = self._masks[object_id]
-        masks_of_frames = tuple(masks.get(t) for t in range(self.length))
-        return Track(object_id, label, mean_score, masks_of_frames)
+        of_frames = tuple(masks.get(t) for t in range(self.length))
+        return Track(object_id, label, mean_score, of_frames)
