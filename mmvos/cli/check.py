@@ -67,6 +67,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def check(arguments: argparse.Namespace) -> list[Findings]:
     """Find what is wrong in what the arguments name.
 
+    Args:
+        arguments: of the command line.
+
+    Returns:
+        The findings of each data set, and of the checkpoint.
+
     Raises:
         FileNotFoundError, ValueError: the data or the checkpoint is none.
     """
@@ -78,39 +84,47 @@ def check(arguments: argparse.Namespace) -> list[Findings]:
     data = arguments.data
     if not data.exists():
         raise FileNotFoundError(f'{data} does not exist')
+
     classes: Classes = {}
     if data.suffix == '.py':
+        # A config: all data sets that it names.
         found, classes = check_config(read_config_file(data), arguments.images)
     elif data.is_dir():
+        # A folder in the layout of DAVIS or of YouTube-VOS.
         found = [Findings(str(data))]
         check_mask_folder(data, found[0], arguments.split, arguments.layout, arguments.images)
     else:
+        # An annotation file; its frames lie beside it, if no other place is named.
         found = [Findings(str(data))]
+        frames = arguments.frames
         beside = data.parent / 'JPEGImages'
-        frames = arguments.frames or (beside if beside.is_dir() else None)
+        if not frames and beside.is_dir():
+            frames = beside
         names = check_youtube_vis(data, found[0], frames, arguments.images, not arguments.test)
-        classes = {str(data): names} if names else {}
+        if names:
+            classes = {str(data): names}
     if arguments.checkpoint:
         found.append(_check_checkpoint(arguments.checkpoint, classes))
     return found
 
 
 def _check_checkpoint(source: str, classes: Classes) -> Findings:
+    """Compare the classes of a checkpoint with those of the data."""
     from mmvos.apis.checkpoint import read_checkpoint  # torch
     from mmvos.datasets.checks.config_data import compare_classes
     from mmvos.datasets.checks.findings import Findings
 
     findings = Findings(source)
-    known = read_checkpoint(source).dataset_meta.get('classes') or ()
+    meta = read_checkpoint(source).dataset_meta
+    known = tuple(meta.get('classes') or ())
     if not known:
         findings.note('the checkpoint does not say its classes', 'it has no dataset_meta.classes')
-    elif not classes:
+        return findings
+    findings.summary = f'trained for {len(known)} classes'
+    if not classes:
         findings.note('the data has no classes to be compared', 'only YouTube-VIS files have')
     for title, names in classes.items():
-        if not known:
-            break
-        compare_classes(names, tuple(known), findings, title, 'the checkpoint')
-    findings.summary = f'trained for {len(known)} classes' if known else ''
+        compare_classes(names, known, findings, title, 'the checkpoint')
     return findings
 
 
@@ -127,4 +141,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(findings.table())
     print(f'mmvos check: {numbers(found)}')
     has_error = any(findings.count('error') for findings in found)
-    sys.exit(1 if has_error else 0)
+    sys.exit(int(has_error))

@@ -93,17 +93,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmvos.convert.davis_sequences import LISTS, read_sequences
     from mmvos.convert.parallel_dataset import check_target, make_dataset, summarize
 
+    # A job for each video; both parts have steps of their own between frames.
     plan = {'train': (args.train_videos, args.train_step), 'valid': (args.val_videos, args.step)}
-    jobs = [
-        VideoJob(split, args.seed, index, args.frames, step, tuple(args.size))
-        for split, (count, step) in plan.items()
-        for index in range(count)
-    ]
+    jobs = []
+    for split, (count, step) in plan.items():
+        for index in range(count):
+            jobs.append(VideoJob(split, args.seed, index, args.frames, step, tuple(args.size)))
     try:
         check_target(args.out, list(LISTS), args.overwrite)
         sequences = read_sequences(args.davis_root, args.classes)
+
+        # The classes, some of which become one.
         merged = dict(args.merge)
-        found = {s.class_name for part in sequences.values() for s in part}
+        found = set()
+        for part in sequences.values():
+            found.update(sequence.class_name for sequence in part)
         unknown = sorted(set(merged) - found)
         if unknown:
             raise ValueError(
@@ -111,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f'{", ".join(sorted(found))}'
             )
         names = sorted({merged.get(name, name) for name in found})
+
         records = make_dataset(
             args.out,
             jobs,

@@ -79,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmvos.convert.compose_stills import StillJob, make_video, read_stills, sort_stills
     from mmvos.convert.parallel_dataset import check_target, make_dataset, summarize
 
+    # The share of each class decides how often its objects are drawn.
     shares = dict(args.share)
+    names = list(shares)
     size = tuple(args.size)
     jobs = [StillJob('train', args.seed, i, args.frames, size) for i in range(args.videos)]
     try:
@@ -90,8 +92,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         records = make_dataset(
             args.out,
             jobs,
-            partial(make_video, sort_stills(stills, shares), list(shares)),
-            list(shares),
+            partial(make_video, sort_stills(stills, shares), names),
+            names,
             f'mmvos composed stills, seed {args.seed}',
             args.processes,
         )

@@ -39,11 +39,14 @@ def read_config_options(words: Sequence[str]) -> dict[str, Any]:
     """
     from mmengine.config import DictAction
 
+    # mmengine's own message for this is a traceback.
     for word in words:
         if '=' not in word:
             raise DataError(
                 f'--cfg-options: {word!r} is no KEY=VALUE, e.g. model.backbone.depth=18.'
             )
+
+    # mmengine reads values as Python: numbers, lists, None.
     found = argparse.Namespace(options={})
     read = DictAction(['--cfg-options'], 'options')
     try:

@@ -20,35 +20,47 @@ from mmvos.io.errors import DataError
 
 Points = list[tuple[float, float]]
 
-_WIDTH, _HEIGHT = 4.0, 2.6  # inches of one diagram
+# inches of one diagram
+_WIDTH = 4.0
+_HEIGHT = 2.6
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Draws the curves of a training.')
-    parser.add_argument('logs', nargs='+', type=Path, help='scalars.json, in order')
-    parser.add_argument('--keys', nargs='+', default=['loss'], help='a diagram for each of them')
-    parser.add_argument('--scores', type=Path, help='scores of checkpoints, drawn as points')
-    parser.add_argument('--out', required=True, type=Path, help='the PNG to write')
+    add = parser.add_argument
+    add('logs', nargs='+', type=Path, help='scalars.json, in order')
+    add('--keys', nargs='+', default=['loss'], help='a diagram for each of them')
+    add('--scores', type=Path, help='scores of checkpoints, drawn as points')
+    add('--out', required=True, type=Path, help='the PNG to write')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw the curves and say where they are.
 
+    Args:
+        argv: the command line.
+
     Raises:
         DataError: a file is missing or is no such log, or none has a key.
     """
     arguments = parse_arguments(argv)
-    curves = join_logs([read_log(path) for path in arguments.logs], arguments.keys)
-    points: dict[str, Points] = {key: [] for key in arguments.keys}
+    keys = arguments.keys
+    logs = [read_log(path) for path in arguments.logs]
+    curves = join_logs(logs, keys)
+    points: dict[str, Points] = {key: [] for key in keys}
     if arguments.scores is not None:
-        points = join_logs([read_log(arguments.scores)], arguments.keys)
-    for key in arguments.keys:
+        scores = read_log(arguments.scores)
+        points = join_logs([scores], keys)
+
+    # A key that no log has is a typing error.
+    for key in keys:
         if not curves[key] and not points[key]:
-            raise DataError(f'No log has the key {key}: {", ".join(map(str, arguments.logs))}')
+            names = ', '.join(map(str, arguments.logs))
+            raise DataError(f'No log has the key {key}: {names}')
     draw(curves, points, arguments.out)
-    print(f'{len(arguments.keys)} diagrams -> {arguments.out}')
+    print(f'{len(keys)} diagrams -> {arguments.out}')
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -61,6 +73,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f'{path} cannot be read: {error}') from error
+
+    # A damaged line is said, as a curve without it would be wrong.
     records = []
     for number, line in enumerate(lines, 1):
         try:
@@ -73,22 +87,38 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def join_logs(logs: Sequence[list[dict[str, Any]]], keys: Sequence[str]) -> dict[str, Points]:
-    """Give the curve of each key through all logs, (iteration, value); each log begins where the
-    one before ends.
+    """Join the logs of a training that was continued.
+
+    Args:
+        logs: the records of each; each log begins where the one before ends.
+        keys: of the curves.
+
+    Returns:
+        The curve of each key through all logs, (iteration, value).
     """
     curves: dict[str, Points] = {key: [] for key in keys}
     start = 0.0
     for log in logs:
         for record in log:
+            iteration = start + record['step']
             for key in keys:
-                if isinstance(record.get(key), int | float):
-                    curves[key].append((start + record['step'], float(record[key])))
-        start += max((float(record['step']) for record in log), default=0.0)
+                value = record.get(key)
+                if isinstance(value, int | float):
+                    curves[key].append((iteration, float(value)))
+        # The next log begins where this one ends.
+        steps = [float(record['step']) for record in log]
+        start += max(steps, default=0.0)
     return curves
 
 
 def draw(curves: dict[str, Points], points: dict[str, Points], out: Path) -> None:
-    """Write one diagram for each key, side by side."""
+    """Write one diagram for each key, side by side.
+
+    Args:
+        curves: of each key, (iteration, value).
+        points: of the same keys, scores of checkpoints.
+        out: the PNG.
+    """
     from io import BytesIO
 
     from matplotlib.figure import Figure
@@ -98,6 +128,7 @@ def draw(curves: dict[str, Points], points: dict[str, Points], out: Path) -> Non
     figure = Figure(figsize=(_WIDTH * len(curves), _HEIGHT), layout='constrained')
     for number, (key, curve) in enumerate(curves.items(), 1):
         axes = figure.add_subplot(1, len(curves), number)
+        # Of training a line, of scores of checkpoints points.
         if curve:
             axes.plot(*zip(*curve, strict=True), linewidth=1)
         if points[key]:
@@ -106,6 +137,8 @@ def draw(curves: dict[str, Points], points: dict[str, Points], out: Path) -> Non
         axes.set_xlabel('iteration', fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
+
+    # The file is written whole, or not at all.
     content = BytesIO()
     figure.savefig(content, format='png', dpi=80)
     write_bytes(out, content.getvalue())

@@ -106,6 +106,7 @@ def write_csv(report: Report, path: Path) -> None:
 
     from mmvos.io.atomic import open_atomic
 
+    # Of several tables the one with the most rows to an object.
     names = [name for name in _ROW_TABLES if name in report.tables]
     names += [name for name in report.tables if name not in names]
     if not names or not report.tables[names[0]]:

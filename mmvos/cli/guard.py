@@ -107,18 +107,26 @@ def sentence_of(error: BaseException) -> str:
             its text, of which the last line is shown.
     """
     if isinstance(error, OSError) and error.errno is not None:
-        place = error.filename
-        if isinstance(place, bytes):
-            place = os.fsdecode(place)
-        if error.errno in _OUTPUT_FAULTS:
-            return explain_os_error(place or 'the output', error)
-        reason = error.strerror or type(error).__name__
-        return f'{place}: {reason}' if place is not None else reason
+        return _sentence_of_os_error(error)
     text = str(error) or type(error).__name__
-    if 'in DataLoader worker process' in text.split('\n', 1)[0]:
-        last = text.rstrip().split('\n')[-1]
-        return last.split(': ', 1)[-1]
+    first_line = text.split('\n', 1)[0]
+    if 'in DataLoader worker process' in first_line:
+        last_line = text.rstrip().split('\n')[-1]
+        return last_line.split(': ', 1)[-1]
     return text
+
+
+def _sentence_of_os_error(error: OSError) -> str:
+    """Say what the operating system refused, and where."""
+    place = error.filename
+    if isinstance(place, bytes):
+        place = os.fsdecode(place)
+    if error.errno in _OUTPUT_FAULTS:
+        return explain_os_error(place or 'the output', error)
+    reason = error.strerror or type(error).__name__
+    if place is None:
+        return reason
+    return f'{place}: {reason}'
 
 
 @contextmanager
@@ -135,6 +143,8 @@ def interrupted_once(is_end: bool = False) -> Iterator[None]:
     if before is not signal.default_int_handler or not is_ours:
         yield  # somebody else decides, e.g. a background job's shell
         return
+
+    # From here on the first one counts.
     handler = _FirstInterrupt()
     signal.signal(signal.SIGINT, handler)
     try:

@@ -98,7 +98,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: the command has ended, or there is no such command.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        argv = sys.argv[1:]
+    words = list(argv)
     name, command, arguments = find_command(words)
     fault = find_fault(name, arguments)
     if fault is not None:
@@ -135,6 +137,8 @@ def find_command(words: Sequence[str]) -> tuple[str, Command, list[str]]:
     name = 'mmvos'
     chosen: Command | CommandGroup = CommandGroup(_SUMMARY, COMMANDS)
     rest = list(words)
+
+    # Down from group to group, to a command.
     while isinstance(chosen, CommandGroup):
         first = rest.pop(0) if rest else '--help'
         if first in ('-h', '--help'):
@@ -162,6 +166,8 @@ def find_fault(name: str, arguments: Sequence[str]) -> str | None:
         before = list(arguments[: arguments.index('')])
         place = f'that after {before[-1]}' if before else 'the first one'
         return f'an argument is empty, {place}; is a variable of the shell not set?'
+
+    # Only converters read some of their words and write others.
     if name.split()[1:2] not in (['convert'], ['weights']):
         return None
     seen = set()
@@ -169,6 +175,7 @@ def find_fault(name: str, arguments: Sequence[str]) -> str | None:
         if not os.path.isfile(word):
             continue
         status = os.stat(word)
+        # The same file, however its path is written.
         file = (status.st_dev, status.st_ino)
         if file in seen:
             return f'{word} is given twice, it would be overwritten by what is made of it'

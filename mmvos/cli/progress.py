@@ -67,6 +67,8 @@ class Progress:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
             return
+
+        # Without a bar, as in a log file: a line every few seconds.
         now = time.monotonic()
         if self._shown is not None and now - self._shown < _SECONDS:
             return

@@ -57,21 +57,33 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def pick_frames(video: VideoSource, wanted: set[int]) -> dict[int, Picture]:
-    """The pictures of the wanted frames by index; reading ends with the last of them.
+    """Read the pictures of some frames; reading ends with the last of them.
+
+    Args:
+        video: that is read.
+        wanted: indices, at least one.
+
+    Returns:
+        The pictures by index.
 
     Raises:
         DataError: the video ends before.
     """
-    if video.length is not None and max(wanted) >= video.length:
-        raise DataError(_no_frame(video.length, max(wanted)))
+    last = max(wanted)
+    if video.length is not None and last >= video.length:
+        raise DataError(_no_frame(video.length, last))
+
+    # Frames come in order, so the last one that is asked for ends it.
     found: dict[int, Picture] = {}
-    index = -1
+    count = 0
     for index, (_, picture) in enumerate(video):
+        count = index + 1
         if index in wanted:
             found[index] = picture
         if len(found) == len(wanted):
             return found
-    raise DataError(_no_frame(index + 1, min(wanted - set(found))))
+    missing = wanted - found.keys()
+    raise DataError(_no_frame(count, min(missing)))
 
 
 def _no_frame(length: int, frame: int) -> str:

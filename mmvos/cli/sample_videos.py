@@ -20,9 +20,15 @@ from pathlib import Path
 
 
 def picture_size(text: str) -> tuple[int, int]:
-    """Parse WIDTHxHEIGHT, at least 32x32."""
-    width, height = (int(number) for number in text.lower().split('x'))
-    if min(width, height) < 32:
+    """Parse WIDTHxHEIGHT, at least 32x32.
+
+    Raises:
+        ValueError: it is no two numbers.
+        ArgumentTypeError: it is too small.
+    """
+    numbers = [int(number) for number in text.lower().split('x')]
+    width, height = numbers
+    if width < 32 or height < 32:
         raise argparse.ArgumentTypeError(f'{text} is too small, the least is 32x32')
     return width, height
 
@@ -68,19 +74,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmvos.convert.sample_shapes import CLASSES
     from mmvos.convert.sample_videos import SPLITS, VideoJob, make_video
 
+    # A job for each video.
     counts = dict(zip(SPLITS, (args.train_videos, args.val_videos), strict=True))
-    jobs = [
-        VideoJob(split, args.seed, index, args.frames, args.size)
-        for split in SPLITS
-        for index in range(counts[split])
-    ]
+    jobs = []
+    for split, count in counts.items():
+        for index in range(count):
+            jobs.append(VideoJob(split, args.seed, index, args.frames, args.size))
+    names = [shape.name for shape in CLASSES]
     try:
         check_target(args.out, SPLITS, args.overwrite)
         records = make_dataset(
             args.out,
             jobs,
             make_video,
-            [shape.name for shape in CLASSES],
+            names,
             f'mmvos sample videos, seed {args.seed}',
             args.processes,
         )

@@ -273,9 +273,10 @@ def begin_run(
     more = {} if args.direction == 'forward' else {'direction': args.direction}
     if model.keeps_soft_masks:
         more |= {'soft': args.soft, 'cutout': args.cutout}
+    source = args.input if can_be_read_again else None
     fingerprint = fingerprint_of(
         model,
-        args.input if can_be_read_again else None,
+        source,
         prompts,
         score_thr=args.score_thr,
         png=not args.no_png,
@@ -300,6 +301,7 @@ def read_all_prompts(args: argparse.Namespace) -> dict[int, Prompts]:
         read_prompts,
     )
 
+    # Points may come with a box, so they are looked for first.
     if args.point or args.negative:
         return {0: point_prompts(args.point, args.negative, args.box or ())}
     if args.mask:
@@ -359,6 +361,7 @@ def check_prompts_fit(takes_prompts: bool, prompts: Mapping[int, Prompts]) -> No
     Raises:
         ValueError: it is not so.
     """
+    # Both would run, but not do what was meant.
     if takes_prompts and not prompts:
         raise ValueError(
             f'the model follows what it is given: say which objects to follow, with '
@@ -380,6 +383,13 @@ def segment(
 ) -> int:
     """Segment the video, show progress and return the number of frames.
 
+    Args:
+        inferencer: with the model.
+        source: of the frames.
+        prompts: by frame index.
+        args: of the command line.
+        run: keeps what is finished, so that the same command goes on.
+
     Raises:
         KeyboardInterrupt: the video was stopped before its end; a camera is not, this is its end.
     """
@@ -389,6 +399,8 @@ def segment(
         print(f'The results of another command are kept in {run.set_aside}.')
     is_forward = args.direction == 'forward'
     with ExitStack() as stack:
+        # Results come frame by frame and are written on the way; of a camera only the newest.
+        drop_frames = False if args.every_frame else None
         results: Any = inferencer.infer(
             source,
             prompts,
@@ -398,7 +410,7 @@ def segment(
             video=not args.no_video,
             show=args.show,
             fps=args.fps,
-            drop_frames=False if args.every_frame else None,
+            drop_frames=drop_frames,
             run=run,
             direction=args.direction,
             progress=show_passes(stack),
@@ -411,6 +423,7 @@ def segment(
             rate = f'{float(source.fps):.3f} frames per second'
         print(f'{source.name}: {total} frames, {rate}', flush=True)
 
+        # Each result that is taken is one frame further.
         progress = stack.enter_context(Progress('frame', source.length))
         try:
             for result in results:
@@ -420,6 +433,7 @@ def segment(
         except KeyboardInterrupt:  # the way to end a camera
             results.close()
             if not (source.live or source.timed):
+                # A file is not over: what is there is kept, and the same command goes on.
                 done = f'{run.frames} of {total} frames'
                 if not is_forward:
                     done = f'{run.frames} frames of the passes'
@@ -445,9 +459,10 @@ def show_passes(stack: ExitStack) -> Callable[[int, int], None]:
 
     def show(done: int, total: int) -> None:
         if not shown:
-            shown.append(stack.enter_context(Progress('step', total - done + 1)))
+            bar = Progress('step', total - done + 1)
+            shown.append(stack.enter_context(bar))
             if done > 1:
-                shown[0].say(f'going on after {done - 1} steps that were finished before')
+                bar.say(f'going on after {done - 1} steps that were finished before')
         shown[0].advance()
 
     return show

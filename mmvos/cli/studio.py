@@ -66,9 +66,11 @@ def _port(text: str) -> int:
     Raises:
         ArgumentTypeError: it is none.
     """
-    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
-        raise argparse.ArgumentTypeError(f'{text} is no port; give 1 to 65535')
-    return int(text)
+    if text.isdecimal():
+        port = int(text)
+        if 0 < port < 1 << 16:
+            return port
+    raise argparse.ArgumentTypeError(f'{text} is no port; give 1 to 65535')
 
 
 def main(argv: Sequence[str] | None = None) -> None:

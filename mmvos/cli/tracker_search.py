@@ -128,29 +128,47 @@ def check_keys(config: Config, keys: Iterable[str]) -> None:
 
     The last word of a key may be an option that the config leaves at its default.
 
+    Args:
+        config: that the keys are of.
+        keys: with dots.
+
     Raises:
         DataError: a part is not there.
     """
     for key in keys:
-        first, *between = key.split('.')[: max(1, key.count('.'))]
-        part = config.get(first)
-        for word in between:
-            if isinstance(part, list) and word.isdecimal() and int(word) < len(part):
+        words = key.split('.')
+        parts = words[:-1] if len(words) > 1 else words
+        part: Any = config
+        for word in parts:
+            # A part of the config: an entry of a list by its number, or a key.
+            is_index = isinstance(part, list) and word.isdecimal()
+            if is_index and int(word) < len(part):
                 part = part[int(word)]
+            elif isinstance(part, dict | Config):
+                part = part.get(word)
             else:
-                part = part.get(word) if isinstance(part, dict) else None
+                part = None
         if part is None:
-            raise DataError(f'--grid {key}: the config has no {".".join([first, *between])}')
+            raise DataError(f'--grid {key}: the config has no {".".join(parts)}')
 
 
 def combinations(grid: dict[str, list[Any]], count: int | None, seed: int) -> list[Options]:
-    """All combinations in order, the last key changing fastest, or ``count`` random ones of them,
-    none twice.
+    """Combine the values of a grid.
+
+    Args:
+        grid: the values of each key.
+        count: random ones, none twice; None, or more than there are: all.
+        seed: of the random ones.
+
+    Returns:
+        All combinations in order, the last key changing fastest, or random ones.
     """
-    every = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
-    return (
-        every if count is None or count >= len(every) else random.Random(seed).sample(every, count)
-    )
+    every = []
+    for values in itertools.product(*grid.values()):
+        every.append(dict(zip(grid, values)))
+    if count is None or count >= len(every):
+        return every
+    return random.Random(seed).sample(every, count)
 
 
 class Table:
@@ -166,12 +184,16 @@ class Table:
 
     def __init__(self, path: Path, search: str) -> None:
         self.path = path
-        self.rows: list[dict[str, Any]] = []
+        # A killed search leaves half a line.
         content = path.read_bytes() if path.is_file() else b''
-        whole = content[: content.rfind(b'\n') + 1]  # a killed search leaves half a line
+        whole = content[: content.rfind(b'\n') + 1]
         lines = whole.decode().splitlines()
+        # The first line says which search this is.
+        head: dict[str, Any] = dict(search=search)
+        self.rows: list[dict[str, Any]] = []
         try:
-            head, *self.rows = [json.loads(line) for line in lines] or [dict(search=search)]
+            if lines:
+                head, *self.rows = [json.loads(line) for line in lines]
             found = head['search']
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f'{path} is no table of a search; give another --out') from error
@@ -185,44 +207,69 @@ class Table:
         return any(row['options'] == options for row in self.rows)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Writes one more result."""
+        """Write one more result.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        line = json.dumps(row) + '\n'
         with output_errors(self.path), self.path.open('a', encoding='utf-8') as stream:
-            stream.write(json.dumps(row) + '\n')
+            stream.write(line)
         self.rows.append(row)
 
 
 def evaluate(trial: Trial, options: Options, device: str | None) -> dict[str, Any]:
-    """One row of the table: options, scores, seconds."""
+    """Compute one row of the table.
+
+    Args:
+        trial: what is the same for all rows.
+        options: of this row.
+        device: of the model; None: the best that is there.
+
+    Returns:
+        Options, scores and seconds.
+    """
     started = time.perf_counter()
-    model = init_model(trial.config, trial.checkpoint, device, {**trial.overrides, **options})
-    optimize(model, choose_dtype(trial.precision, next(model.parameters()).device))
-    metrics = score_davis(model, trial) if trial.davis else score_vot(model, trial)
-    return dict(options=options, metrics=metrics, seconds=round(time.perf_counter() - started, 2))
+    # The options of this row go before those of all.
+    overrides = {**trial.overrides, **options}
+    model = init_model(trial.config, trial.checkpoint, device, overrides)
+    parameter = next(model.parameters())
+    optimize(model, choose_dtype(trial.precision, parameter.device))
+    if trial.davis:
+        metrics = score_davis(model, trial)
+    else:
+        metrics = score_vot(model, trial)
+    seconds = time.perf_counter() - started
+    return dict(options=options, metrics=metrics, seconds=round(seconds, 2))
 
 
 def score_davis(model: VideoModel, trial: Trial) -> Metrics:
     """J, F and J&F."""
+    # The list of sequences; without one all videos count.
     root = Path(str(trial.davis))
-    files = (root / 'ImageSets' / str(trial.year) / f'{trial.split}.txt', Path(trial.split))
-    split = next((str(path) for path in files if path.is_file()), None)  # without one all videos
-    dataset = DATASETS.build(
-        dict(
-            type='mmvos.MaskVideoDataset',
-            data_root=trial.davis,
-            split=split,
-            prompt=trial.prompt,
-            merge_objects=trial.year == 2016,
-            pipeline=get_test_pipeline_cfg(model.cfg),
-        )
+    split = None
+    for path in (root / 'ImageSets' / str(trial.year) / f'{trial.split}.txt', Path(trial.split)):
+        if path.is_file():
+            split = str(path)
+            break
+    config = dict(
+        type='mmvos.MaskVideoDataset',
+        data_root=trial.davis,
+        split=split,
+        prompt=trial.prompt,
+        merge_objects=trial.year == 2016,
+        pipeline=get_test_pipeline_cfg(model.cfg),
     )
+    dataset = DATASETS.build(config)
     metric = DAVISMetric(str(root), year=trial.year, split=split or trial.split)
+
+    # One video after the other, one frame in memory at a time.
     for index, video in enumerate(dataset.videos):
-        frames = (
-            model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index)
-        )
-        labels = [
-            as_labels(result.label_map()) for result in model.run(frames, dataset.prompts(video))
-        ]
+        items = (dataset[i] for i in dataset.frame_range(index))
+        frames = (model.make_frame(pseudo_collate([item])) for item in items)
+        labels = []
+        for result in model.run(frames, dataset.prompts(video)):
+            labels.append(as_labels(result.label_map()))
         metric.process(None, [dict(sequence=video.name, labels=labels)])
     return metric.compute_metrics(metric.results)
 
@@ -230,15 +277,21 @@ def score_davis(model: VideoModel, trial: Trial) -> Metrics:
 def score_vot(model: VideoModel, trial: Trial) -> Metrics:
     """EAO, accuracy and robustness of a supervised run."""
     dataset = VOTDataset(str(trial.vot), get_test_pipeline_cfg(model.cfg))
-    interval = Interval(trial.interval, trial.interval) if trial.interval else INTERVALS[trial.year]
+    if trial.interval:
+        interval = Interval(trial.interval, trial.interval)
+    else:
+        interval = INTERVALS[trial.year]
+
+    # One supervised run of each sequence.
     runs = {}
     for index, video in enumerate(dataset.videos):
-        truth, size = video.sequence.truth, video.sequence.size()
-        frames = (
-            model.make_frame(pseudo_collate([dataset[i]])) for i in dataset.frame_range(index)
-        )
+        truth = video.sequence.truth
+        size = video.sequence.size()
+        items = (dataset[i] for i in dataset.frame_range(index))
+        frames = (model.make_frame(pseudo_collate([item])) for item in items)
         lines = run_supervised(frames, truth, VOTTrackerAdapter(model), size)
-        runs[video.name] = [measure(trajectory(lines), truth, size)]
+        track = trajectory(lines)
+        runs[video.name] = [measure(track, truth, size)]
     return summarize(runs, interval).metrics
 
 
@@ -260,10 +313,20 @@ def _evaluate_here(trial: Trial, options: Options) -> dict[str, Any]:
 def search(
     trial: Trial, todo: Sequence[Options], processes: int, devices: Sequence[str | None]
 ) -> Iterator[dict[str, Any]]:
-    """Yields the rows as they come."""
+    """Yield the rows as they come.
+
+    Args:
+        trial: what is the same for all rows.
+        todo: options of the rows.
+        processes: that compute them.
+        devices: that the processes share.
+    """
     if processes == 1:
-        yield from (evaluate(trial, options, devices[0]) for options in todo)
+        for options in todo:
+            yield evaluate(trial, options, devices[0])
         return
+
+    # Each process takes a device from the queue when it starts.
     context = get_context('spawn')  # neither CUDA nor threads survive a fork
     queue = context.Queue()
     for i in range(processes):
@@ -273,30 +336,35 @@ def search(
         processes, context, initializer=_start_process, initargs=(queue, threads)
     ) as pool:
         try:
-            for future in as_completed(
-                [pool.submit(_evaluate_here, trial, options) for options in todo]
-            ):
+            futures = [pool.submit(_evaluate_here, trial, options) for options in todo]
+            for future in as_completed(futures):
                 yield future.result()
         except BaseException:
+            # What has not begun is not begun any more.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def print_best(rows: Sequence[dict[str, Any]], objective: str) -> None:
-    """The best rows, and how to use the first of them."""
+    """Print the best rows, and how to use the first of them.
+
+    Args:
+        rows: at least one.
+        objective: name of a score.
+    """
     sign = 1 if objective in LOWER_IS_BETTER else -1
-    best = sorted(rows, key=lambda row: sign * row['metrics'][objective])[:_SHOWN]
-    for row in best:
-        print(
-            f'{row["metrics"][objective]:.4f}  '
-            + ' '.join(f'{key}={value}' for key, value in row['options'].items())
-        )
-    print(
-        f'best {objective} of {len(rows)}: --cfg-options '
-        + ' '.join(f'{k}={v}' for k, v in best[0]['options'].items())
-    )
-    if best[0]['metrics'][objective] == UNDEFINED:
+    best = sorted(rows, key=lambda row: sign * row['metrics'][objective])
+    for row in best[:_SHOWN]:
+        print(f'{row["metrics"][objective]:.4f}  {_in_words(row["options"])}')
+    first = best[0]
+    print(f'best {objective} of {len(rows)}: --cfg-options {_in_words(first["options"])}')
+    if first['metrics'][objective] == UNDEFINED:
         print(
             f'{objective} is undefined: no sequence is long enough; give --interval or another '
             f'--objective'
         )
+
+
+def _in_words(options: Options) -> str:
+    """Write options as ``--cfg-options`` takes them."""
+    return ' '.join(f'{key}={value}' for key, value in options.items())

@@ -55,6 +55,7 @@ def use_mixed_precision(config: Config) -> None:
     import torch
 
     wrapper = config.optim_wrapper
+    # float16 with scaled losses on a GPU, bfloat16 on a CPU.
     if torch.cuda.is_available():
         wrapper.type = 'AmpOptimWrapper'
         wrapper.loss_scale = 'dynamic'
@@ -87,11 +88,15 @@ def use_initial_weights(config: Config) -> None:
     from mmvos.registry import MODELS
 
     checkpoint = read_checkpoint(config.load_from)
+
+    # Which weights fit is seen by building the model once.
     import_modules_from_strings(**config.custom_imports)
     init_default_scope(config.default_scope)
     initial = match_initial_weights(
         MODELS.build(config.model), checkpoint.weights, checkpoint.source
     )
+
+    # The runner loads a file, so the weights become one.
     path = Path(config.work_dir, 'initial_weights.pth')
     save_torch(path, dict(initial.weights))  # several processes may do this at once
     print(
@@ -115,6 +120,7 @@ def read_config(arguments: argparse.Namespace) -> Config:
             raise DataError(f'{arguments.config} has no {name}, so nothing can be trained with it')
     config.launcher = arguments.launcher
     merge_options(config, read_config_options(arguments.cfg_options))
+    # Where results go: as asked for, as the config says, or by the config's name.
     config.work_dir = (
         arguments.work_dir
         or config.get('work_dir')
@@ -124,6 +130,8 @@ def read_config(arguments: argparse.Namespace) -> Config:
         use_mixed_precision(config)
     if arguments.auto_scale_lr:
         scale_learning_rate(config)
+
+    # Going on: at the newest whole checkpoint, or at the one that is named.
     is_asked_for = arguments.resume == 'auto' or (config.get('resume') and not config.load_from)
     if is_asked_for and arguments.resume in (None, 'auto'):
         found = find_whole_checkpoint(config.work_dir)
@@ -152,6 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     config = read_config(arguments)
     join_processes(config)
+    # Workers that would not fit into the memory are left out.
     changed = fit_workers(config)
     if changed:
         print(f'train: {changed}', flush=True)
@@ -159,6 +168,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if config.load_from and not config.resume:
             use_initial_weights(config)
         runner = Runner.from_cfg(config)
+
+        # Two trainings in one folder would overwrite each other's checkpoints.
         work_dir = Path(config.work_dir)
         with lock_output(work_dir / '.mmvos.lock', work_dir):
             runner.train()

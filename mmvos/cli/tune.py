@@ -108,9 +108,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mmvos.io.output_lock import OutputLock
     from mmvos.io.progress_bar import print_beside_bar, with_bar
 
+    # What stands for all settings: model, data and objective.
     kind = 'davis' if arguments.davis else 'vot'
     objective = arguments.objective or OBJECTIVES[kind]
     year = arguments.year or (2017 if arguments.davis else 2018)
+    interval = None
+    if arguments.interval:
+        interval = tuple(arguments.interval)
     trial = Trial(
         arguments.config,
         arguments.checkpoint,
@@ -120,15 +124,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.split,
         year,
         arguments.prompt,
-        tuple(arguments.interval) if arguments.interval else None,
+        interval,
         arguments.precision,
     )
+
+    # The settings; a key that the config does not have would change nothing.
     grid = parse_grid(arguments.grid)
     todo = combinations(grid, arguments.random, arguments.seed)
     config = read_config_file(trial.config)
     changed = copy.deepcopy(config)
     merge_options(changed, trial.overrides)
     check_keys(changed, grid)
+
+    # The table keeps each row at once, so a search that was stopped goes on.
     lock = arguments.out.with_name(arguments.out.name + '.lock')
     with OutputLock(lock, arguments.out):
         table = Table(
@@ -143,7 +151,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             if objective not in row['metrics']:
                 raise ValueError(f'--objective {objective} is none of {", ".join(row["metrics"])}')
             table.add(row)
-            score, seconds = row['metrics'][objective], row['seconds']
+            score = row['metrics'][objective]
+            seconds = row['seconds']
             print_beside_bar(
                 f'{done}/{len(left)}  {objective} {score:.4f}  {seconds:.1f} s  {row["options"]}'
             )

@@ -57,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     videos, labels = cvat.read(args.xml, args.frames, notes)
     if args.frames:
         check_frames(videos, args.frames)
+
+    # The classes: as asked for, or all labels of the task.
     used = [item.category for video in videos for item in video.objects]
     found = labels if args.classes is None else used
     classes = choose_classes(args.classes, found, str(args.xml[0]))

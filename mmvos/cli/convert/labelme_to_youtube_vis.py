@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     notes = Notes()
     videos, root = labelme.read(args.folder, args.track_by, args.unlabeled, notes)
     check_frames(videos, root)
+
+    # The classes: as asked for, or all that shapes have.
     found = sorted({item.category for video in videos for item in video.objects})
     classes = choose_classes(args.classes, found, str(args.folder))
     if not classes:

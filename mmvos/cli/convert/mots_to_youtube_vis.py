@@ -61,8 +61,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     videos = [mots.read(path, args.frames, by_name, classes) for path in args.text]
     if args.frames:
         check_frames(videos, args.frames)
-    categories = [
-        {'id': number, 'name': name, 'supercategory': 'object'} for number, name in classes.items()
-    ]
+
+    # The ids of the classes stay.
+    categories = []
+    for number, name in classes.items():
+        categories.append({'id': number, 'name': name, 'supercategory': 'object'})
     youtube_vis.write_videos(args.out, videos, categories, 'converted from MOTS', notes)
     notes.show()

@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     videos = [open_source(video) for video in arguments.videos]
     images = scaled_pictures(videos, arguments.width, arguments.every)
+    # As fast as the video, if nothing else is asked for.
     fps = arguments.fps or (videos[0].fps or _FPS) / arguments.every
     with atomic_path(arguments.out) as partial:
         images[0].save(
@@ -91,11 +92,14 @@ def scaled_pictures(videos: Sequence[VideoSource], width: int, every: int) -> li
     from mmvos.io.progress_bar import with_bar
 
     images = []
-    for number, row in enumerate(with_bar(zip(*videos), 'reading', unit=' frames')):
+    rows = with_bar(zip(*videos), 'reading', unit=' frames')
+    for number, row in enumerate(rows):
         if number % every:
             continue
+        # (H, n * W, 3) BGR, then RGB
         wide = np.concatenate([picture for _, picture in row], axis=1)
-        image = Image.fromarray(wide[..., ::-1])  # BGR -> RGB
-        size = (width * len(videos), round(wide.shape[0] * width * len(videos) / wide.shape[1]))
-        images.append(image.resize(size, Image.Resampling.LANCZOS))
+        image = Image.fromarray(wide[..., ::-1])
+        new_width = width * len(videos)
+        new_height = round(wide.shape[0] * new_width / wide.shape[1])
+        images.append(image.resize((new_width, new_height), Image.Resampling.LANCZOS))
     return images

@@ -70,6 +70,8 @@ def convert(arguments: argparse.Namespace) -> Converted:
 
     given = read_checkpoint(arguments.source, trust=arguments.trust).weights
     config = read_config_file(arguments.config)
+
+    # The model says which names and shapes there are.
     import_modules_from_strings(
         **config.get('custom_imports', {'imports': ['mmvos.models.registered']})
     )

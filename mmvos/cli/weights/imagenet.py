@@ -110,8 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     result = evaluate(arguments)
     print(
         f'top-1 {100 * result["top1"]:.2f} %, top-5 {100 * result["top5"]:.2f} % of '
-        f'{result["images"]} images '
-        f'({result["seconds"]} s, {arguments.dtype}, {result["device"]})'
+        f'{result["images"]} images ({result["seconds"]} s, {arguments.dtype}, {result["device"]})'
     )
     if arguments.out:
         write_json(arguments.out, result, indent=1)
@@ -134,6 +133,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     backbone = backbone_of(arguments)
     model = build_classifier(backbone, read_checkpoint(arguments.weights))
     images = open_images(arguments, model.fc.out_features)
+    # On a GPU, if there is one and no device is named.
     device = arguments.device or ('cuda' if torch.cuda.is_available() else 'cpu')
 
     begin = time.perf_counter()
@@ -172,6 +172,7 @@ def backbone_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
     from mmvos.apis.image_classifier import find_backbone
 
+    # A config's own modules may register its backbone.
     config = read_config_file(arguments.config)
     if config.get('custom_imports'):
         import_modules_from_strings(**config.custom_imports)
@@ -195,6 +196,7 @@ def open_images(arguments: argparse.Namespace, outputs: int) -> LabeledImages:
         images = flat_folder(arguments.folder, arguments.labels)
     else:
         images, number = class_folders(arguments.folder, arguments.classes)
+        # Folders are numbered in their order, so one missing shifts the others.
         if number + offset != outputs:
             is_one_short = number + offset + 1 == outputs
             remedy = 'add --label-offset 1' if is_one_short else 'list all classes with --classes'
@@ -202,6 +204,8 @@ def open_images(arguments: argparse.Namespace, outputs: int) -> LabeledImages:
                 f'{arguments.folder} has {number} class folders, but the weights have {outputs} '
                 f'classes; {remedy}'
             )
+
+    # Labels as outputs of the classifier, some of which begin with "background".
     labeled = []
     for path, label in images:
         if not 0 <= label + offset < outputs:

@@ -44,20 +44,24 @@ def joined(
     Raises:
         ValueError: the model has no such part, or a checkpoint has no tracker.
     """
-    weights, surplus = {}, []
+    weights: dict[str, Tensor] = {}
+    surplus: list[str] = []
     for part, checkpoint in parts.items():
         prefix = f'{_TRACKER}{part}.'
-        given = {
-            prefix + name.removeprefix(_TRACKER): value
-            for name, value in checkpoint.weights.items()
-            if name.startswith(_TRACKER)
-        }
         if not any(name.startswith(prefix) for name in own):
             raise ValueError(f'the tracker of the config has no part {part!r}')
+        # tracker.X of the checkpoint becomes tracker.PART.X.
+        given = {}
+        for name, value in checkpoint.weights.items():
+            if name.startswith(_TRACKER):
+                given[prefix + name.removeprefix(_TRACKER)] = value
         if not given:
             raise ValueError(f'{checkpoint.source} has no weights of a tracker')
-        weights.update({name: value.contiguous() for name, value in given.items() if name in own})
-        surplus += [name for name in given if name not in own]
+        for name, value in given.items():
+            if name in own:
+                weights[name] = value.contiguous()
+            else:
+                surplus.append(name)
     return weights, surplus
 
 

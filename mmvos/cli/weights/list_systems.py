@@ -18,6 +18,7 @@ def list_systems() -> str:
         prompts = ' or '.join(system.accepted_prompts)
         prompts = prompts or 'nothing, it finds the objects of its classes'
         lines.append(f'{name} ({system.title}): {system.model}; is told {prompts}')
+        # Some weights come with the project; of others a message says how to get them.
         try:
             weights = shipped_weights(load_config(name))
         except (FileNotFoundError, ValueError) as error:

@@ -34,6 +34,7 @@ def published(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tenso
 
     kept = {}
     for name, value in weights.items():
+        # Neither is needed to compute.
         if name.endswith('num_batches_tracked') or name.startswith('data_preprocessor.'):
             continue
         if value.is_floating_point():
@@ -50,10 +51,18 @@ def published(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tenso
 def without_part(weights: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     """Leave out the weights of a part.
 
+    Args:
+        weights: of a model.
+        part: the name of a module.
+
     Raises:
         ValueError: there is no such part.
     """
-    kept = {name: value for name, value in weights.items() if not name.startswith(f'{part}.')}
+    prefix = f'{part}.'
+    kept = {}
+    for name, value in weights.items():
+        if not name.startswith(prefix):
+            kept[name] = value
     if len(kept) == len(weights):
         raise ValueError(f'the checkpoint has no weights of {part}, which --without names')
     return kept
@@ -105,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     weights = dict(checkpoint.weights)
     if arguments.without is not None:
         weights = without_part(weights, arguments.without)
+
+    # What is written, and what the file says about itself.
     weights = published(weights, getattr(torch, arguments.dtype))
     notes = dict(note.split('=', 1) for note in arguments.note)
     content = save(weights, metadata={'format': 'pt', 'license': arguments.license, **notes})
