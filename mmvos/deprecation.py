@@ -54,10 +54,12 @@ def accept_old_options(
 
         @functools.wraps(init)
         def init_with_old_options(self: Any, *args: Any, **kwargs: Any) -> None:
+            # What the user wrote goes on under its new name.
             for old_name, new_name in new_names.items():
                 if old_name in kwargs:
                     _warn(f'{cls.__name__}: the option {old_name} is now called {new_name}')
                     kwargs[new_name] = kwargs.pop(old_name)
+            # A constant stays what it is.
             for old_name in removed:
                 if old_name in kwargs:
                     _warn(f'{cls.__name__}: the option {old_name} is a constant now and ignored')

@@ -25,6 +25,7 @@ def lazy_attributes(package: str, names: Mapping[str, Sequence[str]]) -> Callabl
         if name not in module_of:
             raise AttributeError(f'module {package!r} has no attribute {name!r}')
         module = import_module(f'{package}.{module_of[name]}')
+        # From now on the package has it.
         value = getattr(module, name)
         setattr(sys.modules[package], name, value)
         return value

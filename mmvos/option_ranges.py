@@ -82,6 +82,7 @@ def options_in(allowed: Range, *names: str) -> Callable[[Class], Class]:
                 given = signature.bind(self, *args, **kwargs).arguments
             except TypeError:
                 given = {}  # the constructor itself says which argument it does not take
+            # Each option that is given, or each entry of one.
             for name in names:
                 value = given.get(name)
                 entries = value if isinstance(value, (list, tuple)) else [value]

@@ -126,6 +126,8 @@ class CocoFile:
         by_name = {row['file_name']: row for row in images}
         rows = [by_name[name] for name in self._video.file_names]
         image_of = {index: int(row['id']) for index, row in zip(self._frames, rows, strict=True)}
+
+        # Frames without an image get one, in the same folder and video.
         free = max(int(row['id']) for row in images) + 1
         folder = PurePosixPath(self._video.file_names[0]).parent
         for index, name in enumerate(self._names):
@@ -168,11 +170,14 @@ def number_objects(data: dict[str, Any], path: Path) -> None:
     drawings = []
     for place, entry in enumerate(data['annotations']):
         where = f'{path}: annotation {entry.get("id", f"at position {place}")}'
-        image, category = entry.get('image_id'), entry.get('category_id')
+        image = entry.get('image_id')
+        category = entry.get('category_id')
         if not isinstance(image, int):
             return  # the reader says what is wrong
         track = coco.track_of(entry, where)
         drawings.append(Drawing(image, str(category), track, None, where, entry))
+
+    # Those that are one object get one number.
     for item in join_drawings(drawings):
         for group in item.drawings.values():
             for drawing in group:
@@ -208,6 +213,8 @@ def _track_like(pattern: dict[str, Any], track: int | str) -> dict[str, Any]:
     for key in coco.TRACK_IDS:
         if key in pattern:
             found[key] = track
+
+    # CVAT writes it among the attributes.
     attributes = pattern.get('attributes')
     if isinstance(attributes, dict):
         for key in coco.TRACK_IDS:

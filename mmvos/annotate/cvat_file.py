@@ -74,18 +74,25 @@ class CvatFile:
 
     def write(self, results: Iterable[FrameResult]) -> str:
         """Write the XML; see `PartlyAnnotated`."""
+        # What was found of each object, by frame.
         found: dict[int, dict[int, TrackedObject]] = {}
         for result in results:
             for item in result.objects:
                 found.setdefault(item.id, {})[result.frame_index] = item
+
+        # Tracks with masks in all frames take the place of those in which the objects are drawn.
         count = 0
         for number, drawn in enumerate(self.objects, 1):
             tracks: list[CvatTrack] = []
             for drawings in drawn.drawings.values():
-                tracks += [item.origin for item in drawings if item.origin not in tracks]
+                for drawing in drawings:
+                    if drawing.origin not in tracks:
+                        tracks.append(drawing.origin)
             count += self._replace(tracks, found.get(number, {}))
-        ElementTree.indent(self._task.root)
-        text = ElementTree.tostring(self._task.root, encoding='utf-8', xml_declaration=True)
+
+        root = self._task.root
+        ElementTree.indent(root)
+        text = ElementTree.tostring(root, encoding='utf-8', xml_declaration=True)
         write_bytes(self.output, text + b'\n')
         return f'{count} masks of {len(self.objects)} objects in {self.output}'
 
@@ -167,6 +174,7 @@ def drawings_of(task: CvatTask, frames: Sequence[int]) -> list[Drawing]:
     drawings = []
     for track in task.tracks:
         group: int | str | None = f'track {track.id}'
+        # Shapes that stand alone are one object by their group, a track is one by itself.
         if _is_one_shape(track):
             group = track.element.get('group_id')
         for position, shape in sorted(track.shapes.items()):
@@ -181,18 +189,32 @@ def drawings_of(task: CvatTask, frames: Sequence[int]) -> list[Drawing]:
 
 def _is_one_shape(track: CvatTrack) -> bool:
     """Whether a track is a shape that stands alone in CVAT: one key frame, outside behind it."""
-    shown = [at for at, shape in track.shapes.items() if not shape.outside]
-    hidden = [at for at, shape in track.shapes.items() if shape.outside]
-    return len(shown) == 1 and all(at == shown[0] + 1 for at in hidden) and len(hidden) < 2
+    shown = []
+    hidden = []
+    for position, shape in track.shapes.items():
+        if shape.outside:
+            hidden.append(position)
+        else:
+            shown.append(position)
+    if len(shown) != 1:
+        return False
+    # Nothing behind it, or that it is gone in the next frame.
+    following = shown[0] + 1
+    return hidden in ([], [following])
 
 
 def _outside(track: CvatTrack, length: int) -> set[int]:
     """Positions at which somebody says that the object is outside."""
-    if _is_one_shape(track):
-        return set()
     hidden: set[int] = set()
-    keyframes = [at for at, shape in sorted(track.shapes.items()) if shape.is_keyframe]
-    for start, end in zip(keyframes, [*keyframes[1:], length], strict=True):
+    if _is_one_shape(track):
+        return hidden
+    keyframes = []
+    for position, shape in sorted(track.shapes.items()):
+        if shape.is_keyframe:
+            keyframes.append(position)
+    # What a key frame says holds until the next one.
+    ends = [*keyframes[1:], length]
+    for start, end in zip(keyframes, ends, strict=True):
         if track.shapes[start].outside:
             hidden.update(range(start, end))
     return hidden

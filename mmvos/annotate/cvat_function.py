@@ -10,6 +10,7 @@ Parameters are given by ``-p system=str:siammask``, see `create`. The interface 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,8 @@ class CvatTracker:
         mask = run_lengths.decode(found.mask)
         if not mask.any():
             return None
+
+        # As it was drawn: a box, a polygon or a mask.
         if state.kind == 'rectangle':
             points = [float(value) for value in found.box]
         elif state.kind == 'polygon':
@@ -135,14 +138,11 @@ def prompt_of(shape: cvataa.TrackableShape, size: tuple[int, int]) -> Prompts:
     Raises:
         DataError: it has no area in the frame, or is of another kind.
     """
-    height, width = size
     if shape.type == 'rectangle':
-        x1, y1, x2, y2 = shape.points
-        left, right = max(min(x1, x2), 0.0), min(max(x1, x2), float(width))
-        top, bottom = max(min(y1, y2), 0.0), min(max(y1, y2), float(height))
-        if left >= right or top >= bottom:
-            raise DataError('the rectangle has no area in the frame')
-        return join_objects({1: ObjectPrompt(box=(left, top, right, bottom))}, (), 'the frame')
+        prompt = ObjectPrompt(box=_box_inside(shape.points, size))
+        return join_objects({1: prompt}, (), 'the frame')
+
+    height, width = size
     mask: NDArray[np.bool_]
     if shape.type == 'mask':
         mask = decode_mask(shape.points, image_width=width, image_height=height)
@@ -155,6 +155,21 @@ def prompt_of(shape: cvataa.TrackableShape, size: tuple[int, int]) -> Prompts:
     return join_objects({1: ObjectPrompt(mask=mask)}, (), 'the frame')
 
 
+def _box_inside(
+    points: Sequence[float], size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """The part of a rectangle that lies in the frame; its corners may be drawn in any order."""
+    height, width = size
+    x1, y1, x2, y2 = points
+    left = max(min(x1, x2), 0.0)
+    right = min(max(x1, x2), float(width))
+    top = max(min(y1, y2), 0.0)
+    bottom = min(max(y1, y2), float(height))
+    if left >= right or top >= bottom:
+        raise DataError('the rectangle has no area in the frame')
+    return left, top, right, bottom
+
+
 def _as_rle(polygons: list[list[float]], size: tuple[int, int]) -> run_lengths.RLE:
     """Polygons as run lengths of a frame."""
     code = as_rle(polygons, *size)
@@ -163,8 +178,11 @@ def _as_rle(polygons: list[list[float]], size: tuple[int, int]) -> run_lengths.R
 
 def _largest_outline(mask: run_lengths.RLE, size: tuple[int, ...]) -> list[float]:
     """The outline of the largest part of a mask, x and y in turn: a polygon of CVAT is one part."""
-    outlines = outer_outlines(as_rle(mask, size[0], size[1]))
-    areas = [cv2.contourArea(outline.astype(np.float32)) for outline in outlines]
+    height, width = size
+    outlines = outer_outlines(as_rle(mask, height, width))
+    areas = []
+    for outline in outlines:
+        areas.append(cv2.contourArea(outline.astype(np.float32)))
     largest = outlines[int(np.argmax(areas))]
     return [float(value) for value in largest.reshape(-1)]
 

@@ -86,6 +86,8 @@ def frame_of(name: str, video: NamedFrames) -> int:
     known = video.frame_of_name(stem)
     if known is not None:
         return known
+
+    # Else the last number, as long as it can be one of a frame.
     numbers = _NUMBER.findall(stem)
     if numbers and len(numbers[-1]) <= _LONGEST_NUMBER and int(numbers[-1]) < video.frames:
         return int(numbers[-1])
@@ -150,11 +152,13 @@ def join_drawings(drawings: Sequence[Drawing]) -> list[DrawnObject]:
         DataError: several drawings of one class have no group, and there are such drawings in
             other frames too.
     """
+    # How often each class is drawn without a group, in which frames.
     counts = Counter((item.label, item.frame) for item in drawings if item.group is None)
     frames_of: dict[str, set[int]] = {}
     for label, frame in counts:
         frames_of.setdefault(label, set()).add(frame)
 
+    # One label and one group are one object; a class that is alone in its frames, too.
     objects: dict[Key, DrawnObject] = {}
     free = _free_group(drawings)
     for item in sorted(drawings, key=lambda item: item.frame):
@@ -208,6 +212,8 @@ def make_prompts(objects: Sequence[DrawnObject], size: Size, notes: Notes) -> di
             by_frame.setdefault(frame, {})[number] = prompt
     if not by_frame:
         raise DataError('no frame is annotated: draw each object in at least one frame')
+
+    # One prompt for each frame, of all its objects.
     prompts = {}
     for frame, given in sorted(by_frame.items()):
         prompts[frame] = join_objects(given, (), f'frame {frame}')
@@ -216,14 +222,19 @@ def make_prompts(objects: Sequence[DrawnObject], size: Size, notes: Notes) -> di
 
 def _prompt_of(drawings: Sequence[Drawing], size: Size) -> ObjectPrompt | None:
     """The prompt of one object in one frame; None where nothing of it lies in the frame."""
+    # An upright box that stands alone is a box.
     if len(drawings) == 1:
         box = as_box(drawings[0].mask)
         if box is not None:
             height, width = size
-            is_inside = box[0] < width and box[1] < height and box[2] > 0 and box[3] > 0
+            x1, y1, x2, y2 = box
+            is_inside = x1 < width and y1 < height and x2 > 0 and y2 > 0
             return ObjectPrompt(box=box) if is_inside else None
+
     mask = mask_of(drawings, size)
-    return ObjectPrompt(mask=mask) if mask.any() else None
+    if not mask.any():
+        return None
+    return ObjectPrompt(mask=mask)
 
 
 def mask_of(drawings: Sequence[Drawing], size: Size) -> NDArray[np.bool_]:

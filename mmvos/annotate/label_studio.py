@@ -73,6 +73,7 @@ class PropagationBackend(LabelStudioMLBase):
         if not drawn:
             return answer
         with ExitStack() as stack:
+            # The frames, and what is drawn in some of them.
             source = self._open(task, config, stack)
             seekable = source.seekable()
             first = next(iter(seekable.read(0, 0))).picture
@@ -82,6 +83,8 @@ class PropagationBackend(LabelStudioMLBase):
                 return answer
             objects = join_drawings(drawings)
             prompts = make_prompts(objects, size, Notes())
+
+            # From all of these to all others, both ways.
             results = self.inferencer.infer(source, prompts, direction='both')
             regions = write_regions(objects, results, drawn, config, size, source.fps)
         scores = [region['score'] for region in regions if 'score' in region]

@@ -74,6 +74,8 @@ def read_config(text: str) -> LabelingConfig:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise DataError(f'the labeling config is no XML ({error})') from error
+
+    # The first medium that has a control for regions.
     for tag in root.iter():
         if tag.tag == 'Video':
             key = tag.get('value', '')
@@ -105,14 +107,23 @@ def drawn_results(task: Row, context: Row | None) -> list[Row]:
     """
     found: Any = (context or {}).get('result')
     if not found:
-        annotations = [item for item in task.get('annotations') or () if isinstance(item, dict)]
-        kept = [item for item in annotations if not item.get('was_cancelled')]
-        drafts = [item for item in task.get('drafts') or () if isinstance(item, dict)]
-        newest = (drafts or kept)[-1:]
-        found = newest[0].get('result') if newest else []
+        found = _last_result(task)
     if not isinstance(found, list):
         raise DataError('the result of the annotation is no list')
     return [item for item in found if isinstance(item, dict)]
+
+
+def _last_result(task: Row) -> Any:
+    """The regions of the last draft, or else of the last annotation that was not cancelled."""
+    drafts = [item for item in task.get('drafts') or () if isinstance(item, dict)]
+    annotations = []
+    for item in task.get('annotations') or ():
+        if isinstance(item, dict) and not item.get('was_cancelled'):
+            annotations.append(item)
+    candidates = drafts or annotations
+    if not candidates:
+        return []
+    return candidates[-1].get('result')
 
 
 def read_regions(
@@ -130,17 +141,19 @@ def read_regions(
     Raises:
         DataError: a region cannot be read, or is in no frame.
     """
+    media = config.media
     labels_of = _labels(results)
     drawings = []
     for place, region in enumerate(results):
-        kind = str(region.get('type', '')).lower().removesuffix('labels')
-        if region.get('to_name') != config.media.name:
+        if region.get('to_name') != media.name:
             continue
+        kind = str(region.get('type', '')).lower().removesuffix('labels')
         where = f'region {region.get("id", place)}'
         label = labels_of.get(str(region.get('id')), 'object')
-        if config.media.is_video and kind == 'videorectangle':
+        # Boxes of a video have frames of their own, a region of images is in one image.
+        if media.is_video and kind == 'videorectangle':
             drawings += _boxes_of(region, label, config, size, frames, fps, where)
-        elif not config.media.is_video and kind in _KINDS:
+        elif not media.is_video and kind in _KINDS:
             index = region.get('item_index', 0)
             if not isinstance(index, int) or not 0 <= index < frames:
                 raise DataError(f'{where} is in image {index}, but there are {frames}')
@@ -154,9 +167,13 @@ def _labels(results: Sequence[Row]) -> dict[str, str]:
     labels_of: dict[str, str] = {}
     for region in results:
         value = region.get('value')
-        for key, given in value.items() if isinstance(value, dict) else ():
-            if key.endswith('labels') and isinstance(given, list) and given:
-                labels_of[str(region.get('id'))] = str(given[0])
+        if not isinstance(value, dict):
+            continue
+        for key, given in value.items():
+            has_label = key.endswith('labels') and isinstance(given, list) and given
+            if has_label:
+                number = str(region.get('id'))
+                labels_of[number] = str(given[0])
     return labels_of
 
 
@@ -170,15 +187,17 @@ def _boxes_of(
     where: str,
 ) -> list[Drawing]:
     """The boxes of a video's region in the frames in which somebody has drawn them."""
+    group = str(region.get('id', where))
     drawings = []
     for box in _value(region, 'sequence', list, where):
+        # Label Studio counts frames from 1 at a rate of its own.
         number = _value({'value': box}, 'frame', (int, float), where)
         index = frame_index(int(number), config.media.rate, fps)
         if not 0 <= index < frames:
             raise DataError(f'{where} has a box in frame {number}, but the video has {frames}')
         mask = _rectangle_of(box, size, where)
-        group = str(region.get('id', where))
-        drawings.append(Drawing(index, label, group, mask, f'{where}, frame {number}', region))
+        place = f'{where}, frame {number}'
+        drawings.append(Drawing(index, label, group, mask, place, region))
     return drawings
 
 
@@ -201,13 +220,18 @@ def frame_number(index: int, rate: Fraction, fps: Fraction | None) -> int:
 def _rectangle_of(value: Row, size: Size, where: str) -> list[list[float]]:
     """A rectangle in percent, turned about its upper left corner, as a polygon."""
     height, width = size
-    numbers = []
-    for key in ('x', 'y', 'width', 'height'):
-        numbers.append(float(_value({'value': value}, key, (int, float), where)))
-    x, y = numbers[0] * width / 100, numbers[1] * height / 100
-    w, h = numbers[2] * width / 100, numbers[3] * height / 100
+
+    def pixels(key: str, extent: int) -> float:
+        percent = _value({'value': value}, key, (int, float), where)
+        return float(percent) * extent / 100
+
+    x = pixels('x', width)
+    y = pixels('y', height)
+    w = pixels('width', width)
+    h = pixels('height', height)
     corners = rectangle(x, y, x + w, y + h)
-    return [turned(corners, x, y, float(value.get('rotation') or 0))]
+    degrees = float(value.get('rotation') or 0)
+    return [turned(corners, x, y, degrees)]
 
 
 def _mask_of(region: Row, kind: str, size: Size, where: str) -> Any:
@@ -216,20 +240,30 @@ def _mask_of(region: Row, kind: str, size: Size, where: str) -> Any:
     value = region.get('value')
     if not isinstance(value, dict):
         raise DataError(f'{where} has no value')
+    mask: Any
     if kind == 'rectangle':
-        mask: Any = _rectangle_of(value, size, where)
+        mask = _rectangle_of(value, size, where)
     elif kind == 'polygon':
-        points = _value(region, 'points', list, where)
-        try:
-            flat = [float(number) for x, y in points for number in (x, y)]
-        except (TypeError, ValueError):
-            raise DataError(f'{where}: its points are not [x, y]') from None
-        mask = [[n * (height if k % 2 else width) / 100 for k, n in enumerate(flat)]]
+        mask = [_polygon_of(region, size, where)]
     else:
         data = _value(region, 'rle', list, where)
         mask = encoded(decode_brush(data, height, width, where))
     check_mask(mask, height, width, where)
     return mask
+
+
+def _polygon_of(region: Row, size: Size, where: str) -> list[float]:
+    """The points of a polygon, from percent to pixels: [x, y, x, y, ...]."""
+    height, width = size
+    points = _value(region, 'points', list, where)
+    polygon = []
+    try:
+        for x, y in points:
+            polygon.append(float(x) * width / 100)
+            polygon.append(float(y) * height / 100)
+    except (TypeError, ValueError):
+        raise DataError(f'{where}: its points are not [x, y]') from None
+    return polygon
 
 
 def _value(region: Row, key: str, kind: Any, where: str) -> Any:
@@ -257,6 +291,7 @@ def write_regions(
         drawn: of `drawn_results`.
         config, size, fps: see `read_regions`.
     """
+    # What was found of each object, by frame; nothing where it is not seen.
     found: dict[int, dict[int, TrackedObject]] = {}
     count = 0
     for result in results:
@@ -266,6 +301,8 @@ def write_regions(
                 found.setdefault(item.id, {})[result.frame_index] = item
     if config.media.is_video:
         return _video_regions(objects, found, drawn, config, size, fps, count)
+
+    # In images a region for each object that is not drawn there.
     regions = [dict(region) for region in drawn]
     for number, given in enumerate(objects, 1):
         for index, seen in sorted(found.get(number, {}).items()):
@@ -326,6 +363,7 @@ def _image_region(
     height, width = size
     kind = config.kind
     value: dict[str, Any]
+    # As the project takes them: brush, the largest outline, or a box, in percent.
     if kind == 'brush':
         value = {'format': 'rle', 'rle': encode_brush(run_lengths.decode(seen.mask))}
     elif kind == 'polygon':

@@ -87,6 +87,7 @@ class LabelmeFolder:
         self.polygons = polygons
         self.notes = notes or Notes()
 
+        # The frames, of one size, and the files beside them.
         self.images = list_files(folder)
         if not self.images:
             raise DataError(f'{folder} holds no images; put the frames beside the files')
@@ -95,6 +96,7 @@ class LabelmeFolder:
         self.size = (header.height, header.width)
         self._labeled = self._read_files()
 
+        # What is drawn in them becomes the prompts.
         drawings = self._read_drawings()
         if not drawings:
             raise DataError(
@@ -116,6 +118,7 @@ class LabelmeFolder:
             if not isinstance(data, dict) or not isinstance(data.get('shapes'), list):
                 self.notes.add('files are no labelme files and are left alone', str(path))
                 continue
+            # The image that it names, or else the one of its own name.
             named = str(data.get('imagePath') or '').replace('\\', '/').rpartition('/')[2]
             index = index_of.get(named, stem_of.get(path.stem))
             if index is None:
@@ -169,6 +172,8 @@ class LabelmeFolder:
         if kind not in _KNOWN_KINDS:
             self.notes.add(f'shapes of the kind {kind!r} are kept, and are no objects', place)
             return None
+
+        # What is drawn, and which object it is.
         label = shape.get('label')
         group = shape.get('group_id')
         if not isinstance(label, str):
@@ -207,6 +212,7 @@ class LabelmeFolder:
         kept = 0
         for result in results:
             target = self._target(result.frame_index)
+            # What somebody has drawn is never changed.
             if target.exists() and not self.overwrite:
                 kept += 1
                 continue
@@ -285,11 +291,14 @@ def _is_untouched(shape: Row, place: str) -> bool:
 
 def _fingerprint(shape: Row, place: str) -> str:
     """What tells a shape from one that was changed; the same after labelme has stored it again."""
+    # labelme rounds when it stores.
     points = np.asarray(shape.get('points') or [], dtype=np.float64)
     parts = [
         repr((shape.get('label'), shape.get('group_id'), shape.get('shape_type'))).encode(),
         np.round(points, 2).tobytes(),
     ]
+
+    # The pixels of a mask, since the same ones can be packed in several ways.
     text = shape.get('mask')
     if isinstance(text, str):
         pixels = mask_pixels(text, place)

@@ -83,6 +83,8 @@ def _counted(
         if direction == 'forward' and progress is not None:
             progress(count, source.length or count)
         yield result
+
+    # A video that breaks off is not written as if it were whole.
     if source.length is not None and count != source.length:
         raise DataError(
             f'{source.name} has {source.length} frames, but {count} could be read; nothing is '

@@ -117,9 +117,11 @@ class ResumableCheckpointHook(CheckpointHook):
             return False
         loop._decide_current_val_interval()
         if isinstance(loop, EpochBasedTrainLoop):
-            step, last = loop.epoch, loop.max_epochs
+            step = loop.epoch
+            last = loop.max_epochs
         else:
-            step, last = loop.iter, loop.max_iters
+            step = loop.iter
+            last = loop.max_iters
         if step == 0 or step < loop.val_begin:
             return False
         if step % loop.val_interval != 0 and step != last:
@@ -141,6 +143,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         """Save a checkpoint, and remove the outdated one after that."""
+        # As mmengine does, but what is outdated is removed at the end.
         keeps = self.max_keep_ckpts > 0
         if keeps and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
@@ -148,6 +151,8 @@ class ResumableCheckpointHook(CheckpointHook):
                 self.file_backend.remove(self.file_backend.join_path(self.out_dir, outdated))
             self.keep_ckpt_ids.append(step)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+        # The new one is written first: a kill in between leaves one too many, not one too few.
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
@@ -163,6 +168,8 @@ class ResumableCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
             **self.args,
         )
+
+        # Now there is a newer one, and the outdated one can go.
         if is_main_process():
             write_text(Path(runner.work_dir, 'last_checkpoint'), str(self.last_ckpt))
             self._remove_outdated()
@@ -174,8 +181,14 @@ class ResumableCheckpointHook(CheckpointHook):
             self._remove_outdated()
 
     def _remove_outdated(self) -> None:
-        needed = {str(self.last_ckpt), str(getattr(self, 'best_ckpt_path', None))}
-        needed.update(str(path) for path in getattr(self, 'best_ckpt_path_dict', {}).values())
+        """Remove all checkpoints but the last one and the best ones."""
+        needed = {str(self.last_ckpt)}
+        # mmengine sets these where it keeps a best checkpoint, of one score or of several.
+        best = getattr(self, 'best_ckpt_path', None)
+        needed.add(str(best))
+        best_by_score = getattr(self, 'best_ckpt_path_dict', {})
+        for path in best_by_score.values():
+            needed.add(str(path))
         self.file_backend.remove_now(needed)
 
 
@@ -236,10 +249,13 @@ def _is_state_of_training(checkpoint: Any) -> bool:
     """Whether a loaded checkpoint says where its training was, and what mmengine had noted."""
     if not isinstance(checkpoint, Mapping):
         return False
-    meta, notes = checkpoint.get('meta'), checkpoint.get('message_hub')
+    meta = checkpoint.get('meta')
+    notes = checkpoint.get('message_hub')
     if not isinstance(meta, Mapping) or not isinstance(notes, Mapping):
         return False
-    return all(type(meta.get(key)) is int for key in ('epoch', 'iter'))
+    has_epoch = type(meta.get('epoch')) is int
+    has_iteration = type(meta.get('iter')) is int
+    return has_epoch and has_iteration
 
 
 def is_whole(path: Path) -> bool:
@@ -264,11 +280,18 @@ def _newest_first(work_dir: Path) -> list[Path]:
     last = _last_checkpoint(work_dir)
     if last is None:
         return by_number
-    number, written = numbers.get(last, 0), last.stat().st_mtime
-    newer = [
-        path for path in by_number if numbers[path] > number and path.stat().st_mtime >= written
-    ]
-    older = [path for path in by_number if path not in newer and path != last]
+
+    # Those that were written after the last one that is noted, then it, then the rest.
+    last_number = numbers.get(last, 0)
+    last_written = last.stat().st_mtime
+    newer = []
+    older = []
+    for path in by_number:
+        is_newer = numbers[path] > last_number and path.stat().st_mtime >= last_written
+        if is_newer:
+            newer.append(path)
+        elif path != last:
+            older.append(path)
     return [*newer, last, *older]
 
 

@@ -123,8 +123,10 @@ class ResetOptimizerStateHook(Hook):
     ) -> None:
         """Forget in the first iteration after a share of the training."""
         for share in self.at:
-            if runner.iter == math.ceil(share * runner.max_iters):
-                runner.optim_wrapper.optimizer.state.clear()
+            iteration = math.ceil(share * runner.max_iters)
+            if runner.iter == iteration:
+                optimizer = runner.optim_wrapper.optimizer
+                optimizer.state.clear()
 
 
 @HOOKS.register_module()

@@ -118,7 +118,10 @@ class IterationSeedHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: dict[str, Any] | None = None
     ) -> None:
         """Seed torch and numpy."""
-        entropy = [runner.seed or 0, runner.iter, get_rank()]
-        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        run_seed = runner.seed or 0
+        entropy = [run_seed, runner.iter, get_rank()]
+        sequence = np.random.SeedSequence(entropy)
+        state = sequence.generate_state(1)
+        seed = int(state[0])
         torch.manual_seed(seed)
         np.random.seed(seed)

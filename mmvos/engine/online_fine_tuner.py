@@ -135,6 +135,7 @@ class OnlineFineTuner:
         logger = MMLogger.get_current_instance()
         shown = time.perf_counter()
         for step in range(1, self.steps + 1):
+            # One step: a batch of new clips of the prompted frame.
             samples = [self.pipeline(next(items)) for _ in range(self.batch_size)]
             batch = pseudo_collate(samples)
             with wrapper.optim_context(model):
@@ -189,6 +190,8 @@ def _item(
         gt_masks=[BitmapMasks(mask[None], height, width)],
         gt_instances_ids=[np.array([1])],
     )
+
+    # A guide in [-1, 1] that a user has given, which may be wrong.
     if guide is not None:
         item.update(
             gt_guides=[guide[None].astype(np.float32) * 2 - 1],

@@ -100,7 +100,8 @@ class VideoStream:
         for video_id, batches in groupby(self._batches(), key=_video_id):
             video = videos[video_id]
             frames = self._frames(batches)
-            yield video, self.benchmark.run(video, frames, dataset, self.runner)
+            results = self.benchmark.run(video, frames, dataset, self.runner)
+            yield video, results
 
     def report(self) -> str:
         """Say time and memory so far."""
@@ -116,8 +117,8 @@ class VideoStream:
             memory += f', {torch.cuda.max_memory_allocated() / _MIB:.0f} MiB of the GPU'
         return (
             f'{self.frames} frames in {seconds:.1f} s: {seconds / frames:.4f} s per frame, of '
-            f'which '
-            f'{self.seconds_waited / frames:.4f} s waiting for frames{tuning}; peak memory {memory}'
+            f'which {self.seconds_waited / frames:.4f} s waiting for frames{tuning}; peak memory '
+            f'{memory}'
         )
 
     def _frames(self, batches: Iterable[dict[str, Any]]) -> Iterator[Frame]:
@@ -252,6 +253,7 @@ class VideoTestLoop(TestLoop):
         self.runner.model.eval()
 
         dataset = self.dataloader.dataset
+        # Videos one after the other; a store keeps results so that a run can go on.
         stream = VideoStream(self.runner.model, self.dataloader, self.benchmark, self.tuner)
         for video, results in stream:
             if self.store is not None:

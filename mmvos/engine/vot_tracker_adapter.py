@@ -36,13 +36,24 @@ class VOTTrackerAdapter:
         self._state: Any = None
 
     def init(self, image: Frame, region: NDArray[np.float64]) -> None:
-        """Start anew on a polygon (8,) in pixels."""
+        """Start anew.
+
+        Args:
+            image: the frame.
+            region: (8,) corners of a polygon in pixels, whose box becomes the prompt.
+        """
         x, y, width, height = box_of_polygon(region)
         left = x - width / 2
         top = y - height / 2
-        box = (left, top, x + width / 2, y + height / 2)
+        right = x + width / 2
+        bottom = y + height / 2
+        prompts = Prompts(
+            ids=(_ID,),
+            masks=(None,),
+            boxes=((left, top, right, bottom),),
+        )
         self._state = self.model.init_state()
-        self._step(image, Prompts((_ID,), (None,), (box,)))
+        self._step(image, prompts)
 
     def track(self, image: Frame) -> NDArray[np.float64]:
         """Find the object in the next frame.

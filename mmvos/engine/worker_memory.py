@@ -41,10 +41,13 @@ def fit_workers(config: Any) -> str | None:
         return None
     found = f'{_SHARED} has {free / _MIB:.1f} MiB free, and the workers may need {needed // _MIB}'
     remedy = 'a larger one (docker run --shm-size=2g) is faster'
+    # Without shared memory tensors can go through pipes, if at least locks fit.
     workers = max(loader.get('num_workers', 0) for loader in loaders)
     if free >= 4 * os.sysconf('SC_PAGE_SIZE') * workers * _LOCKS_OF_A_WORKER and _can_lock():
         send_by_value()
         return f'{found}: tensors go through pipes instead; {remedy}'
+
+    # Else this process loads everything itself.
     for loader in loaders:
         loader['num_workers'] = 0
         loader['persistent_workers'] = False

@@ -155,11 +155,20 @@ class _Sizes:
 def _trace_sizes(tracker: MaskPropagator) -> _Sizes:
     """Find the shapes by computing them once."""
     size = tracker.size
-    guides = torch.zeros(1, 2 if tracker.clicks else 1, size, size)
-    levels = tracker._levels(torch.zeros(1, 3, size, size), guides)
-    keys, values = tracker.head.encode_memory(levels, torch.zeros(1, 1, size, size))
-    shapes = [(level.shape[1], level.shape[2], level.shape[3]) for level in levels]
-    return _Sizes(shapes, keys.shape[1], values.shape[1], guides.shape[1])
+    guide_channels = 2 if tracker.clicks else 1
+    images = torch.zeros(1, 3, size, size)
+    guides = torch.zeros(1, guide_channels, size, size)
+    masks = torch.zeros(1, 1, size, size)
+
+    levels = tracker._levels(images, guides)
+    keys, values = tracker.head.encode_memory(levels, masks)
+    shapes = []
+    for level in levels:
+        _, channels, height, width = level.shape
+        shapes.append((channels, height, width))
+    key_channels = keys.shape[1]
+    value_channels = values.shape[1]
+    return _Sizes(shapes, key_channels, value_channels, guide_channels)
 
 
 def _make_settings(
@@ -170,6 +179,7 @@ def _make_settings(
     sizes: _Sizes,
 ) -> Settings:
     """Gather what a program must know beside the graphs."""
+    # How pictures are resized and normalized, and what the tracker is set to.
     long_side, short_side = _resize_scale(model.cfg)
     preprocessor = model.data_preprocessor
     return Settings(
@@ -201,20 +211,27 @@ def _make_settings(
 
 def _resize_scale(config: Any) -> tuple[int, int]:
     """Find the long and the short side to which the test pipeline resizes pictures."""
-    steps = list(config.test_dataloader.dataset.pipeline)
-    flat: list[Mapping[str, Any]] = []
-    for step in steps:
-        flat += step.get('transforms') or [step]
-    known = ('LoadFrame', 'LoadImageFromFile', 'Resize', 'PackTrackInputs')
-    others = [step['type'] for step in flat if str(step['type']).split('.')[-1] not in known]
-    resizes = [step for step in flat if str(step['type']).split('.')[-1] == 'Resize']
-    if others or len(resizes) != 1 or not resizes[0].get('keep_ratio'):
+    # The steps, also those inside of a wrapper.
+    steps: list[Mapping[str, Any]] = []
+    for step in config.test_dataloader.dataset.pipeline:
+        steps += step.get('transforms') or [step]
+
+    allowed = ('LoadFrame', 'LoadImageFromFile', 'Resize', 'PackTrackInputs')
+    names = [_short_type(step) for step in steps]
+    has_others = any(name not in allowed for name in names)
+    resizes = [step for step in steps if _short_type(step) == 'Resize']
+    if has_others or len(resizes) != 1 or not resizes[0].get('keep_ratio'):
         raise ExportError(
-            'the test pipeline must read a frame and resize it once with keep_ratio; '
-            f'this one has {[step["type"] for step in flat]}'
+            'the test pipeline must read a frame and resize it once with keep_ratio; this one has '
+            f'{[step["type"] for step in steps]}'
         )
     scale = resizes[0]['scale']
     return max(scale), min(scale)
+
+
+def _short_type(step: Mapping[str, Any]) -> str:
+    """Return the type of a step without its scope."""
+    return str(step['type']).split('.')[-1]
 
 
 def _trace_graph(name: str, tracker: MaskPropagator, sizes: _Sizes, folds: bool) -> onnx.ModelProto:
@@ -230,6 +247,8 @@ def _trace_graph(name: str, tracker: MaskPropagator, sizes: _Sizes, folds: bool)
     objects = torch.export.Dim('K', min=1)
     frames = torch.export.Dim('M', min=0)
     module, inputs, outputs = _signature(name, tracker, sizes)
+
+    # Which sizes are free: objects of all inputs, frames of what is remembered.
     shapes: list[Any] = []
     for input_name, value in inputs.items():
         if isinstance(value, list):
@@ -238,6 +257,8 @@ def _trace_graph(name: str, tracker: MaskPropagator, sizes: _Sizes, folds: bool)
             shapes.append({0: objects, 1: frames})
         else:
             shapes.append({0: objects})
+
+    # A list of levels becomes one input for each.
     names = []
     for input_name, value in inputs.items():
         if isinstance(value, list):
@@ -260,6 +281,7 @@ def _trace_graph(name: str, tracker: MaskPropagator, sizes: _Sizes, folds: bool)
             verbose=False,
         )
         graph = onnx.load(path)
+    # What torch writes half-way is put right.
     if not folds:
         _fix_types(graph)
     _describe(graph, name)
@@ -288,13 +310,19 @@ def _signature(
     levels = [torch.zeros(count, *shape) for shape in sizes.levels]
     guides = torch.zeros(count, sizes.guides, size, size)
     positions = sizes.levels[-1][1] * sizes.levels[-1][2]
+
+    # Pictures -> levels of features.
     if name == 'encode':
         images = torch.zeros(count, 3, size, size)
         outputs = [f'level{number}' for number in range(len(levels))]
         return _Encode(tracker), {'images': images, 'guides': guides}, outputs
+
+    # Features and masks -> keys and values.
     if name == 'remember':
         masks = torch.zeros(count, 1, size, size)
         return _Remember(tracker), {'top': levels[-1], 'masks': masks}, ['keys', 'values']
+
+    # Features, guides and what is remembered -> probabilities.
     inputs = {
         'levels': levels,
         'guides': guides,

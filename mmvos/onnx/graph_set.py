@@ -110,12 +110,14 @@ class GraphSet:
         engine: str = 'onnxruntime',
         threads: int | None = None,
     ) -> None:
-        self.folder = Path(folder) if folder is not None else SHIPPED
+        self.folder = SHIPPED if folder is None else Path(folder)
         self.settings = read_settings(self.folder)
         self._engines: dict[str, Engine] = {}
+        # Graphs of half precision are opened from a folder with whole weights.
         with complete_folder(self.folder, self.settings.precision) as complete:
             for name in GRAPHS:
-                self._engines[name] = self._open(complete / f'{name}.onnx', engine, threads)
+                path = complete / f'{name}.onnx'
+                self._engines[name] = self._open(path, engine, threads)
 
     def _open(self, path: Path, engine: str, threads: int | None) -> Engine:
         """Open one graph.
@@ -164,6 +166,8 @@ def read_settings(folder: Path) -> Settings:
             f'{path} has format {found!r}, this version of mmvos takes {FORMAT}; export the model '
             f'again with mmvos export'
         )
+
+    # Of this version, complete, and with all its files.
     names = {field.name for field in dataclasses.fields(Settings)}
     if set(content) != names:
         wrong = sorted(names ^ set(content))[0]

@@ -43,21 +43,28 @@ class OnnxPropagator(MaskPropagation):
         """Segment squares: (K, h, w) in [0, 1]."""
         settings = self.graphs.settings
         count = len(guides)
-        positions = settings.levels[-1][1] * settings.levels[-1][2]
+        _, height, width = settings.levels[-1]
+        positions = height * width
+
         # (K, M, A, N) and (K, M, V + 1, N), where M may be 0
-        keys = np.zeros((count, 0, settings.key_channels, positions), np.float32)
-        values = np.zeros((count, 0, settings.value_channels, positions), np.float32)
         if memories:
-            keys = np.stack([keys for keys, _ in memories], axis=1)
-            values = np.stack([values for _, values in memories], axis=1)
+            keys = np.stack([memory_keys for memory_keys, _ in memories], axis=1)
+            values = np.stack([memory_values for _, memory_values in memories], axis=1)
+        else:
+            keys = np.zeros((count, 0, settings.key_channels, positions), np.float32)
+            values = np.zeros((count, 0, settings.value_channels, positions), np.float32)
+
+        # (K, M): shares that add up to 1 for each object
         if weights is None:
             weights = np.ones(keys.shape[:2], np.float32)
+        total = weights.sum(axis=1, keepdims=True)
+        shares = weights / np.maximum(total, 1e-6)
+
         inputs = {f'level{number}': level for number, level in enumerate(levels)}
         inputs['guides'] = guides
         inputs['keys'] = keys
         inputs['values'] = values
-        # shares that add up to 1 for each object
-        inputs['shares'] = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-6)
+        inputs['shares'] = shares
         [probabilities] = self.graphs.run('segment', inputs)
         return probabilities
 

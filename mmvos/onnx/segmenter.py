@@ -52,19 +52,28 @@ class OnnxSegmenter(PromptedTracking):
         """
         settings = self.graphs.settings
         height, width = picture.shape[:2]
-        new_height, new_width = network_size(height, width, settings.short_side, settings.long_side)
-        if (new_height, new_width) != (height, width):
+        size = network_size(height, width, settings.short_side, settings.long_side)
+        new_height, new_width = size
+        if size != (height, width):
             resized = cv2.resize(picture, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
             picture = np.asarray(resized, dtype=np.uint8)
-        # (1, 3, h, w): one channel after the other, which numpy does fastest
-        image = np.empty((1, 3, new_height, new_width), dtype=np.float32)
-        for channel in range(3):
-            plane = picture[..., 2 - channel if settings.rgb else channel]
-            np.subtract(plane, settings.mean[channel], out=image[0, channel], dtype=np.float32)
-            image[0, channel] /= settings.std[channel]
+        image = self._normalize(picture)
         scale = (new_width / width, new_height / height)
-        meta = FrameMeta(index, (height, width), (new_height, new_width), scale)
+        meta = FrameMeta(index, (height, width), size, scale)
         return Frame(image, meta)
+
+    def _normalize(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return (1, 3, h, w): one channel after the other, which numpy does fastest."""
+        settings = self.graphs.settings
+        height, width = picture.shape[:2]
+        image = np.empty((1, 3, height, width), dtype=np.float32)
+        for channel in range(3):
+            source = 2 - channel if settings.rgb else channel
+            plane = picture[..., source]
+            normalized = image[0, channel]
+            np.subtract(plane, settings.mean[channel], out=normalized, dtype=np.float32)
+            normalized /= settings.std[channel]
+        return image
 
     def make_frame(self, batch: Frame) -> Frame:
         """Take a frame of ``prepare``."""
@@ -88,4 +97,7 @@ def network_size(height: int, width: int, short_side: int, long_side: int) -> tu
     shorter = min(height, width)
     longer = max(height, width)
     factor = min(long_side / longer, short_side / shorter)
-    return int(height * factor + 0.5), int(width * factor + 0.5)
+    # rounded half up
+    new_height = int(height * factor + 0.5)
+    new_width = int(width * factor + 0.5)
+    return new_height, new_width
