@@ -6,6 +6,7 @@ lines.
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +20,16 @@ INHERITANCE_STEPS = 2
 CONFIG_STEPS = 2
 # Syntax nodes for each line of a function's body. Much above 10, a line says more than one thing.
 # The codebases of the field have 6 to 8; what is reached here stands in docs/architecture.md.
-MEDIAN_NODES = 10.0
-FILE_NODES = 20.0
+MEDIAN_NODES = 9.8
+PACKAGE_NODES = 11.5
+FILE_NODES = 14.0
 MODEL_FILE_NODES = 12.0
+FUNCTION_NODES = 20.0
 MEASURED_LINES = 3  # a shorter body says nothing
 # Lines of their own, of 100 lines in functions that carry a method.
 COMMENTS = 4.0
 METHOD_LINES = 10
+COMPARED_LINES = 100  # of a package; a smaller one says nothing
 PINNED_WORDS = 5
 
 ROOT_MODULES = ('registry', 'version')
@@ -235,15 +239,29 @@ def line_range(body: list[ast.stmt]) -> range:
     return range(body[0].lineno, (last.end_lineno or last.lineno) + 1)
 
 
-def densities(source: Source) -> list[float]:
-    """Returns the syntax nodes for each line of each function of at least `MEASURED_LINES`."""
-    found = []
+def measured(source: Source) -> Iterator[tuple[int, float]]:
+    """Yields (first line, syntax nodes for each line) of the functions that have at least
+    `MEASURED_LINES`.
+    """
     for body in bodies(source):
-        lines = len(line_range(body))
-        if lines >= MEASURED_LINES:
+        lines = line_range(body)
+        if len(lines) >= MEASURED_LINES:
             nodes = sum(1 for statement in body for _ in ast.walk(statement))
-            found.append(nodes / lines)
-    return found
+            yield lines[0], nodes / len(lines)
+
+
+def densities(source: Source) -> list[float]:
+    """Returns the syntax nodes for each line of each function that is measured."""
+    return [density for _, density in measured(source)]
+
+
+def dense_functions(source: Source) -> list[str]:
+    """No function has more than `FUNCTION_NODES` nodes a line."""
+    return [
+        f'{source.path}:{line}: {density:.1f} syntax nodes a line, at most {FUNCTION_NODES}'
+        for line, density in measured(source)
+        if density > FUNCTION_NODES
+    ]
 
 
 def dense_files(source: Source) -> list[str]:
@@ -258,26 +276,71 @@ def dense_files(source: Source) -> list[str]:
 
 
 def dense_package(sources: Iterable[Source]) -> list[str]:
-    """All functions have a median of at most `MEDIAN_NODES` nodes a line."""
-    found = [value for source in sources for value in densities(source)]
-    if median(found) <= MEDIAN_NODES:
-        return []
-    return [f'{median(found):.1f} syntax nodes a line, at most {MEDIAN_NODES}']
+    """All functions have a median of at most `MEDIAN_NODES` nodes a line, those of each package one
+    of at most `PACKAGE_NODES`.
+    """
+    everything: list[float] = []
+    by_room: dict[str, list[float]] = {}
+    for source in sources:
+        values = densities(source)
+        everything += values
+        by_room.setdefault(room_of(source.parts), []).extend(values)
+    found = []
+    if median(everything) > MEDIAN_NODES:
+        found.append(f'{median(everything):.1f} syntax nodes a line, at most {MEDIAN_NODES}')
+    for room, values in by_room.items():
+        if values and median(values) > PACKAGE_NODES:
+            found.append(f'{room}: {median(values):.1f} nodes a line, at most {PACKAGE_NODES}')
+    return found
+
+
+def option_lines(body: list[ast.stmt]) -> int:
+    """Returns how many lines of a body say what the options of a command line are."""
+    count = 0
+    for statement in body:
+        is_call = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+        if is_call and last_name(statement.value) == 'add_argument':
+            count += len(line_range([statement]))
+    return count
 
 
 def few_comments(sources: Iterable[Source]) -> list[str]:
-    """In functions of at least `METHOD_LINES` lines, `COMMENTS` of 100 lines are comments."""
-    lines = 0
-    comments = 0
+    """In the functions of a package that have at least `METHOD_LINES` lines, `COMMENTS` of 100
+    lines are comments; packages with fewer than `COMPARED_LINES` are not looked at.
+
+    Options of a command line are not counted, as their help says what they are.
+    """
+    lines: Counter[str] = Counter()
+    comments: Counter[str] = Counter()
     for source in sources:
+        room = room_of(source.parts)
         text = source.text.splitlines()
         for body in bodies(source):
             numbers = line_range(body)
             if len(numbers) >= METHOD_LINES:
-                lines += len(numbers)
-                comments += sum(text[number - 1].lstrip().startswith('#') for number in numbers)
-    share = 100 * comments / max(lines, 1)
-    return [f'{share:.1f} comments in 100 lines, at least {COMMENTS}'] if share < COMMENTS else []
+                lines[room] += len(numbers) - option_lines(body)
+                for number in numbers:
+                    comments[room] += text[number - 1].lstrip().startswith('#')
+    found = []
+    for room, count in lines.items():
+        share = 100 * comments[room] / count
+        if count >= COMPARED_LINES and share < COMMENTS:
+            found.append(f'{room}: {share:.1f} comments in 100 lines, at least {COMMENTS}')
+    return found
+
+
+def joined_statements(source: Source) -> list[str]:
+    """One statement does one thing: no `a, b = x, y`, and no condition inside a call."""
+    found = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            if isinstance(node.targets[0], ast.Tuple):
+                found.append(f'{source.path}:{node.lineno}: two assignments in one')
+        elif isinstance(node, ast.Call):
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if any(isinstance(value, ast.IfExp) for value in given):
+                found.append(f'{source.path}:{node.lineno}: a condition inside a call')
+    return found
 
 
 def vague_names(path: str) -> list[str]:

@@ -68,6 +68,8 @@ def test_the_repository_is_seen() -> None:
         rules.sizes,
         rules.described,
         rules.dense_files,
+        rules.dense_functions,
+        rules.joined_statements,
     ],
     ids=lambda rule: rule.__name__,
 )
@@ -97,8 +99,8 @@ def test_lines_say_one_thing() -> None:
     none_of(rules.dense_package(PACKAGE))
 
 
-def test_models_say_what_their_steps_are() -> None:
-    none_of(rules.few_comments([s for s in PACKAGE if rules.room_of(s.parts) == 'models']))
+def test_packages_say_what_their_steps_are() -> None:
+    none_of(rules.few_comments(PACKAGE))
 
 
 def test_no_circular_imports() -> None:
@@ -453,14 +455,42 @@ def test_dense_files_are_named() -> None:
     calls = ' + '.join(['g(x)'] * 20)
     text = f'def f(x):\n    x = {calls}\n    x = {calls}\n    return {calls}\n'
     assert len(rules.dense_files(Source('mmvos/apis/a.py', text))) == 1
-    assert len(rules.dense_package([Source('mmvos/apis/a.py', text)])) == 1
+    assert len(rules.dense_functions(Source('mmvos/apis/a.py', text))) == 1
     assert rules.dense_files(Source('mmvos/models/a.py', PLAIN)) == []
-    assert rules.dense_package([Source('mmvos/models/a.py', PLAIN)]) == []
+    assert rules.dense_functions(Source('mmvos/models/a.py', PLAIN)) == []
+
+
+def test_dense_packages_are_named() -> None:
+    dense = Source('mmvos/apis/a.py', 'def f(x):\n' + '    g(x, x, x, x, x)\n' * 3)
+    plain = Source('mmvos/models/a.py', PLAIN)
+    # 14 nodes a line: too many for a package, and for all together where nothing is plainer.
+    assert rules.densities(dense) == [14.0]
+    assert len(rules.dense_package([dense])) == 2
+    assert [line[:5] for line in rules.dense_package([dense, plain, plain])] == ['apis:']
+    assert rules.dense_package([plain]) == []
 
 
 def test_few_comments_are_told() -> None:
-    lines = '    x = 1\n' * 20
+    lines = '    x = 1\n' * 99
+    step = '    # what is found\n'
     bare = Source('mmvos/models/a.py', f'def f():\n{lines}    return x')
-    told = Source('mmvos/models/a.py', f'def f():\n{lines}    # what is found\n    return x')
-    assert len(rules.few_comments([bare])) == 1
+    told = Source('mmvos/models/b.py', f'def f():\n{lines}{step * 5}    return x')
+    assert [line[:7] for line in rules.few_comments([bare])] == ['models:']
     assert rules.few_comments([told]) == []
+    # Each package for itself, if it is large enough.
+    other = Source('mmvos/io/a.py', bare.text)
+    assert [line[:3] for line in rules.few_comments([told, other])] == ['io:']
+    small = Source('mmvos/io/a.py', 'def f():\n' + '    x = 1\n' * 20)
+    assert rules.few_comments([small]) == []
+
+
+@pytest.mark.parametrize(
+    'text', ['a, b = c, d', 'self.a, b = 1, 2', 'f(a if b else c)', 'f(x=a if b else c)']
+)
+def test_joined_statements_fails_on(text: str) -> None:
+    assert len(rules.joined_statements(Source('mmvos/a.py', text))) == 1
+
+
+@pytest.mark.parametrize('text', ['a, b = c', 'a = b, c', 'x = a if b else c', 'f(a or b)'])
+def test_joined_statements_passes(text: str) -> None:
+    assert rules.joined_statements(Source('mmvos/a.py', text)) == []
