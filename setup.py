@@ -103,6 +103,8 @@ setup(
         'cvat': [*ENGINE, *read_requirements('cvat')],
         # an environment of its own: it asks for old versions of Flask and others
         'label-studio': [*ENGINE, *read_requirements('label_studio')],
+        # many videos on a cluster
+        'ray': read_requirements('ray'),
         'tests': read_requirements('tests'),
     },
     cmdclass={'build_py': BuildWithMim},

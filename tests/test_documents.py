@@ -80,6 +80,12 @@ ELSEWHERE = {
         'tests/annotate/test_cvat_function.py::test_the_agents_worker_follows_shapes'
     ),
     r'^mmvos export ': EXPORT + 'test_graphs_compute_what_the_model_computes',
+    r'^mmvos segment my_\w+(\.txt)? .*--launcher ray': (
+        'tests/apis/batch/test_ray_cluster.py::test_a_node_is_killed_and_all_videos_are_finished'
+    ),
+    r'^mmvos segment my_(videos|list)': (
+        'tests/cli/test_segment_many.py::test_processes_give_the_results_of_one'
+    ),
     r'^mmvos segment .*--(graphs|engine)': EXPORT + 'test_an_exported_model_segments_a_clip',
     r'^mmvos benchmark engines': (
         'tests/benchmarks/test_engines.py::test_it_prints_a_row_for_each_engine'

@@ -144,7 +144,14 @@ def test_the_tests_are_added_to_a_finished_set_up(checkout: Checkout) -> None:
     assert checkout.set_up().returncode == 0
     assert not any('tests.txt' in call for call in checkout.installs())
     assert checkout.set_up('--tests').returncode == 0
-    assert len(checkout.installs()) == 1 and 'tests.txt' in checkout.installs()[0]
+    assert len(checkout.installs()) == 2
+    assert 'tests.txt' in checkout.installs()[0] and 'ray.txt' in checkout.installs()[1]
+
+
+def test_a_machine_without_ray_is_set_up_all_the_same(checkout: Checkout) -> None:
+    done = checkout.set_up('--tests', STUB_FAIL='ray.txt')
+    assert done.returncode == 0 and 'Ray cannot be installed here' in done.stdout
+    assert checkout.set_up('--tests').stdout == ''
 
 
 def test_a_failing_step_is_named_with_its_log_and_remedy_and_is_taken_up_again(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes or completes .venv in the checkout. Usage: bash tools/setup_env.sh [--tests]
-# Installs only what is missing; a second run ends at once. With --tests also ruff, mypy, pytest and hypothesis.
+# Installs only what is missing; a second run ends at once. With --tests also ruff, mypy, pytest, hypothesis and, where it can be, Ray.
 # Environment: PYTHON (interpreter for a new .venv), PIP_FIND_LINKS (folders with wheels), MAX_JOBS (compile jobs),
 # CUDA_VISIBLE_DEVICES= (empty: build the mmcv ops for the CPU only).
 set -euo pipefail
@@ -189,6 +189,10 @@ main() {
     fi
     if [ $tests -eq 1 ] && [ "$(cat "$VENV/ready-tests" 2>/dev/null)" != "$mark" ]; then
         step 'ruff, mypy, pytest, hypothesis, httpx' "$NETWORK" pip_install -c "$REQ/constraints.txt" -r "$REQ/tests.txt"
+        # Not for every Python; the tests of it skip where it is not there.
+        if ! pip_install -r "$REQ/ray.txt" >"$LOGS/ray.log" 2>&1; then
+            echo "  Ray cannot be installed here ($LOGS/ray.log); its tests are skipped"
+        fi
         echo "$mark" >"$VENV/ready-tests"
     fi
     [ $DONE_ANY -eq 0 ] || echo 'set-up: done'

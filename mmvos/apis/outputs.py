@@ -94,3 +94,17 @@ def open_outputs(
     if kinds.cutout:
         outputs.append(Output(SoftCutouts(folder / CUTOUT), kinds.min_score))
     return outputs
+
+
+def names_of_results(png: bool, video: bool, soft: int | None, cutout: bool) -> list[str]:
+    """List what is written in the folder of the results; see `OutputKinds`."""
+    names = [RESULTS_JSON]
+    for name, is_written in (
+        (MASKS, png),
+        (OVERLAY, video),
+        (SOFT, soft is not None),
+        (CUTOUT, cutout),
+    ):
+        if is_written:
+            names.append(name)
+    return names

@@ -9,9 +9,12 @@ compressed RLE or null per frame}.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -19,7 +22,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from mmvos.io.atomic import OutputError, make_folder, open_atomic
+from mmvos.io.atomic import OutputError, explain_os_error, make_folder, open_atomic
 from mmvos.structures import FrameResult
 
 _TABLE = """
@@ -57,10 +60,14 @@ class ResultsJson:
         self._shard.unlink(missing_ok=True)
         # The shard is never read after a crash, so it needs no journal. Writing may happen in
         # another thread.
-        self._masks = sqlite3.connect(self._shard, isolation_level=None, check_same_thread=False)
-        for setting in ('journal_mode = OFF', 'synchronous = OFF', f'cache_size = -{_CACHE_KIB}'):
-            self._masks.execute(f'PRAGMA {setting}')
-        self._masks.execute(_TABLE)
+        settings = ('journal_mode = OFF', 'synchronous = OFF', f'cache_size = -{_CACHE_KIB}')
+        with _output_errors(self._shard):
+            self._masks = sqlite3.connect(
+                self._shard, isolation_level=None, check_same_thread=False
+            )
+            for setting in settings:
+                self._masks.execute(f'PRAGMA {setting}')
+            self._masks.execute(_TABLE)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -86,7 +93,7 @@ class ResultsJson:
 
         Raises:
             ValueError: a label has no category.
-            OutputError: the disk is full.
+            OutputError: the frame cannot be kept on the disk.
         """
         frame = self.length
         rows = []
@@ -100,12 +107,10 @@ class ResultsJson:
             rows.append((item.id, frame, item.label, item.score, mask))
 
         # They wait on the disk, since a track is written when all of it is known.
-        try:
+        with _output_errors(self._shard):
             self._masks.execute('BEGIN')
             self._masks.executemany('INSERT INTO masks VALUES (?, ?, ?, ?, ?)', rows)
             self._masks.execute('COMMIT')
-        except sqlite3.OperationalError as error:
-            raise OutputError(f'{self._shard} cannot be written: {error}') from error
         self.length += 1
 
     def _assemble(self, stream: IO[str]) -> None:
@@ -154,3 +159,20 @@ class ResultsJson:
         if self.category_ids:
             return self.category_ids[label]
         return label + 1
+
+
+@contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    """Turn faults of a database into an `OutputError`, which names a full disk as other files do.
+
+    Raises:
+        OutputError: the block raised such a fault.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        # SQLite says it in words of its own, and passes no error number on.
+        if 'full' in str(error):
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OutputError(explain_os_error(path, full)) from full
+        raise OutputError(f'{path} cannot be written: {error}') from error

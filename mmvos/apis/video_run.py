@@ -30,6 +30,8 @@ from mmvos.models.video_steps import VideoSteps
 from mmvos.structures import FrameResult, Prompts, TrackedObject
 from mmvos.structures.soft_mask import from_plain
 
+from .outputs import CUTOUT, MASKS, OVERLAY, RESULTS_JSON, SOFT
+
 UNFINISHED = 'unfinished'
 LOCK = '.mmvos.lock'
 _FORMAT = 3  # of the unfinished results
@@ -99,7 +101,8 @@ class VideoRun:
 
     def _set_others_aside(self) -> None:
         """Move what another run left into a folder of its own; the record last."""
-        names = ('results.json', 'masks', 'overlay.mp4', 'overlay.partial.mp4', UNFINISHED)
+        written = (RESULTS_JSON, MASKS, OVERLAY, SOFT, CUTOUT)
+        names = (*written, 'overlay.partial.mp4', UNFINISHED)
         there = [name for name in (*names, IN_FOLDER) if (self.out / name).exists()]
         if not there:
             return
@@ -278,13 +281,13 @@ def source_identity(source: Any) -> str | None:
 
 
 def fingerprint_of(
-    model: VideoSteps, source: Any, prompts: Mapping[int, Prompts], **options: Any
+    model: VideoSteps | str, source: Any, prompts: Mapping[int, Prompts], **options: Any
 ) -> str:
     """A digest of everything that decides the results of a run; of a source that cannot be read
     twice one that never comes again.
 
     Args:
-        model: config and weights count.
+        model: config and weights count; or a digest of its identity, for many videos.
         source: what the caller named.
         prompts: by frame index.
         options: other settings, plain values.
@@ -293,5 +296,8 @@ def fingerprint_of(
     if not identity:
         identity = uuid.uuid4().hex
     texts = {name: str(value) for name, value in options.items()}
-    parts = [_FORMAT, *model.identity(), identity, dict(prompts), texts]
+    known: list[Any] = [model]
+    if not isinstance(model, str):
+        known = model.identity()
+    parts = [_FORMAT, *known, identity, dict(prompts), texts]
     return digest_of(parts)

@@ -43,6 +43,17 @@ def score(text: str) -> float:
     return value
 
 
+def positive_number(text: str) -> int:
+    """A whole number from 1 on.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f'it must be a whole number from 1 on, it is {text}')
+    return int(text)
+
+
 def safetensors_file(text: str) -> Path:
     """Return the path of a ``.safetensors`` file; the type of an argument.
 

@@ -34,6 +34,7 @@ _EXTRAS = {
     'onnxscript': 'export',
     'cvat_sdk': 'cvat',
     'label_studio_ml': 'label-studio',
+    'ray': 'ray',
 }
 _PATIENCE = 10.0  # seconds in which more interrupts do not disturb the end of the first one
 

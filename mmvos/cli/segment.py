@@ -1,4 +1,4 @@
-"""Segments one video, a camera's or a stream's pictures.
+"""Segments one video, a camera's or a stream's pictures; or many videos.
 
     mmvos segment INPUT --mask first.png --out DIR  the objects of a label image of frame 0
     mmvos segment INPUT --box 10,20,110,220 --box 5,5,80,90 --out DIR  objects 1 and 2, by boxes
@@ -7,27 +7,36 @@
     mmvos segment INPUT --prompts prompts.json --direction both --out DIR  also before the prompts
     mmvos segment INPUT --system siammask --box 10,20,110,220 --out DIR       another system; --list
     mmvos segment CONFIG CHECKPOINT INPUT --out DIR            all objects of the model's classes
+    mmvos segment LIST_OR_FOLDER --prompts FOLDER --out DIR    many videos, see docs/many_videos.md
 
 INPUT is a video file, a folder of frames with any names, a glob of frames (quoted, so that the
 shell leaves it alone), the number of a camera, or a URL (http, rtsp, ...). Writes DIR/results.json
 (YouTube-VIS schema), DIR/masks/*.png (pixel value = object id) and DIR/overlay.mp4. Without
 --system, CONFIG and CHECKPOINT (or --config and --checkpoint) MaskTrack with the weights that come
 with this project is used, which follows what it is given.
+
+Many videos are those of a text file with a path in each line, or those in a folder. Each has a
+folder of results in DIR, and prompts of its name in the folder that --prompts names; without
+--prompts it is the system that finds objects.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmvos.apis.engine_choice import ALL_ENGINES, TORCH, choose_engine
+from mmvos.apis.batch.launchers import LAUNCHERS
+from mmvos.apis.engine_choice import ALL_ENGINES
 from mmvos.apis.systems import SYSTEMS
-from mmvos.cli.arguments import frame_rate, join_negative_values, score
-from mmvos.cli.config_options import add_config_options, read_config_options
+from mmvos.cli.arguments import frame_rate, join_negative_values, positive_number, score
+from mmvos.cli.config_options import add_config_options
+from mmvos.cli.segment_model import DEFAULT_SYSTEM, build_model, describe_model
+from mmvos.io.errors import DataError
 
 if TYPE_CHECKING:
     from mmvos.apis import VideoInferencer, VideoSource
@@ -36,8 +45,6 @@ if TYPE_CHECKING:
     from mmvos.structures import Prompts
 
 EXPECTED_ERRORS = (ValueError,)
-DEFAULT_SYSTEM = 'masktrack'
-_HOW_TO_PROMPT = '--mask first.png, --box x1,y1,x2,y2, --point x,y or --prompts prompts.json'
 
 
 class ListSystems(argparse.Action):
@@ -64,7 +71,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         video.
     """
     parser = argparse.ArgumentParser(
-        description='Segments one video.',
+        description='Segments one video, or many.',
         usage='%(prog)s [CONFIG CHECKPOINT] INPUT --out DIR [options]',
         epilog=f'systems: {", ".join(SYSTEMS)}',
     )
@@ -72,13 +79,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'places',
         nargs='+',
         metavar='INPUT',
-        help='video file, folder of frames, glob in quotes, number of a camera, or URL; before it '
-        'the config of a model and its weights',
+        help='video file, folder of frames, glob in quotes, number of a camera, or URL; or many '
+        'videos: a text file of paths, or a folder of videos; before it the config of a model and '
+        'its weights',
     )
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the results')
     _add_prompt_options(parser)
     _add_model_options(parser)
     _add_output_options(parser)
+    _add_launch_options(parser)
 
     words = sys.argv[1:] if argv is None else argv
     for option in ('--box', '--point', '--negative'):
@@ -98,6 +107,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.system and args.config:
         parser.error('a system and a config are given; give one of them')
     args.input = args.places[-1]
+    args.words = [*words]
     return args
 
 
@@ -118,7 +128,8 @@ def _add_prompt_options(parser: argparse.ArgumentParser) -> None:
         '--prompts',
         metavar='JSON',
         help='list of {"frame": 0, "id": 1, "box": [x1, y1, x2, y2]} or with '
-        '"mask": PNG, relative to the file, or "points": [[x, y, 1], [x, y, 0]]',
+        '"mask": PNG, relative to the file, or "points": [[x, y, 1], [x, y, 0]]; of many videos '
+        'the folder of such files, label images or labelme files, named after the videos',
     )
     parser.add_argument(
         '--point',
@@ -208,6 +219,31 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--no-png', action='store_true', help='write no masks/*.png')
 
 
+def _add_launch_options(parser: argparse.ArgumentParser) -> None:
+    options = parser.add_argument_group('many videos')
+    options.add_argument(
+        '--processes',
+        type=positive_number,
+        default=1,
+        metavar='N',
+        help='on this machine, each with a model of its own (default 1)',
+    )
+    options.add_argument(
+        '--threads',
+        type=positive_number,
+        metavar='K',
+        help='CPU cores for each model; default: OMP_NUM_THREADS, else the cores that there are '
+        'for each process, on a Ray cluster 1',
+    )
+    options.add_argument(
+        '--launcher',
+        choices=LAUNCHERS,
+        default='none',
+        help='who has started the processes: torchrun (pytorch) or srun (slurm); or ray: a Ray '
+        'cluster',
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Segment the video and say where the results are.
 
@@ -216,8 +252,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     args = parse_arguments(argv)
 
+    from mmvos.apis.batch.videos import holds_many
+
+    if holds_many(args.input):
+        from mmvos.cli.segment_many import segment_many
+
+        segment_many(args)
+        return
+    check_one_video(args)
+
     from mmvos.apis import VideoInferencer, open_source
     from mmvos.apis.inference import check_direction, check_prompted_frames
+    from mmvos.apis.outputs import names_of_results
     from mmvos.io.atomic import check_folder
 
     prompts = read_all_prompts(args)
@@ -228,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     known = args.system or (None if args.config else DEFAULT_SYSTEM)
     takes_prompts = known is None or bool(SYSTEMS[known].accepted_prompts)
     check_direction(args.direction, source, takes_prompts)
-    model = build_model(args, prompts)
+    model = build_model(args, bool(prompts))
     model.keeps_soft_masks = bool(args.soft or args.cutout) and model.takes_prompts
     check_direction(args.direction, source, model.takes_prompts)
     with begin_run(model, source, prompts, args) as run:
@@ -242,30 +288,35 @@ def main(argv: Sequence[str] | None = None) -> None:
             count = segment(VideoInferencer(model), source, prompts, args, run)
 
     print(f'{count} frames of {source.name}')
-    for name in names_of_results(args):
+    for name in names_of_results(not args.no_png, not args.no_video, args.soft, args.cutout):
         print(f'  {Path(args.out, name)}')
 
 
-def names_of_results(args: argparse.Namespace) -> list[str]:
-    """List what is written in --out."""
-    from mmvos.apis.outputs import CUTOUT, MASKS, OVERLAY, RESULTS_JSON, SOFT
+def check_one_video(args: argparse.Namespace) -> None:
+    """Refuse what is meant for many videos where the input is one.
 
-    names = [RESULTS_JSON]
-    if not args.no_png:
-        names.append(MASKS)
-    if not args.no_video:
-        names.append(OVERLAY)
-    if args.soft:
-        names.append(SOFT)
-    if args.cutout:
-        names.append(CUTOUT)
-    return names
+    Raises:
+        DataError: there is such an option.
+    """
+    if args.prompts and Path(args.prompts).is_dir():
+        raise DataError(
+            f'--prompts {args.prompts} is a folder, as for many videos, but {args.input} is one; '
+            f'give the file of its prompts'
+        )
+    if args.launcher != 'none' or args.processes > 1:
+        raise DataError(
+            f'--launcher and --processes divide many videos, but {args.input} is one, which is '
+            f'never cut; give a text file of paths, or a folder of videos'
+        )
+    if args.threads:
+        os.environ['OMP_NUM_THREADS'] = str(args.threads)
 
 
 def begin_run(
     model: VideoSteps, source: VideoSource, prompts: Mapping[int, Prompts], args: argparse.Namespace
 ) -> VideoRun:
     """Begin the run, which a later one with the same arguments goes on with."""
+    from mmvos.apis.outputs import names_of_results
     from mmvos.apis.video_run import VideoRun, fingerprint_of
 
     can_be_read_again = not (source.live or source.timed)
@@ -284,12 +335,9 @@ def begin_run(
         fps=args.fps,
         **more,
     )
-    made_by = {
-        'config': str(args.config or args.system or DEFAULT_SYSTEM),
-        'weights': str(args.checkpoint or args.graphs or 'that come with it'),
-        'data': str(args.input),
-    }
-    return VideoRun(args.out, fingerprint, names_of_results(args), made_by, can_be_read_again)
+    names = names_of_results(not args.no_png, not args.no_video, args.soft, args.cutout)
+    made_by = {**describe_model(args), 'data': str(args.input)}
+    return VideoRun(args.out, fingerprint, names, made_by, can_be_read_again)
 
 
 def read_all_prompts(args: argparse.Namespace) -> dict[int, Prompts]:
@@ -311,67 +359,6 @@ def read_all_prompts(args: argparse.Namespace) -> dict[int, Prompts]:
     if args.prompts:
         return read_prompts(args.prompts)
     return {}
-
-
-def build_model(args: argparse.Namespace, prompts: Mapping[int, Prompts]) -> VideoSteps:
-    """Build the model of the system or config, with its weights, and make it faster.
-
-    Raises:
-        ValueError: only a checkpoint is given, or prompts and model do not fit each other.
-        FileNotFoundError: the weights are missing; the message says how to get them.
-    """
-    from mmvos.onnx.engines import ENGINES
-    from mmvos.onnx.segmenter import OnnxSegmenter
-
-    if args.checkpoint and not (args.config or args.system):
-        raise ValueError('--checkpoint needs the --config or the --system that it belongs to')
-    if args.system or not args.config:
-        # before the weights are looked for
-        system = SYSTEMS[args.system or DEFAULT_SYSTEM]
-        check_prompts_fit(bool(system.accepted_prompts), prompts)
-
-    # 1. A model of ONNX graphs, which needs no torch.
-    if args.graphs:
-        others = (args.config, args.system, args.checkpoint, args.device, args.cfg_options)
-        if any(others) or args.engine == TORCH:
-            raise ValueError(
-                '--graphs is a model without torch: leave system, config, checkpoint, device and '
-                'options of the config out'
-            )
-        check_prompts_fit(True, prompts)
-        return OnnxSegmenter(args.graphs, args.engine or ENGINES[0])
-    needs_torch = bool(args.config or args.checkpoint or args.cfg_options or args.device)
-    engine = choose_engine(args.system or DEFAULT_SYSTEM, args.engine, needs_torch)
-    if engine != TORCH:
-        return OnnxSegmenter(engine=engine)
-
-    # 2. One in torch.
-    from mmvos.apis.model_loading import load_optimized
-
-    name = args.config or args.system or DEFAULT_SYSTEM
-    options = read_config_options(args.cfg_options)
-    model = load_optimized(name, args.checkpoint, args.device, options)
-    check_prompts_fit(model.takes_prompts, prompts)
-    return model
-
-
-def check_prompts_fit(takes_prompts: bool, prompts: Mapping[int, Prompts]) -> None:
-    """Check that a model that needs prompts has some, and that one that takes none has none.
-
-    Raises:
-        ValueError: it is not so.
-    """
-    # Both would run, but not do what was meant.
-    if takes_prompts and not prompts:
-        raise ValueError(
-            f'the model follows what it is given: say which objects to follow, with '
-            f'{_HOW_TO_PROMPT}; or take one that finds objects by itself, with --system '
-            f'masktrack-rcnn or its CONFIG and CHECKPOINT'
-        )
-    if prompts and not takes_prompts:
-        raise ValueError(
-            'the model finds objects by itself: leave --mask, --box, --point and --prompts out'
-        )
 
 
 def segment(

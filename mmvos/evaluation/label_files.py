@@ -3,6 +3,7 @@
     SEQUENCE/FRAME.png            the values are object ids (DAVIS, YouTube-VOS)
     SEQUENCE/OBJECT/FRAME.png     results only: a mask of one object each, as SAM 2 and DEVA write
                                   them; there a pixel may belong to several objects
+    SEQUENCE/masks/FRAME.png      results only: label images, as `mmvos segment` writes them
 
 What the values of an image mean stands in `mmvos.io.label_png`.
 """
@@ -32,6 +33,7 @@ from mmvos.io.label_png import (
 
 _PNG = ('.png',)
 _MOST_DIGITS = 5  # of a folder named after an object
+_SEGMENTED = 'masks'  # folder of the label images of a video that `mmvos segment` has written
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def list_sequences(root: Path, results: bool = False) -> dict[str, Path]:
     for folder in list_folders(root):
         if has_file(folder, _PNG) or (results and _object_folders(folder)):
             found[folder.name] = folder
+        elif results and has_file(folder / _SEGMENTED, _PNG):
+            found[folder.name] = folder / _SEGMENTED
     if not found:
         raise DataError(
             f'{root} holds no folder with PNG files; give the folder with one folder per sequence.'

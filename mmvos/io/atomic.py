@@ -55,8 +55,18 @@ _REASONS = {
 }
 
 
+# Faults that the next file meets as well, wherever it lies in the same file system.
+_FAULTS_OF_ALL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
 class OutputError(DataError):
     """A file that cannot be written; the message is one sentence meant for the user."""
+
+    @property
+    def meets_all_files(self) -> bool:
+        """Whether no other file can be written there either: the disk is full or read-only."""
+        cause = self.__cause__
+        return isinstance(cause, OSError) and cause.errno in _FAULTS_OF_ALL
 
 
 def explain_os_error(path: str | Path, error: OSError) -> str:

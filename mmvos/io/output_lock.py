@@ -47,6 +47,10 @@ class Owner:
         return f'process {self.process} on {self.host}, started {self.start} ({command})'
 
 
+class LockedError(OutputError):
+    """An output that another process writes."""
+
+
 class OutputLock:
     """A lock on an output; a context manager.
 
@@ -55,7 +59,8 @@ class OutputLock:
         output: what is locked, as the user calls it.
 
     Raises:
-        OutputError: when entered, another process holds the lock, or the file cannot be written.
+        LockedError: when entered, another process holds the lock.
+        OutputError: when entered, the file cannot be written.
     """
 
     def __init__(self, file: str | Path, output: str | Path) -> None:
@@ -97,7 +102,7 @@ class OutputLock:
             if free is None:  # no locks here: the file's words count
                 free = not _may_run(read_owner(self.file))
             if not free:
-                raise OutputError(self._refusal())
+                raise LockedError(self._refusal())
             if _is_same_file(descriptor, self.file):
                 self._descriptor = descriptor
         finally:

@@ -9,6 +9,7 @@ import pytest
 
 from mmvos.apis.results_json import ResultsJson
 from mmvos.evaluation.youtube_vis import result_entries, write_results
+from mmvos.io.atomic import OutputError
 from mmvos.structures import FrameResult, TrackedObject, VideoTracks, rle
 
 NO_IMAGE = np.zeros((6, 5, 3), np.uint8)
@@ -109,3 +110,14 @@ def test_an_error_leaves_the_frames_so_far(tmp_path):
 def test_what_a_killed_run_left_does_not_matter(tmp_path):
     (tmp_path / 'r.json.partial').write_bytes(b'half a database')
     assert len(_write(tmp_path / 'r.json', [[_object(1, 0, 0.5)]], category_ids=(1,))) == 1
+
+
+def test_a_full_disk_is_known_as_such(tmp_path):
+    """SQLite reports a full disk, and a database that may not grow, in the same way."""
+    item = TrackedObject(1, 0, 0.5, (0.0, 0.0, 5.0, 6.0), {'size': [9, 9], 'counts': 'x' * 9000})
+    image = np.zeros((9, 9, 3), np.uint8)
+    with ResultsJson(tmp_path / 'results.json', ()) as writer:
+        writer._masks.execute('PRAGMA max_page_count = 2')
+        with pytest.raises(OutputError, match='disk is full') as raised:
+            writer.write('', image, FrameResult(0, (9, 9), (item,)))
+        assert raised.value.meets_all_files

@@ -316,6 +316,19 @@ def test_frames_without_leading_zeros_are_in_the_order_of_their_numbers(tmp_path
     assert evaluate_davis(tmp_path / 'gt', tmp_path / 'r').metrics['J_mean'] == 1
 
 
+def test_results_of_the_command_that_segments_many_videos(tmp_path: Path) -> None:
+    write(tmp_path / 'gt', {'a': GOOD, 'b': GOOD})
+    for name, frames in (('a', BAD), ('b', GOOD)):
+        write(tmp_path / 'r' / name, {'masks': frames})
+        (tmp_path / 'r' / name / 'results.json').write_text('[]')
+    (tmp_path / 'r/videos.csv').touch()
+    report = evaluate_davis(tmp_path / 'gt', tmp_path / 'r')
+    assert report.metrics['J_mean'] == pytest.approx((0.5 + 1 + 1 + 1) / 4)
+    (tmp_path / 'r/a/masks/00002.png').unlink()
+    with pytest.raises(EvaluationInputError, match=r'masks lacks frame 00002\.png'):
+        evaluate_davis(tmp_path / 'gt', tmp_path / 'r')
+
+
 def test_results_in_a_folder_per_object(tmp_path: Path) -> None:
     """Two masks overlap: object 1 has 400 of 500 pixels right, object 2 all of its own."""
     truth = labels(o1=(0, 0, 20, 20), o2=(0, 20, 20, 5))
