@@ -12,6 +12,7 @@ from moving_squares import picture, red_mask
 from without_torch import ROOT, run_without_torch
 
 from mmvos.io.label_png import read_label_png
+from tests.apis.batch.small_batch import write_batch
 
 
 @pytest.fixture
@@ -36,6 +37,16 @@ def test_segment_follows_a_mask(tmp_path, clip):
     truth[30:70, 26:66] = True
     assert ((labels == 1) & truth).sum() > 0.7 * ((labels == 1) | truth).sum()
     assert (out / 'results.json').exists() and (out / 'overlay.mp4').exists()
+
+
+def test_segment_takes_many_videos(tmp_path):
+    pytest.importorskip('onnxruntime')
+    words = write_batch(tmp_path, (3, 2))
+    command = ('-m', 'mmvos', 'segment', *words, '--processes', '2', '--out', str(tmp_path / 'out'))
+    done = run_without_torch(tmp_path, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '2 videos, 5 frames' in done.stdout
+    assert len(list((tmp_path / 'out').glob('v*/masks/*.png'))) == 5
 
 
 def test_python_works_too(tmp_path):
@@ -122,6 +133,7 @@ def test_the_way_through_a_video_imports_no_torch():
             ROOT / f'mmvos/apis/{name}.py'
             for name in ('inference', 'streaming_session', 'video_run')
         ),
+        *sorted((ROOT / 'mmvos/apis/batch').glob('*.py')),
         ROOT / 'mmvos/ops/crop.py',
         ROOT / 'mmvos/ops/masks.py',
         ROOT / 'mmvos/ops/arrays.py',
