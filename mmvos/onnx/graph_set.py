@@ -45,7 +45,7 @@ class Settings:
         format: `FORMAT`.
         model: name of the config.
         weights: SHA-256 of the checkpoint that it was made of.
-        precision: of the stored weights, 'float32' or 'float16', or 'int8'; graphs take and give
+        precision: of the stored weights, 'float32' or 'float16'; graphs take and give
             float32.
         version: of mmvos.
         size: S.
