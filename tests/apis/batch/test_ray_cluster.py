@@ -19,7 +19,7 @@ from .small_batch import results, segment_here, start, write_batch
 pytest.importorskip('onnxruntime')
 ray = pytest.importorskip('ray', reason='Ray is not installed: pip install "mmvos[ray]"')
 
-LENGTHS = (150, 140, 130, 120, 6)
+LENGTHS = (200, 180, 160, 140, 6)
 STORE_BYTES = 80 << 20
 SECONDS = 240
 
