@@ -43,8 +43,9 @@ def segment_many(args: argparse.Namespace) -> None:
         KeyboardInterrupt: with the sentence that says what is kept.
     """
     from mmvos.apis.batch.launchers import Share, find_share
-    from mmvos.apis.batch.shares import batch_of
+    from mmvos.apis.batch.shares import batch_of, work_through
     from mmvos.apis.batch.videos import list_videos
+    from mmvos.apis.batch.worker import VideoWorker
     from mmvos.io.atomic import check_folder
 
     # 1. Everything that can be refused is refused before the first video.
@@ -54,23 +55,24 @@ def segment_many(args: argparse.Namespace) -> None:
     share = find_share(args.launcher)
     settings = read_settings(args)
     set_threads(args)
+    described = describe_batch(args, videos)  # before each process chooses a GPU of its own
+    model = None
+    if args.launcher != 'ray' and args.processes == 1:
+        choose_device(args, share.local_rank)
+        model = build_model(args, bool(args.prompts))
 
     # 2. One command at a time writes there.
     try:
-        with batch_of(settings.out, describe_batch(args, videos), share.is_first) as since:
+        with batch_of(settings.out, described, share.is_first) as since:
             is_alone = share == Share()
             report = Report(len(videos) if is_alone else None)
             if args.launcher == 'ray':
                 outcomes = on_ray(args, settings, videos, report)
-            elif args.processes > 1:
+            elif model is None:
                 outcomes = in_processes(args, settings, videos, since)
             else:
-                from mmvos.apis.batch.shares import work_through
-                from mmvos.apis.batch.worker import VideoWorker
-
-                choose_device(args, share.local_rank)
                 worker = VideoWorker(
-                    build_model(args, bool(args.prompts)),
+                    model,
                     settings,
                     since=None if is_alone else share.parent_began or since,
                     waits=not is_alone,
