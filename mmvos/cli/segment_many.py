@@ -65,19 +65,19 @@ def segment_many(args: argparse.Namespace) -> None:
     try:
         with batch_of(settings.out, described, share.is_first) as since:
             is_alone = share == Share()
-            report = Report(len(videos) if is_alone else None)
+            total = len(videos) if is_alone else None
+            report = Report(total)
             if args.launcher == 'ray':
                 outcomes = on_ray(args, settings, videos, report)
             elif model is None:
                 outcomes = in_processes(args, settings, videos, since)
             else:
-                worker = VideoWorker(
-                    model,
-                    settings,
-                    since=None if is_alone else share.parent_began or since,
-                    waits=not is_alone,
-                    show=show_frames if is_alone else None,
-                )
+                if is_alone:
+                    worker = VideoWorker(model, settings, show=show_frames)
+                else:
+                    # What the others have ended is not done again, what they hold is waited for.
+                    began = share.parent_began or since
+                    worker = VideoWorker(model, settings, since=began, waits=True)
                 outcomes = work_through(worker, videos, share, report)
             if share.is_first:
                 tell(settings.out, outcomes)

@@ -80,12 +80,14 @@ def read_outcome(folder: Path) -> OutcomeFile | None:
         if content['format'] != _FORMAT:
             return None
         seconds = content['seconds']
+        if seconds is not None:
+            seconds = float(seconds)
         outcome = Outcome(
             str(content['video']),
             str(content['source']),
             int(content['frames']),
             int(content['objects']),
-            None if seconds is None else float(seconds),
+            seconds,
             str(content['fault']),
         )
         return OutcomeFile(outcome, bool(content['over']), int(content['deaths']), changed)

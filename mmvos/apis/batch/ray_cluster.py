@@ -31,7 +31,8 @@ from .worker import BatchSettings, VideoWorker, resolved
 _PAUSE = 1.0  # seconds in which something may happen
 _MOST_ATTEMPTS = 3  # at a video whose actors die
 # A lost machine may hold a video's lock for a while: how often it is tried, and after how long.
-_MOST_TRIES, _SECONDS_BETWEEN = 60, 5.0
+_MOST_TRIES = 60
+_SECONDS_BETWEEN = 5.0
 _ADDRESS = 'RAY_ADDRESS'  # an environment variable of Ray: the cluster to connect with
 _STORE_BYTES = 80 << 20  # of Ray's store of objects, of which nothing here makes use
 
@@ -136,8 +137,9 @@ class _Actors:
                 f'the Ray cluster has {cpus} CPUs and no GPU, but --threads asks for '
                 f'{self._cores} of them for a model'
             )
+        needed_gpus = 1 if gpus else 0
         while count < min(room, self._most):
-            actor = self._make(num_gpus=1 if gpus else 0)
+            actor = self._make(needed_gpus)
             self._loading[actor.load.remote()] = actor
             count += 1
 

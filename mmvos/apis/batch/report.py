@@ -11,7 +11,8 @@ from mmvos.io.atomic import open_atomic, write_json
 
 from .outcome import Outcome
 
-TABLE_CSV, TABLE_JSON = 'videos.csv', 'videos.json'
+TABLE_CSV = 'videos.csv'
+TABLE_JSON = 'videos.json'
 _MOST_ROWS = 40  # that are printed; a longer table stands in the files
 _LONGEST_FAULT = 100  # characters that are printed
 

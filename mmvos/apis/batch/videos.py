@@ -100,7 +100,8 @@ def _named(paths: Sequence[Path], folder: Path, where: str) -> list[Video]:
     shared = Path(os.path.commonpath(elsewhere)) if elsewhere else root
     relative = []
     for path in whole:
-        relative.append(path.relative_to(root if path.is_relative_to(root) else shared))
+        start = root if path.is_relative_to(root) else shared
+        relative.append(path.relative_to(start))
 
     # 2. Names without suffixes, where that is enough to tell them apart.
     plain = [_without_suffix(path, place) for path, place in zip(whole, relative, strict=True)]
@@ -109,7 +110,8 @@ def _named(paths: Sequence[Path], folder: Path, where: str) -> list[Video]:
     chosen = []
     for place, short in zip(relative, plain, strict=True):
         is_unique = count[short] == 1 and short not in parents
-        chosen.append(short if is_unique else place)
+        name = short if is_unique else place
+        chosen.append(name)
 
     # 3. What is left of equal names is the same video twice.
     repeated = [place for place, times in Counter(chosen).items() if times > 1]
@@ -118,8 +120,9 @@ def _named(paths: Sequence[Path], folder: Path, where: str) -> list[Video]:
     ends = Counter(place.name for place in chosen)
     videos = []
     for path, place in zip(paths, chosen, strict=True):
-        name = check_name(place.as_posix(), where)
-        videos.append(Video(name, path, place.name if ends[place.name] == 1 else ''))
+        whole_name = check_name(place.as_posix(), where)
+        short_name = place.name if ends[place.name] == 1 else ''
+        videos.append(Video(whole_name, path, short_name))
     return videos
 
 
