@@ -26,7 +26,9 @@ const actions = new Actions(store, element('busy'));
 const tools = new Tools(viewer, store, actions);
 const player = new Player(store, frames, viewer);
 const timeline = new Timeline(element('timeline'), store);
-new ObjectList(element('objects'), store, actions);
+const objectList = new ObjectList(element('objects'), store, actions);
+// A frame that is only passed while scrubbing needs no masks.
+viewer.canvas.addEventListener('shown', () => objectList.describeFrame());
 new MarkList(element('marks'), element('marks-count'), store);
 new ExportDialog(store, actions);
 new ImportDialog(store, actions);
@@ -56,7 +58,8 @@ store.on(['project', 'model'], () => {
   element('system').value = project.model.name;
   const finder = findingSystem();
   element('find').hidden = !finder;
-  element('find').title = `${finder?.title} looks through the whole video for objects of its classes`;
+  const what = 'looks through the whole video for objects of its classes';
+  element('find').title = `${finder?.title} ${what}`;
   const state = element('model-state');
   const shown = { loading: 'loading the model …', failed: 'no model', ready: '' };
   state.textContent = shown[project.model.state] ?? '';
@@ -80,8 +83,8 @@ function findingSystem() {
 let isConnected = true;
 function showBanner() {
   const banner = element('banner');
-  const lost = 'The studio does not answer. Start it again with the same command; this page goes on ' +
-    'by itself, and nothing that was saved is lost.';
+  const lost = 'The studio does not answer. Start it again with the same command; this page ' +
+    'goes on by itself, and nothing that was saved is lost.';
   const model = store.project?.model;
   const fault = model?.state === 'failed' ? `The model cannot be used: ${model.message}` : '';
   const text = isConnected ? fault || store.project?.host_warning : lost;
@@ -109,7 +112,9 @@ element('brush-size').addEventListener('input', (event) => {
 
 // ---- how the picture looks
 
-element('toggle-masks').addEventListener('click', () => store.look({ showsMasks: !store.showsMasks }));
+element('toggle-masks').addEventListener('click', () => {
+  store.look({ showsMasks: !store.showsMasks });
+});
 element('opacity').addEventListener('input', (event) => {
   store.look({ opacity: Number(event.target.value) / 100, showsMasks: true });
 });
@@ -159,7 +164,8 @@ function nextStep() {
   if (hasRun || store.isRunning || store.run) {
     return '';
   }
-  return 'Is the mask right? Then press Track. Else click on what is missing, right-click on what is too much';
+  return 'Is the mask right? Press Track. Else click on what is missing, or use Exclude on what is ' +
+    'too much';
 }
 store.on(['project', 'prompts', 'timeline', 'run', 'objects', 'selected'], () => {
   element('hint').textContent = nextStep();

@@ -25,7 +25,7 @@ export class ObjectList {
     store.on(['objects'], () => this.render());
     // The rows stay: a press that chooses an object may be the press of a button in its row.
     store.on(['selected'], () => this.markSelected());
-    store.on(['frame', 'masks'], () => this.describeFrame());
+    store.on(['masks'], () => this.describeFrame());
   }
 
   render() {
@@ -49,7 +49,7 @@ export class ObjectList {
     }
   }
 
-  // How each object is in the frame that is shown.
+  // How each object is in the frame that is shown; to be called when another one is shown.
   describeFrame() {
     const entries = this.store.entries(this.store.frame);
     for (const row of this.list.querySelectorAll('li[data-id]')) {
@@ -89,7 +89,8 @@ export class ObjectList {
     more.className = 'more';
     more.append(state, category);
 
-    const eye = this.button(item.visible ? 'eye' : 'eye-off', item.visible ? 'Hide' : 'Show', () => {
+    const drawing = item.visible ? 'eye' : 'eye-off';
+    const eye = this.button(drawing, item.visible ? 'Hide' : 'Show', () => {
       this.actions.changeObject(item.id, { visible: !item.visible });
     });
     eye.classList.add('eye');

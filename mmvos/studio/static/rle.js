@@ -48,7 +48,8 @@ export function encode(bitmap, height, width) {
   return { size: [height, width], counts };
 }
 
-// A canvas that shows a bitmap in a color: filled as strongly as `opacity` (0 to 1), its border more.
+// A canvas that shows a bitmap in a color: filled as strongly as `opacity` (0 to 1) says, its border
+// more strongly.
 export function paint(bitmap, height, width, color, opacity) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d');

@@ -1,6 +1,6 @@
 // The timeline: frame numbers and marks of frames that are worth a look above, then a row for each
-// object with its name that shows where it is seen, uncertain, lost or corrected, and the frame that
-// is shown as a line.
+// object with its name that shows where it is seen, uncertain, lost or corrected, and the frame
+// that is shown as a line.
 
 const RULER = 16; // height of the frame numbers
 const MARKS = 14; // height of the row of marks

@@ -1,4 +1,5 @@
-// Short messages above the picture; errors stay longer, a click sends one away. Text only, never HTML.
+// Short messages above the picture; errors stay longer, a click sends one away. Text only, never
+// HTML.
 
 const MOST = 4;
 
