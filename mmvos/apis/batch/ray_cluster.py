@@ -281,7 +281,7 @@ def _connect() -> None:
                 raise
             # There is none here.
             ray.init(include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
         place = f'at {named}' if named else 'of this machine'
         raise DataError(f'the Ray cluster {place} cannot be used: {reason}') from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ ray = pytest.importorskip('ray', reason='Ray is not installed: pip install "mmvo
 LENGTHS = (200, 180, 160, 140, 6)
 STORE_BYTES = 80 << 20
 SECONDS = 240
+SHORT = '/tmp'
 
 
 @pytest.fixture
@@ -29,6 +32,9 @@ def cluster(monkeypatch) -> Iterator[Any]:
     """Two nodes of one core each; the command's own process is a third process."""
     from ray.cluster_utils import Cluster
 
+    # the paths of its sockets have at most 107 characters
+    folder = tempfile.mkdtemp(prefix='r', dir=SHORT)
+    monkeypatch.setenv('RAY_TMPDIR', folder)
     monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
     # by default actors are so nice that a busy machine leaves them nothing
     monkeypatch.setenv('RAY_worker_niceness', '0')
@@ -39,6 +45,7 @@ def cluster(monkeypatch) -> Iterator[Any]:
         yield made
     finally:
         made.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.slow
