@@ -33,6 +33,7 @@ _LOCK = '.mmvos-propagate.lock'
 _KNOWN_KINDS = ('polygon', 'rectangle', 'circle', 'oriented_rectangle', 'mask')
 _MADE_BY = 'made_by'  # key of a shape with its fingerprint
 _DIGITS = 4  # of a score
+_POINT_DIGITS = 2  # of a coordinate, by which a shape is known again
 Row = Mapping[str, Any]
 
 
@@ -200,27 +201,59 @@ class LabelmeFolder:
         """Refuse an output that cannot be written, or to which nothing would be added."""
         check_folder(self.output)
         targets = [self._target(index) for index in range(len(self.images))]
+        self._signatures = {path: _signature(path) for path in targets}
         if not self.overwrite and all(path.exists() for path in targets):
             raise DataError(
                 f'all {len(targets)} frames have a file in {self.output}; --overwrite writes them '
                 f'again and keeps what is drawn, --out DIR writes others'
             )
+        if self.overwrite and not self._is_in_place():
+            for index, target in enumerate(targets):
+                if target.exists():
+                    self._check_nothing_is_lost(index, target)
+
+    def _is_in_place(self) -> bool:
+        """Whether the files are written beside the frames."""
+        return self.output.resolve() == self.folder.resolve()
+
+    def _check_nothing_is_lost(self, index: int, target: Path) -> None:
+        """Refuse to overwrite a file in another folder in which somebody has drawn since."""
+        frame = self._labeled.get(index)
+        known = {_fingerprint(shape, str(target)) for shape in (frame.drawn if frame else ())}
+        data = read_json(target)
+        shapes = data.get('shapes') if isinstance(data, dict) else None
+        for number, shape in enumerate(shapes if isinstance(shapes, list) else ()):
+            place = f'{target}: shape {number}'
+            if not isinstance(shape, dict) or _is_untouched(shape, place):
+                continue
+            if _fingerprint(shape, place) not in known:
+                raise DataError(
+                    f'{place} was drawn or corrected there and would be lost; put this file into '
+                    f'{self.folder}, or give another --out'
+                )
 
     def write(self, results: Iterable[FrameResult]) -> str:
         """Write a file for each frame that has none; see `PartlyAnnotated`."""
         written = 0
         kept = 0
+        changed = 0
         for result in results:
             target = self._target(result.frame_index)
             # What somebody has drawn is never changed.
             if target.exists() and not self.overwrite:
                 kept += 1
                 continue
+            if _signature(target) != self._signatures[target]:
+                # Somebody has drawn in it while the model was at work.
+                changed += 1
+                continue
             write_json(target, self._content(result), durable=False, indent=2)
             written += 1
         said = f'{written} files in {self.output}'
         if kept:
             said += f'; {kept} that were there are left as they were (--overwrite adds to them)'
+        if changed:
+            said += f'; {changed} that were changed meanwhile are left as they are'
         return said
 
     def _content(self, result: FrameResult) -> dict[str, Any]:
@@ -246,7 +279,7 @@ class LabelmeFolder:
             if index not in drawn.drawings:
                 shapes += self._shapes_of(drawn, item, index)
         content['shapes'] = shapes
-        if self.output.resolve() != self.folder.resolve():
+        if not self._is_in_place():
             # labelme looks for the image from its file on.
             place = os.path.relpath(image.resolve(), self.output.resolve())
             content['imagePath'] = place.replace(os.sep, '/')
@@ -283,6 +316,15 @@ class LabelmeFolder:
         return shapes
 
 
+def _signature(path: Path) -> tuple[int, int] | None:
+    """Time and size of a file; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
 def _is_untouched(shape: Row, place: str) -> bool:
     """Whether a shape was made by an earlier call, and nobody has changed it since."""
     mark = shape.get(_MADE_BY)
@@ -292,11 +334,13 @@ def _is_untouched(shape: Row, place: str) -> bool:
 def _fingerprint(shape: Row, place: str) -> str:
     """What tells a shape from one that was changed; the same after labelme has stored it again."""
     # labelme rounds when it stores.
-    points = np.asarray(shape.get('points') or [], dtype=np.float64)
-    parts = [
-        repr((shape.get('label'), shape.get('group_id'), shape.get('shape_type'))).encode(),
-        np.round(points, 2).tobytes(),
-    ]
+    try:
+        numbers = np.asarray(shape.get('points'), dtype=np.float64)
+        points = np.round(numbers, _POINT_DIGITS).tobytes()
+    except (ValueError, TypeError):
+        points = repr(shape.get('points')).encode()
+    kind = repr((shape.get('label'), shape.get('group_id'), shape.get('shape_type'))).encode()
+    parts = [kind, points]
 
     # The pixels of a mask, since the same ones can be packed in several ways.
     text = shape.get('mask')

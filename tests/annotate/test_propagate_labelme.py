@@ -206,6 +206,42 @@ def test_a_corrected_shape_is_one_that_somebody_drew(clip: Path, model: ColorFol
     assert shapes_of(clip, 0)[0]['points'] == corners(0, 1)
 
 
+def test_what_is_corrected_in_another_folder_is_not_lost(
+    clip: Path, tmp_path: Path, model: ColorFollower
+) -> None:
+    odd = shape('x', [[1, 2, 3], 'a'], 'cuboid_of_tomorrow', None)
+    annotate(clip, 0, [shape('fish', corners(0, 1), group=None), odd])
+    out = tmp_path / 'out'
+    assert run(clip, '--out', out) is None
+    # nothing was changed there
+    assert run(clip, '--out', out, '--overwrite') is None
+    corrected = json.loads((out / '00004.json').read_text())
+    corrected['shapes'][0]['points'][0][0] += 1
+    (out / '00004.json').write_text(json.dumps(corrected))
+    said = run(clip, '--out', out, '--overwrite')
+    assert isinstance(said, str) and '00004.json' in said and 'lost' in said
+    assert json.loads((out / '00004.json').read_text()) == corrected
+
+
+def test_what_is_drawn_meanwhile_is_kept(
+    clip: Path, model: ColorFollower, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    first = annotate(clip, 0, [shape('fish', corners(0, 1))])
+    step = model.step
+
+    def draw_and_step(*given: Any) -> Any:
+        if not (clip / '00005.json').exists():
+            annotate(clip, 5, [shape('crab', corners(5, 2), group=9)])
+            first.write_text(first.read_text() + ' ')
+        return step(*given)
+
+    monkeypatch.setattr(model, 'step', draw_and_step)
+    assert run(clip, '--overwrite') is None
+    assert [entry['label'] for entry in shapes_of(clip, 5)] == ['crab']
+    assert first.read_text().endswith(' ')
+    assert '2 that were changed meanwhile' in capsys.readouterr().out
+
+
 def test_objects_without_numbers(clip: Path, model: ColorFollower) -> None:
     # one of a class in each frame is one object; two of a class in the only frame are two
     annotate(clip, 0, [shape('fish', corners(0, 1), group=None)])
