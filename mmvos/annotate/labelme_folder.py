@@ -218,11 +218,19 @@ class LabelmeFolder:
 
     def _check_nothing_is_lost(self, index: int, target: Path) -> None:
         """Refuse to overwrite a file in another folder in which somebody has drawn since."""
+        # 1. What is drawn beside the frames.
         frame = self._labeled.get(index)
-        known = {_fingerprint(shape, str(target)) for shape in (frame.drawn if frame else ())}
+        drawn: list[dict[str, Any]] = []
+        if frame is not None:
+            drawn = frame.drawn
+        known = {_fingerprint(shape, str(target)) for shape in drawn}
+
+        # 2. Whether there is more in the file that would be overwritten.
         data = read_json(target)
         shapes = data.get('shapes') if isinstance(data, dict) else None
-        for number, shape in enumerate(shapes if isinstance(shapes, list) else ()):
+        if not isinstance(shapes, list):
+            return
+        for number, shape in enumerate(shapes):
             place = f'{target}: shape {number}'
             if not isinstance(shape, dict) or _is_untouched(shape, place):
                 continue
