@@ -82,9 +82,8 @@ class PairResponse:
     Attributes:
         logits: (B, 2A, n, n) of the scores.
         deltas: (B, 4A, n, n) of the boxes.
-        mask_response: (B, C, n, n), the mask branch.
+        mask_response: (B, C, n + 2p, n + 2p), the mask branch with p cells of padding.
         features: what masks are refined from.
-        kernels: (B, 3, C, a - 2, a - 2), the templates, for features of a x a cells.
         search: (B, C, m, m), adjusted features.
     """
 
@@ -92,7 +91,6 @@ class PairResponse:
     deltas: Tensor
     mask_response: Tensor
     features: Any
-    kernels: Tensor
     search: Tensor
 
 

@@ -408,17 +408,17 @@ class SiameseTracker(Tracker[SiameseState]):
         searches = inputs[:, 1]
         truth = TrainingPairs.stack(data_samples)
         boxes = truth.boxes
-        has_mask = truth.has_mask
         # the vote's pixels begin at their edge, the targets' in the middle of the first
         vote_boxes = boxes + 0.5
         learns_vote = self.voting is not None and not self.voting.refined
         if learns_vote and not self.joint_voting:
             with torch.no_grad():
-                pairs = self.forward_pairs(templates, searches)
-            return self._vote_loss(pairs, vote_boxes, truth.masks, has_mask)
+                pairs = self.forward_pairs(templates, searches, RESPONSE_PADDING)
+            return self._vote_loss(pairs, vote_boxes, truth.masks, truth.has_mask)
 
         # Which anchors are the object, and which are background.
-        pairs = self.forward_pairs(templates, searches)
+        padding = RESPONSE_PADDING if learns_vote else 0
+        pairs = self.forward_pairs(templates, searches, padding)
         cells = pairs.logits.shape[-1]
         chances = None
         if self.hard_negatives:
@@ -428,14 +428,15 @@ class SiameseTracker(Tracker[SiameseState]):
         targets = anchor_targets(grid, boxes, truth.negative, cells, self.limits, chances=chances)
 
         # The mask is learned at the cells of positive anchors, or at some of them.
-        index = losses.positive_cells(targets.labels, has_mask)
+        index = losses.positive_cells(targets.labels, truth.has_mask)
         order = torch.randperm(len(index), device=index.device)
         index = index[order[: self.max_masks]]
         mask_signs = losses.mask_targets(truth.masks, index, cells)
+        inner = slice(padding, padding + cells)
+        mask_response = pairs.mask_response[:, :, inner, inner]
+        mask_logits = mask_response[:0, 0]
         if len(index):
-            mask_logits = self.mask_logits(pairs.mask_response, pairs.features, index)
-        else:
-            mask_logits = pairs.mask_response[:0, 0]
+            mask_logits = self.mask_logits(mask_response, pairs.features, index)
 
         score_weight, box_weight, mask_weight = self.loss_weights
         values = dict(
@@ -445,15 +446,16 @@ class SiameseTracker(Tracker[SiameseState]):
             mask_overlap=losses.mask_overlap(mask_logits, mask_signs),
         )
         if learns_vote:
-            values.update(self._vote_loss(pairs, vote_boxes, truth.masks, has_mask))
+            values.update(self._vote_loss(pairs, vote_boxes, truth.masks, truth.has_mask))
         return values
 
-    def forward_pairs(self, templates: Tensor, searches: Tensor) -> PairResponse:
+    def forward_pairs(self, templates: Tensor, searches: Tensor, padding: int = 0) -> PairResponse:
         """Run the network on cut windows, for training.
 
         Args:
             templates: (B, 3, 127, 127).
             searches: (B, 3, S, S); 255 pixels give n = 25, 143 give n = 3.
+            padding: cells of zeros around the response of the mask branch.
         """
         # (B, C, a, a) and (B, C, m, m): adjusted features
         template, _ = self.features(templates)
@@ -463,10 +465,9 @@ class SiameseTracker(Tracker[SiameseState]):
         kernels = self.neck.encode_template(template)
         score_response = self.neck.correlate(kernels, search, 'score')
         box_response = self.neck.correlate(kernels, search, 'box')
-        mask_response = self.neck.correlate(kernels, search, 'mask')
-
+        mask_response = self.neck.correlate(kernels, search, 'mask', padding)
         logits, deltas = self.head(score_response, box_response)
-        return PairResponse(logits, deltas, mask_response, features, kernels, search)
+        return PairResponse(logits, deltas, mask_response, features, search)
 
     def mask_logits(self, mask_response: Tensor, features: Any, index: Tensor) -> Tensor:
         """Predict the masks of cells, for training.
@@ -492,9 +493,8 @@ class SiameseTracker(Tracker[SiameseState]):
     ) -> dict[str, Tensor]:
         """Loss of the vote, on what the first stage gives; it has no influence on that one."""
         with torch.no_grad():
-            # the candidates, and what their masks are made from
             scores, boxes = self._anchor_boxes(pairs.logits, pairs.deltas)
-            response = self.neck.correlate(pairs.kernels, pairs.search, 'mask', RESPONSE_PADDING)
+        response = pairs.mask_response.detach()
         fine = tuple(level.detach() for level in fine_levels(pairs.features))
         search = pairs.search.detach()
         return self.voting.loss(response, search, scores, boxes, truth, masks, has_mask, fine)

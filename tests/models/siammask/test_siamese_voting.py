@@ -10,9 +10,11 @@ import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
-from tiny_siamese import HEIGHT, WIDER, WIDTH, frame, tiny_siamese
+from tiny_siamese import HEIGHT, WIDER, WIDTH, frame, pair_sample, tiny_siamese
+from torch import nn
 
 from mmvos.models import PromptedSegmenter
+from mmvos.models.siammask.voting import RESPONSE_PADDING
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
 
@@ -114,11 +116,25 @@ def test_trained_together_the_vote_has_no_influence_on_the_first_stage():
     boxes = torch.tensor([[95.0, 95.0, 159.0, 159.0]] * 2)
     masks = torch.zeros(2, 255, 255, dtype=torch.uint8)
     masks[:, 100:150, 100:150] = 1
-    pairs = tracker.forward_pairs(templates, searches)
+    pairs = tracker.forward_pairs(templates, searches, RESPONSE_PADDING)
     losses = tracker._vote_loss(pairs, boxes, masks, torch.tensor([True, True]))
     losses['loss_vote'].backward()
     with_gradient = {name for name, p in tracker.named_parameters() if p.grad is not None}
     assert with_gradient and all(name.startswith('voting.') for name in with_gradient)
+
+
+@pytest.mark.parametrize('joint', [True, False])
+def test_a_step_runs_each_layer_of_the_first_stage_once(joint):
+    """Else the statistics of its batch norms would move twice."""
+    voting = dict(type='mmvos.VotingMaskHead', channels=16)
+    model = tiny_siamese(voting=voting, joint_voting=joint, **WIDER_SHARP).train()
+    norms = [norm for norm in model.tracker.neck.modules() if isinstance(norm, nn.BatchNorm2d)]
+    before = [int(norm.num_batches_tracked) for norm in norms]
+    pair = pair_sample(255)
+    losses = model.loss(pair['inputs'][None].float(), [pair['data_samples']])
+    assert ('loss_mask' in losses) == joint and 'loss_vote' in losses
+    moved = [int(norm.num_batches_tracked) - count for norm, count in zip(norms, before)]
+    assert moved == [1] * 6  # score, box and mask, of templates and of search windows
 
 
 def test_one_refined_vote_is_the_mask_of_siammask_inside_its_box():
