@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
+import ray.exceptions
 
 from mmvos.io.atomic import OutputError
 from mmvos.io.errors import DataError
@@ -271,7 +272,7 @@ def _connect() -> None:
     """
     if ray.is_initialized():
         return
-    quiet = {'logging_level': logging.ERROR, 'log_to_driver': False}
+    quiet: dict[str, Any] = {'logging_level': logging.ERROR, 'log_to_driver': False}
     named = os.environ.get(_ADDRESS)
     try:
         try:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 from mmvos.apis.inference import VideoInferencer
@@ -39,7 +40,12 @@ class FrameCounter(Protocol):
 
     def __enter__(self) -> FrameCounter: ...
 
-    def __exit__(self, *error: Any) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
     def advance(self, note: str = '') -> None:
         """Count a frame."""
