@@ -34,6 +34,7 @@ class VideoModel(VideoSteps, BaseModel):
         channels_last: bool = False,
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
+        check_preprocessor(data_preprocessor)
         super().__init__(data_preprocessor, init_cfg)
         self.channels_last = channels_last
         self.compute_dtype = torch.float32
@@ -114,6 +115,23 @@ class VideoModel(VideoSteps, BaseModel):
         enabled = reduced or torch.is_autocast_enabled(device.type)
         dtype = self.compute_dtype if reduced else None
         return torch.autocast(device.type, dtype, enabled=enabled)
+
+
+def check_preprocessor(settings: Mapping[str, Any]) -> None:
+    """Refuse numbers by which no image can be divided; mmdet's preprocessor takes any.
+
+    Args:
+        settings: config of the data preprocessor.
+
+    Raises:
+        ValueError: a standard deviation or the divisor of the padded size is not above 0.
+    """
+    std = settings.get('std') or ()
+    if min(std, default=1) <= 0:
+        raise ValueError(f'data_preprocessor: std must be above 0, not {list(std)}')
+    divisor = settings.get('pad_size_divisor', 1)
+    if divisor < 1:
+        raise ValueError(f'data_preprocessor: pad_size_divisor must be at least 1, not {divisor}')
 
 
 def frame_metainfo(sample: BaseDataElement) -> dict[str, Any]:
