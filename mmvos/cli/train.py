@@ -16,6 +16,7 @@ from mmvos.cli.arguments import add_launcher, keep_local_rank
 from mmvos.cli.config_options import add_config_options, read_config_options
 from mmvos.io.config_file import config_errors, merge_options, read_config_file
 from mmvos.io.errors import DataError
+from mmvos.option_ranges import COUNT
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -121,6 +122,10 @@ def read_config(arguments: argparse.Namespace) -> Config:
     config.launcher = arguments.launcher
     merge_options(config, read_config_options(arguments.cfg_options))
     # Where results go: as asked for, as the config says, or by the config's name.
+    for name in ('max_iters', 'max_epochs', 'val_interval'):
+        value = config.train_cfg.get(name, 1)
+        if value not in COUNT:
+            raise DataError(f'train_cfg: {name} must be {COUNT}, not {value!r}')
     config.work_dir = (
         arguments.work_dir
         or config.get('work_dir')

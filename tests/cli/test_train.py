@@ -367,6 +367,10 @@ def test_a_mistake_is_one_sentence_that_names_the_file(annotations, tmp_path):
             ['mmvos train:', 'EpochBasedTrainLoop', "'max_epoch'"],
         ),
         (
+            ['train', config, '--cfg-options', 'train_cfg.val_interval=0'],
+            ['mmvos train:', 'val_interval', 'not 0'],
+        ),
+        (
             ['train', config, '--cfg-options', 'model.track_head.fc_out_channels=-5'],
             ['mmvos train:', 'TrackHead', 'fc_out_channels', '-5'],
         ),
