@@ -121,11 +121,11 @@ def read_config(arguments: argparse.Namespace) -> Config:
             raise DataError(f'{arguments.config} has no {name}, so nothing can be trained with it')
     config.launcher = arguments.launcher
     merge_options(config, read_config_options(arguments.cfg_options))
-    # Where results go: as asked for, as the config says, or by the config's name.
     for name in ('max_iters', 'max_epochs', 'val_interval'):
         value = config.train_cfg.get(name, 1)
         if value not in COUNT:
             raise DataError(f'train_cfg: {name} must be {COUNT}, not {value!r}')
+    # Where results go: as asked for, as the config says, or by the config's name.
     config.work_dir = (
         arguments.work_dir
         or config.get('work_dir')
