@@ -324,10 +324,10 @@ def begin_run(
     more = {} if args.direction == 'forward' else {'direction': args.direction}
     if model.keeps_soft_masks:
         more |= {'soft': args.soft, 'cutout': args.cutout}
-    source = args.input if can_be_read_again else None
+    known_source = args.input if can_be_read_again else None
     fingerprint = fingerprint_of(
         model,
-        source,
+        known_source,
         prompts,
         score_thr=args.score_thr,
         png=not args.no_png,
