@@ -1,5 +1,8 @@
 """On a GPU: the same numbers as on the CPU, and training and testing in half precision."""
 
+import warnings
+
+import count_waits
 import numpy as np
 import pytest
 import torch
@@ -123,3 +126,31 @@ def test_a_prompted_segmenter_learns_on_a_gpu():
         for weight in model.parameters()
         if weight.grad is not None
     )
+
+
+@pytest.mark.parametrize('name', count_waits.SYSTEMS)
+def test_a_frame_waits_three_times_at_most_and_gives_what_the_cpu_does(name):
+    """CUDA's own count of what ``test_device_waits`` counts on a pretended device."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    make_model, make_frame = count_waits.SYSTEMS[name]
+    model = make_model()
+    prompts = count_waits.box_prompts(4)
+    frames = [make_frame(model, t) for t in range(5)]
+    expected = list(model.run(frames, prompts))
+    model = model.cuda()
+    on_device = [Frame(item.image.cuda(), item.meta) for item in frames]
+    found = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            for t, result in enumerate(model.run(on_device, prompts)):
+                found.append(result)
+                if t == 2:
+                    torch.cuda.set_sync_debug_mode('warn')
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    waits = [item for item in caught if 'synchronizing' in str(item.message)]
+    assert len(waits) <= 2 * 3, [f'{item.filename}:{item.lineno}' for item in waits]
+    different = count_waits.differences(expected, found)
+    assert different['missing'] == 0
+    assert different['least_iou'] > 0.95

@@ -6,6 +6,9 @@
 # OUT. A step that fails is reported and the others go on.
 # Environment: PYTHON (default: the checkout's .venv, else python3), COMPOSED (folder made by mmvos compose), WEIGHTS (a ResNet-50),
 # DAVIS (root of DAVIS-2016), COCO (folder with instances.json and images).
+# On a GPU that is lent for some minutes, without a network: BUDGET (seconds for all; the steps come in the order of their worth, each
+# gets what is left, and what does not begin in time is left out) and WHEELS (folder with what pip is to install, made before by
+# tools/gpu_wheels.sh). BUDGET=720 is tests, the tables of all systems, and one short training.
 set -uo pipefail
 [ $# -ge 1 ] || { echo "usage: bash $0 OUT [SEEDS, default '0 1 2']" >&2; exit 2; }
 mkdir -p "$1"
@@ -14,13 +17,23 @@ SEEDS=${2:-0 1 2}
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 MPLCONFIGDIR="$OUT/matplotlib"
+BUDGET=${BUDGET:-0}
 FAILED=()
+LEFT_OUT=()
 
 step() {  # step NAME COMMAND...: the output goes to OUT/NAME.log
-    local name=$1 start=$SECONDS
+    local name=$1 start=$SECONDS limit=()
     shift
+    if [ "$BUDGET" -gt 0 ]; then
+        local left=$((BUDGET - SECONDS))
+        if [ "$left" -lt 20 ]; then
+            LEFT_OUT+=("$name")
+            return
+        fi
+        limit=(timeout --kill-after 5 "$left")
+    fi
     echo "== $name"
-    if "$@" >"$OUT/$name.log" 2>&1; then
+    if "${limit[@]}" "$@" >"$OUT/$name.log" 2>&1; then
         echo "   done in $((SECONDS - start)) s"
     else
         echo "   FAILED, see $OUT/$name.log"
@@ -29,15 +42,33 @@ step() {  # step NAME COMMAND...: the output goes to OUT/NAME.log
     fi
 }
 
+if [ -n "${WHEELS:-}" ]; then
+    # in a folder of its own: where the interpreter belongs to somebody else nothing of it is changed
+    site=$OUT/site
+    step install "$PYTHON" -m pip install -q --no-index --no-deps --no-compile --target "$site" "$WHEELS"/*.whl
+    export PYTHONPATH="$PYTHONPATH:$site"
+fi
 if ! "$PYTHON" -c 'import torch, mmcv.ops; assert torch.cuda.is_available(); mmcv.ops.nms' 2>/dev/null; then
-    step build_mmcv env FORCE_CUDA=1 MAX_JOBS="${MAX_JOBS:-$(nproc)}" CFLAGS=-g0 \
-        "$PYTHON" -m pip install --no-build-isolation --no-deps onedl-mmcv
+    # only for the GPU that is here, which is a third of the time
+    arch=$("$PYTHON" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())' 2>/dev/null)
+    source=(onedl-mmcv)
+    [ -z "${WHEELS:-}" ] || source=(--no-index --target "$site" "$WHEELS"/onedl*mmcv*.tar.gz)
+    step build_mmcv env FORCE_CUDA=1 MMCV_WITH_OPS=1 TORCH_CUDA_ARCH_LIST="$arch" MAX_JOBS="${MAX_JOBS:-$(nproc)}" CFLAGS=-g0 \
+        "$PYTHON" -m pip install --no-build-isolation --no-deps "${source[@]}"
 fi
 step check_env "$PYTHON" -m mmvos.check_env
 step gpu_tests "$PYTHON" -m pytest -q -m gpu tests
-step benchmark_vis "$PYTHON" -m mmvos benchmark vis
-step benchmark_vos "$PYTHON" -m mmvos benchmark vos
-step benchmark_tracking "$PYTHON" -m mmvos benchmark tracking --precisions float32 bfloat16 float16 --devices cuda --compile
+if [ "$BUDGET" -gt 0 ]; then
+    SEEDS=${SEEDS%% *}
+    few=(--precisions float32 bfloat16 --devices cuda --seconds 25)
+    step benchmark_vos "$PYTHON" -m mmvos benchmark vos --parts speed --objects 1 8 "${few[@]}"
+    step benchmark_tracking "$PYTHON" -m mmvos benchmark tracking --objects 1 4 16 "${few[@]}"
+    step benchmark_vis "$PYTHON" -m mmvos benchmark vis --parts inference training --device cuda --seconds 30
+else
+    step benchmark_vis "$PYTHON" -m mmvos benchmark vis
+    step benchmark_vos "$PYTHON" -m mmvos benchmark vos
+    step benchmark_tracking "$PYTHON" -m mmvos benchmark tracking --precisions float32 bfloat16 float16 --devices cuda --compile
+fi
 
 CONFIG=configs/masktrack_rcnn/masktrack-rcnn_r18_fpn_sample.py
 for seed in $SEEDS; do
@@ -81,5 +112,6 @@ fi
     for log in "$OUT"/benchmark_*.log; do printf '\n%s\n' "$(basename "$log" .log)"; cat "$log"; done
     for log in "$OUT"/test_*.log; do printf '\n%s\n' "$(basename "$log" .log)"; grep -E '^(AP|AR|J|F)' "$log"; done
 } >"$OUT/report.txt" 2>/dev/null
+[ ${#LEFT_OUT[@]} -eq 0 ] || echo "left out, as the time was over: ${LEFT_OUT[*]}" | tee -a "$OUT/report.txt"
 echo "report: $OUT/report.txt${FAILED[*]:+; failed: ${FAILED[*]}}"
 [ ${#FAILED[@]} -eq 0 ]

@@ -14,6 +14,8 @@ default_hooks = dict(
         rule='greater',
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # memory that is freed goes back to the system, else a training on a CPU grows
+    memory=dict(type='mmvos.ReturnMemoryHook'),
 )
 custom_hooks = [
     dict(type='mmvos.NonFiniteLossHook', action='stop'),

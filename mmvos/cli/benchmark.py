@@ -14,6 +14,7 @@ from importlib import import_module
 
 # What each measures, by its name, which is that of its module.
 MEASUREMENTS = {
+    'busy': 'how much speed is lost beside other work',
     'corrections': 'how good masks become when the worst frames are corrected',
     'engines': 'the shipped MaskTrack in torch, onnxruntime and OpenVINO, and their masks',
     'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',

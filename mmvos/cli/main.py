@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if fault is not None:
         print(f'{name}: {fault}', file=sys.stderr)
         sys.exit(_NOT_UNDERSTOOD)
+    let_threads_sleep()
     # argparse, and the records of runs, name a command by the process's first word.
     sys.argv = [name, *arguments]
     try:
@@ -120,6 +121,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         *getattr(module, 'EXPECTED_ERRORS', ()),
         kept=getattr(module, 'KEPT_WHEN_STOPPED', 'what was finished stays'),
     )
+
+
+def let_threads_sleep() -> None:
+    """Let OpenMP's threads sleep while they wait for each other, unless the environment says what
+    they should do.
+
+    By default they spin, and take the time of other programs and, beside these, their own
+    (``mmvos benchmark busy``). It has to be said before torch is imported.
+    """
+    if 'GOMP_SPINCOUNT' not in os.environ:
+        os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+    os.environ.setdefault('KMP_BLOCKTIME', '0')
 
 
 def find_command(words: Sequence[str]) -> tuple[str, Command, list[str]]:

@@ -6,6 +6,7 @@ from mmvos.registry import HOOKS, OPTIM_WRAPPERS, TASK_UTILS
 from .checkpoint_hook import ResumableCheckpointHook
 from .freeze_hook import FreezeBatchNormHook, FreezeHook, ResetOptimizerStateHook
 from .hooks import IterationSeedHook, NonFiniteLossHook
+from .memory_hook import ReturnMemoryHook
 from .online_fine_tuner import OnlineFineTuner
 from .optim_wrapper import SafeOptimWrapper
 from .video_loop import VideoTestLoop, VideoValLoop
@@ -19,6 +20,7 @@ __all__ = [
     'OnlineFineTuner',
     'ResetOptimizerStateHook',
     'ResumableCheckpointHook',
+    'ReturnMemoryHook',
     'SafeOptimWrapper',
     'VOTTrackerAdapter',
     'VideoTestLoop',

@@ -53,11 +53,12 @@ class NonFiniteLossHook(Hook):
         """
         # 1. A loss that is not finite; the optimizer wrapper has skipped its step, too.
         losses = outputs or {}
-        bad = [
-            name
-            for name, value in losses.items()
-            if not torch.isfinite(torch.as_tensor(value)).all()
-        ]
+        bad = []
+        if losses:
+            # all in one look, since each look waits for the device
+            sums = [torch.as_tensor(value).float().sum() for value in losses.values()]
+            are_finite = torch.stack(sums).isfinite().tolist()
+            bad = [name for name, is_fine in zip(losses, are_finite) if not is_fine]
         reason = f'{", ".join(bad)} is not finite' if bad else ''
 
         # 2. Finite losses, but a step that was skipped since the last iteration.

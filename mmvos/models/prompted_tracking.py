@@ -23,6 +23,8 @@ from mmvos.ops.arrays import (
     array_namespace,
     as_numpy,
     device,
+    fetch,
+    is_on_host,
     pad_maps,
     resize,
 )
@@ -372,24 +374,38 @@ def _result(
     if meta.network_shape != meta.original_shape:
         merged = resize(merged[None], *meta.original_shape)[0]
     winner = _winners(merged, [state.id for state in states], prompts)
+    means = None
+    if is_on_host(merged):
+        winner = as_numpy(winner)
+    else:
+        # on a device the means are made where the probabilities are, and all comes at once
+        winner, means = fetch(winner, _mean_probabilities(merged, winner))
     objects = []
     for k, state in enumerate(states):
-        item = _tracked_object(state, winner == k, merged[k], meta)
+        mask = winner == k
+        score = state.score
+        if score is None:
+            score = 0.0
+            if means is not None:
+                score = float(means[k])
+            elif mask.any():
+                score = float(as_numpy(merged[k])[mask].mean())
+        item = _tracked_object(state, mask, score, meta)
         if keeps_soft_masks:
             item = replace(item, soft=soft_mask(as_numpy(merged[k])))
         objects.append(item)
     return FrameResult(meta.index, meta.original_shape, tuple(objects))
 
 
-def _winners(merged: Array, ids: list[int], prompts: Prompts | None) -> NDArray[np.int64]:
-    """Return of each pixel the number of its object, -1 for the background: (H, W)."""
+def _winners(merged: Array, ids: list[int], prompts: Prompts | None) -> Array:
+    """Return of each pixel the number of its object, -1 for the background: (H, W) int64."""
     xp = array_namespace(merged)
     best = xp.max(merged, axis=0)
     background = 1 - xp.sum(merged, axis=0)
     # of one object it is known which is the best; argmax is the slowest step of numpy
     index = xp.argmax(merged, axis=0) if len(merged) > 1 else 0 * best
     index = xp.astype(index, xp.int64, copy=False)
-    winner = as_numpy(xp.where(best > background, index, -1))
+    winner = xp.where(best > background, index, -1)
     if prompts is None:
         return winner
     # Given masks stay as they are; where they overlap the lower id has the pixel.
@@ -397,29 +413,38 @@ def _winners(merged: Array, ids: list[int], prompts: Prompts | None) -> NDArray[
     for object_id in sorted(given, reverse=True):
         mask = given[object_id]
         if mask is not None:
-            winner[winner == ids.index(object_id)] = -1
-            winner[mask] = ids.index(object_id)
+            number = ids.index(object_id)
+            is_given = array_like(mask, merged) > 0
+            winner = xp.where(winner == number, -1, winner)
+            winner = xp.where(is_given, number, winner)
     return winner
 
 
+def _mean_probabilities(merged: Array, winner: Array) -> Array:
+    """Return the mean probability of each object's pixels, 0 where it has none: (K,)."""
+    xp = array_namespace(merged)
+    numbers = xp.arange(len(merged), device=device(merged))
+    is_won = winner == numbers[:, None, None]
+    areas = xp.sum(is_won, axis=(1, 2))
+    sums = xp.sum(xp.where(is_won, merged, 0.0), axis=(1, 2))
+    return sums / xp.clip(areas, 1, None)
+
+
 def _tracked_object(
-    state: TrackedState, mask: NDArray[np.bool_], probability: Array, meta: FrameMeta
+    state: TrackedState, mask: NDArray[np.bool_], score: float, meta: FrameMeta
 ) -> TrackedObject:
     """Make the result of one object.
 
     Args:
         state: of the object after the frame.
         mask: (H, W) in original pixels.
-        probability: (H, W) after merging.
+        score: of the object where it has pixels.
         meta: of the frame.
     """
     height, width = meta.original_shape
     box = tight_box(mask)
-    score = 0.0
-    if box is not None:
-        score = float(as_numpy(probability)[mask].mean())
-        if state.score is not None:
-            score = state.score
+    if box is None:
+        score = 0.0
     left, top, right, bottom = box or (0, 0, 0, 0)
     region = state.region
     if region is not None:

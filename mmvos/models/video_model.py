@@ -35,7 +35,8 @@ class VideoModel(VideoSteps, BaseModel):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         check_preprocessor(data_preprocessor)
-        super().__init__(data_preprocessor, init_cfg)
+        # the host does not wait until the data has arrived on a device
+        super().__init__({'non_blocking': True, **data_preprocessor}, init_cfg)
         self.channels_last = channels_last
         self.compute_dtype = torch.float32
 

@@ -8,7 +8,7 @@ same lines. This file holds what the standard lacks; it imports torch only where
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,15 +16,52 @@ from array_api_compat import array_namespace, device, is_numpy_array
 from numpy.typing import NDArray
 from PIL import Image
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
 Array: TypeAlias = Any  # a tensor of torch or an array of numpy
 
-__all__ = ['Array', 'array_like', 'array_namespace', 'as_numpy', 'device', 'pad_maps', 'resize']
+__all__ = [
+    'Array',
+    'array_like',
+    'array_namespace',
+    'as_numpy',
+    'device',
+    'fetch',
+    'is_on_host',
+    'pad_maps',
+    'resize',
+    'to_device',
+]
 
 
 def array_like(values: Any, like: Array) -> Array:
     """Make a float32 array of numbers, of the kind and on the device of another array."""
     xp = array_namespace(like)
-    return xp.asarray(values, dtype=xp.float32, device=device(like))
+    if is_on_host(like):
+        return xp.asarray(values, dtype=xp.float32, device=device(like))
+    # the host does not wait until they have arrived
+    return xp.asarray(values, dtype=xp.float32).to(like.device, non_blocking=True)
+
+
+def to_device(values: Any, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Bring numbers of the host to the device of a tensor, without waiting for it.
+
+    Args:
+        values: numbers, an array, or a tensor of the host.
+        like: the tensor.
+        dtype: of the result; float32 by default.
+    """
+    import torch
+
+    tensor = torch.as_tensor(values, dtype=dtype or torch.float32)
+    return tensor.to(like.device, non_blocking=True)
+
+
+def is_on_host(array: Array) -> bool:
+    """Say whether an array is in the memory of the CPU, so that its numbers are there to read."""
+    return is_numpy_array(array) or array.device.type == 'cpu'
 
 
 def as_numpy(array: Array) -> NDArray[Any]:
@@ -43,6 +80,33 @@ def pad_maps(maps: Array, size: tuple[int, ...]) -> Array:
     padded = xp.zeros((count, *size), dtype=maps.dtype, device=device(maps))
     padded[:, :height, :width] = maps
     return padded
+
+
+def fetch(*arrays: Array) -> list[NDArray[Any]]:
+    """Return arrays in the memory of numpy; those of a device come in one copy, for which the host
+    waits once.
+    """
+    if is_on_host(arrays[0]):
+        return [as_numpy(array) for array in arrays]
+    import torch
+
+    # all of them as bytes in one row
+    rows = []
+    for array in arrays:
+        row = array.detach().flatten().clone(memory_format=torch.contiguous_format)
+        rows.append(row.view(torch.uint8))
+    content = as_numpy(torch.cat(rows))
+
+    # and apart again
+    fetched = []
+    first = 0
+    for array, row in zip(arrays, rows, strict=True):
+        # a copy, because a part may begin where its type cannot
+        part = content[first : first + len(row)].copy()
+        first += len(row)
+        kind = torch.zeros((), dtype=array.dtype).numpy().dtype
+        fetched.append(part.view(kind).reshape(tuple(array.shape)))
+    return fetched
 
 
 def resize(maps: Array, height: int, width: int) -> Array:

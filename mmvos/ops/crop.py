@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .arrays import Array, array_namespace, device, resize
+from .arrays import Array, array_like, array_namespace, device, is_on_host, resize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,6 +64,10 @@ def crop_squares(images: Array, index: Sequence[int], squares: Array, size: int)
     Returns:
         (K, C, S, S) float32.
     """
+    if not is_on_host(images):
+        from . import device_sampling
+
+        return device_sampling.crop_squares(images, index, squares, size)
     xp = array_namespace(images)
     _, channels, height, width = images.shape
     place = device(images)
@@ -97,6 +101,10 @@ def paste_squares(crops: Array, squares: Array, height: int, width: int) -> Arra
     Returns:
         (K, H, W) float32.
     """
+    if not is_on_host(crops):
+        from . import device_sampling
+
+        return device_sampling.paste_squares(crops, squares, height, width)
     xp = array_namespace(crops)
     crops = xp.astype(crops, xp.float32, copy=False)
     place = device(crops)
@@ -124,14 +132,13 @@ def square_rois(squares: Array, index: Sequence[int]) -> Array:
         (K, 5) float, index and xyxy.
     """
     xp = array_namespace(squares)
-    frame = xp.asarray(index, device=device(squares))
-    left = squares[:, 0]
-    top = squares[:, 1]
-    side = squares[:, 2]
+    frame = array_like(list(index), squares)
+    left = xp.astype(squares[:, 0], xp.float32)
+    top = xp.astype(squares[:, 1], xp.float32)
+    side = xp.astype(squares[:, 2], xp.float32)
     right = left + side
     bottom = top + side
-    rois = xp.stack([frame, left, top, right, bottom], axis=1)
-    return xp.astype(rois, xp.float32)
+    return xp.stack([frame, left, top, right, bottom], axis=1)
 
 
 def visible_part(x: int, y: int, side: int, height: int, width: int) -> tuple[int, int, int, int]:
@@ -172,7 +179,86 @@ def roi_align(
 
     assert rois.dim() == 2 and rois.shape[1] == 5 and samples >= 1
     num_rois = len(rois)
-    _, channels, height, width = features.shape
+    channels = features.shape[1]
+    index, weight = _roi_taps(features, rois, size, spatial_scale, samples)
+    weight = weight.to(features.dtype)
+
+    # (B * H * W, C): the weighted sum of rows of this table for each cell
+    table = features.permute(0, 2, 3, 1)
+    table = table.reshape(-1, channels)
+    cells = F.embedding_bag(index, table, mode='sum', per_sample_weights=weight)
+
+    # (R, C, S, S)
+    cells = cells.view(num_rois, size, size, channels)
+    return cells.permute(0, 3, 1, 2)
+
+
+def roi_align_levels(
+    levels: Sequence[Tensor],
+    strides: Sequence[int],
+    rois: Tensor,
+    numbers: Tensor,
+    size: int,
+    samples: int,
+) -> Tensor:
+    """Sample each region from its own level of a pyramid, without asking a device which; see
+    ``roi_align``.
+
+    Args:
+        levels: L maps (B, C, h, w).
+        strides: of each image pixels per cell.
+        rois: (R, 5), index of the image and box.
+        numbers: (R,) of each region its level.
+        size, samples: see ``roi_align``.
+
+    Returns:
+        (R, C, S, S).
+    """
+    import torch
+    from torch.nn import functional as F
+
+    # One table of the feature vectors of all levels; of each region the taps in its own.
+    channels = levels[0].shape[1]
+    num_cells = size * size
+    total = len(rois) * num_cells
+    number_of_cell = numbers.repeat_interleave(num_cells, output_size=total)
+    number_of_cell = number_of_cell[:, None]
+    num_taps = 4 * samples * samples
+    index = rois.new_zeros(len(number_of_cell), num_taps, dtype=torch.int64)
+    weight = rois.new_zeros(len(number_of_cell), num_taps)
+    tables = []
+    first = 0
+    for number, features in enumerate(levels):
+        table = features.permute(0, 2, 3, 1)
+        table = table.reshape(-1, channels)
+        scale = 1 / strides[number]
+        own_index, own_weight = _roi_taps(features, rois, size, scale, samples)
+        is_here = number_of_cell == number
+        index = torch.where(is_here, own_index + first, index)
+        weight = torch.where(is_here, own_weight, weight)
+        first += len(table)
+        tables.append(table)
+
+    # (R * S * S, C) -> (R, C, S, S)
+    table = torch.cat(tables)
+    weight = weight.to(table.dtype)
+    cells = F.embedding_bag(index, table, mode='sum', per_sample_weights=weight)
+    return cells.view(len(rois), size, size, channels).permute(0, 3, 1, 2)
+
+
+def _roi_taps(
+    features: Tensor, rois: Tensor, size: int, spatial_scale: float, samples: int
+) -> tuple[Tensor, Tensor]:
+    """Find which feature vectors each output cell of RoIAlign is a weighted sum of.
+
+    Args:
+        features, rois, size, spatial_scale, samples: see ``roi_align``.
+
+    Returns:
+        Rows of the table of all feature vectors (B * H * W, C), and their weights:
+        (R * S * S, 4 n n) each.
+    """
+    _, _, height, width = features.shape
     # In feature cells, whose centers have integer coordinates.
     boxes = rois[:, 1:] * spatial_scale - 0.5
     x1, y1, x2, y2 = boxes.unbind(dim=1)
@@ -195,17 +281,7 @@ def roi_align(
     # (R * S * S, 4 n n) each
     num_taps = 4 * samples * samples
     index = index.reshape(-1, num_taps)
-    weight = weight.reshape(-1, num_taps)
-    weight = weight.to(features.dtype)
-
-    # (B * H * W, C): the weighted sum of rows of this table for each cell
-    table = features.permute(0, 2, 3, 1)
-    table = table.reshape(-1, channels)
-    cells = F.embedding_bag(index, table, mode='sum', per_sample_weights=weight)
-
-    # (R, C, S, S)
-    cells = cells.view(num_rois, size, size, channels)
-    return cells.permute(0, 3, 1, 2)
+    return index, weight.reshape(-1, num_taps)
 
 
 def _neighbors(

@@ -167,8 +167,8 @@ def mask_corner(row: Number, column: Number) -> tuple[Number, Number]:
 
 
 def mask_area(
-    center: tuple[float, float], side: int, cell: tuple[int, int], search_size: int
-) -> tuple[float, float, float]:
+    center: tuple[Number, Number], side: Number, cell: tuple[Number, Number], search_size: int
+) -> tuple[Number, Number, Number]:
     """Return where in a frame the mask of 127 window pixels lies that a cell predicts.
 
     The published code takes the window to be centered exactly, though ``window_around`` rounds its
@@ -177,7 +177,7 @@ def mask_area(
     Args:
         center: of the search window, in frame pixels, before rounding.
         side: of the search window in frame pixels.
-        cell: row and column.
+        cell: row and column; numbers as the others, or tensors of one shape.
         search_size: pixels of the search window.
 
     Returns:

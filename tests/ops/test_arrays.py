@@ -15,7 +15,7 @@ from mmvos.models.masktrack.mask_priors import (
     limit_change,
 )
 from mmvos.models.prompted_tracking import hard_merge, soft_aggregate
-from mmvos.ops.arrays import array_like, as_numpy, pad_maps, resize
+from mmvos.ops.arrays import array_like, as_numpy, fetch, pad_maps, resize
 from mmvos.ops.crop import crop_squares, paste_squares, squares_around
 
 RNG = np.random.default_rng(0)
@@ -77,3 +77,12 @@ def test_resizing_smooths_what_becomes_smaller():
 def test_an_array_is_made_of_the_kind_of_another():
     assert isinstance(array_like([1, 2], MAPS), np.ndarray)
     assert torch.is_tensor(array_like([1, 2], torch.zeros(1)))
+
+
+def test_arrays_are_fetched_as_they_are():
+    """On a CPU they are the tensors' own memory; of a device see ``test_device_waits``."""
+    arrays = (torch.arange(3), torch.tensor([True, False]), torch.zeros(0, 4), torch.tensor(2.5))
+    found = fetch(*arrays)
+    for array, own in zip(arrays, found, strict=True):
+        assert own.shape == tuple(array.shape)
+        assert own.tolist() == array.tolist()

@@ -27,11 +27,18 @@ def guide_boxes(guides: Array) -> Array:
         (K, 4) float32 xyxy, continuous: a single pixel at the origin has (0, 0, 1, 1). The whole
         frame where no pixel is positive.
     """
-    # connected components are OpenCV's
-    masks = as_numpy(guides > 0).view(np.uint8)
+    return boxes_of_masks(as_numpy(guides > 0), guides)
 
-    rows = [_box_without_specks(mask) for mask in masks]
-    boxes = array_like(rows, guides)
+
+def boxes_of_masks(masks: NDArray[np.bool_], like: Array) -> Array:
+    """Find the boxes of masks (K, H, W), as ``guide_boxes`` does those of guides.
+
+    Args:
+        masks: of the host, whose OpenCV finds connected parts.
+        like: an array of the kind that is wanted, on the device that is wanted.
+    """
+    rows = [_box_without_specks(mask) for mask in masks.view(np.uint8)]
+    boxes = array_like(rows, like)
     # also without objects
     return boxes.reshape(-1, 4)
 

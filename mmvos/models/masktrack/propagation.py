@@ -21,13 +21,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmvos.ops.arrays import Array, array_like, array_namespace, device, pad_maps
+import numpy as np
+from numpy.typing import NDArray
+
+from mmvos.ops.arrays import Array, array_like, array_namespace, device, fetch, pad_maps
 from mmvos.ops.crop import crop_squares, paste_squares, squares_around
 from mmvos.structures import Frame
 
 from ..tracked_objects import PromptedObjects, PromptKind, TrackedState
 from .mask_priors import (
     box_with_points,
+    boxes_of_masks,
     disks_at_points,
     draw_clicks,
     grow_box,
@@ -233,11 +237,25 @@ class MaskPropagation(ABC):
         """Take over what was decided about a frame; see ``Tracker.commit``.
 
         The merged mask of an object that is seen guides the next frame. One of which too little is
-        left (``_is_seen``) is lost: it keeps its last guide, which fades towards unknown, its last
+        left (``is_seen``) is lost: it keeps its last guide, which fades towards unknown, its last
         box, around which ``propagate`` looks farther from frame to frame, and what it remembers.
         """
         if not states:
             return states
+        # What is decided on the host: of each object its mask, and whether it is seen.
+        masks, seen = fetch(merged > 0.5, self.is_seen(states, merged))
+        return self.commit_seen(states, merged, masks, seen)
+
+    def commit_seen(
+        self, states: States, merged: Array, masks: NDArray[np.bool_], seen: NDArray[np.bool_]
+    ) -> States:
+        """Take over what was decided about a frame, where its masks are already on the host.
+
+        Args:
+            states, merged: see ``commit``; there is at least one.
+            masks: (K, H, W), where ``merged`` is above .5.
+            seen: (K,), from ``is_seen``.
+        """
         # Remember the frame with its merged masks: keys and values of each object.
         xp = array_namespace(merged)
         squares = xp.stack([state.square for state in states if state.square is not None])
@@ -249,9 +267,8 @@ class MaskPropagation(ABC):
         frames = [1 + state.frames_lost for state in states]
         rates = array_like([self.box_change * count for count in frames], merged)
         last_boxes = xp.stack([state.box for state in states])
-        boxes = limit_change(guide_boxes(2 * merged - 1), last_boxes, rates[:, None])
+        boxes = limit_change(boxes_of_masks(masks, merged), last_boxes, rates[:, None])
 
-        seen = self._is_seen(states, merged)
         committed = []
         for k, state in enumerate(states):
             now = None
@@ -332,8 +349,8 @@ class MaskPropagation(ABC):
         corner = xp.round(center - side / 2)
         return xp.astype(xp.concat([corner, array_like([side], corner)]), xp.int64)
 
-    def _is_seen(self, states: States, merged: Array) -> list[bool]:
-        """Say of each object whether enough is left of its mask: of merged masks (K, H, W)."""
+    def is_seen(self, states: States, merged: Array) -> Array:
+        """Say of each object whether enough is left of its merged mask (K, H, W): (K,) bool."""
         height, width = merged.shape[1:]
         xp = array_namespace(merged)
         areas = xp.sum(merged > 0.5, axis=(1, 2))
@@ -342,7 +359,7 @@ class MaskPropagation(ABC):
         # of a lost object fades but keeps its signs, so its area stays that of its last mask.
         least = xp.where(last_areas > 0, last_areas / 2, xp.inf)
         least = xp.clip(least, None, self.min_area_ratio * height * width)
-        return list((areas >= least).tolist())
+        return areas >= least
 
     def _segment(
         self,

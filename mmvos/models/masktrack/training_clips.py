@@ -10,7 +10,7 @@ import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
-from mmvos.ops.arrays import pad_maps
+from mmvos.ops.arrays import pad_maps, to_device
 from mmvos.ops.crop import squares_around
 from mmvos.structures import GuideKind
 
@@ -66,7 +66,7 @@ class TrainingClips:
             frame_masks = []
             frame_guides = []
             for frame in frames:
-                bitmaps = frame.masks.to_tensor(torch.uint8, inputs.device)
+                bitmaps = to_device(frame.masks.masks, inputs, torch.uint8)
                 frame_masks.append(pad_maps(bitmaps, size))
                 frame_guides.append(pad_maps(frame.guides, size))
 
@@ -93,17 +93,15 @@ def training_boxes(
     guide: Tensor, last_boxes: Tensor | None, clips: TrainingClips, t: int
 ) -> Tensor:
     """Find the boxes (K, 4) of the guides (K, H, W) of frame t, which change slowly."""
-    boxes = guide_boxes(guide)
-    if last_boxes is not None:
-        boxes = limit_change(boxes, last_boxes, TRAIN_BOX_CHANGE)
-
     # A click does not tell the size: its square is drawn around the object itself.
     is_clicked = clips.kinds[:, t] == GuideKind.CLICKS
-    for k in is_clicked.nonzero().flatten().tolist():
-        mask = clips.masks[k : k + 1, t]
-        prior = 2.0 * mask - 1
-        boxes[k] = guide_boxes(prior)[0]
-    return boxes
+    own_prior = 2.0 * clips.masks[:, t] - 1
+    shown = torch.where(is_clicked[:, None, None], own_prior, guide)
+    boxes = guide_boxes(shown)
+    if last_boxes is None:
+        return boxes
+    slow_boxes = limit_change(boxes, last_boxes, TRAIN_BOX_CHANGE)
+    return torch.where(is_clicked[:, None], boxes, slow_boxes)
 
 
 def training_squares(
@@ -118,11 +116,9 @@ def training_squares(
         train_context: bounds of a square's side over the longer side of its box.
     """
     # (K,): the context of each object, drawn between its bounds
-    contexts = [train_context] * len(boxes)
     is_clicked = kinds == GuideKind.CLICKS
-    for k in is_clicked.nonzero().flatten().tolist():
-        contexts[k] = CLICK_CONTEXT
-    low, high = boxes.new_tensor(contexts).unbind(dim=1)
+    low = torch.where(is_clicked, CLICK_CONTEXT[0], train_context[0])
+    high = torch.where(is_clicked, CLICK_CONTEXT[1], train_context[1])
     draws = torch.rand(len(boxes), device=boxes.device)
     context = low + (high - low) * draws
 

@@ -19,12 +19,14 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmvos.ops.arrays import fetch
 from mmvos.ops.masks import paste_in_box
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import RLE, encode_crop
 
 from ..video_model import VideoModel
+from .detection_at_once import classify, propose
 from .instance_memory import MemoryState
 from .mmdet05_compat import continuous_boxes, legacy_paste
 
@@ -70,9 +72,9 @@ class MaskTrackRCNN(VideoModel):
             self.to(memory_format=torch.channels_last)
 
     def init_state(self) -> MemoryState:
-        """Return an empty memory."""
+        """Return an empty memory. It is on the host, where detections are matched with it."""
         last = self.track_head.fcs[-1]
-        return self.memory.start(last.out_features, last.bias.device)
+        return self.memory.start(last.out_features, 'cpu')
 
     def step(
         self, frame: Frame, state: MemoryState, prompts: Prompts | None = None
@@ -90,8 +92,16 @@ class MaskTrackRCNN(VideoModel):
         with self.autocast(frame.image.device):
             # Detect objects, and embed their boxes.
             features = frame.features(self, self.extract_features)
-            found = self._detect(features, frame)
-            embeddings = self._embed(features, [found.bboxes])
+            at_once = None
+            if frame.image.device.type != 'cpu' and not self.legacy:
+                at_once = self._detect_at_once(features, frame)
+            if at_once is None:
+                found = self._detect(features, frame)
+                embeddings = self._embed(features, [found.bboxes]).cpu()
+                found = found.to('cpu')
+                found_masks = None
+            else:
+                found, embeddings, found_masks = at_once
 
             # Match them to the instances that are remembered; those without id are dropped.
             boxes = found.bboxes
@@ -102,8 +112,11 @@ class MaskTrackRCNN(VideoModel):
             found = found[is_named]
             ids = ids[is_named]
 
-            # Segment what is left.
-            masks = self._segment(features, found)
+            # Segment what is left, or take what was segmented with the others.
+            if found_masks is None:
+                masks = self._segment(features, found).cpu()
+            else:
+                masks = found_masks[is_named]
         return state, self._result(frame, found, ids, masks)
 
     def remove(self, state: MemoryState, object_id: int) -> MemoryState:
@@ -186,6 +199,10 @@ class MaskTrackRCNN(VideoModel):
 
     def _rpn(self, features: Features) -> tuple[list[Tensor], list[Tensor]]:
         """Return the RPN's scores and deltas of each level, float32."""
+        # mmdet would bring the shapes of the anchors to the device in every pass
+        generator = self.detector.rpn_head.prior_generator
+        place = features[0].device
+        generator.base_anchors = [shape.to(place) for shape in generator.base_anchors]
         scores, deltas = self.detector.rpn_head(features)
         return [level.float() for level in scores], [level.float() for level in deltas]
 
@@ -264,16 +281,57 @@ class MaskTrackRCNN(VideoModel):
         roi_head = self.detector.roi_head
         return roi_head.predict_bbox(features, [meta], proposals, test_cfg.rcnn)[0]
 
+    def _detect_at_once(
+        self, features: Features, frame: Frame
+    ) -> tuple[InstanceData, Tensor, Tensor] | None:
+        """Detect, embed and segment the objects of a frame, of which the host hears once.
+
+        Returns:
+            What ``_detect``, ``_embed`` and ``_segment`` give, on the host; None where the answer
+            is not mmdet's, see ``detection_at_once``.
+        """
+        test_cfg = self.detector.test_cfg
+        roi_head = self.detector.roi_head
+        shape = frame.meta.network_shape
+
+        # proposals, and what the box head says about them
+        scores, deltas = self._rpn(features)
+        proposals = propose(self.detector.rpn_head, scores, deltas, shape, test_cfg.rpn)
+        output = roi_head._bbox_forward(features, _as_rois(proposals.boxes))
+        boxes = classify(
+            roi_head.bbox_head,
+            proposals,
+            output['cls_score'].float(),
+            output['bbox_pred'].float(),
+            shape,
+            test_cfg.rcnn,
+        )
+
+        # embeddings and masks, also of empty places
+        places = InstanceData(bboxes=boxes.boxes, labels=boxes.labels)
+        embeddings = self._embed(features, [boxes.boxes]).float()
+        masks = self._segment(features, places)
+        fetched = fetch(boxes.is_exact, boxes.boxes, boxes.scores, boxes.labels, embeddings, masks)
+        is_exact, *arrays = fetched
+        if not is_exact:
+            return None
+        own_boxes, own_scores, own_labels, own_embeddings, own_masks = map(torch.from_numpy, arrays)
+        is_there = own_scores >= 0
+        found = InstanceData(
+            bboxes=own_boxes[is_there], scores=own_scores[is_there], labels=own_labels[is_there]
+        )
+        return found, own_embeddings[is_there], own_masks[is_there]
+
     def _segment(self, features: Features, found: InstanceData) -> Tensor:
         """Compute mask probabilities (N, S, S), each of its own class, inside its box."""
         head = self.detector.roi_head
         extractor = head.mask_roi_extractor
-        rois = bbox2roi([found.bboxes])
+        rois = _as_rois(found.bboxes.to(features[0].device))
         mask_features = extractor(features[: extractor.num_inputs], rois)
         logits = head.mask_head(mask_features)  # (N, classes, S, S)
-        channel = found.labels
+        channel = found.labels.to(logits.device)
         if head.mask_head.class_agnostic:
-            channel = torch.zeros_like(found.labels)
+            channel = torch.zeros_like(channel)
         number = torch.arange(len(found), device=logits.device)
         return logits[number, channel].float().sigmoid()
 
@@ -282,13 +340,13 @@ class MaskTrackRCNN(VideoModel):
 
         Args:
             frame: the frame.
-            found: N detections.
+            found: N detections, on the host as all else.
             ids: (N,).
             masks: (N, S, S) probabilities.
         """
         shape = frame.meta.original_shape
         threshold = self.detector.test_cfg.rcnn.mask_thr_binary
-        boxes = (found.bboxes / _scale(found, frame)).cpu()
+        boxes = found.bboxes / _scale(found, frame)
         shown_boxes = boxes
         paste = _paste
         if self.legacy:
@@ -297,10 +355,8 @@ class MaskTrackRCNN(VideoModel):
             shown_boxes = continuous_boxes(boxes).minimum(corner)
             paste = legacy_paste
         order = ids.argsort().tolist()
-        masks = masks.cpu()
-        ids = ids.cpu()
-        labels = found.labels.cpu()
-        scores = found.scores.float().cpu()
+        labels = found.labels
+        scores = found.scores.float()
         objects = []
         for i in order:
             item = TrackedObject(
@@ -312,6 +368,11 @@ class MaskTrackRCNN(VideoModel):
             )
             objects.append(item)
         return FrameResult(frame.meta.index, shape, tuple(objects))
+
+
+def _as_rois(boxes: Tensor) -> Tensor:
+    """Return boxes (N, 4) of the only image as regions (N, 5)."""
+    return F.pad(boxes, (1, 0))
 
 
 def _scale(found: InstanceData, frame: Frame) -> Tensor:

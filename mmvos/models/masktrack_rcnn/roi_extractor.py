@@ -41,6 +41,10 @@ class PyramidRoIExtractor(SingleRoIExtractor):
         if roi_scale_factor is not None:
             rois = self.roi_rescale(rois, roi_scale_factor)
 
+        # A device does not tell how many there are of each level.
+        if not self.training and rois.device.type != 'cpu':
+            return self._choose(feats, rois, levels)
+
         # (r, C, S, S) of the regions of each level
         pieces: list[Tensor] = []
         places: list[Tensor] = []
@@ -57,6 +61,15 @@ class PyramidRoIExtractor(SingleRoIExtractor):
         # (R, C, S, S): back in the order in which the regions were given
         order = torch.cat(places).argsort()
         return torch.cat(pieces)[order]
+
+    def _choose(self, feats: tuple[Tensor, ...], rois: Tensor, levels: Tensor) -> Tensor:
+        """Sample all regions from each level, and take of each those of its level (R,)."""
+        size = self.roi_layers[0].output_size
+        chosen = feats[0].new_zeros(len(rois), self.out_channels, *size)
+        for level, (layer, features) in enumerate(zip(self.roi_layers, feats)):
+            is_here = (levels == level)[:, None, None, None]
+            chosen = torch.where(is_here, _align(layer, features, rois), chosen)
+        return chosen
 
 
 def _align(layer: RoIAlign, features: Tensor, rois: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmvos.ops.arrays import to_device
 from mmvos.ops.siamese_geometry import Color
 
 Boxes = NDArray[np.int64]
@@ -32,6 +33,9 @@ MIN_NEIGHBORS = 3
 @dataclass(frozen=True)
 class Parts:
     """Parts of one object, sampled in one frame.
+
+    Templates and mask are on the model's device. All else is on the host, which decides which
+    parts are lost: so nothing is read back for that.
 
     Attributes:
         boxes: (P, 4) int64 where they were sampled.
@@ -61,16 +65,18 @@ class Parts:
         return len(self.boxes)
 
     def select(self, kept: Tensor) -> Parts:
-        """Return the parts of a (P,) bool."""
+        """Return the parts of a (P,) bool of the host."""
         if bool(kept.all()):
             return self
+        numbers = kept.nonzero()[:, 0]
+        kernels = self.kernels[to_device(numbers, self.kernels, torch.int64)]
         return replace(
             self,
             boxes=self.boxes[kept],
             points=self.points[kept],
             sides=self.sides[kept],
             shifts=self.shifts[kept],
-            kernels=self.kernels[kept],
+            kernels=kernels,
             reference_scores=self.reference_scores[kept],
         )
 
@@ -132,7 +138,7 @@ def _parabola_vertex(lines: Tensor, index: Tensor) -> Tensor:
     """
     # (P, 3): the maximum between its neighbors
     last = lines.shape[1] - 1
-    steps = torch.tensor([-1, 0, 1], device=index.device)
+    steps = torch.arange(-1, 2, device=index.device)
     around = (index[:, None] + steps).clamp(0, last)
     left, middle, right = lines.gather(1, around).unbind(dim=1)
 

@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mmvos.deprecation import accept_old_options
+from mmvos.ops.arrays import fetch, is_on_host, to_device
 from mmvos.ops.siamese_geometry import STRIDE, Color, search_side, window_around
 from mmvos.option_ranges import COUNT, COUNT_OR_ZERO, NOT_NEGATIVE, POSITIVE, SHARE, options_in
 from mmvos.registry import MODELS
@@ -193,18 +195,25 @@ class PartTracker(Tracker[PartState]):
             states: from ``start`` and ``propagate``, together.
             merged: (K, H, W) probabilities after merging.
         """
-        masks = self.propagator.commit(tuple(state.mask for state in states), merged)
+        if not states:
+            return states
+        # (K, H, W), (K,) and (K,): all that is looked at on the host, in one copy
+        given = tuple(state.mask for state in states)
+        shown, seen, means = fetch(
+            merged > 0.5, self.propagator.is_seen(given, merged), self._mean_probabilities(merged)
+        )
+        masks = self.propagator.commit_seen(given, merged, shown, seen)
         committed = []
-        for state, mask, probability in zip(states, masks, merged, strict=True):
+        for state, mask, own_mask in zip(states, masks, shown, strict=True):
             state = replace(state, mask=mask)
-            committed.append(replace(state, parts=self._drop_uncovered(state, probability)))
+            committed.append(replace(state, parts=self._drop_uncovered(state, own_mask)))
 
         # New parts of all objects that need some, in one batch.
-        due = [k for k, state in enumerate(committed) if self._is_due(state, merged[k])]
+        due = [k for k, state in enumerate(committed) if self._is_due(state, means[k])]
         if due:
             frame = committed[due[0]].frame
             assert frame is not None, 'only states that wait for their commit are committed'
-            for k, parts in zip(due, self._sample(frame, merged[due]), strict=True):
+            for k, parts in zip(due, self._sample(frame, merged[due], shown[due]), strict=True):
                 committed[k] = replace(committed[k], parts=parts)
         return tuple(replace(state, frame=None) for state in committed)
 
@@ -240,8 +249,8 @@ class PartTracker(Tracker[PartState]):
         reference_scores = torch.cat([parts.reference_scores for parts in objects])
         recognized = found.scores >= self.min_score_ratio * reference_scores
         inside = _are_inside(found.places, *frame.meta.network_shape)
-        numbers = torch.arange(len(objects), device=points.device)
-        numbers = numbers.repeat_interleave(torch.tensor(counts, device=points.device))
+        numbers = torch.arange(len(objects))
+        numbers = numbers.repeat_interleave(torch.tensor(counts))
         tolerance = self.motion_tolerance * found.cells
         kept = recognized & inside & ~motion_outliers(points, moves, numbers, tolerance)
 
@@ -277,9 +286,12 @@ class PartTracker(Tracker[PartState]):
             windows.append(window_around((x, y), search_side(side, search_size)))
         scores = self.matcher.objectness(frame, windows, colors, kernels)
 
-        # (Q, 2): the best cell, to a fraction, in frame pixels
-        offsets, best = find_peaks(scores, self.window_influence)
-        squares = torch.tensor(windows, device=places.device, dtype=places.dtype)
+        # (Q, 2): the best cell, to a fraction, and its score; read from the device at once
+        peaks = fetch(*find_peaks(scores, self.window_influence))
+        offsets, best = (torch.from_numpy(item) for item in peaks)
+
+        # in frame pixels
+        squares = torch.tensor(windows, dtype=places.dtype)
         corners, window_sides = squares.split((2, 1), dim=1)
         cells = window_sides * (STRIDE / search_size)
         return PartMatches(corners + window_sides / 2 + cells * offsets, best, cells[:, 0])
@@ -292,26 +304,44 @@ class PartTracker(Tracker[PartState]):
         shifts = parts.shifts.round().long()
         votes, counts = warp_parts(parts.source_mask, parts.boxes.tolist(), shifts.tolist())
         guide = blend_prior(mask.guide, votes, counts, self.attention)
-        box = mask.box + (self.attention * parts.motion).repeat(2)
+        motion = (self.attention * parts.motion).repeat(2)
+        box = mask.box + to_device(motion, mask.box, motion.dtype)
         return replace(mask, guide=guide, box=box)
 
-    def _drop_uncovered(self, state: PartState, probability: Tensor) -> Parts | None:
+    @staticmethod
+    def _drop_uncovered(state: PartState, mask: NDArray[np.bool_]) -> Parts | None:
         """The parts of an object that it still covers; all of them where it is not seen itself.
 
         Args:
             state: the object's, its mask committed.
-            probability: (H, W), its merged mask.
+            mask: (H, W), its merged mask.
         """
         parts = state.parts
         if parts is None or not len(parts) or state.mask.frames_lost:
             return parts
-        mask = (probability > 0.5).cpu().numpy()
-        shares = coverage(parts.moved_boxes().cpu().numpy(), integral_image(mask))
+        shares = coverage(parts.moved_boxes().numpy(), integral_image(mask))
         kept = torch.from_numpy(shares >= MIN_COVERAGE)
-        return parts.select(kept.to(parts.boxes.device))
+        return parts.select(kept)
 
-    def _is_due(self, state: PartState, probability: Tensor) -> bool:
-        """Whether parts are to be sampled from an object's merged mask (H, W)."""
+    def _mean_probabilities(self, merged: Tensor) -> Tensor:
+        """The mean probability of each mask's pixels, of merged masks (K, H, W); 0 where there are
+        none, or where it is not asked for.
+        """
+        if not self.resample:
+            return merged.new_zeros(len(merged))
+        if is_on_host(merged):
+            means = merged.new_zeros(len(merged))
+            for k, probability in enumerate(merged):
+                pixels = probability[probability > 0.5]
+                if len(pixels):
+                    means[k] = pixels.mean()
+            return means
+        is_shown = merged > 0.5
+        sums = torch.where(is_shown, merged, 0).sum(dim=(1, 2))
+        return sums / is_shown.sum(dim=(1, 2)).clamp(min=1)
+
+    def _is_due(self, state: PartState, mean_probability: float) -> bool:
+        """Whether parts are to be sampled from an object's merged mask."""
         parts = state.parts
         if parts is None:
             return True
@@ -320,19 +350,19 @@ class PartTracker(Tracker[PartState]):
         if len(parts) and parts.age < self.resample:
             return False
         # only from a mask that is sure of itself
-        pixels = probability[probability > 0.5]
-        return bool(len(pixels)) and float(pixels.mean()) >= MIN_CONFIDENCE
+        return bool(mean_probability >= MIN_CONFIDENCE)
 
-    def _sample(self, frame: Frame, probabilities: Tensor) -> list[Parts]:
+    def _sample(self, frame: Frame, probabilities: Tensor, masks: NDArray[np.bool_]) -> list[Parts]:
         """New parts of objects, as far as the matcher finds them where they are.
 
         Args:
             frame: the frame of the masks.
-            probabilities: (N, H, W), the masks of N objects.
+            probabilities: (N, H, W), the merged masks of N objects.
+            masks: (N, H, W), where these are above .5.
         """
         # (Q, 4): squares on the objects' masks
         boxes = []
-        for mask in (probabilities > 0.5).cpu().numpy():
+        for mask in masks:
             boxes.append(sample_parts(mask, self.parts, np.random.default_rng(SAMPLING_SEED)))
         rows = np.concatenate(boxes)
 
@@ -341,7 +371,7 @@ class PartTracker(Tracker[PartState]):
         for x1, y1, x2, y2 in rows.tolist():
             side = self.context * max(x2 - x1, y2 - y1)
             windows.append(window_around(((x1 + x2) / 2, (y1 + y2) / 2), side))
-        squares = torch.tensor(windows, device=probabilities.device).reshape(-1, 3).long()
+        squares = torch.tensor(windows).reshape(-1, 3).long()
         corners, sides = squares.split((2, 1), dim=1)
         points = corners + sides / 2
         sides = sides[:, 0]
@@ -356,11 +386,12 @@ class PartTracker(Tracker[PartState]):
             scores = found.scores
             kept = (found.places - points).norm(dim=1) <= found.cells
         else:
-            kernels = scores = probabilities.new_zeros(0)
-            kept = torch.zeros(0, dtype=torch.bool, device=points.device)
+            kernels = probabilities.new_zeros(0)
+            scores = torch.zeros(0)
+            kept = torch.zeros(0, dtype=torch.bool)
 
         # Each object gets its own.
-        part_boxes = torch.from_numpy(rows).to(points.device)
+        part_boxes = torch.from_numpy(rows)
         sampled = []
         first = 0
         for own_boxes, source_mask in zip(boxes, probabilities, strict=True):
@@ -393,8 +424,8 @@ class PartTracker(Tracker[PartState]):
     def _restored(self, image: Tensor) -> Tensor:
         """(1, 3, H, W) RGB normalized -> BGR from 0 to 255."""
         assert self.restore is not None
-        mean = image.new_tensor(self.restore['mean'])[:, None, None]
-        deviation = image.new_tensor(self.restore['std'])[:, None, None]
+        mean = to_device(self.restore['mean'], image)[:, None, None]
+        deviation = to_device(self.restore['std'], image)[:, None, None]
         return (image * deviation + mean).flip(1)
 
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
+
+from mmvos.ops.boxes import box_overlaps
 
 from .anchors import encode_boxes
 
@@ -94,7 +96,7 @@ def anchor_targets(
     anchors_per_cell = len(anchors) // cells**2
 
     # (B, N) overlaps, and random numbers for the draws of positives and of background
-    overlaps = bbox_overlaps(boxes, bbox_cxcywh_to_xyxy(anchors))
+    overlaps = box_overlaps(boxes, bbox_cxcywh_to_xyxy(anchors))
     positive_draws = torch.rand(overlaps.shape, generator=generator, device=boxes.device)
     background_draws = torch.rand(overlaps.shape, generator=generator, device=boxes.device)
     if chances is not None:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from mmvos.ops.arrays import fetch
 from mmvos.ops.siamese_geometry import STRIDE, context_area
 
 # Width and height, of the ratios .33, .5, 1, 2 and 3 at an area of 64 cells.
@@ -42,10 +44,6 @@ class ChosenAnchor:
     box: tuple[float, float, float, float]
     score: float
     penalty: float
-
-    def cell(self, cells: int) -> tuple[int, int]:
-        """Return the row and column of the anchor's cell, of n x n cells."""
-        return divmod(self.index % cells**2, cells)
 
 
 def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
@@ -202,37 +200,58 @@ def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence
     penalized = penalties * scores
 
     # nearness to the middle is added to it
-    nearness = cosine_window(cells).to(scores.device)
+    nearness = cosine_window(cells).to(scores.device, non_blocking=True)
     own_share = 1 - window_influence
     return penalized * own_share + nearness * window_influence
 
 
+def anchor_cells(index: Tensor, cells: int) -> Tensor:
+    """Return row and column of the cells of anchors, of n x n cells.
+
+    Args:
+        index: (K,) flat indices.
+        cells: n.
+
+    Returns:
+        (K, 2) int64.
+    """
+    place = index % cells**2
+    return torch.stack([place // cells, place % cells], dim=1)
+
+
 def pick_anchors(
-    index: Tensor, boxes: Tensor, scores: Tensor, penalties: Tensor
-) -> list[ChosenAnchor]:
-    """Read one anchor of each search window.
+    index: Tensor, boxes: Tensor, scores: Tensor, penalties: Tensor, masks: Tensor
+) -> tuple[list[ChosenAnchor], NDArray[np.bool_]]:
+    """Read one anchor of each search window, and what else is to be known of the objects; of a
+    device all at once.
 
     Args:
         index: (K,) flat indices.
         boxes: (K, N, 4).
         scores: (K, N).
         penalties: (K, N).
+        masks: (K, H, W) bool.
+
+    Returns:
+        K anchors, and the masks.
     """
     windows = torch.arange(len(index), device=index.device)
 
     # K rows
-    numbers = index.tolist()
-    chosen_boxes = boxes[windows, index].tolist()
-    chosen_scores = scores[windows, index].tolist()
-    chosen_penalties = penalties[windows, index].tolist()
-
+    numbers, chosen_boxes, chosen_scores, chosen_penalties, own_masks = fetch(
+        index,
+        boxes[windows, index],
+        scores[windows, index],
+        penalties[windows, index],
+        masks,
+    )
     chosen = []
-    for k, number in enumerate(numbers):
+    for k, number in enumerate(numbers.tolist()):
         anchor = ChosenAnchor(
             index=number,
-            box=tuple(chosen_boxes[k]),
-            score=chosen_scores[k],
-            penalty=chosen_penalties[k],
+            box=tuple(chosen_boxes[k].tolist()),
+            score=float(chosen_scores[k]),
+            penalty=float(chosen_penalties[k]),
         )
         chosen.append(anchor)
-    return chosen
+    return chosen, own_masks

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvos.ops import device_sampling
+from mmvos.ops.arrays import is_on_host, to_device
 from mmvos.ops.crop import visible_part
 from mmvos.ops.siamese_geometry import (
     BORDER_CELLS,
@@ -83,13 +85,20 @@ class CropFeatures(BaseModule):
         Returns:
             See ``forward``.
         """
-        # Only what the windows show of the frame is copied from its device.
         height, width = frame.meta.network_shape
+        if not is_on_host(frame.image):
+            whole = frame.image[0, :, :height, :width]
+            places = to_device(windows, whole, torch.int64)
+            around = to_device(colors, whole)
+            pixels = whole.round().clamp(0, 255)
+            return self(device_sampling.cut_windows(pixels, places, around, size))
+
+        # The part of the frame that the windows show together.
         rows = _covered([(y, side) for _, y, side in windows], height)
         columns = _covered([(x, side) for x, _, side in windows], width)
         image = _pixels(frame, rows, columns)
 
-        # (S, S, 3) of each window, in what was copied
+        # (S, S, 3) of each window, in this part
         crops = []
         for (x, y, side), color in zip(windows, colors, strict=True):
             left = x - columns.start
@@ -99,7 +108,6 @@ class CropFeatures(BaseModule):
 
         # (K, S, S, 3) -> (K, 3, S, S)
         batch = torch.from_numpy(np.stack(crops))
-        batch = batch.to(frame.image.device)
         batch = batch.permute(0, 3, 1, 2).float()
         return self(batch)
 
@@ -117,6 +125,12 @@ class CropFeatures(BaseModule):
         # At the border of a whole search window masks reach outside it.
         stage2 = levels[2]
         border = BORDER_CELLS if stage2.shape[3] >= WHOLE_SEARCH_CELLS else 0
+        if not is_on_host(stage2):
+            first_cells = index[:, 1:] - border
+            return tuple(
+                device_sampling.cut_cells(level, index[:, 0], first_cells * factor, size)
+                for level, (size, factor) in zip(levels, PATCHES, strict=True)
+            )
         windows = index[:, 0].tolist()
         cells = (index[:, 1:] - border).tolist()
 
@@ -136,14 +150,13 @@ class CropFeatures(BaseModule):
 
         The surroundings of an object that starts in this frame are filled with it.
         """
-        # (H, W, 3): all of the frame, without the padding of the batch
+        # (3, H, W): all of the frame, without the padding of the batch
         height, width = frame.meta.network_shape
-        rows = slice(0, height)
-        columns = slice(0, width)
-        image = _pixels(frame, rows, columns)
+        image = frame.image[0, :, :height, :width]
+        pixels = image.round().clamp(0, 255)
 
         # (3,): the mean in whole numbers
-        total = image.sum(axis=(0, 1), dtype=np.int64)
+        total = pixels.long().sum(dim=(1, 2))
         mean = total // (height * width)
         blue, green, red = mean.tolist()
         return blue, green, red
@@ -203,11 +216,10 @@ def _pixels(frame: Frame, rows: slice, columns: slice) -> NDArray[np.uint8]:
     image = frame.image[0, :, rows, columns]
     image = image.permute(1, 2, 0)
 
-    # whole values on the CPU
+    # whole values
     pixels = image.round().clamp(0, 255)
     pixels = pixels.to(torch.uint8)
-    array = pixels.cpu().numpy()
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(pixels.numpy())
 
 
 @MODELS.register_module()

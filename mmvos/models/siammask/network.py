@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.deprecation import register_old_name
+from mmvos.ops.arrays import is_on_host
+from mmvos.ops.device_sampling import cut_cells
 from mmvos.ops.siamese_geometry import BORDER_CELLS, TEMPLATE_SIZE, WHOLE_SEARCH_CELLS
 from mmvos.registry import MODELS
 
@@ -129,13 +131,13 @@ class DepthwiseXCorr(BaseModule):
         kernel = kernels[:, number]
         return depthwise_correlation(features, kernel, padding)
 
-    def correlate_at(self, kernels: Tensor, search: Tensor, cells: list[tuple[int, int]]) -> Tensor:
+    def correlate_at(self, kernels: Tensor, search: Tensor, cells: Tensor) -> Tensor:
         """Compute the response of the mask branch at one cell of each object, and nowhere else.
 
         Args:
             kernels: (K, 3, C, a - 2, a - 2).
             search: (K, C, m, m) adjusted features.
-            cells: K times (row, column).
+            cells: (K, 2) rows and columns.
 
         Returns:
             (K, C).
@@ -146,12 +148,16 @@ class DepthwiseXCorr(BaseModule):
         reach = kernel.shape[3] + 2
 
         # (K, C, a, a): the search features around each cell
-        patches = []
-        for features, (row, column) in zip(search, cells, strict=True):
-            rows = slice(row, row + reach)
-            columns = slice(column, column + reach)
-            patches.append(features[:, rows, columns])
-        around_cells = torch.stack(patches)
+        if is_on_host(search):
+            patches = []
+            for features, (row, column) in zip(search, cells.tolist(), strict=True):
+                rows = slice(row, row + reach)
+                columns = slice(column, column + reach)
+                patches.append(features[:, rows, columns])
+            around_cells = torch.stack(patches)
+        else:
+            objects = torch.arange(len(search), device=search.device)
+            around_cells = cut_cells(search, objects, cells, reach)
 
         # (K, C, a, a) -> (K, C, a - 2, a - 2) -> (K, C, 1, 1)
         features = self.search['mask'](around_cells)

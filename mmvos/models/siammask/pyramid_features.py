@@ -19,7 +19,8 @@ from mmengine.model import BaseModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvos.ops.crop import roi_align
+from mmvos.ops.arrays import is_on_host, to_device
+from mmvos.ops.crop import roi_align, roi_align_levels
 from mmvos.ops.siamese_geometry import (
     BORDER_CELLS,
     FIRST_CELL,
@@ -135,7 +136,7 @@ class PyramidFeatures(BaseModule):
         assert len(colors) == len(windows)
 
         # (K, 3): left, top and side in frame pixels
-        places = torch.tensor(windows, dtype=torch.float32, device=frame.image.device)
+        places = to_device(windows, frame.image)
         feature_windows = FeatureWindows(
             maps=frame.features(self, self._pyramid),
             index=torch.zeros(len(windows), dtype=torch.long, device=places.device),
@@ -155,7 +156,7 @@ class PyramidFeatures(BaseModule):
         Returns:
             (P, C, 61, 61), (P, C, 31, 31), (P, C, 15, 15).
         """
-        index = index.to(windows.index.device)
+        index = index.to(windows.index.device, non_blocking=True)
 
         # At the border of a whole search window masks reach outside it.
         border = BORDER_CELLS if windows.cells >= WHOLE_SEARCH_CELLS else 0
@@ -246,6 +247,9 @@ class PyramidFeatures(BaseModule):
         levels = ratio.log2().round()
         levels = levels.clamp(0, len(windows.maps) - 1)
         levels = levels.long()
+
+        if not is_on_host(rois):
+            return roi_align_levels(windows.maps, self.strides, rois, levels, count, samples)
 
         # Often it is the same for all.
         if len(levels) and (levels == levels[0]).all():

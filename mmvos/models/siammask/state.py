@@ -1,7 +1,8 @@
 """What SiamMask knows of an object between two frames, and where it looks for it in the next.
 
 Points are (x, y) and sizes (width, height) in pixels of the network's frame. Letters for shapes: K
-objects, C channels, a x a cells of a template, m x m of a search window, N anchors.
+objects, C channels, a x a cells of a template, m x m of a search window, N anchors, H x W pixels of
+the frame, S x S of a mask.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mmvos.ops.arrays import is_on_host, to_device
+from mmvos.ops.device_sampling import paste_masks
 from mmvos.ops.polygons import MIN_AREA, Polygon, box_polygon, mask_box, mask_polygon
 from mmvos.ops.siamese_geometry import (
     TEMPLATE_SIZE,
     Color,
     Window,
     context_side,
+    mask_area,
+    paste_mask,
     search_side,
     window_around,
 )
@@ -282,3 +287,41 @@ def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
 
     is_above = probabilities > threshold
     return torch.where(is_above, above, below)
+
+
+def paste_cell_masks(
+    probabilities: Tensor,
+    windows: Sequence[SearchWindow],
+    cells: Tensor,
+    search_size: int,
+    height: int,
+    width: int,
+) -> Tensor:
+    """Put the masks of cells into frames.
+
+    Args:
+        probabilities: (K, S, S).
+        windows: K search windows.
+        cells: (K, 2) rows and columns.
+        search_size: pixels of a search window.
+        height, width: H and W.
+
+    Returns:
+        (K, H, W), -1 outside of what the masks show.
+    """
+    centers = [window.center for window in windows]
+    sides = [window.window[2] for window in windows]
+    if is_on_host(probabilities):
+        masks = []
+        places = zip(probabilities.numpy(), centers, sides, cells.tolist(), strict=True)
+        for mask, center, side, (row, column) in places:
+            area = mask_area(center, side, (row, column), search_size)
+            masks.append(paste_mask(mask, area, height, width))
+        return torch.from_numpy(np.stack(masks))
+
+    # all at once, where the cells are numbers of the device
+    center_x, center_y = to_device(centers, cells, torch.float64).unbind(dim=1)
+    own_sides = to_device(sides, cells, torch.float64)
+    rows, columns = cells.unbind(dim=1)
+    areas = mask_area((center_x, center_y), own_sides, (rows, columns), search_size)
+    return paste_masks(probabilities, torch.stack(areas, dim=1), height, width)

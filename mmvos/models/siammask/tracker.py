@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mmvos.deprecation import accept_old_options
+from mmvos.ops.arrays import to_device
 from mmvos.ops.polygons import box_polygon
 from mmvos.ops.siamese_geometry import (
     STRIDE,
@@ -32,8 +31,6 @@ from mmvos.ops.siamese_geometry import (
     Window,
     box_center,
     context_side,
-    mask_area,
-    paste_mask,
     response_cells,
     window_around,
 )
@@ -45,7 +42,6 @@ from ..tracker import PromptedObjects, Tracker
 from . import anchors as rpn
 from . import losses
 from .anchor_targets import AnchorLimits, anchor_targets
-from .anchors import ChosenAnchor
 from .network import objectness
 from .state import (
     PairResponse,
@@ -53,6 +49,7 @@ from .state import (
     SiameseState,
     center_probabilities,
     min_followed_area,
+    paste_cell_masks,
 )
 from .training_pairs import TrainingPairs
 from .voters import fine_levels, refine_voters
@@ -61,7 +58,6 @@ from .voting import RESPONSE_PADDING
 MIN_CHANCE = 1e-4  # with which hard negatives are drawn at least
 
 States = tuple[SiameseState, ...]
-FrameMask = NDArray[np.float32]
 
 
 @MODELS.register_module()
@@ -181,7 +177,7 @@ class SiameseTracker(Tracker[SiameseState]):
         boxed = [k for k, is_mask in enumerate(objects.is_mask) if not is_mask]
         if boxed:
             found, _ = self.propagate(frame, tuple(states[k] for k in boxed))
-            index = torch.tensor(boxed, device=found.device)
+            index = to_device(boxed, found, torch.int64)
             probabilities = probabilities.index_copy(0, index, found)
         return probabilities, tuple(states)
 
@@ -203,22 +199,25 @@ class SiameseTracker(Tracker[SiameseState]):
         # the frame.
         if self.voting is None:
             threshold = self.mask_threshold
-            chosen, masks = self._segment_at_best(response, height, width)
+            best, masks = self._segment_at_best(response, height, width)
         else:
             threshold = self.voting.threshold
-            chosen, masks = self._segment_by_vote(response, expected, height, width)
+            best, masks = self._segment_by_vote(response, expected, height, width)
+        chosen, found = rpn.pick_anchors(
+            best, response.boxes, response.scores, response.penalties, masks > threshold
+        )
 
         # A lost object has no mask; every other is followed by its new box.
         moved = []
         for k, anchor in enumerate(chosen):
             if anchor.score < self.lost_score:
-                masks[k] = np.full_like(masks[k], -1)
+                masks[k] = -1
                 moved.append(replace(expected[k], score=anchor.score, velocity=(0.0, 0.0)))
             else:
                 state = expected[k].moved_to(
                     anchor,
                     response.windows[k].scale,
-                    masks[k] > threshold,
+                    found[k],
                     self.size_rate,
                     min_followed_area(self.follow_mask, self.voting),
                 )
@@ -226,7 +225,7 @@ class SiameseTracker(Tracker[SiameseState]):
 
         # (K, H, W): 0 in the padding of the batch
         padded = frame.image.new_zeros(len(masks), *frame.image.shape[2:])
-        padded[:, :height, :width] = torch.from_numpy(np.stack(masks)).to(padded)
+        padded[:, :height, :width] = masks
         return center_probabilities(padded, threshold), tuple(moved)
 
     def commit(self, states: States, merged: Tensor) -> States:
@@ -298,7 +297,8 @@ class SiameseTracker(Tracker[SiameseState]):
         for state, window in zip(states, windows, strict=True):
             width, height = state.size
             sizes.append([width * window.scale, height * window.scale])
-        penalties = rpn.change_penalty(boxes, boxes.new_tensor(sizes), self.penalty)
+        own_sizes = to_device(sizes, boxes, boxes.dtype)
+        penalties = rpn.change_penalty(boxes, own_sizes, self.penalty)
 
         # An anchor loses by a change of size and shape, and by its distance from the middle.
         ranks = rpn.rank_anchors(scores, penalties, self.cells, self.window_influence)
@@ -329,53 +329,48 @@ class SiameseTracker(Tracker[SiameseState]):
 
         # (K, N, 4): boxes relative to the middle of the search window
         anchors = rpn.anchor_grid(self.cells)
-        anchors = anchors.to(deltas.device)
+        anchors = anchors.to(deltas.device, non_blocking=True)
         boxes = rpn.decode_boxes(deltas.double(), anchors)
         return scores.double(), boxes
 
     def _segment_at_best(
         self, response: SearchResponse, height: int, width: int
-    ) -> tuple[list[ChosenAnchor], list[FrameMask]]:
-        """The best anchor of each window, and the mask at its cell (SiamMask)."""
-        # K anchors and their cells
+    ) -> tuple[Tensor, Tensor]:
+        """The best anchor (K,) of each window, and the mask (K, H, W) at its cell (SiamMask)."""
+        # (K, 2): their cells
         best = response.ranks.argmax(dim=1)
-        chosen = rpn.pick_anchors(best, response.boxes, response.scores, response.penalties)
-        cells = [anchor.cell(self.cells) for anchor in chosen]
+        cells = rpn.anchor_cells(best, self.cells)
 
         # (K, C) -> (K, 127, 127), or (K, 63, 63) without refinement
         features = self.neck.correlate_at(response.kernels, response.search, cells)
         if self.head.refine is None:
             logits = self.head.base_masks(features)
         else:
-            index = torch.tensor([(k, *cell) for k, cell in enumerate(cells)])
+            objects = torch.arange(len(cells), device=cells.device)
+            index = torch.cat([objects[:, None], cells], dim=1)
             patches = self.features.mask_patches(response.features, index)
             logits = self.head.refine(features, patches)
         probabilities = logits.float().sigmoid()
-
-        # (H, W) each: -1 outside of what the mask shows
-        masks = []
-        arrays = probabilities.cpu().numpy()
-        for mask, window, cell in zip(arrays, response.windows, cells, strict=True):
-            _, _, side = window.window
-            area = mask_area(window.center, side, cell, self.search_size)
-            masks.append(paste_mask(mask, area, height, width))
-        return chosen, masks
+        masks = paste_cell_masks(
+            probabilities, response.windows, cells, self.search_size, height, width
+        )
+        return best, masks
 
     def _segment_by_vote(
         self, response: SearchResponse, states: Sequence[SiameseState], height: int, width: int
-    ) -> tuple[list[ChosenAnchor], list[FrameMask]]:
-        """The best anchor of each window, and the share of the best ones that vote (S2iamMask)."""
+    ) -> tuple[Tensor, Tensor]:
+        """The best anchor (K,) of each window, and the share (K, H, W) of the best ones that vote
+        (S2iamMask).
+        """
         # (K, N): ranks that also count the overlap with where the object was
         last_boxes = []
         for state, window in zip(states, response.windows, strict=True):
             last_boxes.append(state.relative_box(window.scale))
-        last = response.boxes.new_tensor(last_boxes)
+        last = to_device(last_boxes, response.boxes, response.boxes.dtype)
         ranks = self.voting.rerank_by_overlap(response.ranks, response.boxes, last)
 
         # (K, T): the best of them vote, and the very best is where the object is
         best = ranks.topk(self.voting.top_k).indices
-        first = best[:, 0]
-        chosen = rpn.pick_anchors(first, response.boxes, response.scores, response.penalties)
 
         # (K, T, 4) -> (K * T, 5): the regions of the voters
         index = best[..., None].expand(-1, -1, 4)
@@ -395,7 +390,7 @@ class SiameseTracker(Tracker[SiameseState]):
             logits = self.voting(mask_response, response.search, rois, fine)
         windows = [item.window for item in response.windows]
         masks = self.voting.vote(logits, rois, windows, self.search_size, height, width)
-        return chosen, masks
+        return best[:, 0], masks
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Return the losses of B pairs, and the mean overlap of the masks learned.
@@ -424,11 +419,13 @@ class SiameseTracker(Tracker[SiameseState]):
         if self.hard_negatives:
             scores, _ = self.head.flatten(pairs.logits.detach(), pairs.deltas.detach())
             chances = scores.clamp(min=MIN_CHANCE)
-        grid = rpn.anchor_grid(cells, searches.shape[-1] // 2).to(boxes)
+        grid = rpn.anchor_grid(cells, searches.shape[-1] // 2)
+        grid = to_device(grid, boxes, boxes.dtype)
         targets = anchor_targets(grid, boxes, truth.negative, cells, self.limits, chances=chances)
 
         # The mask is learned at the cells of positive anchors, or at some of them.
-        index = losses.positive_cells(targets.labels, truth.has_mask)
+        has_mask = to_device(truth.has_mask, boxes, torch.bool)
+        index = losses.positive_cells(targets.labels, has_mask)
         order = torch.randperm(len(index), device=index.device)
         index = index[order[: self.max_masks]]
         mask_signs = losses.mask_targets(truth.masks, index, cells)

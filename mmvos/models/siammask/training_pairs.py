@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
+
+from mmvos.ops.arrays import to_device
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class TrainingPairs:
         boxes: (B, 4) xyxy.
         masks: (B, S, S) uint8.
         negative: (B,) bool, pairs that do not show the same object.
-        has_mask: (B,) bool, pairs whose object has a mask and not only a box.
+        has_mask: (B,) bool on the host, pairs whose object has a mask and not only a box.
     """
 
     boxes: Tensor
@@ -32,13 +35,12 @@ class TrainingPairs:
         # The second frame of a pair is its search window.
         samples = [sample[1] for sample in data_samples]
         boxes = torch.cat([sample.gt_instances.bboxes for sample in samples])
-        device = boxes.device
-        masks = [sample.gt_instances.masks.to_tensor(torch.uint8, device) for sample in samples]
+        masks = [sample.gt_instances.masks.masks for sample in samples]
         negative = [sample.metainfo['negative'] for sample in samples]
         has_mask = [sample.metainfo['has_mask'] for sample in samples]
         return cls(
             boxes=boxes,
-            masks=torch.cat(masks),
-            negative=torch.tensor(negative, device=device),
-            has_mask=torch.tensor(has_mask, device=device),
+            masks=to_device(np.concatenate(masks), boxes, torch.uint8),
+            negative=to_device(negative, boxes, torch.bool),
+            has_mask=torch.tensor(has_mask, dtype=torch.bool),
         )

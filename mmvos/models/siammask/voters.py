@@ -42,7 +42,7 @@ def refine_voters(
     index = torch.stack([window, row, column], dim=1)
 
     # (K * T, C) -> (K * T, 127, 127)
-    cells = list(zip(row.tolist(), column.tolist(), strict=True))
+    cells = torch.stack([row, column], dim=1)
     kernels = response.kernels[window]
     search = response.search[window]
     responses = neck.correlate_at(kernels, search, cells)

@@ -17,14 +17,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.ops import nms
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.model import BaseModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.deprecation import accept_old_options
+from mmvos.ops.arrays import is_on_host, to_device
+from mmvos.ops.boxes import box_overlaps
 from mmvos.ops.crop import roi_align
+from mmvos.ops.device_sampling import paste_in_boxes
 from mmvos.ops.masks import paste_in_box
 from mmvos.ops.siamese_geometry import FIRST_CELL, STRIDE, Window
 from mmvos.option_ranges import COUNT, INNER_SHARE, NOT_NEGATIVE, SHARE, Range, options_in
@@ -192,13 +195,9 @@ class VotingMaskHead(BaseModule):
             (K, N).
         """
         # (K, N): the overlap of each anchor's box with the object's last one
-        rows = []
-        for own_boxes, last_box in zip(boxes, last_boxes):
-            corners = bbox_cxcywh_to_xyxy(own_boxes)
-            last_corners = bbox_cxcywh_to_xyxy(last_box[None])
-            overlap = bbox_overlaps(corners, last_corners)
-            rows.append(overlap[:, 0])
-        overlaps = torch.stack(rows)
+        corners = bbox_cxcywh_to_xyxy(boxes)
+        last_corners = bbox_cxcywh_to_xyxy(last_boxes[:, None])
+        overlaps = box_overlaps(corners, last_corners)[..., 0]
 
         rank_weight = 1 - self.iou_weight
         return rank_weight * ranks + self.iou_weight * overlaps
@@ -261,7 +260,7 @@ class VotingMaskHead(BaseModule):
         size: int,
         height: int,
         width: int,
-    ) -> list[NDArray[np.float32]]:
+    ) -> Tensor:
         """Count the share of the candidates that vote for each pixel of the frame.
 
         Args:
@@ -272,14 +271,16 @@ class VotingMaskHead(BaseModule):
             height, width: of the frame.
 
         Returns:
-            K maps (height, width) in [0, 1]; a pixel is the object's above ``threshold``.
+            (K, height, width) in [0, 1]; a pixel is the object's above ``threshold``.
         """
-        probabilities = logits.float().sigmoid().cpu()
+        probabilities = logits.float().sigmoid()
+        if not is_on_host(probabilities):
+            return self._vote_at_once(probabilities, rois, windows, size, height, width)
         shares: list[NDArray[np.float32]] = []
         for _ in windows:
             shares.append(np.zeros((height, width), dtype=np.float32))
         vote = 1 / np.float32(self.top_k)
-        for mask, roi in zip(probabilities, rois.cpu().tolist(), strict=True):
+        for mask, roi in zip(probabilities, rois.tolist(), strict=True):
             window_index = int(roi[0])
             share = shares[window_index]
 
@@ -295,7 +296,28 @@ class VotingMaskHead(BaseModule):
             rows = slice(top, top + pasted.shape[0])
             columns = slice(left, left + pasted.shape[1])
             share[rows, columns] += votes.numpy() * vote
-        return shares
+        return torch.from_numpy(np.stack(shares))
+
+    def _vote_at_once(
+        self,
+        probabilities: Tensor,
+        rois: Tensor,
+        windows: Sequence[Window],
+        size: int,
+        height: int,
+        width: int,
+    ) -> Tensor:
+        """Vote on a device, without a loop over the candidates; see ``vote``."""
+        # (K * T, 4): the regions in frame pixels
+        places = to_device(windows, rois)
+        own_places = places[rois[:, 0].long()]
+        corners, sides = own_places.split((2, 1), dim=1)
+        boxes = rois[:, 1:] * (sides / size) + corners.repeat(1, 2)
+
+        # (K * T, H, W) -> (K, H, W)
+        pasted = paste_in_boxes(probabilities, boxes, height, width)
+        votes = (pasted > self.mask_threshold).unflatten(0, (len(windows), -1))
+        return votes.sum(dim=1) / self.top_k
 
     @property
     def threshold(self) -> float:
@@ -324,7 +346,7 @@ class VotingMaskHead(BaseModule):
             boxes: (K, N, 4) of the anchors.
             truth: (K, 4) corners of the object.
             masks: (K, S, S) in {0, 1}.
-            has_mask: (K,) bool, whether the window has a mask of the object.
+            has_mask: (K,) bool of the host, whether the window has a mask of the object.
             fine: see ``forward``.
         """
         size = masks.shape[2]
@@ -367,7 +389,7 @@ class VotingMaskHead(BaseModule):
 
         # of which those on the object are learned from
         corners = torch.cat([truth[None], corners[kept]])
-        overlap = bbox_overlaps(corners, truth[None])[:, 0]
+        overlap = box_overlaps(corners, truth[None])[:, 0]
         corners = corners[overlap >= MIN_OBJECT_OVERLAP]
 
         # at most so many: the object's own box, and a random choice of the others
@@ -416,7 +438,7 @@ def _cells(features: Tensor, rois: Tensor, size: int, stride: int, first: float)
     RoIAlign takes the middle of the first cell to be at half a cell; it is at pixel ``first``.
     """
     shift = first - stride / 2
-    shifted = rois - rois.new_tensor([0, shift, shift, shift, shift])
+    shifted = torch.cat([rois[:, :1], rois[:, 1:] - shift], dim=1)
     # Cells of 8 pixels are sampled twice in each direction.
     samples = 2 if stride == STRIDE else 1
     scale = 1 / stride

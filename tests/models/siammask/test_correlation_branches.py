@@ -52,6 +52,6 @@ def test_one_cell_of_the_mask_branch_is_that_of_the_whole_map(neck):
         search = torch.rand(3, CHANNELS, 31, 31)
         whole = neck.correlate(kernels, search, 'mask')
         cells = [(0, 24), (12, 3), (24, 24)]
-        found = neck.correlate_at(kernels, search, cells)
+        found = neck.correlate_at(kernels, search, torch.tensor(cells))
     for k, (row, column) in enumerate(cells):
         torch.testing.assert_close(found[k], whole[k, :, row, column])

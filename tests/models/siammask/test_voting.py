@@ -97,7 +97,7 @@ def test_votes_of_equal_masks_are_the_mask_in_its_place(head):
     masks[:, :14] = True  # the upper half
     rois = torch.tensor([[0, 50.0, 50.0, 100.0, 100.0]] * 10)
     (share,) = head.vote(logits_of(masks), rois, [(-100, 20, 510)], 255, 300, 200)
-    rows, columns = np.nonzero(share > head.threshold)
+    rows, columns = (share > head.threshold).nonzero(as_tuple=True)
     assert (columns.min(), columns.max()) == pytest.approx((0, 100), abs=2)
     assert (rows.min(), rows.max()) == pytest.approx((120, 170), abs=3)
 
