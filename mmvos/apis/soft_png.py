@@ -59,10 +59,10 @@ class SoftPngs:
         for item in result.objects:
             assert item.soft is not None, 'the model keeps no soft masks'
             values = item.soft.full(height, width)
-            pixels = values
             if self.bits == 8:
-                pixels = _to_bytes(values)
-            picture = Image.fromarray(pixels)
+                picture = Image.fromarray(_to_bytes(values))
+            else:
+                picture = Image.fromarray(values)
             path = self.folder / str(item.id) / f'{name}.png'
             write_image(path, picture, 'PNG')
 

@@ -129,7 +129,7 @@ def boxes_of(video: SyntheticVideo, count: int) -> list[Box]:
     for k in range(count):
         is_object = video.labels == k % OBJECTS + 1
         x, y, width, height = cv2.boundingRect(is_object.astype(np.uint8))
-        right = x + width
+        right: float = x + width
         if k >= OBJECTS:
             right = x + 0.5 * width
         boxes.append((x, y, right, y + height))

@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         # The classes, some of which become one.
         merged = dict(args.merge)
-        found = set()
+        found: set[str] = set()
         for part in sequences.values():
             found.update(sequence.class_name for sequence in part)
         unknown = sorted(set(merged) - found)

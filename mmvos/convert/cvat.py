@@ -279,10 +279,11 @@ def _frame_files(
     """
     if frames is None:
         # CVAT's own names.
-        files = [f'{name}/frame_{number:06d}.PNG' for number in numbers]
-    else:
-        files = [f'{name}/{image.name}' for image in list_images(frames / name)]
+        own_names = [f'{name}/frame_{number:06d}.PNG' for number in numbers]
+        return [file for t, file in enumerate(own_names) if t not in deleted]
 
+    # Images of all frames, or of those that were not deleted.
+    files = [f'{name}/{image.name}' for image in list_images(frames / name)]
     if len(files) == len(numbers):
         return [file for t, file in enumerate(files) if t not in deleted]
     if len(files) != len(numbers) - len(deleted):

@@ -88,7 +88,7 @@ def _check_listed_frames(
     objects: Mapping[str, Any], annotated: Sequence[tuple[Path, Path]], where: str
 ) -> None:
     """Refuse a video of which meta.json lists frames that have no label image."""
-    listed = set()
+    listed: set[str] = set()
     for number, entry in objects.items():
         if isinstance(entry, Mapping) and 'frames' in entry:
             names = value_of(entry, 'frames', list, f'{where}, object {number}')

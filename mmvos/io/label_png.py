@@ -134,7 +134,7 @@ def values_in(labels: Labels) -> list[int]:
     """Return the values that occur in (H, W) labels, rising; quick where they are few."""
     if labels.dtype != np.uint8:
         counts = _count_values(labels)
-        return np.flatnonzero(counts).tolist()
+        return [int(value) for value in np.flatnonzero(counts)]
     # From the highest value downwards.
     values = [int(labels.max())]
     while values[-1] > 0:
@@ -310,8 +310,7 @@ def _read_palette_image(image: Image.Image, path: str | Path) -> Labels:
 def _palette_of(image: Image.Image) -> list[int]:
     """256 colors as 0xRRGGBB; entries that the file does not have are black."""
     numbers = image.getpalette('RGB') or []
-    given = np.array(numbers, dtype=np.int64).reshape(-1, 3)
-    given = given[:256]
+    given = np.array(numbers, dtype=np.int64).reshape(-1, 3)[:256]
     colors = np.zeros((256, 3), dtype=np.int64)
     colors[: len(given)] = given
     places = np.array([0x10000, 0x100, 1])

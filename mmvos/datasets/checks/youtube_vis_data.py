@@ -204,8 +204,8 @@ def _check_annotation(annotation: Row, video: Row, findings: Findings) -> None:
             add('a mask has no pixel', place)
             continue
         _check_box(box, tight, video, place, findings)
-        is_number = isinstance(stated, (int, float))
-        if is_number and abs(stated - area) > max(1, _AREA_SLACK * area):
+        slack = max(1, _AREA_SLACK * area)
+        if isinstance(stated, (int, float)) and abs(stated - area) > slack:
             findings.note(
                 'an area is not that of its mask',
                 f'{place}: {stated}, the mask has {area} pixels',
