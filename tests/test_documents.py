@@ -87,6 +87,7 @@ ELSEWHERE = {
         'tests/cli/test_segment_many.py::test_processes_give_the_results_of_one'
     ),
     r'^mmvos segment .*--(graphs|engine)': EXPORT + 'test_an_exported_model_segments_a_clip',
+    r'^mmvos benchmark busy': 'tests/benchmarks/test_busy.py::test_it_prints_a_row_for_each_way',
     r'^mmvos benchmark engines': (
         'tests/benchmarks/test_engines.py::test_it_prints_a_row_for_each_engine'
     ),
