@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 load_from = 'checkpoints/efficientnet_lite0_detector.pth'  # of mmvos weights convert
-iterations = 3500
+iterations = 5000
 data_root = 'data/composed/'
 stills_root = 'data/composed_stills/'
 classes = ('person', 'animal', 'vehicle', 'other')

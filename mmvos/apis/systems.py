@@ -48,10 +48,8 @@ class System:
     has_graphs: bool = False
 
 
-_RCNN = 'configs/masktrack_rcnn/masktrack-rcnn_r50_fpn'
-_SIAM = 'configs/siammask'
-_COMPACT = 'weights/masktrack_compact.safetensors'
 _LITE = 'weights/masktrack_lite0.safetensors'
+_RCNN_LITE = 'weights/masktrack-rcnn_lite0.safetensors'
 _SIAM_LITE = 'weights/siammask_lite0.safetensors'
 _SHIPPED = WeightsRecipe(
     'restore in a checkout', ('git checkout -- weights mmvos/onnx/masktrack',), _LITE
@@ -68,15 +66,9 @@ def _shipped(weights: str) -> WeightsRecipe:
 SYSTEMS = {
     'masktrack-rcnn': System(
         'MaskTrack R-CNN',
-        'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019',
+        'masktrack-rcnn_lite0_fpn',
         (),
-        (
-            WeightsRecipe(
-                'train',
-                (f'mmvos train {_RCNN}_4xb8-12e_youtubevis2019.py',),
-                'work_dirs/masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth',
-            ),
-        ),
+        (_shipped(_RCNN_LITE),),
     ),
     'masktrack': System(
         'MaskTrack',

@@ -1,5 +1,6 @@
 """Segments one video, a camera's or a stream's pictures; or many videos.
 
+    mmvos segment INPUT --out DIR                   persons, animals, vehicles and other things
     mmvos segment INPUT --mask first.png --out DIR  the objects of a label image of frame 0
     mmvos segment INPUT --box 10,20,110,220 --box 5,5,80,90 --out DIR  objects 1 and 2, by boxes
     mmvos segment INPUT --point 60,80 --negative 10,90 --out DIR  object 1, by points on and off it
@@ -13,7 +14,8 @@ INPUT is a video file, a folder of frames with any names, a glob of frames (quot
 shell leaves it alone), the number of a camera, or a URL (http, rtsp, ...). Writes DIR/results.json
 (YouTube-VIS schema), DIR/masks/*.png (pixel value = object id) and DIR/overlay.mp4. Without
 --system, CONFIG and CHECKPOINT (or --config and --checkpoint) MaskTrack with the weights that come
-with this project is used, which follows what it is given.
+with this project is used, which follows what it is given; where nothing is given, MaskTrack R-CNN
+with its weights, which finds persons, animals, vehicles and other things.
 
 Many videos are those of a text file with a path in each line, or those in a folder. Each has a
 folder of results in DIR, and prompts of its name in the folder that --prompts names; without
@@ -35,7 +37,12 @@ from mmvos.apis.engine_choice import ALL_ENGINES
 from mmvos.apis.systems import SYSTEMS
 from mmvos.cli.arguments import frame_rate, join_negative_values, positive_number, score
 from mmvos.cli.config_options import add_config_options
-from mmvos.cli.segment_model import DEFAULT_SYSTEM, build_model, describe_model
+from mmvos.cli.segment_model import (
+    DEFAULT_SYSTEM,
+    build_model,
+    choose_default_system,
+    describe_model,
+)
 from mmvos.io.errors import DataError
 
 if TYPE_CHECKING:
@@ -260,6 +267,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         segment_many(args)
         return
     check_one_video(args)
+    choose_default_system(args)
 
     from mmvos.apis import VideoInferencer, open_source
     from mmvos.apis.inference import check_direction, check_prompted_frames

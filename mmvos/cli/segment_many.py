@@ -15,6 +15,7 @@ from mmvos.cli.segment_model import (
     DEFAULT_SYSTEM,
     build_model,
     check_prompts_fit,
+    choose_default_system,
     describe_model,
 )
 from mmvos.io.errors import DataError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mmvos.apis.video_source import VideoSource
     from mmvos.cli.progress import Progress
 
-_FINDS_OBJECTS = 'masktrack-rcnn'  # the system where there are no prompts
 _COMMAND = 'mmvos segment'
 _NVIDIA = '/dev/nvidiactl'
 
@@ -116,8 +116,7 @@ def check_options(args: argparse.Namespace) -> None:
             f'--processes starts processes on this machine, but --launcher {args.launcher} says '
             f'that another program does; give one of them'
         )
-    if not (args.prompts or args.config or args.system or args.graphs):
-        args.system = _FINDS_OBJECTS
+    choose_default_system(args)
     known = args.system or (None if args.config else DEFAULT_SYSTEM)
     if known is not None:
         check_prompts_fit(bool(SYSTEMS[known].accepted_prompts), bool(args.prompts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mmvos.apis.engine_choice import TORCH, choose_engine
@@ -13,7 +14,24 @@ if TYPE_CHECKING:
     from mmvos.models.video_steps import VideoSteps
 
 DEFAULT_SYSTEM = 'masktrack'
+FINDS_OBJECTS = 'masktrack-rcnn'  # the default where no objects are given
 _HOW_TO_PROMPT = '--mask first.png, --box x1,y1,x2,y2, --point x,y or --prompts prompts.json'
+
+
+def choose_default_system(args: argparse.Namespace) -> None:
+    """Take the system that finds objects where neither objects nor a model are given.
+
+    Without torch it cannot run, and `check_prompts_fit` says what else can be done.
+
+    Args:
+        args: of the command line; ``args.system`` may be set.
+    """
+    gives_objects = args.mask or args.box or args.point or args.negative or args.prompts
+    gives_model = args.system or args.config or args.checkpoint or args.graphs
+    if gives_objects or gives_model or args.engine not in (None, TORCH):
+        return
+    if find_spec('torch') is not None:
+        args.system = FINDS_OBJECTS
 
 
 def build_model(args: argparse.Namespace, has_prompts: bool) -> VideoSteps:

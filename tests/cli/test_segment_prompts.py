@@ -21,8 +21,10 @@ from safetensors.torch import save_file
 from mmvos.apis import SYSTEMS, VideoSource
 from mmvos.apis.model_index import ShippedModel, find_model, project_root, shipped_models
 from mmvos.apis.systems import WeightsRecipe
+from mmvos.cli import segment_model
 from mmvos.cli.main import main
-from mmvos.cli.segment import DEFAULT_SYSTEM
+from mmvos.cli.segment import DEFAULT_SYSTEM, parse_arguments
+from mmvos.cli.segment_model import choose_default_system
 from mmvos.io.label_png import write_label_png
 
 LENGTH, FIRST = 6, {1: 0, 3: 2}
@@ -202,13 +204,16 @@ def test_the_list_of_systems(monkeypatch, capsys):
     )
     for name in SYSTEMS:
         assert f'\n{name} (' in f'\n{printed}'
-    assert 'masktrack-rcnn_r50_fpn_4xb8-12e_youtubevis2019/epoch_12.pth' in printed
+    assert 'weights/masktrack-rcnn_lite0.safetensors' in printed
 
 
 @pytest.mark.parametrize(
     'arguments, sentence',
     [
-        (['frames'], 'say which objects to follow, with --mask first.png'),
+        (
+            ['frames', '--system', 'masktrack'],
+            'say which objects to follow, with --mask first.png',
+        ),
         (['frames', *MODEL], 'the model follows what it is given: say which objects'),
         (
             ['frames', '--system', 'masktrack-rcnn', '--box', '1,1,9,9'],
@@ -287,3 +292,27 @@ def test_points_that_cannot_be_used(folder, words, fault):
 def test_points_beside_a_mask_are_refused(folder, capsys):
     assert segment('frames', '--point', '5,5', '--mask', 'm.png') == '2'
     assert '--point and --negative go alone' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('words', 'system'),
+    [
+        (['clip.mp4'], 'masktrack-rcnn'),
+        (['clip.mp4', '--box', '1,1,9,9'], None),
+        (['clip.mp4', '--negative', '3,4'], None),
+        (['clip.mp4', '--graphs', 'exported'], None),
+        (['clip.mp4', '--engine', 'openvino'], None),
+        (['clip.mp4', '--system', 'siammask'], 'siammask'),
+    ],
+)
+def test_where_nothing_is_given_objects_are_found(words, system):
+    arguments = parse_arguments([*words, '--out', 'out'])
+    choose_default_system(arguments)
+    assert arguments.system == system
+
+
+def test_without_torch_nothing_finds_objects(monkeypatch):
+    monkeypatch.setattr(segment_model, 'find_spec', lambda name: None)
+    arguments = parse_arguments(['clip.mp4', '--out', 'out'])
+    choose_default_system(arguments)
+    assert arguments.system is None
