@@ -91,6 +91,10 @@ ELSEWHERE = {
     r'^mmvos benchmark engines': (
         'tests/benchmarks/test_engines.py::test_it_prints_a_row_for_each_engine'
     ),
+    r'^mmvos segment clip\.mp4 --out DIR$': (
+        'tests/test_shipped_weights.py::'
+        'test_the_light_masktrack_rcnn_finds_drawn_objects_and_keeps_their_ids'
+    ),
     r'^mmvos segment --list': SEGMENT + 'test_the_list_of_systems',
     r'^mmvos segment .*--show': SEGMENT + 'test_mistakes_are_one_sentence',
     r'^mmvos segment .*--system (?!masktrack)': (

@@ -204,7 +204,7 @@ def test_the_list_of_systems(monkeypatch, capsys):
     )
     for name in SYSTEMS:
         assert f'\n{name} (' in f'\n{printed}'
-    assert 'weights/masktrack-rcnn_lite0.safetensors' in printed
+    assert 'masktrack-rcnn_lite0.safetensors' in printed
 
 
 @pytest.mark.parametrize(

@@ -82,4 +82,4 @@ def test_without_weights_there_is_a_remedy(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(systems, 'shipped_models', without_weights)
     (row,) = [system for system in systems.list_systems() if system['name'] == 'masktrack-rcnn']
     assert not row['available']
-    assert 'mmvos train' in row['remedy']
+    assert 'git checkout -- weights/masktrack-rcnn_lite0.safetensors' in row['remedy']
