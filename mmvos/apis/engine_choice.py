@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmvos.cpu_flags import cpu_flags
 from mmvos.io.errors import DataError
 from mmvos.onnx.engines import ENGINES
 
@@ -28,7 +29,8 @@ def choose_engine(system: str, asked: str | None = None, needs_torch: bool = Fal
     """Choose what computes the network of a system with its shipped weights.
 
     By default the fastest of those that are installed, which all give the same masks
-    (docs/benchmarks.md): on a CPU OpenVINO, torch, onnxruntime; with a GPU torch, which uses it.
+    (docs/benchmarks.md): on a CPU OpenVINO, onnxruntime, torch; where there is a GPU, or a CPU with
+    AMX, torch, which uses it.
 
     Args:
         system: a name of `SYSTEMS`.
@@ -61,7 +63,9 @@ def choose_engine(system: str, asked: str | None = None, needs_torch: bool = Fal
 
     # Else the fastest that is installed.
     has_gpu = any(os.path.exists(path) for path in _GPU_FILES)
-    order = (TORCH, 'openvino') if has_gpu else ('openvino', TORCH)
+    order = ('openvino', 'onnxruntime', TORCH)
+    if has_gpu or 'amx_bf16' in cpu_flags():
+        order = (TORCH, 'openvino', 'onnxruntime')
     for engine in order:
         if find_spec(engine) is not None:
             return engine
