@@ -39,6 +39,9 @@ __all__ = [
 def array_like(values: Any, like: Array) -> Array:
     """Make a float32 array of numbers, of the kind and on the device of another array."""
     xp = array_namespace(like)
+    if is_numpy_array(values):
+        # Torch takes no array that runs backwards in memory, as a flipped mask does.
+        values = np.asarray(values, order='C')
     if is_on_host(like):
         return xp.asarray(values, dtype=xp.float32, device=device(like))
     # the host does not wait until they have arrived
@@ -55,6 +58,8 @@ def to_device(values: Any, like: Tensor, dtype: torch.dtype | None = None) -> Te
     """
     import torch
 
+    if is_numpy_array(values):
+        values = np.asarray(values, order='C')
     tensor = torch.as_tensor(values, dtype=dtype or torch.float32)
     return tensor.to(like.device, non_blocking=True)
 

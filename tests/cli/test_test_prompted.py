@@ -233,7 +233,6 @@ def test_the_ground_truth_is_looked_at_before_a_frame_is_run(
         ('test_cfg.foo=1', "the option 'foo'"),
         ('test_cfg.type=Nope', 'the config names Nope'),
         ('test_evaluator.foo=1', "DAVISMetric the option 'foo'"),
-        ('log_level=foo', "Runner cannot be built: KeyError: 'foo'"),
         ('test_dataloader=None', 'has no test_dataloader'),
     ],
 )

@@ -120,7 +120,7 @@ def test_clicks_correct_a_mask_and_are_undone(page: Page) -> None:
     # The right button says: not this.
     page.click(*point_of(0, 2), button='right')
     page.wait(f'studio.store.entries(0).get(1).area === {int(before.sum())}')
-    assert page.value('studio.store.prompt(0, 1).points.map(([x, y, on]) => on)') == [1, 1, 0]
+    page.wait('studio.store.prompt(0, 1).points.map(([x, y, on]) => on).join() === "1,1,0"')
 
     page.press('Control+z')
     page.wait(f'studio.store.entries(0).get(1).area === {int(both.sum())}')
@@ -291,7 +291,7 @@ def test_a_killed_server_loses_no_stroke_that_was_answered(browser: Any, tmp_pat
         page.page.mouse.move(*page.screen(40, 40), steps=4)
         server.close()
         page.page.mouse.up()
-        page.page.locator('#toasts .error').wait_for()
+        page.page.locator('#toasts .error').first.wait_for()
         page.page.locator('#banner').wait_for()
 
         # The page that was left open goes on by itself, and so does a new one.
