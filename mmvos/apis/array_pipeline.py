@@ -34,6 +34,7 @@ def array_pipeline(cfg: Config) -> Callable[[int, NDArray[np.uint8]], dict[str, 
     pipeline = Compose(steps)
 
     def prepare(index: int, picture: NDArray[np.uint8]) -> dict[str, Any]:
+        """Pack frame ``index``, an (H, W, 3) uint8 BGR picture, as a batch of one."""
         height, width = picture.shape[:2]
         record = {
             'img': picture,

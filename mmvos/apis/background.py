@@ -46,6 +46,7 @@ def latest_only(items: Iterable[T]) -> Generator[T, None, None]:
     left: list[bool] = []  # nobody reads on
 
     def read() -> None:
+        """Take the items as they come, in the other thread."""
         error: BaseException | None = None
         try:
             with closing(_generator(items)) as reading:

@@ -318,6 +318,8 @@ def measure(path: str, folder: str, frames: int, height: int, answers: Any) -> N
     Worker.load = _load_nothing  # type: ignore[assignment,method-assign]
     times: dict[str, float] = {}
     clock = time.process_time
+
+    # 1. The first frame, and the index behind it.
     begin = clock()
     with open_session(Place(Path(folder), Path(path)), 'masktrack') as session:
         session.video.jpeg(0)
@@ -326,12 +328,14 @@ def measure(path: str, folder: str, frames: int, height: int, answers: Any) -> N
         times['index'] = clock() - begin
         assert session.video.frames == frames, session.video.frames
 
+        # 2. Frames at random places.
         begin = clock()
         looks = np.random.default_rng(0).integers(frames, size=8 * _TRIES).tolist()
         for index in looks:
             session.video.jpeg(index)
         times['a frame anywhere'] = (clock() - begin) / len(looks)
 
+        # 3. A mask in each frame; they are made before, so that storing alone is timed.
         session.add_object({})
         entries = []
         for index in range(min(frames, _LOOP)):
@@ -344,6 +348,8 @@ def measure(path: str, folder: str, frames: int, height: int, answers: Any) -> N
                 session.project.store_results(rows)
                 rows = []
         times['masks stored'] = clock() - begin
+
+        # 4. The timeline, and an export that holds all masks.
         begin = clock()
         session.timeline()
         times['timeline'] = clock() - begin

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from command import ENVIRONMENT, ROOT, Finished, run_mmvos
+from mmengine.logging import MMLogger
 from PIL import Image
 from tiny_segmenter import tiny_segmenter, tiny_settings
 
@@ -233,10 +234,13 @@ def test_the_ground_truth_is_looked_at_before_a_frame_is_run(
         ('test_cfg.foo=1', "the option 'foo'"),
         ('test_cfg.type=Nope', 'the config names Nope'),
         ('test_evaluator.foo=1', "DAVISMetric the option 'foo'"),
+        ('log_level=foo', "Runner cannot be built: KeyError: 'foo'"),
         ('test_dataloader=None', 'has no test_dataloader'),
     ],
 )
-def test_options_that_lead_nowhere_are_a_sentence(tmp_path, davis, option, words):
+def test_options_that_lead_nowhere_are_a_sentence(tmp_path, davis, option, words, monkeypatch):
+    # A logger that an earlier test has made would be taken as it is.
+    monkeypatch.setattr(MMLogger, '_instance_dict', type(MMLogger._instance_dict)())
     config = tiny.Config.fromfile(davis[0])
     config.model = tiny_settings()
     config.dump(davis[0])

@@ -68,11 +68,16 @@ def _as_prompt(drawn: Sequence[tuple[str, _Shape]], size: Size) -> ObjectPrompt:
         size: (H, W) of the frame.
     """
     masks = [shape_mask(shape, size, where) for where, shape in drawn]
+
+    # A single rectangle is a box, from which the model finds the mask.
     if len(drawn) == 1 and drawn[0][1].get('shape_type') == 'rectangle':
         box = as_box(masks[0])
         if box is not None:
             return ObjectPrompt(box=box)
-    mask = coco_mask.decode(as_rle(joined(masks, *size), *size)).astype(bool)
+
+    # All other shapes are parts of one mask.
+    whole = as_rle(joined(masks, *size), *size)
+    mask = coco_mask.decode(whole).astype(bool)
     if not mask.any():
         raise DataError(f'{drawn[0][0]} covers no pixel')
     return ObjectPrompt(mask=mask)

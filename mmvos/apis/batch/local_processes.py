@@ -54,6 +54,7 @@ def run_processes(
     """
 
     def start(rank: int) -> _Child:
+        # A process learns its share as from torchrun.
         share = {'RANK': str(rank), 'WORLD_SIZE': str(count), 'LOCAL_RANK': str(rank)}
         return _start(rank, words, {**os.environ, **environment, **share}, name)
 
@@ -68,9 +69,11 @@ def run_processes(
                 if status is None:
                     continue
                 running.remove(child)
+                # A fault: the others cannot end the work either.
                 if status > 0:
                     _end(running, signal.SIGTERM)
                     raise DataError(_last_words(child, status))
+                # Killed, by the system or a user: another process takes its rank.
                 if status < 0 and restarts < _MOST_RESTARTS:
                     restarts += 1
                     running.append(start(child.rank))

@@ -74,11 +74,13 @@ def write_outcome(folder: Path, outcome: Outcome, is_over: bool = True, deaths: 
 def read_outcome(folder: Path) -> OutcomeFile | None:
     """Read the outcome of a video; None where there is none, or one of another version."""
     try:
+        # The content and the time at which it was written, of one and the same file.
         with open(folder / OUTCOME, 'rb') as stream:
             content = json.loads(stream.read(_LONGEST))
             changed = os.fstat(stream.fileno()).st_mtime_ns
         if content['format'] != _FORMAT:
             return None
+        # A video that is not over has no seconds yet.
         seconds = content['seconds']
         if seconds is not None:
             seconds = float(seconds)

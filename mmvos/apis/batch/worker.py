@@ -212,6 +212,7 @@ class VideoWorker:
         frames = 0
         seen: set[int] = set()
         with ExitStack() as stack:
+            # Results come frame by frame, and are written on the way.
             results: Any = self._inferencer.infer(
                 source,
                 prompts,
@@ -226,6 +227,7 @@ class VideoWorker:
                 cutout=settings.cutout,
             )
             stack.enter_context(closing(results))
+            # What is shown counts with the frames.
             counter = None
             if self._show is not None:
                 counter = stack.enter_context(self._show(source))
