@@ -8,17 +8,13 @@ same lines. This file holds what the standard lacks; it imports torch only where
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array
 from numpy.typing import NDArray
 from PIL import Image
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 Array: TypeAlias = Any  # a tensor of torch or an array of numpy
 
@@ -30,6 +26,7 @@ __all__ = [
     'device',
     'fetch',
     'is_on_host',
+    'largest',
     'pad_maps',
     'resize',
     'to_device',
@@ -48,14 +45,16 @@ def array_like(values: Any, like: Array) -> Array:
     return xp.asarray(values, dtype=xp.float32).to(like.device, non_blocking=True)
 
 
-def to_device(values: Any, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """Bring numbers of the host to the device of a tensor, without waiting for it.
+def to_device(values: Any, like: Array, dtype: Any = None) -> Array:
+    """Bring numbers of the host to the device of an array, without waiting for it.
 
     Args:
         values: numbers, an array, or a tensor of the host.
-        like: the tensor.
+        like: the array.
         dtype: of the result; float32 by default.
     """
+    if is_numpy_array(like):
+        return np.asarray(values, dtype=dtype or np.float32)
     import torch
 
     if is_numpy_array(values):
@@ -85,6 +84,22 @@ def pad_maps(maps: Array, size: tuple[int, ...]) -> Array:
     padded = xp.zeros((count, *size), dtype=maps.dtype, device=device(maps))
     padded[:, :height, :width] = maps
     return padded
+
+
+def largest(values: Array, count: int) -> Array:
+    """Return where the largest numbers of each row stand, the largest first.
+
+    Args:
+        values: (K, N).
+        count: T, at most N.
+
+    Returns:
+        (K, T) int64.
+    """
+    if not is_numpy_array(values):
+        return values.topk(count).indices
+    order = np.argsort(-values, axis=1, kind='stable')
+    return order[:, :count]
 
 
 def fetch(*arrays: Array) -> list[NDArray[Any]]:

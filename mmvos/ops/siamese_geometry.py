@@ -9,25 +9,28 @@ more around it at the same scale, mostly in 255 x 255 pixels. Where a window lie
 written as whole frame pixels (x, y, side); it may reach outside the frame. Cells of the network
 are 8 window pixels apart.
 
-Letters for shapes: H x W pixels of a frame, S x S of a window or a mask.
+Letters for shapes: H x W pixels of a frame, S x S of a window or a mask. Arrays are torch's or
+numpy's, see ``arrays``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from .crop import visible_part
+from .arrays import Array, array_namespace, as_numpy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Window = tuple[int, int, int]
 Color = tuple[int, int, int]
-Number = TypeVar('Number', float, Tensor)
+Number = TypeVar('Number', 'float', 'Tensor')
 
 TEMPLATE_SIZE = 127  # pixels of a template window, and of the mask that a cell predicts
 STRIDE = 8  # window pixels from cell to cell
@@ -119,6 +122,35 @@ def window_around(center: tuple[float, float], side: float) -> Window:
     return left, top, size
 
 
+def cut_windows(
+    image: Array, windows: Sequence[Window], colors: Sequence[Color], size: int
+) -> NDArray[np.uint8]:
+    """Cut windows out of a frame; see ``cut_window``.
+
+    Args:
+        image: (3, H, W), from 0 to 255, in the memory of the CPU.
+        windows: K of them.
+        colors: of each what is seen outside the frame.
+        size: S.
+
+    Returns:
+        (K, S, S, 3).
+    """
+    # The part of the frame that the windows show together.
+    _, height, width = image.shape
+    rows = visible_span([(y, side) for _, y, side in windows], height)
+    columns = visible_span([(x, side) for x, _, side in windows], width)
+    pixels = _whole_pixels(image[:, rows, columns])
+
+    crops = []
+    for (x, y, side), color in zip(windows, colors, strict=True):
+        # (S, S, 3): the window in this part
+        left = x - columns.start
+        top = y - rows.start
+        crops.append(cut_window(pixels, (left, top, side), color, size))
+    return np.stack(crops)
+
+
 def cut_window(
     image: NDArray[np.uint8], window: Window, color: Color, size: int
 ) -> NDArray[np.uint8]:
@@ -135,21 +167,62 @@ def cut_window(
     """
     x, y, side = window
     height, width = image.shape[:2]
-    x0, y0, x1, y1 = visible_part(x, y, side, height, width)
-    part = image[y0:y1, x0:x1]
+    rows = visible_span([(y, side)], height)
+    columns = visible_span([(x, side)], width)
+    part = image[rows, columns]
     is_inside = part.shape[:2] == (side, side)
     if not is_inside:
         # The window reaches outside the frame, which is seen in one color.
-        rows = slice(y0 - y, y1 - y)
-        columns = slice(x0 - x, x1 - x)
         whole = np.empty((side, side, 3), dtype=np.uint8)
         whole[:] = color
+        rows = slice(rows.start - y, rows.stop - y)
+        columns = slice(columns.start - x, columns.stop - x)
         whole[rows, columns] = part
         part = whole
     if side == size:
         return part.copy()
     resized = cv2.resize(part, (size, size))
     return np.asarray(resized, dtype=np.uint8)
+
+
+def visible_span(spans: Sequence[tuple[int, int]], length: int) -> slice:
+    """Return the part of 0 to ``length`` that spans (begin, length) touch together."""
+    # from the first to the last of all spans
+    first = min(begin for begin, _ in spans)
+    last = max(begin + size for begin, size in spans)
+
+    # what of that lies in 0 to ``length``, which may be nothing
+    start = max(first, 0)
+    start = min(start, length)
+    end = min(last, length)
+    end = max(end, start)
+    return slice(start, end)
+
+
+def _whole_pixels(image: Array) -> NDArray[np.uint8]:
+    """(3, h, w) float -> (h, w, 3) whole values."""
+    xp = array_namespace(image)
+    pixels = xp.permute_dims(image, (1, 2, 0))
+    pixels = xp.round(pixels).clip(0, 255)
+    return np.ascontiguousarray(as_numpy(xp.astype(pixels, xp.uint8)))
+
+
+def mean_color(image: Array) -> Color:
+    """Return the mean color of a frame, truncated: what is seen around it by objects that start in
+    it.
+
+    Args:
+        image: (3, H, W), from 0 to 255.
+    """
+    xp = array_namespace(image)
+    _, height, width = image.shape
+    pixels = xp.round(image).clip(0, 255)
+
+    # (3,): the mean in whole numbers
+    total = xp.sum(xp.astype(pixels, xp.int64), axis=(1, 2))
+    mean = total // (height * width)
+    blue, green, red = mean.tolist()
+    return blue, green, red
 
 
 def mask_corner(row: Number, column: Number) -> tuple[Number, Number]:

@@ -115,12 +115,14 @@ class PlainSiamese:
         scores, deltas = net.head.flatten(score_logits, box_deltas)
 
         # Choose the best anchor: its score, less for a change of size or shape, with a window.
-        boxes = decode_boxes(deltas.double(), anchor_grid(net.cells))
+        anchors = torch.from_numpy(anchor_grid(net.cells))
+        boxes = decode_boxes(deltas.double(), anchors)
         last_width, last_height = item.size
         sizes = boxes.new_tensor([[last_width * scale, last_height * scale]])
         penalty = change_penalty(boxes, sizes, net.penalty)
         influence = net.window_influence
-        rank = penalty * scores * (1 - influence) + cosine_window(net.cells) * influence
+        nearness = torch.from_numpy(cosine_window(net.cells))
+        rank = penalty * scores * (1 - influence) + nearness * influence
         best = int(rank.argmax())
 
         # The mask at the best anchor's cell, pasted into the frame.

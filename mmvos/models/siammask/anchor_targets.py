@@ -18,10 +18,10 @@ from torch import Tensor
 
 from mmvos.ops.boxes import box_overlaps
 
-from .anchors import encode_boxes
-
 # Where a box fits no anchor, those with at least this share of the best overlap are positive.
 NEAR_BEST = 0.95
+# Pixels; smaller boxes have no logarithm worth learning, and are never matched.
+MIN_SIDE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -167,3 +167,32 @@ def _central_cells(cells: int, side: int, device: torch.device) -> Tensor:
     # (n, n)
     square = is_near[:, None] & is_near
     return square.flatten()
+
+
+def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
+    """Return what the network should predict for anchors; ``anchors.decode_boxes`` is its
+    inverse.
+
+    Args:
+        anchors: (N, 4).
+        boxes: (B, 4) xyxy, one for each pair.
+
+    Returns:
+        (B, 4, N) float32 deltas.
+    """
+    # (2, N)
+    anchor_center = anchors[:, :2].float().T
+    anchor_size = anchors[:, 2:].float().T
+
+    # (B, 2, 1): center and size of the boxes
+    low, high = boxes.split(2, dim=1)
+    center = (low + high).float() / 2
+    center = center[:, :, None]
+    size = (high - low).float()
+    size = size.clamp(min=MIN_SIDE)
+    size = size[:, :, None]
+
+    # (B, 2, N) each
+    offsets = (center - anchor_center) / anchor_size
+    ratios = torch.log(size / anchor_size)
+    return torch.cat([offsets, ratios], dim=1)

@@ -5,7 +5,8 @@ sections 3.2 (anchors) and 4.3 (cosine window and penalty for changes).
 
 Letters for shapes: K objects; n x n cells of the response map with A = 5 anchors each, N = A n n
 anchors in all, whose flat index is anchor * n * n + row * n + column. Boxes are (center x, center
-y, width, height) in pixels of the search window.
+y, width, height) in pixels of the search window. Arrays are torch's or numpy's; nothing here
+imports torch.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mmvos.ops.arrays import fetch
+from mmvos.ops.arrays import Array, array_namespace, device, fetch, to_device
 from mmvos.ops.siamese_geometry import STRIDE, context_area
 
 # Width and height, of the ratios .33, .5, 1, 2 and 3 at an area of 64 cells.
@@ -25,8 +24,6 @@ ANCHOR_SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))
 ANCHORS_PER_CELL = len(ANCHOR_SIZES)
 # The logarithm of a side is cut here, so that untrained weights give finite boxes.
 MAX_LOG_RATIO = 16.0
-# Pixels; smaller boxes have no logarithm worth learning, and are never matched.
-MIN_SIDE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class ChosenAnchor:
     penalty: float
 
 
-def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
+def anchor_grid(cells: int, center: float = 0.0) -> NDArray[np.float64]:
     """Return all anchors of a search window.
 
     Args:
@@ -55,27 +52,27 @@ def anchor_grid(cells: int, center: float = 0.0) -> Tensor:
             the search window.
 
     Returns:
-        (N, 4) float64.
+        (N, 4).
     """
     # (n,): the cells' places along either axis
-    line = torch.arange(cells, dtype=torch.float64) - cells // 2
-    line = line * STRIDE + center
-    y, x = torch.meshgrid(line, line, indexing='ij')
+    steps = np.arange(cells, dtype=np.float64) - cells // 2
+    line = steps * STRIDE + center
+    y, x = np.meshgrid(line, line, indexing='ij')
 
     # (A, n * n, 2): every cell for every anchor
-    centers = torch.stack([x, y], dim=-1)
+    centers = np.stack([x, y], axis=-1)
     centers = centers.reshape(1, -1, 2)
-    centers = centers.expand(ANCHORS_PER_CELL, -1, -1)
+    centers = centers.repeat(ANCHORS_PER_CELL, axis=0)
 
     # (A, n * n, 2): the anchor's size at every cell
-    sizes = torch.tensor(ANCHOR_SIZES, dtype=torch.float64)
-    sizes = sizes[:, None].expand_as(centers)
+    sizes = np.array(ANCHOR_SIZES, dtype=np.float64)
+    sizes = np.broadcast_to(sizes[:, None], centers.shape)
 
-    grid = torch.cat([centers, sizes], dim=-1)
+    grid = np.concatenate([centers, sizes], axis=-1)
     return grid.reshape(-1, 4)
 
 
-def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
+def decode_boxes(deltas: Array, anchors: Array) -> Array:
     """Turn what the network predicts for anchors into boxes.
 
     Args:
@@ -86,50 +83,21 @@ def decode_boxes(deltas: Tensor, anchors: Tensor) -> Tensor:
     Returns:
         (..., N, 4).
     """
-    dx, dy, dw, dh = deltas.unbind(dim=-2)
-    anchor_x, anchor_y, anchor_width, anchor_height = anchors.unbind(dim=-1)
+    xp = array_namespace(deltas)
 
     # The center moves by a share of the anchor's size.
-    x = dx * anchor_width + anchor_x
-    y = dy * anchor_height + anchor_y
+    x = deltas[..., 0, :] * anchors[:, 2] + anchors[:, 0]
+    y = deltas[..., 1, :] * anchors[:, 3] + anchors[:, 1]
 
     # The size changes by a factor.
-    width_ratio = dw.clamp(max=MAX_LOG_RATIO).exp()
-    height_ratio = dh.clamp(max=MAX_LOG_RATIO).exp()
-    width = width_ratio * anchor_width
-    height = height_ratio * anchor_height
-    return torch.stack([x, y, width, height], dim=-1)
+    width_ratio = xp.exp(deltas[..., 2, :].clip(max=MAX_LOG_RATIO))
+    height_ratio = xp.exp(deltas[..., 3, :].clip(max=MAX_LOG_RATIO))
+    width = width_ratio * anchors[:, 2]
+    height = height_ratio * anchors[:, 3]
+    return xp.stack([x, y, width, height], axis=-1)
 
 
-def encode_boxes(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """Return what the network should predict for anchors; ``decode_boxes`` is the inverse.
-
-    Args:
-        anchors: (N, 4).
-        boxes: (B, 4) xyxy, one for each pair.
-
-    Returns:
-        (B, 4, N) float32 deltas.
-    """
-    # (2, N)
-    anchor_center = anchors[:, :2].float().T
-    anchor_size = anchors[:, 2:].float().T
-
-    # (B, 2, 1): center and size of the boxes
-    low, high = boxes.split(2, dim=1)
-    center = (low + high).float() / 2
-    center = center[:, :, None]
-    size = (high - low).float()
-    size = size.clamp(min=MIN_SIDE)
-    size = size[:, :, None]
-
-    # (B, 2, N) each
-    offsets = (center - anchor_center) / anchor_size
-    ratios = torch.log(size / anchor_size)
-    return torch.cat([offsets, ratios], dim=1)
-
-
-def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
+def change_penalty(boxes: Array, sizes: Array, strength: float) -> Array:
     """Return the factor by which a score shrinks as the box's size or shape is not the object's.
 
     Args:
@@ -141,12 +109,15 @@ def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
         (K, N) in (0, 1]; 1 where size and shape are the object's.
     """
     # (K, N) of the boxes, (K, 1) of the objects
-    _, _, width, height = boxes.unbind(dim=-1)
-    object_width, object_height = sizes.split(1, dim=1)
+    xp = array_namespace(boxes)
+    width = boxes[..., 2]
+    height = boxes[..., 3]
+    object_width = sizes[:, :1]
+    object_height = sizes[:, 1:]
 
     # s / s' of the paper: sides of the squares with context
-    side = context_area(width, height).sqrt()
-    object_side = context_area(object_width, object_height).sqrt()
+    side = xp.sqrt(context_area(width, height))
+    object_side = xp.sqrt(context_area(object_width, object_height))
     size_change = _change(side / object_side)
 
     # r / r' of the paper: ratios of the sides
@@ -156,15 +127,16 @@ def change_penalty(boxes: Tensor, sizes: Tensor, strength: float) -> Tensor:
 
     # 0 where neither has changed
     change = size_change * shape_change - 1
-    return torch.exp(-change * strength)
+    return xp.exp(-change * strength)
 
 
-def _change(ratio: Tensor) -> Tensor:
+def _change(ratio: Array) -> Array:
     """The ratio or its inverse, whichever is larger."""
-    return torch.maximum(ratio, 1 / ratio)
+    xp = array_namespace(ratio)
+    return xp.maximum(ratio, 1 / ratio)
 
 
-def cosine_window(cells: int) -> Tensor:
+def cosine_window(cells: int) -> NDArray[np.float64]:
     """Return the weights by which anchors near the middle of the search window are preferred.
 
     It is numpy's Hann window, the published code's: ``torch.hann_window`` is not symmetric in its
@@ -174,17 +146,16 @@ def cosine_window(cells: int) -> Tensor:
         cells: n.
 
     Returns:
-        (N,) float64: 1 in the middle, 0 at the edge, the same for all anchors of a cell.
+        (N,): 1 in the middle, 0 at the edge, the same for all anchors of a cell.
     """
-    line = torch.from_numpy(np.hanning(cells))
+    line = np.hanning(cells)
 
     # (n, n) -> (n * n,) -> (A * n * n,)
-    window = torch.outer(line, line)
-    window = window.flatten()
-    return window.repeat(ANCHORS_PER_CELL)
+    window = np.outer(line, line)
+    return np.tile(window.ravel(), ANCHORS_PER_CELL)
 
 
-def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence: float) -> Tensor:
+def rank_anchors(scores: Array, penalties: Array, cells: int, window_influence: float) -> Array:
     """Rank anchors by score after penalty, and by nearness to the middle of the search window.
 
     Args:
@@ -200,27 +171,35 @@ def rank_anchors(scores: Tensor, penalties: Tensor, cells: int, window_influence
     penalized = penalties * scores
 
     # nearness to the middle is added to it
-    nearness = cosine_window(cells).to(scores.device, non_blocking=True)
+    nearness = to_device(cosine_window(cells), scores, scores.dtype)
     own_share = 1 - window_influence
     return penalized * own_share + nearness * window_influence
 
 
-def anchor_cells(index: Tensor, cells: int) -> Tensor:
-    """Return row and column of the cells of anchors, of n x n cells.
+def anchor_cells(index: Array, cells: int) -> Array:
+    """Return the cells of anchors, of n x n cells.
 
     Args:
-        index: (K,) flat indices.
+        index: (K, T) flat indices, T anchors of each search window.
         cells: n.
 
     Returns:
-        (K, 2) int64.
+        (K * T, 3) int64 rows (window, row, column).
     """
+    xp = array_namespace(index)
+    windows = xp.arange(len(index), device=device(index))
+    windows = xp.broadcast_to(windows[:, None], index.shape)
+
+    # (K, T)
     place = index % cells**2
-    return torch.stack([place // cells, place % cells], dim=1)
+    row = place // cells
+    column = place % cells
+    cell = xp.stack([windows, row, column], axis=-1)
+    return xp.reshape(cell, (-1, 3))
 
 
 def pick_anchors(
-    index: Tensor, boxes: Tensor, scores: Tensor, penalties: Tensor, masks: Tensor
+    index: Array, boxes: Array, scores: Array, penalties: Array, masks: Array
 ) -> tuple[list[ChosenAnchor], NDArray[np.bool_]]:
     """Read one anchor of each search window, and what else is to be known of the objects; of a
     device all at once.
@@ -235,7 +214,8 @@ def pick_anchors(
     Returns:
         K anchors, and the masks.
     """
-    windows = torch.arange(len(index), device=index.device)
+    xp = array_namespace(index)
+    windows = xp.arange(len(index), device=device(index))
 
     # K rows
     numbers, chosen_boxes, chosen_scores, chosen_penalties, own_masks = fetch(

@@ -13,23 +13,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.models.backbones import ResNet
 from mmengine.model import BaseModule
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.ops import device_sampling
 from mmvos.ops.arrays import is_on_host, to_device
-from mmvos.ops.crop import visible_part
 from mmvos.ops.siamese_geometry import (
     BORDER_CELLS,
     WHOLE_SEARCH_CELLS,
     Color,
     Window,
-    cut_window,
+    cut_windows,
+    mean_color,
+    visible_span,
 )
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
@@ -86,28 +85,18 @@ class CropFeatures(BaseModule):
             See ``forward``.
         """
         height, width = frame.meta.network_shape
-        if not is_on_host(frame.image):
-            whole = frame.image[0, :, :height, :width]
-            places = to_device(windows, whole, torch.int64)
-            around = to_device(colors, whole)
-            pixels = whole.round().clamp(0, 255)
+        image = frame.image[0, :, :height, :width]
+        if not is_on_host(image):
+            places = to_device(windows, image, torch.int64)
+            around = to_device(colors, image)
+            pixels = image.round().clamp(0, 255)
             return self(device_sampling.cut_windows(pixels, places, around, size))
 
-        # The part of the frame that the windows show together.
-        rows = _covered([(y, side) for _, y, side in windows], height)
-        columns = _covered([(x, side) for x, _, side in windows], width)
-        image = _pixels(frame, rows, columns)
-
-        # (S, S, 3) of each window, in this part
-        crops = []
-        for (x, y, side), color in zip(windows, colors, strict=True):
-            left = x - columns.start
-            top = y - rows.start
-            crop = cut_window(image, (left, top, side), color, size)
-            crops.append(crop)
+        # (K, S, S, 3): cut by the host
+        crops = cut_windows(image, windows, colors, size)
 
         # (K, S, S, 3) -> (K, 3, S, S)
-        batch = torch.from_numpy(np.stack(crops))
+        batch = torch.from_numpy(crops)
         batch = batch.permute(0, 3, 1, 2).float()
         return self(batch)
 
@@ -122,17 +111,10 @@ class CropFeatures(BaseModule):
         Returns:
             (P, 64, 61, 61), (P, 256, 31, 31), (P, 512, 15, 15).
         """
-        # At the border of a whole search window masks reach outside it.
-        stage2 = levels[2]
-        border = BORDER_CELLS if stage2.shape[3] >= WHOLE_SEARCH_CELLS else 0
-        if not is_on_host(stage2):
-            first_cells = index[:, 1:] - border
-            return tuple(
-                device_sampling.cut_cells(level, index[:, 0], first_cells * factor, size)
-                for level, (size, factor) in zip(levels, PATCHES, strict=True)
-            )
+        if not is_on_host(levels[2]):
+            return CropFeatures.patches_at_once(levels, index)
         windows = index[:, 0].tolist()
-        cells = (index[:, 1:] - border).tolist()
+        cells = (index[:, 1:] - _border_cells(levels)).tolist()
 
         patches = []
         for level, (size, factor) in zip(levels, PATCHES, strict=True):
@@ -145,21 +127,28 @@ class CropFeatures(BaseModule):
         return tuple(patches)
 
     @staticmethod
+    def patches_at_once(levels: Levels, index: Tensor) -> Levels:
+        """Cut out all patches without asking where they are; see ``mask_patches``."""
+        first_cells = index[:, 1:] - _border_cells(levels)
+        patches = []
+        for level, (size, factor) in zip(levels, PATCHES, strict=True):
+            corners = first_cells * factor
+            patches.append(device_sampling.cut_cells(level, index[:, 0], corners, size))
+        return tuple(patches)
+
+    @staticmethod
     def border_color(frame: Frame) -> Color:
         """Return the mean color of a frame, truncated.
 
         The surroundings of an object that starts in this frame are filled with it.
         """
-        # (3, H, W): all of the frame, without the padding of the batch
         height, width = frame.meta.network_shape
-        image = frame.image[0, :, :height, :width]
-        pixels = image.round().clamp(0, 255)
+        return mean_color(frame.image[0, :, :height, :width])
 
-        # (3,): the mean in whole numbers
-        total = pixels.long().sum(dim=(1, 2))
-        mean = total // (height * width)
-        blue, green, red = mean.tolist()
-        return blue, green, red
+
+def _border_cells(levels: Levels) -> int:
+    """How many cells masks at the border of windows reach outside: of whole search windows."""
+    return BORDER_CELLS if levels[2].shape[3] >= WHOLE_SEARCH_CELLS else 0
 
 
 def cut_cells(
@@ -183,43 +172,18 @@ def cut_cells(
     squares = []
     for image, (row, column) in zip(index, corners, strict=True):
         # (1, C, h, w): what of the square lies on the map
-        x0, y0, x1, y1 = visible_part(column, row, size, height, width)
-        part = features[image, None, :, y0:y1, x0:x1]
+        rows = visible_span([(row, size)], height)
+        columns = visible_span([(column, size)], width)
+        part = features[image, None, :, rows, columns]
 
         # (1, C, size, size): zeros to the left, right, top and bottom
-        left = x0 - column
-        right = column + size - x1
-        top = y0 - row
-        bottom = row + size - y1
+        left = columns.start - column
+        right = column + size - columns.stop
+        top = rows.start - row
+        bottom = row + size - rows.stop
         square = F.pad(part, (left, right, top, bottom))
         squares.append(square)
     return torch.cat(squares)
-
-
-def _covered(spans: Sequence[tuple[int, int]], length: int) -> slice:
-    """The part of 0 to ``length`` that spans (begin, length) touch together."""
-    # from the first to the last of all spans
-    first = min(begin for begin, _ in spans)
-    last = max(begin + size for begin, size in spans)
-
-    # what of that lies in 0 to ``length``, which may be nothing
-    start = max(first, 0)
-    start = min(start, length)
-    end = min(last, length)
-    end = max(end, start)
-    return slice(start, end)
-
-
-def _pixels(frame: Frame, rows: slice, columns: slice) -> NDArray[np.uint8]:
-    """(h, w, 3) of rows and columns of the frame's valid part."""
-    # (3, h, w) -> (h, w, 3)
-    image = frame.image[0, :, rows, columns]
-    image = image.permute(1, 2, 0)
-
-    # whole values
-    pixels = image.round().clamp(0, 255)
-    pixels = pixels.to(torch.uint8)
-    return np.ascontiguousarray(pixels.numpy())
 
 
 @MODELS.register_module()

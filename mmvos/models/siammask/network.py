@@ -132,34 +132,34 @@ class DepthwiseXCorr(BaseModule):
         return depthwise_correlation(features, kernel, padding)
 
     def correlate_at(self, kernels: Tensor, search: Tensor, cells: Tensor) -> Tensor:
-        """Compute the response of the mask branch at one cell of each object, and nowhere else.
+        """Compute the response of the mask branch at chosen cells, and nowhere else.
 
         Args:
             kernels: (K, 3, C, a - 2, a - 2).
             search: (K, C, m, m) adjusted features.
-            cells: (K, 2) rows and columns.
+            cells: (P, 3) int64 rows (object, row, column).
 
         Returns:
-            (K, C).
+            (P, C).
         """
-        kernel = kernels[:, BRANCHES.index('mask')]
+        objects = cells[:, 0]
+        kernel = kernels[objects, BRANCHES.index('mask')]
 
         # a: what the search convolution (3x3) and the kernel see together from one cell
         reach = kernel.shape[3] + 2
 
-        # (K, C, a, a): the search features around each cell
+        # (P, C, a, a): the search features around each cell
         if is_on_host(search):
             patches = []
-            for features, (row, column) in zip(search, cells.tolist(), strict=True):
+            for number, row, column in cells.tolist():
                 rows = slice(row, row + reach)
                 columns = slice(column, column + reach)
-                patches.append(features[:, rows, columns])
+                patches.append(search[number, :, rows, columns])
             around_cells = torch.stack(patches)
         else:
-            objects = torch.arange(len(search), device=search.device)
-            around_cells = cut_cells(search, objects, cells, reach)
+            around_cells = cut_cells(search, objects, cells[:, 1:], reach)
 
-        # (K, C, a, a) -> (K, C, a - 2, a - 2) -> (K, C, 1, 1)
+        # (P, C, a, a) -> (P, C, a - 2, a - 2) -> (P, C, 1, 1)
         features = self.search['mask'](around_cells)
         response = depthwise_correlation(features, kernel)
         return response[:, :, 0, 0]

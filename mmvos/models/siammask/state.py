@@ -1,8 +1,8 @@
 """What SiamMask knows of an object between two frames, and where it looks for it in the next.
 
 Points are (x, y) and sizes (width, height) in pixels of the network's frame. Letters for shapes: K
-objects, C channels, a x a cells of a template, m x m of a search window, N anchors, H x W pixels of
-the frame, S x S of a mask.
+objects, C channels, a x a cells of a template, N anchors, H x W pixels of the frame, S x S of a
+mask. Arrays are torch's or numpy's; nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from mmvos.ops.arrays import is_on_host, to_device
-from mmvos.ops.device_sampling import paste_masks
+from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy, is_on_host, to_device
 from mmvos.ops.polygons import MIN_AREA, Polygon, box_polygon, mask_box, mask_polygon
 from mmvos.ops.siamese_geometry import (
     TEMPLATE_SIZE,
@@ -30,9 +27,8 @@ from mmvos.ops.siamese_geometry import (
     window_around,
 )
 
-from ..tracker import TrackedState
+from ..tracked_objects import TrackedState
 from .anchors import ChosenAnchor
-from .voting import VotingMaskHead
 
 MIN_SIDE = 10.0  # frame pixels, of the box that is followed
 
@@ -56,13 +52,11 @@ class SearchWindow:
 
 @dataclass(frozen=True)
 class SearchResponse:
-    """What the network says about the search windows of K objects.
+    """What is known about the search windows of K objects.
 
     Attributes:
         windows: K, where they lie.
-        kernels: (K, 3, C, a - 2, a - 2), the templates, for features of a x a cells.
-        search: (K, C, m, m), adjusted features.
-        features: what masks are refined from.
+        features: the network's own, from which it makes masks.
         boxes: (K, N, 4), of the anchors: center from the window's middle, and size, in window
             pixels; float64.
         scores: (K, N) probabilities that it is the object; float64.
@@ -71,32 +65,11 @@ class SearchResponse:
     """
 
     windows: Sequence[SearchWindow]
-    kernels: Tensor
-    search: Tensor
     features: Any
-    boxes: Tensor
-    scores: Tensor
-    penalties: Tensor
-    ranks: Tensor
-
-
-@dataclass(frozen=True)
-class PairResponse:
-    """What the network says about B training pairs.
-
-    Attributes:
-        logits: (B, 2A, n, n) of the scores.
-        deltas: (B, 4A, n, n) of the boxes.
-        mask_response: (B, C, n + 2p, n + 2p), the mask branch with p cells of padding.
-        features: what masks are refined from.
-        search: (B, C, m, m), adjusted features.
-    """
-
-    logits: Tensor
-    deltas: Tensor
-    mask_response: Tensor
-    features: Any
-    search: Tensor
+    boxes: Array
+    scores: Array
+    penalties: Array
+    ranks: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +91,7 @@ class SiameseState(TrackedState):
 
     center: Point
     size: Point
-    kernels: Tensor
+    kernels: Array
     color: Color
     score: float
     region: Polygon
@@ -249,21 +222,7 @@ def clamp_to_frame(point: Point, height: int, width: int) -> Point:
     return inside_x, inside_y
 
 
-def min_followed_area(follow_mask: bool | None, voting: nn.Module | None) -> float | None:
-    """Return the pixels from which on the box of a mask is followed; None where the anchor's is.
-
-    Args:
-        follow_mask: see ``SiameseTracker``.
-        voting: its voting head.
-    """
-    if follow_mask is None:
-        follow_mask = voting is not None
-    if not follow_mask:
-        return None
-    return voting.min_area if isinstance(voting, VotingMaskHead) else MIN_AREA
-
-
-def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
+def center_probabilities(probabilities: Array, threshold: float) -> Array:
     """Stretch probabilities so that ``threshold`` comes to lie at .5.
 
     There masks are cut when objects are merged.
@@ -277,32 +236,33 @@ def center_probabilities(probabilities: Tensor, threshold: float) -> Tensor:
     """
     # From 0 to the threshold: 0 to .5, not included.
     stretch = 0.5 / threshold
-    below = probabilities.clamp(min=0) * stretch
-    below = below.clamp(max=0.5 - 1e-7)
+    below = probabilities.clip(min=0) * stretch
+    below = below.clip(max=0.5 - 1e-7)
 
     # From the threshold to 1: .5 to 1, again without .5.
     stretch = 0.5 / (1 - threshold)
     above = 0.5 + (probabilities - threshold) * stretch
-    above = above.clamp(0.5 + 1e-7, 1)
+    above = above.clip(0.5 + 1e-7, 1)
 
+    xp = array_namespace(probabilities)
     is_above = probabilities > threshold
-    return torch.where(is_above, above, below)
+    return xp.where(is_above, above, below)
 
 
 def paste_cell_masks(
-    probabilities: Tensor,
+    probabilities: Array,
     windows: Sequence[SearchWindow],
-    cells: Tensor,
+    cells: Array,
     search_size: int,
     height: int,
     width: int,
-) -> Tensor:
+) -> Array:
     """Put the masks of cells into frames.
 
     Args:
         probabilities: (K, S, S).
         windows: K search windows.
-        cells: (K, 2) rows and columns.
+        cells: (K, 3) rows (window, row, column), one of each window.
         search_size: pixels of a search window.
         height, width: H and W.
 
@@ -313,15 +273,18 @@ def paste_cell_masks(
     sides = [window.window[2] for window in windows]
     if is_on_host(probabilities):
         masks = []
-        places = zip(probabilities.numpy(), centers, sides, cells.tolist(), strict=True)
-        for mask, center, side, (row, column) in places:
+        places = zip(as_numpy(probabilities), centers, sides, cells.tolist(), strict=True)
+        for mask, center, side, (_, row, column) in places:
             area = mask_area(center, side, (row, column), search_size)
             masks.append(paste_mask(mask, area, height, width))
-        return torch.from_numpy(np.stack(masks))
+        return array_like(np.stack(masks), probabilities)
 
     # all at once, where the cells are numbers of the device
-    center_x, center_y = to_device(centers, cells, torch.float64).unbind(dim=1)
-    own_sides = to_device(sides, cells, torch.float64)
-    rows, columns = cells.unbind(dim=1)
-    areas = mask_area((center_x, center_y), own_sides, (rows, columns), search_size)
-    return paste_masks(probabilities, torch.stack(areas, dim=1), height, width)
+    from mmvos.ops.device_sampling import paste_masks
+
+    xp = array_namespace(cells)
+    places_of_windows = to_device(centers, cells, xp.float64)
+    center = (places_of_windows[:, 0], places_of_windows[:, 1])
+    own_sides = to_device(sides, cells, xp.float64)
+    areas = mask_area(center, own_sides, (cells[:, 1], cells[:, 2]), search_size)
+    return paste_masks(probabilities, xp.stack(areas, axis=1), height, width)

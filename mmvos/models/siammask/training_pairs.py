@@ -1,9 +1,14 @@
-"""Targets of B training pairs, whose search windows have S x S pixels."""
+"""B training pairs: what the network says about them, and their targets.
+
+Letters for shapes: S x S pixels of a search window, C channels, m x m cells of its features and n x
+n of the response map, A anchors of a cell.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +16,25 @@ from mmdet.structures import TrackDataSample
 from torch import Tensor
 
 from mmvos.ops.arrays import to_device
+
+
+@dataclass(frozen=True)
+class PairResponse:
+    """What the network says about B training pairs.
+
+    Attributes:
+        logits: (B, 2A, n, n) of the scores.
+        deltas: (B, 4A, n, n) of the boxes.
+        mask_response: (B, C, n + 2p, n + 2p), the mask branch with p cells of padding.
+        features: what masks are refined from.
+        search: (B, C, m, m), adjusted features.
+    """
+
+    logits: Tensor
+    deltas: Tensor
+    mask_response: Tensor
+    features: Any
+    search: Tensor
 
 
 @dataclass(frozen=True)

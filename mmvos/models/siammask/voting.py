@@ -1,44 +1,40 @@
-"""The mask of an object by vote of several candidates (S2iamMask).
+"""The network and the training of S2iamMask's second stage; ``vote`` says how candidates vote.
 
 Derived from the description of S2iamMask, a second stage on SiamMask: each of the best candidates
 gives a mask inside its box, from the mask branch's response and the search features, whose logits
-are added; a pixel is the object's where enough candidates say so.
+are added.
 
-Letters for shapes: K search windows of S x S pixels with m x m cells, C channels, N anchors, T
-voters of a window, R regions, r x r cells of one and M x M pixels of its mask. Anchor boxes are
-center and size in window pixels from the window's middle; corners are xyxy in window pixels, 0
-being the edge of the first.
+Letters for shapes: K search windows of S x S pixels with m x m cells, C channels, N anchors, R
+regions, r x r cells of one and M x M pixels of its mask. Anchor boxes are center and size in window
+pixels from the window's middle; corners are xyxy in window pixels, 0 being the edge of the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from mmcv.ops import nms
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.model import BaseModule
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvos.deprecation import accept_old_options
-from mmvos.ops.arrays import is_on_host, to_device
 from mmvos.ops.boxes import box_overlaps
 from mmvos.ops.crop import roi_align
-from mmvos.ops.device_sampling import paste_in_boxes
-from mmvos.ops.masks import paste_in_box
-from mmvos.ops.siamese_geometry import FIRST_CELL, STRIDE, Window
+from mmvos.ops.siamese_geometry import FIRST_CELL, STRIDE
 from mmvos.option_ranges import COUNT, INNER_SHARE, NOT_NEGATIVE, SHARE, Range, options_in
 from mmvos.registry import MODELS
+
+from .vote import MaskVote
 
 # The backbone features from which masks are made finer, coarse to fine: pixels from cell to cell,
 # and where the middle of the first one is, from the window's edge.
 FINE_LEVELS = ((8, FIRST_CELL), (4, 3.5), (2, 3.5))
 # With so much padding the mask branch's response has the places of the search features.
 RESPONSE_PADDING = 3
-NO = -30.0  # logit
 LOSS_WEIGHT = 36.0  # as that of SiamMask's masks
 # Training regions are the best boxes by score, of which those that overlap a better one by more
 # than ``NMS_OVERLAP`` are dropped; of the rest at most so many are taken, and those learned that
@@ -58,19 +54,12 @@ MIN_OBJECT_OVERLAP = 0.5
 @options_in(NOT_NEGATIVE, 'enlarge', 'min_area')
 @options_in(INNER_SHARE, 'mask_threshold')
 @options_in(Range(4, step=4), 'roi_size')
-class VotingMaskHead(BaseModule):
+class VotingMaskHead(MaskVote, BaseModule):
     """A fully convolutional network on regions, and the vote.
 
     Args:
         channels: C.
-        top_k: T, candidates that vote.
-        iou_weight: share of the overlap with the last box in the choice of candidates, against
-            score, penalties and nearness.
-        enlarge: by how much of its width or height a candidate's box is moved out at each side.
-        mask_threshold: probability above which a candidate votes for a pixel.
-        min_votes: votes that a pixel needs.
-        min_area: pixels that the outline of a mask must enclose for the object to be followed by
-            it.
+        top_k, iou_weight, enlarge, mask_threshold, min_votes, min_area: see ``MaskVote``.
         max_regions: at most so many regions of a window, the object's own box and others drawn at
             random, are learned from; None: all. Candidates overlap, so that a few of more windows
             teach more in the same time.
@@ -183,147 +172,6 @@ class VotingMaskHead(BaseModule):
         x = self.up1(second) + self.skip1(first)
         return self.up2(x) + self.skip2(features)
 
-    def rerank_by_overlap(self, ranks: Tensor, boxes: Tensor, last_boxes: Tensor) -> Tensor:
-        """Rank anchors by score and by overlap with where the objects were.
-
-        Args:
-            ranks: (K, N).
-            boxes: (K, N, 4).
-            last_boxes: (K, 4), center and size.
-
-        Returns:
-            (K, N).
-        """
-        # (K, N): the overlap of each anchor's box with the object's last one
-        corners = bbox_cxcywh_to_xyxy(boxes)
-        last_corners = bbox_cxcywh_to_xyxy(last_boxes[:, None])
-        overlaps = box_overlaps(corners, last_corners)[..., 0]
-
-        rank_weight = 1 - self.iou_weight
-        return rank_weight * ranks + self.iou_weight * overlaps
-
-    def voter_rois(self, boxes: Tensor, size: int) -> Tensor:
-        """Return the regions in which candidates give their masks.
-
-        Args:
-            boxes: (K, T, 4).
-            size: S.
-
-        Returns:
-            (K * T, 5), enlarged and inside the window.
-        """
-        # (K, T, 4): from the window's middle to its edge, and enlarged
-        corners = bbox_cxcywh_to_xyxy(boxes) + size / 2
-        corners = self._enlarged(corners, size)
-
-        # (K, T, 1): of each region its window
-        windows = torch.arange(len(boxes), device=boxes.device)
-        windows = windows[:, None, None].expand(-1, boxes.shape[1], 1)
-
-        rois = torch.cat([windows.to(corners), corners], dim=-1)
-        return rois.flatten(0, 1).float()
-
-    @staticmethod
-    def cut_to_boxes(logits: Tensor, places: Tensor, rois: Tensor) -> Tensor:
-        """Say no outside of the candidates' regions.
-
-        Args:
-            logits: (K * T, M, M).
-            places: (K * T, 5), window, and corners of where the masks lie.
-            rois: (K * T, 5), from ``voter_rois``.
-
-        Returns:
-            (K * T, M, M).
-        """
-        size = logits.shape[1]
-
-        # (M,) middles of the mask's pixels, as shares of its side
-        middles = (torch.arange(size, device=logits.device) + 0.5) / size
-        inside = []
-        for axis in (2, 1):  # rows, columns
-            start = places[:, axis, None]
-            end = places[:, axis + 2, None]
-
-            # (K * T, M) window pixels
-            pixels = start + (end - start) * middles
-            low = rois[:, axis, None]
-            high = rois[:, axis + 2, None]
-            inside.append((pixels >= low) & (pixels <= high))
-        rows, columns = inside
-        return torch.where(rows[:, :, None] & columns[:, None, :], logits, NO)
-
-    def vote(
-        self,
-        logits: Tensor,
-        rois: Tensor,
-        windows: Sequence[Window],
-        size: int,
-        height: int,
-        width: int,
-    ) -> Tensor:
-        """Count the share of the candidates that vote for each pixel of the frame.
-
-        Args:
-            logits: (K * T, M, M).
-            rois: (K * T, 5), from ``voter_rois``.
-            windows: K, where the search windows lie in the frame.
-            size: S.
-            height, width: of the frame.
-
-        Returns:
-            (K, height, width) in [0, 1]; a pixel is the object's above ``threshold``.
-        """
-        probabilities = logits.float().sigmoid()
-        if not is_on_host(probabilities):
-            return self._vote_at_once(probabilities, rois, windows, size, height, width)
-        shares: list[NDArray[np.float32]] = []
-        for _ in windows:
-            shares.append(np.zeros((height, width), dtype=np.float32))
-        vote = 1 / np.float32(self.top_k)
-        for mask, roi in zip(probabilities, rois.tolist(), strict=True):
-            window_index = int(roi[0])
-            share = shares[window_index]
-
-            # (4,): the region in frame pixels
-            x, y, side = windows[window_index]
-            scale = side / size
-            box = torch.tensor(roi[1:]) * scale
-            box = box + torch.tensor([x, y, x, y])
-
-            # (h, w): a candidate votes where its own probability is high enough.
-            pasted, top, left = paste_in_box(mask, box, height, width)
-            votes = pasted > self.mask_threshold
-            rows = slice(top, top + pasted.shape[0])
-            columns = slice(left, left + pasted.shape[1])
-            share[rows, columns] += votes.numpy() * vote
-        return torch.from_numpy(np.stack(shares))
-
-    def _vote_at_once(
-        self,
-        probabilities: Tensor,
-        rois: Tensor,
-        windows: Sequence[Window],
-        size: int,
-        height: int,
-        width: int,
-    ) -> Tensor:
-        """Vote on a device, without a loop over the candidates; see ``vote``."""
-        # (K * T, 4): the regions in frame pixels
-        places = to_device(windows, rois)
-        own_places = places[rois[:, 0].long()]
-        corners, sides = own_places.split((2, 1), dim=1)
-        boxes = rois[:, 1:] * (sides / size) + corners.repeat(1, 2)
-
-        # (K * T, H, W) -> (K, H, W)
-        pasted = paste_in_boxes(probabilities, boxes, height, width)
-        votes = (pasted > self.mask_threshold).unflatten(0, (len(windows), -1))
-        return votes.sum(dim=1) / self.top_k
-
-    @property
-    def threshold(self) -> float:
-        """The share that lies between too few votes and enough."""
-        return (self.min_votes - 0.5) / self.top_k
-
     def loss(
         self,
         response: Tensor,
@@ -400,14 +248,10 @@ class VotingMaskHead(BaseModule):
             corners = corners[chosen]
         return self._enlarged(corners, size)
 
-    def _enlarged(self, corners: Tensor, size: int) -> Tensor:
-        """Boxes (..., 4) with ``enlarge`` of their sides added at each side, inside the window."""
-        low, high = corners.split(2, dim=-1)
-        margin = self.enlarge * (high - low)
-        low = low - margin
-        high = high + margin
-        enlarged = torch.cat([low, high], dim=-1)
-        return enlarged.clamp(0, size)
+
+def fine_levels(features: Any) -> tuple[Tensor, ...]:
+    """Return stage 2, stage 1 and stem, where the features of windows are these levels."""
+    return features[::-1] if isinstance(features, tuple) else ()
 
 
 class _Finer(nn.Module):

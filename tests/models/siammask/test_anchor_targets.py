@@ -9,8 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvos.models.siammask.anchor_targets import AnchorLimits, anchor_targets
-from mmvos.models.siammask.anchors import encode_boxes
+from mmvos.models.siammask.anchor_targets import AnchorLimits, anchor_targets, encode_boxes
 
 SIZES = ((104, 32), (88, 40), (64, 64), (40, 80), (32, 96))
 

@@ -51,7 +51,7 @@ def test_one_cell_of_the_mask_branch_is_that_of_the_whole_map(neck):
         kernels = neck.encode_template(torch.rand(3, CHANNELS, 7, 7))
         search = torch.rand(3, CHANNELS, 31, 31)
         whole = neck.correlate(kernels, search, 'mask')
-        cells = [(0, 24), (12, 3), (24, 24)]
+        cells = [(0, 0, 24), (1, 12, 3), (2, 24, 24), (0, 7, 8)]
         found = neck.correlate_at(kernels, search, torch.tensor(cells))
-    for k, (row, column) in enumerate(cells):
-        torch.testing.assert_close(found[k], whole[k, :, row, column])
+    for answer, (k, row, column) in zip(found, cells, strict=True):
+        torch.testing.assert_close(answer, whole[k, :, row, column])

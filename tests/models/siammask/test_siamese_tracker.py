@@ -13,7 +13,7 @@ import torch
 from tiny_siamese import HEIGHT, WIDTH, frame, picture, tiny_siamese
 
 from mmvos.models import PromptedSegmenter
-from mmvos.models.siammask.tracker import center_probabilities
+from mmvos.models.siammask.state import center_probabilities
 from mmvos.optimize import optimize
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode

@@ -80,12 +80,12 @@ def test_one_among_many_is_the_same_as_alone_and_the_order_does_not_matter(model
 
 def test_the_score_is_that_of_the_best_anchor(model, monkeypatch):
     """Though objects are merged by the hard rule, after which every pixel of a mask is certain."""
-    decoded = model.tracker._predict_anchors
+    compare = model.tracker._compare
 
-    def lost(kernels, search):
-        scores, boxes = decoded(kernels, search)
+    def lost(*inputs):
+        scores, *others = compare(*inputs)
         low, high = scores.amin(), scores.amax()
-        return 0.02 + 0.01 * (scores - low) / (high - low), boxes
+        return 0.02 + 0.01 * (scores - low) / (high - low), *others
 
     found = follow(model, boxed(1, 4), 2)
     assert [item.score for item in found[0][0]] == [1, 1]  # as given
@@ -93,7 +93,7 @@ def test_the_score_is_that_of_the_best_anchor(model, monkeypatch):
         assert (
             item.score == (state.score if decode(item.mask).any() else 0) and 0 < state.score <= 1
         )
-    monkeypatch.setattr(model.tracker, '_predict_anchors', lost)
+    monkeypatch.setattr(model.tracker, '_compare', lost)
     state, result = follow(model, boxed(1, 4), 2)[1]
     assert all(0.02 <= item.score <= 0.03 for item in state)
     assert all(item.score <= 0.03 for item in result.objects)
@@ -101,13 +101,13 @@ def test_the_score_is_that_of_the_best_anchor(model, monkeypatch):
 
 def test_an_object_below_the_lost_score_has_no_mask_and_stays(model, monkeypatch):
     """In frame 1 object 1 scores .3 and object 4 .6, in frame 2 both .6."""
-    decoded, factors = model.tracker._predict_anchors, {0: (1.0, 1.0), 1: (0.3, 0.6), 2: (0.6, 0.6)}
+    compare, factors = model.tracker._compare, {0: (1.0, 1.0), 1: (0.3, 0.6), 2: (0.6, 0.6)}
     monkeypatch.setattr(
         model.tracker,
-        '_predict_anchors',
-        lambda kernels, search: (
+        '_compare',
+        lambda *inputs: (
             torch.tensor(factors[time], dtype=torch.float64)[:, None].expand(-1, 5 * 625),
-            decoded(kernels, search)[1],
+            *compare(*inputs)[1:],
         ),
     )
     found = {}

@@ -17,8 +17,9 @@ def head() -> VotingMaskHead:
     return VotingMaskHead(channels=CHANNELS).eval()
 
 
-def logits_of(masks: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.where(masks, 10.0, -10.0)).float()
+def sure(masks: np.ndarray) -> torch.Tensor:
+    """Probabilities of masks that are as good as certain."""
+    return torch.from_numpy(np.where(masks, 0.9999, 0.0001)).float()
 
 
 def test_regions_give_28_pixels_and_the_logits_of_both_features_are_added(head):
@@ -83,7 +84,7 @@ def test_five_of_ten_are_too_few_and_six_are_enough(head, voters, wins):
     masks = np.zeros((10, 28, 28), dtype=bool)
     masks[:voters] = True
     rois = torch.tensor([[0, 50.0, 50.0, 100.0, 100.0]] * 10)
-    (share,) = head.vote(logits_of(masks), rois, [(0, 0, 255)], 255, 255, 255)
+    (share,) = head.vote(sure(masks), rois, [(0, 0, 255)], 255, 255, 255)
     assert share[75, 75] == pytest.approx(voters / 10, abs=1e-6)
     assert (share > head.threshold).any() == wins
     assert not (share > head.threshold)[:49].any()
@@ -96,7 +97,7 @@ def test_votes_of_equal_masks_are_the_mask_in_its_place(head):
     masks = np.zeros((10, 28, 28), dtype=bool)
     masks[:, :14] = True  # the upper half
     rois = torch.tensor([[0, 50.0, 50.0, 100.0, 100.0]] * 10)
-    (share,) = head.vote(logits_of(masks), rois, [(-100, 20, 510)], 255, 300, 200)
+    (share,) = head.vote(sure(masks), rois, [(-100, 20, 510)], 255, 300, 200)
     rows, columns = (share > head.threshold).nonzero(as_tuple=True)
     assert (columns.min(), columns.max()) == pytest.approx((0, 100), abs=2)
     assert (rows.min(), rows.max()) == pytest.approx((120, 170), abs=3)
@@ -105,20 +106,20 @@ def test_votes_of_equal_masks_are_the_mask_in_its_place(head):
 def test_a_candidate_at_the_edge_of_the_image_is_not_empty(head):
     rois = head.voter_rois(torch.tensor([[[-120.0, -120.0, 40.0, 40.0]] * 10]), 255)
     (share,) = head.vote(
-        logits_of(np.ones((10, 28, 28), dtype=bool)), rois, [(0, 0, 255)], 255, 255, 255
+        sure(np.ones((10, 28, 28), dtype=bool)), rois, [(0, 0, 255)], 255, 255, 255
     )
     assert share[5, 5] == pytest.approx(1)
 
 
 def test_windows_do_not_mix(head):
     rois = head.voter_rois(torch.zeros(2, 10, 4) + torch.tensor([0.0, 0.0, 50.0, 50.0]), 255)
-    logits = torch.cat(
+    masks = torch.cat(
         [
-            logits_of(np.ones((10, 28, 28), dtype=bool)),
-            logits_of(np.zeros((10, 28, 28), dtype=bool)),
+            sure(np.ones((10, 28, 28), dtype=bool)),
+            sure(np.zeros((10, 28, 28), dtype=bool)),
         ]
     )
-    first, second = head.vote(logits, rois, [(0, 0, 255), (0, 0, 255)], 255, 255, 255)
+    first, second = head.vote(masks, rois, [(0, 0, 255), (0, 0, 255)], 255, 255, 255)
     assert first.max() > 0.9 and second.max() == 0
 
 
