@@ -14,6 +14,7 @@ from mmdet.models import MaskTrackRCNN as MMDetModel
 from mmdet.structures import DetDataSample, TrackDataSample
 
 from mmvos.models import VideoModel
+from mmvos.ops.memory_format import to_channels_last
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import encode
@@ -46,7 +47,7 @@ class MMDetMaskTrackRCNN(VideoModel, MMDetModel):
         self.channels_last = channels_last
         self.compute_dtype = torch.float32
         if channels_last:
-            self.to(memory_format=torch.channels_last)
+            to_channels_last(self)
 
     def init_state(self) -> None:
         """mmdet resets its tracker at frame 0."""

@@ -23,6 +23,7 @@ MEASUREMENTS = {
     'tracking': 'SiamMask from boxes, 1 to 16 objects',
     'vis': "MaskTrack R-CNN beside mmdet's: inference, training, data, memory",
     'vos': 'following 1 to 8 objects from masks',
+    'worst_frames': 'not speed: a picture of the frames in which results are worst',
 }
 
 

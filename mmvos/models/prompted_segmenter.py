@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
+from mmvos.ops.memory_format import to_channels_last
 from mmvos.registry import MODELS
 
 from .prompted_tracking import PromptedTracking
@@ -42,7 +42,7 @@ class PromptedSegmenter(PromptedTracking, VideoModel):
             raise ValueError(f"merge must be 'soft', 'hard' or 'hard-first', not {merge!r}")
         self.tracker: Tracker[Any] = MODELS.build(tracker)
         self.merge = merge
-        self.to(memory_format=torch.channels_last)
+        to_channels_last(self)
 
     def loss(self, inputs: Tensor, data_samples: list[TrackDataSample]) -> dict[str, Tensor]:
         """Return the losses of B clips of T frames; see the tracker's ``loss``.

@@ -19,6 +19,7 @@ from mmvos.models import (
     VideoModel,
 )
 from mmvos.models.siammask import SiameseTracker
+from mmvos.ops.memory_format import to_channels_last
 from mmvos.ops.precision import warn_of_slow_bfloat16
 
 from .fold_guide import fold_guide
@@ -78,7 +79,7 @@ def fold_batch_norms(model: Model, dtype: torch.dtype = torch.float32) -> Model:
         if isinstance(module, (GuidedEfficientNetLite, GuidedResNet)):
             fold_guide(module)
     fuse_conv_bn(model.eval())
-    model.to(memory_format=torch.channels_last)
+    to_channels_last(model)
     model.compute_dtype = dtype
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from mmvos.ops.arrays import fetch
 from mmvos.ops.masks import paste_in_box
+from mmvos.ops.memory_format import to_channels_last
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import RLE, encode_crop
@@ -69,7 +70,7 @@ class MaskTrackRCNN(VideoModel):
         self.both_frames_as_key = both_frames_as_key
         self.legacy = legacy
         if channels_last:
-            self.to(memory_format=torch.channels_last)
+            to_channels_last(self)
 
     def init_state(self) -> MemoryState:
         """Return an empty memory. It is on the host, where detections are matched with it."""

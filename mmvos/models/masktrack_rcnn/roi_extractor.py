@@ -88,4 +88,6 @@ def _align(layer: RoIAlign, features: Tensor, rois: Tensor) -> Tensor:
             spatial_scale=layer.spatial_scale,
             samples=layer.sampling_ratio,
         )
+    # The compiled op reads memory as if features were channels-first.
+    features = features.contiguous()
     return layer(features, rois.to(features.dtype))

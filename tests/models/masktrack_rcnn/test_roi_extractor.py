@@ -34,15 +34,15 @@ def regions() -> torch.Tensor:
     return torch.cat([index, centers - sizes / 2, centers + sizes / 2], dim=1)
 
 
-@pytest.mark.parametrize(
-    'roi_layer',
-    [
-        dict(type='RoIAlign', output_size=7, sampling_ratio=2),
-        dict(type='RoIAlign', output_size=14, sampling_ratio=1),
-        dict(type='RoIAlign', output_size=7, sampling_ratio=0),  # adaptive: left to mmcv
-        dict(type='RoIAlign', output_size=7, sampling_ratio=2, aligned=False),
-    ],
-)
+LAYERS = [
+    dict(type='RoIAlign', output_size=7, sampling_ratio=2),
+    dict(type='RoIAlign', output_size=14, sampling_ratio=1),
+    dict(type='RoIAlign', output_size=7, sampling_ratio=0),  # adaptive: left to mmcv
+    dict(type='RoIAlign', output_size=7, sampling_ratio=2, aligned=False),
+]
+
+
+@pytest.mark.parametrize('roi_layer', LAYERS)
 def test_equals_mmdet(roi_layer):
     ours = PyramidRoIExtractor(roi_layer=roi_layer, **SETTINGS)
     theirs = SingleRoIExtractor(roi_layer=roi_layer, **SETTINGS)
@@ -54,6 +54,15 @@ def test_equals_mmdet(roi_layer):
     torch.testing.assert_close(
         ours(pyramid(), regions(), 1.3), theirs(pyramid(), regions(), 1.3), atol=1e-4, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize('roi_layer', LAYERS)
+def test_order_in_memory_changes_nothing(roi_layer):
+    """mmcv's op reads channels-last features as if they were channels-first."""
+    extractor = PyramidRoIExtractor(roi_layer=roi_layer, **SETTINGS)
+    last = tuple(level.to(memory_format=torch.channels_last) for level in pyramid())
+    found = extractor(last, regions())
+    torch.testing.assert_close(found, extractor(pyramid(), regions()), atol=1e-4, rtol=1e-4)
 
 
 def test_no_region():
