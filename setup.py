@@ -81,12 +81,13 @@ setup(
             'studio/static/*',
             'studio/static/*/*',
             'onnx/masktrack/*',
+            'onnx/siammask/*',
         ]
     },
     entry_points={'console_scripts': ['mmvos = mmvos.cli.main:main']},
     install_requires=read_requirements('runtime'),
     extras_require={
-        # the shipped model without torch
+        # the shipped models without torch
         'run': ENGINE,
         'torch': TORCH,
         'mm': TORCH

@@ -42,8 +42,9 @@ def make_stand_ins(folder: Path) -> None:
     write_youtube_vos(folder / 'data/youtube_vos/held_out', folder / 'results_youtube_vos')
     write_vot_results(write_vot(folder / 'data/VOT2018'), folder / 'results_vot')
     # as exported in float32: graphs that find their weights without mmvos
-    with complete_folder(GRAPHS, 'float16') as complete:
-        shutil.copytree(complete, folder / 'exported')
+    for system, name in (('masktrack', 'exported'), ('siammask', 'exported_siammask')):
+        with complete_folder(GRAPHS[system], 'float16') as complete:
+            shutil.copytree(complete, folder / name)
     if SHIPPED.is_file():
         for name in ('masktrack_r50s16_mixed/iter_2000.pth', 'masktrack_lite0_mixed/iter_3000.pth'):
             path = folder / 'work_dirs' / name

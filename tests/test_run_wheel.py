@@ -77,11 +77,17 @@ def test_an_empty_environment_segments_a_clip(wheel: Path, tmp_path: Path, capsy
     assert done.returncode == 0, done.stdout + done.stderr
     seconds = time.monotonic() - began
 
+    # SiamMask too
+    command = (mmvos, 'segment', clip, '--system', 'siammask', '--box', '20,30,60,70', '--out')
+    done = run(*command, tmp_path / 'siammask', folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
     # the object is followed
-    labels = np.asarray(Image.open(tmp_path / 'out' / 'masks' / '2.png'))
-    truth = np.zeros(labels.shape, bool)
+    truth = np.zeros(picture(2).shape[:2], bool)
     truth[30:70, 26:66] = True
-    assert ((labels == 1) & truth).sum() > 0.7 * ((labels == 1) | truth).sum()
+    for out in ('out', 'siammask'):
+        labels = np.asarray(Image.open(tmp_path / out / 'masks' / '2.png'))
+        assert ((labels == 1) & truth).sum() > 0.7 * ((labels == 1) | truth).sum(), out
 
     # what was installed, and how large it is
     packages = run(python, '-m', 'pip', 'list', '--format', 'freeze', folder=tmp_path).stdout
@@ -97,13 +103,17 @@ def test_an_empty_environment_segments_a_clip(wheel: Path, tmp_path: Path, capsy
     assert size < MOST_MIB
 
 
-def test_the_wheel_holds_the_model_once(wheel: Path) -> None:
+def test_the_wheel_holds_each_model_once(wheel: Path) -> None:
     import zipfile
 
     with zipfile.ZipFile(wheel) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    weights = [name for name in sizes if name.endswith('.safetensors')]
-    assert weights == ['mmvos/onnx/masktrack/weights.safetensors']
-    shipped = ROOT / 'weights' / 'masktrack_lite0.safetensors'
-    assert sizes[weights[0]] == shipped.stat().st_size
-    assert {'mmvos/onnx/masktrack/model.json', 'mmvos/onnx/masktrack/encode.onnx'} <= set(sizes)
+    stored = {name: size for name, size in sizes.items() if name.endswith('.safetensors')}
+    expected = {}
+    for system in ('masktrack', 'siammask'):
+        weights = ROOT / 'weights' / f'{system}_lite0.safetensors'
+        expected[f'mmvos/onnx/{system}/weights.safetensors'] = weights.stat().st_size
+    assert stored == expected
+    graphs = ('masktrack/model.json', 'masktrack/encode.onnx')
+    graphs += ('siammask/model.json', 'siammask/s2iammask.json', 'siammask/search.onnx')
+    assert {f'mmvos/onnx/{name}' for name in graphs} <= set(sizes)

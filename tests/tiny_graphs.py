@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from mmvos.onnx.graph_set import FORMAT, Settings
+from mmvos.onnx.settings import FORMAT, MaskTrackSettings, Settings, hash_file
 
 SIZE = 32
 KEYS, VALUES = 3, 2  # lengths of a key and of a value
@@ -35,28 +35,31 @@ def write_tiny_graphs(folder: Path) -> Path:
         (folder / f'{name}.onnx').write_bytes(model.SerializeToString())
     settings = Settings(
         format=FORMAT,
+        system='masktrack',
         model='tiny',
         weights='none',
         precision='float32',
         version='0',
-        size=SIZE,
         short_side=480,
         long_side=2000,
         mean=[0.0, 0.0, 0.0],
         std=[255.0, 255.0, 255.0],
         rgb=True,
-        levels=levels,
-        key_channels=KEYS,
-        value_channels=VALUES,
-        guide_channels=2,
-        context=1.8,
-        box_change=1.04,
-        box_prior=0.0,
-        box_passes=1,
-        min_area_ratio=0.02,
-        search_growth=1.1,
         merge='soft',
-        files={f'{name}.onnx': '' for name in ('encode', 'segment', 'remember')},
+        tracker=MaskTrackSettings(
+            size=SIZE,
+            levels=levels,
+            key_channels=KEYS,
+            value_channels=VALUES,
+            guide_channels=2,
+            context=1.8,
+            box_change=1.04,
+            box_prior=0.0,
+            box_passes=1,
+            min_area_ratio=0.02,
+            search_growth=1.1,
+        ),
+        files={path.name: hash_file(path) for path in folder.glob('*.onnx')},
     )
     (folder / 'model.json').write_text(json.dumps(dataclasses.asdict(settings)))
     return folder

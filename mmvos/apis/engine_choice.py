@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from mmvos.models.video_steps import VideoSteps
+    from mmvos.onnx.segmenter import OnnxSegmenter
 
 TORCH = 'torch'
 ALL_ENGINES = (TORCH, *ENGINES)
@@ -92,9 +93,20 @@ def load_model(
     name = model if isinstance(model, str) else ''
     engine = choose_engine(name, engine, needs_torch=weights is not None or device is not None)
     if engine != TORCH:
-        from mmvos.onnx.segmenter import OnnxSegmenter
-
-        return OnnxSegmenter(engine=engine)
+        return load_graphs(name, engine)
     from .model_loading import load_optimized
 
     return load_optimized(model, weights, device)
+
+
+def load_graphs(system: str, engine: str) -> OnnxSegmenter:
+    """Open the graphs of a system's shipped weights.
+
+    Args:
+        system: a name of `SYSTEMS` that has graphs.
+        engine: one of `ENGINES`.
+    """
+    from mmvos.onnx.graph_set import SHIPPED
+    from mmvos.onnx.segmenter import OnnxSegmenter
+
+    return OnnxSegmenter(SHIPPED[SYSTEMS[system].graphs], engine)

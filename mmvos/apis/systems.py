@@ -38,28 +38,39 @@ class System:
         accepted_prompts: the kinds of prompts, the usual one first; empty for a system that finds
             its objects by itself.
         recipes: how to get its weights, the shortest first.
-        has_graphs: whether its shipped weights are also there as ONNX graphs, which need no torch.
+        graphs: name of its shipped weights as ONNX graphs, which need no torch (`SHIPPED` of
+            ``mmvos.onnx``); empty where there are none.
     """
 
     title: str
     model: str
     accepted_prompts: tuple[str, ...]
     recipes: tuple[WeightsRecipe, ...]
-    has_graphs: bool = False
+    graphs: str = ''
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether its shipped weights are also there as ONNX graphs."""
+        return bool(self.graphs)
 
 
 _LITE = 'weights/masktrack_lite0.safetensors'
 _RCNN_LITE = 'weights/masktrack-rcnn_lite0.safetensors'
 _SIAM_LITE = 'weights/siammask_lite0.safetensors'
-_SHIPPED = WeightsRecipe(
-    'restore in a checkout', ('git checkout -- weights mmvos/onnx/masktrack',), _LITE
-)
+
+
+def _with_graphs(weights: str, graphs: str) -> WeightsRecipe:
+    """The way to weights that are in the repository beside their graphs, to which a link leads."""
+    command = f'git checkout -- weights mmvos/onnx/{graphs}'
+    return WeightsRecipe('restore in a checkout', (command,), weights)
 
 
 def _shipped(weights: str) -> WeightsRecipe:
     """The way to weights that are in the repository, and in no wheel."""
     return WeightsRecipe(
-        'restore in a checkout (a wheel holds no weights)', (f'git checkout -- {weights}',), weights
+        'restore in a checkout (a wheel does not hold them)',
+        (f'git checkout -- {weights}',),
+        weights,
     )
 
 
@@ -74,27 +85,29 @@ SYSTEMS = {
         'MaskTrack',
         'masktrack_lite0',
         ('mask', 'box', 'points'),
-        (_SHIPPED,),
-        has_graphs=True,
+        (_with_graphs(_LITE, 'masktrack'),),
+        graphs='masktrack',
     ),
     'masktrack-box': System(
         'MaskTrack-Box',
         'masktrack-box_lite0',
         ('box', 'points', 'mask'),
-        (_SHIPPED,),
-        has_graphs=True,
+        (_with_graphs(_LITE, 'masktrack'),),
+        graphs='masktrack',
     ),
     'siammask': System(
         'SiamMask',
         'siammask-sharp_lite0',
         ('box', 'mask'),
-        (_shipped(_SIAM_LITE),),
+        (_with_graphs(_SIAM_LITE, 'siammask'),),
+        graphs='siammask',
     ),
     's2iammask': System(
         'S2iamMask',
         's2iammask_lite0',
         ('box', 'mask'),
-        (_shipped(_SIAM_LITE),),
+        (_with_graphs(_SIAM_LITE, 'siammask'),),
+        graphs='s2iammask',
     ),
     'parts': System(
         'Part tracking',
@@ -102,7 +115,7 @@ SYSTEMS = {
         ('mask', 'box', 'points'),
         (
             WeightsRecipe(
-                'restore in a checkout (a wheel holds no weights)',
+                'restore in a checkout (a wheel does not hold them)',
                 ('git checkout -- weights',),
                 'weights/parts_lite0.json',
             ),

@@ -1,8 +1,9 @@
-"""The shipped MaskTrack in torch, onnxruntime and OpenVINO: time per frame, time to the first mask,
+"""A shipped system in torch, onnxruntime and OpenVINO: time per frame, time to the first mask,
 and how far the masks agree.
 
     mmvos benchmark engines                                   # two sample videos of the generator
     mmvos benchmark engines --frames DIR --mask first.png     # a folder of frames of one's own
+    mmvos benchmark engines --system siammask                 # SiamMask instead of MaskTrack
 
 All engines take turns on each frame of one process, so that what else the machine does meets all of
 them. A time is from the picture in memory to run lengths. Masks are compared with those of torch in
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from mmvos.apis import VideoInferencer, open_source
 from mmvos.io.label_png import read_label_png
 from mmvos.onnx.engines import ENGINES
+from mmvos.onnx.graph_set import SHIPPED
 from mmvos.onnx.segmenter import OnnxSegmenter
 from mmvos.structures import FrameResult
 from mmvos.structures.rle import decode
@@ -38,7 +40,7 @@ _FIRST = 'torch float32'  # what the others are compared with
 _START = """
 import numpy as np
 from mmvos.apis import VideoInferencer
-inferencer = VideoInferencer('masktrack', device={device!r}, engine={engine!r})
+inferencer = VideoInferencer({system!r}, device={device!r}, engine={engine!r})
 inferencer.start([(300, 100, 500, 300)])
 inferencer.step(np.zeros(({height}, {width}, 3), np.uint8))
 """
@@ -47,6 +49,7 @@ inferencer.step(np.zeros(({height}, {width}, 3), np.uint8))
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     add = parser.add_argument
+    add('--system', choices=list(SHIPPED), default='masktrack', help='default: masktrack')
     add('--frames', type=Path, help='folder of frames; default: made from a seed')
     add('--mask', type=Path, help='label image of the first frame')
     add('--graphs', type=Path, nargs='*', default=(), help='other exported models')
@@ -70,8 +73,8 @@ def run(args: argparse.Namespace) -> None:
     height, width = frames[0].shape[:2]
     objects = len(np.unique(labels)) - 1
     print(
-        f'{len(frames)} frames of {width}x{height}, {objects} objects, {args.threads} threads, '
-        f'{args.clock} time; medians without the first frame'
+        f'{args.system}, {len(frames)} frames of {width}x{height}, {objects} objects, '
+        f'{args.threads} threads, {args.clock} time; medians without the first frame'
     )
     _print_table(seconds, overlaps)
 
@@ -79,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.no_start:
         installed = [name for name in ENGINES if find_spec(name)]
         for engine in ('torch', *installed):
-            print(f'start to first mask, {engine}: {_start_seconds(engine):.2f} s')
+            print(f'start to first mask, {engine}: {_start_seconds(args.system, engine):.2f} s')
 
 
 def _measure(
@@ -141,13 +144,13 @@ def _build(args: argparse.Namespace) -> Iterator[tuple[str, VideoInferencer]]:
     from mmvos.optimize import optimize
 
     torch.set_num_threads(args.threads)
-    yield _FIRST, VideoInferencer('masktrack', device='cpu', engine='torch')
+    yield _FIRST, VideoInferencer(args.system, device='cpu', engine='torch')
     # The same weights in half precision, and in the other engines.
-    half = optimize(init_model('masktrack', device='cpu'), torch.bfloat16)
+    half = optimize(init_model(args.system, device='cpu'), torch.bfloat16)
     yield 'torch bfloat16', VideoInferencer(half)
     for engine in ENGINES:
         if find_spec(engine) is not None:
-            model = OnnxSegmenter(engine=engine, threads=args.threads)
+            model = OnnxSegmenter(SHIPPED[args.system], engine, args.threads)
             yield engine, VideoInferencer(model)
 
     # Models that a user has exported.
@@ -193,10 +196,10 @@ def _overlaps(expected: FrameResult, found: FrameResult) -> list[float]:
     return values
 
 
-def _start_seconds(engine: str) -> float:
+def _start_seconds(system: str, engine: str) -> float:
     """Return the seconds from the start of Python's work to the first mask."""
     device = 'cpu' if engine == 'torch' else None
-    code = _START.format(device=device, engine=engine, height=_HEIGHT, width=_WIDTH)
+    code = _START.format(system=system, device=device, engine=engine, height=_HEIGHT, width=_WIDTH)
     command = [sys.executable, '-c', code]
     began = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)

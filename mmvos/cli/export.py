@@ -1,8 +1,9 @@
 """Writes a model as ONNX graphs: mmvos export masktrack --out DIR
 
-DIR then holds encode.onnx, segment.onnx, remember.onnx and model.json; docs/onnx.md describes
-them. ``mmvos segment --graphs DIR`` uses them. In float16 the weights are half as large and stand
-once, in DIR/weights.safetensors; the arithmetic is float32 in either case.
+MaskTrack, SiamMask and S2iamMask are exported. DIR then holds three graphs (encode, segment and
+remember of MaskTrack; template, search and refine of SiamMask) and model.json; docs/onnx.md
+describes them. ``mmvos segment --graphs DIR`` uses them. In float16 the weights are half as large
+and stand once, in DIR/weights.safetensors; the arithmetic is float32 in either case.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ _PRECISIONS = ('float32', 'float16')
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description='Writes a model as ONNX graphs.')
-    parser.add_argument('model', help='masktrack, another name of a mask propagator, or its config')
+    parser = argparse.ArgumentParser(
+        description='Writes MaskTrack, SiamMask or S2iamMask as ONNX graphs.'
+    )
+    parser.add_argument(
+        'model', help='masktrack, siammask, s2iammask, or another such model: its name or config'
+    )
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     parser.add_argument(
         '--checkpoint', help='weights; default: those that come with the name or config'

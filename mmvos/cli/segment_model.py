@@ -6,7 +6,7 @@ import argparse
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mmvos.apis.engine_choice import TORCH, choose_engine
+from mmvos.apis.engine_choice import TORCH, choose_engine, load_graphs
 from mmvos.apis.systems import SYSTEMS
 from mmvos.cli.config_options import read_config_options
 
@@ -68,7 +68,7 @@ def build_model(args: argparse.Namespace, has_prompts: bool) -> VideoSteps:
     needs_torch = bool(args.config or args.checkpoint or args.cfg_options or args.device)
     engine = choose_engine(args.system or DEFAULT_SYSTEM, args.engine, needs_torch)
     if engine != TORCH:
-        return OnnxSegmenter(engine=engine)
+        return load_graphs(args.system or DEFAULT_SYSTEM, engine)
 
     # 2. One in torch.
     from mmvos.apis.model_loading import load_optimized

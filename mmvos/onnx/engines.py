@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mmvos.io.errors import DataError
 
 ENGINES = ('onnxruntime', 'openvino')
-Inputs = Mapping[str, NDArray[np.float32]]
+Inputs = Mapping[str, NDArray[Any]]
 
 
 class MissingEngineError(DataError):

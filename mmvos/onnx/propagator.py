@@ -8,6 +8,7 @@ from mmvos.models.masktrack.propagation import Levels, MaskPropagation, Memory
 from mmvos.ops.arrays import Array
 
 from .graph_set import GraphSet
+from .settings import MaskTrackSettings
 
 
 class OnnxPropagator(MaskPropagation):
@@ -22,7 +23,8 @@ class OnnxPropagator(MaskPropagation):
 
     def __init__(self, graphs: GraphSet) -> None:
         self.graphs = graphs
-        settings = graphs.settings
+        settings: MaskTrackSettings = graphs.settings.tracker
+        self.settings = settings
         self.size = settings.size
         self.context = settings.context
         self.box_change = settings.box_change
@@ -41,7 +43,7 @@ class OnnxPropagator(MaskPropagation):
         self, levels: Levels, guides: Array, memories: list[Memory], weights: Array | None
     ) -> Array:
         """Segment squares: (K, h, w) in [0, 1]."""
-        settings = self.graphs.settings
+        settings = self.settings
         count = len(guides)
         _, height, width = settings.levels[-1]
         positions = height * width

@@ -17,15 +17,18 @@ from mmvos.models.prompted_tracking import PromptedTracking
 from mmvos.structures import Frame
 from mmvos.structures.frame import FrameMeta
 
-from .graph_set import GraphSet
+from .graph_set import SHIPPED, GraphSet
 from .propagator import OnnxPropagator
+from .siamese import OnnxSiamese
+
+_TRACKERS = {'masktrack': OnnxPropagator, 'siammask': OnnxSiamese}
 
 
 class OnnxSegmenter(PromptedTracking):
     """Video object segmentation from prompts, in arrays of numpy.
 
     Args:
-        folder, engine, threads: see `GraphSet`.
+        path, engine, threads: see `GraphSet`.
 
     Raises:
         GraphError, MissingEngineError: see `GraphSet`.
@@ -33,14 +36,15 @@ class OnnxSegmenter(PromptedTracking):
 
     def __init__(
         self,
-        folder: str | Path | None = None,
+        path: str | Path = SHIPPED['masktrack'],
         engine: str = 'onnxruntime',
         threads: int | None = None,
     ) -> None:
-        self.graphs = GraphSet(folder, engine, threads)
+        self.graphs = GraphSet(path, engine, threads)
         self.engine = engine
-        self.tracker = OnnxPropagator(self.graphs)
-        self.merge = self.graphs.settings.merge
+        settings = self.graphs.settings
+        self.tracker = _TRACKERS[settings.system](self.graphs)
+        self.merge = settings.merge
         self.dataset_meta = {'classes': (), 'category_ids': ()}
 
     def prepare(self, index: int, picture: NDArray[np.uint8]) -> Frame:
@@ -52,7 +56,9 @@ class OnnxSegmenter(PromptedTracking):
         """
         settings = self.graphs.settings
         height, width = picture.shape[:2]
-        size = network_size(height, width, settings.short_side, settings.long_side)
+        size = (height, width)
+        if settings.short_side is not None and settings.long_side is not None:
+            size = network_size(height, width, settings.short_side, settings.long_side)
         new_height, new_width = size
         if size != (height, width):
             resized = cv2.resize(picture, (new_width, new_height), interpolation=cv2.INTER_LINEAR)

@@ -1,4 +1,4 @@
-"""Which engine computes MaskTrack where several are installed."""
+"""Which engine computes a system where several are installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_fastest_that_is_installed(monkeypatch, installed, flags, gpu, expec
     assert choose_engine('masktrack') == expected
 
 
-@pytest.mark.parametrize('system', ['siammask', 'masktrack-rcnn'])
+@pytest.mark.parametrize('system', ['parts', 'masktrack-rcnn'])
 def test_what_has_no_graphs_is_computed_by_torch(system):
     assert choose_engine(system) == 'torch'
 

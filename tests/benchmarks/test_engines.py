@@ -7,10 +7,13 @@ from command import run_mmvos
 
 
 @pytest.mark.slow
-def test_it_prints_a_row_for_each_engine(tmp_path):
+@pytest.mark.parametrize('system', ['masktrack', 'siammask'])
+def test_it_prints_a_row_for_each_engine(tmp_path, system):
     pytest.importorskip('onnxruntime')
-    done = run_mmvos('benchmark', 'engines', '--length', '3', '--no-start', folder=tmp_path)
+    words = ('--system', system, '--length', '3', '--no-start')
+    done = run_mmvos('benchmark', 'engines', *words, folder=tmp_path)
     assert done.status == 0, done.output
+    assert done.output.startswith(f'{system}, 3 frames')
     rows = {line[:26].strip(): line[26:].split() for line in done.output.splitlines()}
     assert float(rows['torch float32'][2]) == 1
     assert float(rows['onnxruntime'][2]) > 0.999

@@ -9,13 +9,19 @@ import torch
 from mmengine.config import Config
 from moving_squares import picture, red_mask
 from safetensors.torch import save_file
+from tiny_parts import tiny_parts
 from tiny_segmenter import clicked_segmenter, tiny_segmenter
+from tiny_siamese import frame as siamese_frame
+from tiny_siamese import tiny_siamese, tiny_variant
 
 from mmvos.cli import segment
 from mmvos.io.atomic import OutputError
 from mmvos.models.masktrack.propagation_head import LARGEST_DROP, attend_memory
+from mmvos.models.siammask.network import depthwise_correlation
 from mmvos.onnx.graph_set import GraphSet
 from mmvos.onnx.propagator import OnnxPropagator
+from mmvos.onnx.siamese import OnnxSiamese
+from mmvos.structures import Frame
 
 PIPELINE = [
     dict(
@@ -25,6 +31,12 @@ PIPELINE = [
             dict(type='Resize', scale=(2000, 480), keep_ratio=True),
         ],
     ),
+    dict(type='PackTrackInputs'),
+]
+
+OWN_SIZE = [
+    dict(type='mmvos.LoadFrame'),
+    dict(type='Resize', scale_factor=1.0, keep_ratio=True),
     dict(type='PackTrackInputs'),
 ]
 
@@ -113,6 +125,82 @@ def test_an_exported_model_segments_a_clip(exported, tmp_path):
     assert len(list((tmp_path / 'out' / 'masks').glob('*.png'))) == 2
     with pytest.raises(ValueError, match='--graphs'):
         segment.main([*words, '--device', 'cpu', '--out', str(tmp_path / 'other')])
+
+
+@pytest.fixture(scope='module')
+def exported_siamese(tmp_path_factory):
+    """A small SiamMask, and the folders of its graphs by precision."""
+    pytest.importorskip('onnxscript')
+    from mmvos.onnx.export import export_model
+
+    folder = tmp_path_factory.mktemp('siamese')
+    model = with_config(tiny_siamese(lost_score=0.1), OWN_SIZE)
+    for value in model.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(value.half().float())
+    checkpoint = folder / 'weights.pth'
+    torch.save(model.state_dict(), checkpoint)
+    for precision in ('float32', 'float16'):
+        export_model(model, checkpoint, folder / precision, precision)
+    return model, folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('precision', ['float32', 'float16'])
+@torch.no_grad()
+def test_graphs_of_siammask_compute_what_the_model_computes(exported_siamese, precision):
+    """Also at the border of the search window, where masks reach outside it."""
+    model, folder = exported_siamese
+    tracker = model.tracker
+    graphs = GraphSet(folder / precision, threads=1)
+    found = OnnxSiamese(graphs)
+    assert (found.lost_score, found.voting, graphs.settings.short_side) == (0.1, None, None)
+    picture_of = siamese_frame(0)
+    array_frame = Frame(picture_of.image.numpy(), picture_of.meta)
+    windows = [(10, 5, 40), (-9, 30, 31)]
+    color = tracker.border_color(picture_of)
+    assert found.border_color(array_frame) == color
+
+    kernels = tracker.encode_templates(picture_of, windows, color)
+    found_kernels = found.encode_templates(array_frame, windows, color)
+    np.testing.assert_allclose(found_kernels, kernels.numpy(), rtol=1e-3, atol=1e-4)
+    wide = [(-20, -25, 90), (40, 30, 66)]
+    *expected, features = tracker._compare(picture_of, wide, [color] * 2, kernels)
+    *answers, found_features = found._compare(array_frame, wide, [color] * 2, found_kernels)
+    for one, other in zip(expected, answers, strict=True):
+        np.testing.assert_allclose(other, one.numpy(), rtol=1e-3, atol=2e-4)
+    cells = np.array([[0, 0, 24], [1, 12, 7], [0, 24, 24]])
+    masks = tracker._cell_masks(features, torch.from_numpy(cells))
+    found_masks = found._cell_masks(found_features, cells)
+    np.testing.assert_allclose(found_masks, masks.numpy(), rtol=1e-3, atol=2e-4)
+    # cells differ, so that one in the place of another would be seen
+    assert np.abs(found_masks[0] - found_masks[2]).max() > 1e-3
+
+
+def test_correlation_by_columns_is_that_of_the_network():
+    """Numbers of a convolution: 3 objects, 2 channels, kernels of 3 x 3 over 6 x 6."""
+    pytest.importorskip('onnxscript')
+    from mmvos.onnx.traced_siammask import correlate_by_columns
+
+    features = torch.rand(3, 2, 6, 6)
+    kernels = torch.rand(3, 2, 3, 3)
+    found = correlate_by_columns(features, kernels)
+    torch.testing.assert_close(found, depthwise_correlation(features, kernels))
+
+
+def test_other_siamese_models_are_refused(tmp_path):
+    pytest.importorskip('onnxscript')
+    from mmvos.onnx.export import ExportError, export_model
+
+    (tmp_path / 'x.pth').touch()
+    for name, reason in (('base', 'refined'), ('pyramid', 'CropFeatures'), ('vote', 'refined')):
+        model = with_config(tiny_variant(name), OWN_SIZE)
+        with pytest.raises(ExportError, match=reason):
+            export_model(model, tmp_path / 'x.pth', tmp_path / 'out')
+    model = with_config(tiny_parts(), OWN_SIZE)
+    with pytest.raises(ExportError, match='SiamMask'):
+        export_model(model, tmp_path / 'x.pth', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
 
 
 def test_other_models_are_refused(tmp_path):

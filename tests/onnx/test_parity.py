@@ -1,12 +1,17 @@
-"""The shipped model as ONNX graphs finds what it finds in torch."""
+"""The shipped models as ONNX graphs find what they find in torch."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+import cv2
 import numpy as np
 import pytest
 from moving_squares import BLUE_BOX, picture, red_mask
 
 from mmvos.apis import VideoInferencer
+from mmvos.apis.engine_choice import load_graphs
+from mmvos.onnx.engines import ENGINES
 from mmvos.onnx.segmenter import OnnxSegmenter
 from mmvos.structures import FrameResult, Prompts
 from mmvos.structures.rle import decode
@@ -79,3 +84,90 @@ def test_a_step_leaves_its_state_as_it_was(both):
     answers = [model.step(frames[1], state)[1] for _ in range(2)]
     assert answers[0] == answers[1]
     assert np.array_equal(state[0].guide, guide)
+
+
+@pytest.fixture(scope='module', params=['siammask', 's2iammask'])
+def siamese(request):
+    """A siamese system in torch, and in the engines that are installed."""
+    pytest.importorskip('onnxruntime')
+    system = request.param
+    engines = [engine for engine in ENGINES if find_spec(engine)]
+    return [
+        VideoInferencer(system, device='cpu', engine='torch'),
+        *(VideoInferencer(load_graphs(system, engine)) for engine in engines),
+    ]
+
+
+def test_siamese_boxes_masks_and_corrections(siamese):
+    """In the last frame the red square is given anew, in a box that reaches out of the frame."""
+    prompts = {
+        0: Prompts((1, 2), (red_mask(), None), (None, BLUE_BOX)),
+        3: {1: {'box': (-10, 25, 72, 75)}},
+    }
+    frames = [picture(index) for index in range(5)]
+    expected, *others = (list(model.infer(iter(frames), prompts)) for model in siamese)
+    for results in others:
+        for one, other in zip(expected, results, strict=True):
+            assert len(one.objects) == 2
+            assert_same(one, other)
+            for a, b in zip(one.objects, other.objects, strict=True):
+                # the rotated box, of frames in which it was looked for
+                np.testing.assert_allclose(a.region, b.region, atol=0.1)
+    # the object is followed, not lost
+    blue = decode(others[0][2].objects[1].mask)
+    truth = np.zeros_like(blue)
+    truth[62:102, 95:130] = True
+    assert np.count_nonzero(blue & truth) > 0.5 * np.count_nonzero(blue | truth)
+
+
+def test_siamese_frame_by_frame_with_objects_added_and_removed(siamese):
+    for model in siamese:
+        model.start([BLUE_BOX])
+    for index in range(4):
+        if index == 1:
+            for model in siamese:
+                assert model.add({0: {7: {'mask': red_mask()}}}) == (7,)
+        if index == 3:
+            for model in siamese:
+                model.remove(1)
+        expected, *others = (model.step(picture(index)) for model in siamese)
+        for result in others:
+            assert_same(expected, result)
+    assert [item.id for item in expected.objects] == [7]
+
+
+@pytest.mark.parametrize('direction', ['backward', 'both'])
+def test_siamese_backwards_in_large_frames(siamese, tmp_path, direction):
+    """Frames keep their own size, and objects are given in the middle of the clip."""
+    for index in range(4):
+        large = np.repeat(np.repeat(picture(index), 5, 0), 5, 1)
+        cv2.imwrite(str(tmp_path / f'{index}.png'), large)
+    box = tuple(5 * side for side in BLUE_BOX)
+    prompts = {2: {1: {'box': box}}}
+    expected, *others = (
+        list(model.infer(tmp_path, prompts, direction=direction)) for model in siamese
+    )
+    assert len(expected) == 4 and len(expected[0].objects) == 1
+    for results in others:
+        for one, other in zip(expected, results, strict=True):
+            assert one.shape == (600, 800)
+            assert_same(one, other)
+
+
+def test_siamese_without_torch_knows_no_points(siamese):
+    model = siamese[1]
+    model.start()
+    with pytest.raises(ValueError, match='points'):
+        model.add({0: {1: {'points': [(112, 80, 1)]}}})
+        model.step(picture(0))
+
+
+def test_a_siamese_step_leaves_its_state_as_it_was(siamese):
+    model = siamese[1].model
+    first = Prompts((1,), (None,), (BLUE_BOX,))
+    frames = [model.prepare(index, picture(index)) for index in range(2)]
+    state, _ = model.step(frames[0], model.init_state(), first)
+    kernels = state[0].kernels.copy()
+    answers = [model.step(frames[1], state)[1] for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert np.array_equal(state[0].kernels, kernels)

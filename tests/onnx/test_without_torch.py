@@ -14,6 +14,11 @@ from without_torch import ROOT, run_without_torch
 from mmvos.io.label_png import read_label_png
 from tests.apis.batch.small_batch import write_batch
 
+# What of these packages is used without torch, and which files of ``onnx`` only export.
+SIAMMASK = ('tracking', 'state', 'anchors', 'vote')
+OPS = ('arrays', 'boxes', 'crop', 'masks', 'polygons', 'siamese_geometry')
+EXPORT = ('export.py', 'tracing.py', 'traced_masktrack.py', 'traced_siammask.py')
+
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
@@ -36,6 +41,20 @@ def test_segment_follows_a_mask(tmp_path, clip):
     truth = np.zeros(labels.shape, bool)
     truth[30:70, 26:66] = True
     assert ((labels == 1) & truth).sum() > 0.7 * ((labels == 1) | truth).sum()
+    assert (out / 'results.json').exists() and (out / 'overlay.mp4').exists()
+
+
+@pytest.mark.parametrize('system', ['siammask', 's2iammask'])
+def test_segment_follows_a_box_with_a_siamese_system(tmp_path, clip, system):
+    pytest.importorskip('onnxruntime')
+    out = tmp_path / 'out'
+    command = ('segment', str(clip), '--system', system, '--box', '95,60,130,100')
+    done = run_without_torch(tmp_path, '-m', 'mmvos', *command, '--out', str(out))
+    assert done.returncode == 0, done.stderr
+    labels = read_label_png(out / 'masks' / '00002.png')
+    truth = np.zeros(labels.shape, bool)
+    truth[62:102, 95:130] = True
+    assert ((labels == 1) & truth).sum() > 0.5 * ((labels == 1) | truth).sum()
     assert (out / 'results.json').exists() and (out / 'overlay.mp4').exists()
 
 
@@ -67,7 +86,8 @@ def test_python_works_too(tmp_path):
     [
         ('train', 'config.py'),
         ('test', 'config.py', 'x.pth', '--out', 'r'),
-        ('segment', 'clip.mp4', '--system', 'siammask', '--box', '1,1,9,9', '--out', 'r'),
+        ('segment', 'clip.mp4', '--system', 'parts', '--box', '1,1,9,9', '--out', 'r'),
+        ('segment', 'clip.mp4', '--system', 'masktrack-rcnn', '--out', 'r'),
         ('weights', 'publish', 'x.pth', 'y.safetensors', '--license', 'none'),
         ('tune', 'config.py', 'x.pth', '--davis', 'd', '--grid', 'a=1', '--out', 'r'),
         ('export', 'masktrack', '--out', 'r'),
@@ -129,17 +149,16 @@ def test_the_way_through_a_video_imports_no_torch():
             for name in ('prompted_tracking', 'video_steps', 'tracked_objects')
         ),
         *(ROOT / f'mmvos/models/masktrack/{name}.py' for name in ('propagation', 'mask_priors')),
+        *(ROOT / f'mmvos/models/siammask/{name}.py' for name in SIAMMASK),
         *(
             ROOT / f'mmvos/apis/{name}.py'
             for name in ('inference', 'streaming_session', 'video_run')
         ),
         *sorted((ROOT / 'mmvos/apis/batch').glob('*.py')),
-        ROOT / 'mmvos/ops/crop.py',
-        ROOT / 'mmvos/ops/masks.py',
-        ROOT / 'mmvos/ops/arrays.py',
+        *(ROOT / f'mmvos/ops/{name}.py' for name in OPS),
     ]
     for file in files:
-        if file.name == 'export.py':
+        if file.name in EXPORT:
             continue
         for node in ast.parse(file.read_text()).body:
             names = []

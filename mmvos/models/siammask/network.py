@@ -232,7 +232,7 @@ class SiameseHead(BaseModule):
         Returns:
             Probabilities (K, A n n) that it is the object, and deltas (K, 4, A n n); float32.
         """
-        count = len(logits)
+        count = logits.shape[0]
 
         # (K, 2, A n n): the softmax over background and object, of which the object's is kept
         both = logits.float().reshape(count, 2, -1)
