@@ -142,8 +142,8 @@ def read_settings(path: Path) -> Settings:
     file = path if path.suffix == '.json' else path / SETTINGS_FILE
     if not file.is_file():
         raise GraphError(
-            f'{file.parent} holds no exported model, there is no {file.name}; make one with '
-            f'mmvos export, masktrack or siammask, --out {file.parent}'
+            f'{file.parent} holds no exported model, there is no {file.name}; mmvos export makes '
+            f'one: mmvos export masktrack (or siammask) --out {file.parent}'
         )
     content = read_json(file)
     found = content.get('format') if isinstance(content, dict) else None
