@@ -38,6 +38,8 @@ from .video_steps import VideoSteps
 
 States = tuple[TrackedState, ...]
 
+_ROWS_AT_ONCE = 32  # of a frame that are merged
+
 
 class PromptedTracking(VideoSteps):
     """Base of all that follows prompted objects; a child gives the tracker.
@@ -168,7 +170,7 @@ class PromptedTracking(VideoSteps):
     def _merge(self, probabilities: Array) -> Array:
         """Return what is left of each object beside the others: (K, H, W)."""
         if self.merge == 'soft':
-            return soft_aggregate(probabilities)[0]
+            return soft_merge(probabilities)
         return hard_merge(probabilities, first_wins=self.merge == 'hard-first')
 
     def _merge_beside_masks(self, probabilities: Array, is_given_mask: list[bool]) -> Array:
@@ -211,6 +213,21 @@ def soft_aggregate(probabilities: Array, background: Array | None = None) -> tup
     odds = classes / (1 - classes)
     merged = odds / xp.sum(odds, axis=0)
     return merged[1:], merged[0]
+
+
+def soft_merge(probabilities: Array) -> Array:
+    """Return the objects of `soft_aggregate`, (K, H, W).
+
+    On a CPU it takes some rows at a time, which stay in the cache; a pixel knows no other.
+    """
+    if not is_on_host(probabilities):
+        return soft_aggregate(probabilities)[0]
+    xp = array_namespace(probabilities)
+    merged = xp.zeros_like(probabilities)
+    for first in range(0, probabilities.shape[1], _ROWS_AT_ONCE):
+        rows = slice(first, first + _ROWS_AT_ONCE)
+        merged[:, rows] = soft_aggregate(probabilities[:, rows])[0]
+    return merged
 
 
 def hard_merge(probabilities: Array, first_wins: bool = False) -> Array:
@@ -373,7 +390,7 @@ def _result(
     merged = merged[:, :network_height, :network_width]
     if meta.network_shape != meta.original_shape:
         merged = resize(merged[None], *meta.original_shape)[0]
-    winner = _winners(merged, [state.id for state in states], prompts)
+    winner = winners(merged, [state.id for state in states], prompts)
     means = None
     if is_on_host(merged):
         winner = as_numpy(winner)
@@ -397,14 +414,17 @@ def _result(
     return FrameResult(meta.index, meta.original_shape, tuple(objects))
 
 
-def _winners(merged: Array, ids: list[int], prompts: Prompts | None) -> Array:
+def winners(merged: Array, ids: list[int], prompts: Prompts | None) -> Array:
     """Return of each pixel the number of its object, -1 for the background: (H, W) int64."""
     xp = array_namespace(merged)
-    best = xp.max(merged, axis=0)
     background = 1 - xp.sum(merged, axis=0)
-    # of one object it is known which is the best; argmax is the slowest step of numpy
-    index = xp.argmax(merged, axis=0) if len(merged) > 1 else 0 * best
-    index = xp.astype(index, xp.int64, copy=False)
+    # (H, W): the best of the objects so far, and its number; argmax would be much slower on a CPU
+    best = merged[0]
+    index = xp.zeros_like(best, dtype=xp.int64)
+    for k in range(1, len(merged)):
+        is_better = merged[k] > best
+        index = xp.where(is_better, k, index)
+        best = xp.maximum(best, merged[k])
     winner = xp.where(best > background, index, -1)
     if prompts is None:
         return winner

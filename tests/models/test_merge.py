@@ -1,9 +1,10 @@
 """The merge table of the specification (case 13)."""
 
+import numpy as np
 import pytest
 import torch
 
-from mmvos.models.prompted_tracking import hard_merge, soft_aggregate
+from mmvos.models.prompted_tracking import hard_merge, soft_aggregate, soft_merge, winners
 
 
 def probability(background: float, foreground: float) -> float:
@@ -65,3 +66,18 @@ def test_no_objects():
         == soft_aggregate(torch.zeros(0, 3, 4))[0].shape
         == (0, 3, 4)
     )
+
+
+@pytest.mark.parametrize('count', [0, 1, 3])
+def test_rows_that_are_merged_apart_are_merged_as_together(count):
+    """To the last bit; 70 rows are two blocks and a part of one."""
+    p = torch.rand(count, 70, 9, generator=torch.Generator().manual_seed(count))
+    assert torch.equal(soft_merge(p), soft_aggregate(p)[0])
+    assert np.array_equal(soft_merge(p.numpy()), soft_aggregate(p.numpy())[0])
+
+
+def test_a_pixel_is_the_first_of_the_best_or_nobodys():
+    merged = torch.tensor([[0.2, 0.4, 0.1, 0.3], [0.7, 0.4, 0.1, 0.2], [0.1, 0.2, 0.6, 0.1]])
+    expected = [1, 0, 2, -1]
+    assert winners(merged[:, None], [1, 2, 3], None).flatten().tolist() == expected
+    assert winners(merged[:, None].numpy(), [1, 2, 3], None).flatten().tolist() == expected
