@@ -1,7 +1,8 @@
 """A shipped system in torch, onnxruntime and OpenVINO: time per frame, time to the first mask,
 and how far the masks agree.
 
-    mmvos benchmark engines                                   # two sample videos of the generator
+    mmvos benchmark engines                                   # a video of the generator
+    mmvos benchmark engines --objects 8 --pace 8              # eight objects that move fast
     mmvos benchmark engines --frames DIR --mask first.png     # a folder of frames of one's own
     mmvos benchmark engines --system siammask                 # SiamMask instead of MaskTrack
 
@@ -34,6 +35,8 @@ from mmvos.onnx.segmenter import OnnxSegmenter
 from mmvos.structures import FrameResult
 from mmvos.structures.rle import decode
 
+from .synthetic_video import OBJECTS, PICTURES, make_video
+
 _HEIGHT = 480
 _WIDTH = 854
 _FIRST = 'torch float32'  # what the others are compared with
@@ -52,6 +55,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--system', choices=list(SHIPPED), default='masktrack', help='default: masktrack')
     add('--frames', type=Path, help='folder of frames; default: made from a seed')
     add('--mask', type=Path, help='label image of the first frame')
+    add(
+        '--objects',
+        type=int,
+        choices=range(1, OBJECTS + 1),
+        metavar='N',
+        default=1,
+        help=f'of the made video, at most {OBJECTS} (default 1)',
+    )
+    add(
+        '--pace',
+        type=int,
+        choices=range(1, PICTURES),
+        metavar='N',
+        default=1,
+        help='of the made video: how many times 2 pixels a frame its objects move (default 1)',
+    )
     add('--graphs', type=Path, nargs='*', default=(), help='other exported models')
     add('--length', type=int, default=12, help='frames to time (default 12)')
     add('--threads', type=int, default=1, help='of each engine (default 1)')
@@ -171,14 +190,12 @@ def _video(
             pictures.append(next(frames).picture)
         return pictures, labels
 
-    from .synthetic_video import make_video
-
-    video = make_video(folder)
+    video = make_video(folder, args.pace)
     for path in video.pictures[: args.length]:
         picture = cv2.imread(str(path))
         pictures.append(np.asarray(picture, dtype=np.uint8))
-    # One of its objects is followed, the others are background.
-    labels = np.where(video.labels <= 1, video.labels, 0)
+    # So many of its objects are followed, the others are background.
+    labels = np.where(video.labels <= args.objects, video.labels, 0)
     return pictures, labels
 
 

@@ -35,12 +35,14 @@ class SyntheticVideo:
         return {0: Prompts(ids, masks, boxes)}
 
 
-def make_video(folder: Path) -> SyntheticVideo:
+def make_video(folder: Path, pace: int = 1) -> SyntheticVideo:
     """Draw eight ovals of about 110 x 150 pixels, each with its own texture, that move by about
     two pixels a frame.
 
     Args:
         folder: of the pictures.
+        pace: how many times as fast they move. They turn back after what they go in the video at
+            pace 1.
 
     Returns:
         The video; the ids of its ovals count from 1.
@@ -53,7 +55,7 @@ def make_video(folder: Path) -> SyntheticVideo:
     for index in range(PICTURES):
         image = background.copy()
         for k, texture in enumerate(textures):
-            is_oval = _draw_oval(k, index)
+            is_oval = _draw_oval(k, _way(index * pace))
             image[is_oval] = texture[is_oval]
             if index == 0:
                 labels[is_oval] = k + 1
@@ -63,8 +65,14 @@ def make_video(folder: Path) -> SyntheticVideo:
     return SyntheticVideo(tuple(pictures), labels)
 
 
-def _draw_oval(k: int, index: int) -> NDArray[np.bool_]:
-    """Return the mask (H, W) of oval ``k`` in frame ``index``.
+def _way(steps: int) -> int:
+    """Return how many steps from its first place an oval is: it goes forth and back."""
+    steps %= 2 * PICTURES
+    return min(steps, 2 * PICTURES - steps)
+
+
+def _draw_oval(k: int, way: int) -> NDArray[np.bool_]:
+    """Return the mask (H, W) of oval ``k`` so many steps from its first place.
 
     The ovals stand in two rows of four and go down; neighbors move sideways in opposite directions.
     """
@@ -72,8 +80,8 @@ def _draw_oval(k: int, index: int) -> NDArray[np.bool_]:
     direction = -1
     if k % 2:
         direction = 1
-    x = 110 + 205 * column + 3 * index * direction // 2
-    y = 130 + 220 * row + index
+    x = 110 + 205 * column + 3 * way * direction // 2
+    y = 130 + 220 * row + way
     half_axes = (55, 75)
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.ellipse(mask, (x, y), half_axes, 10 * k, 0, 360, 1, -1)

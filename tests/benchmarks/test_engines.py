@@ -10,7 +10,7 @@ from command import run_mmvos
 @pytest.mark.parametrize('system', ['masktrack', 'siammask'])
 def test_it_prints_a_row_for_each_engine(tmp_path, system):
     pytest.importorskip('onnxruntime')
-    words = ('--system', system, '--length', '3', '--no-start')
+    words = ('--system', system, '--length', '3', '--objects', '2', '--pace', '4', '--no-start')
     done = run_mmvos('benchmark', 'engines', *words, folder=tmp_path)
     assert done.status == 0, done.output
     assert done.output.startswith(f'{system}, 3 frames')

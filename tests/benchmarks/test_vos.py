@@ -24,6 +24,19 @@ def test_the_video_has_eight_objects_that_stay_in_the_picture_and_apart(tmp_path
     assert prompts.ids == (1, 2, 3) and prompts.masks[2].sum() == areas[2]
 
 
+def test_objects_that_move_faster_go_the_same_way_forth_and_back(tmp_path):
+    pictures = {}
+    for pace in (1, 12):
+        folder = tmp_path / str(pace)
+        folder.mkdir()
+        video = make_video(folder, pace)
+        pictures[pace] = [path.read_bytes() for path in video.pictures]
+    assert pictures[12][1] == pictures[1][12]
+    # 48 steps are there and back
+    assert pictures[12][4] == pictures[12][0] == pictures[1][0]
+    assert pictures[12][3] == pictures[1][12]
+
+
 def test_it_prints_a_row_per_number_of_objects_and_the_memory(tmp_path):
     tiny.config(dict(data_root='unused'), **tiny.SEGMENTER).dump(tmp_path / 'segmenter.py')
     options = [
