@@ -48,6 +48,7 @@ def write_tiny_graphs(folder: Path) -> Path:
         merge='soft',
         tracker=MaskTrackSettings(
             size=SIZE,
+            calm_size=None,
             levels=levels,
             key_channels=KEYS,
             value_channels=VALUES,

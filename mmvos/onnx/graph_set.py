@@ -4,7 +4,8 @@ A folder holds ``model.json`` (`Settings`), three graphs, and their weights wher
 inside them. K objects, all arrays are float32 where nothing else is said.
 
 MaskTrack: M remembered frames, S x S a square, G guide channels, C_i x h_i x w_i level i, A and V
-the lengths of keys and values, N = h x w of the coarsest level:
+the lengths of keys and values, N = h x w of the coarsest level of a remembered frame. K, M, N and
+S, a multiple of the coarsest stride, are free:
 
     encode    images (K,3,S,S), guides (K,G,S,S)               -> level0 .. level3 (K,C_i,h_i,w_i)
     segment   level0 .. level3, guides, keys (K,M,A,N),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmvos.models.masktrack.propagation import Levels, MaskPropagation, Memory
+from mmvos.models.masktrack.propagation import Levels, MaskPropagation
+from mmvos.models.masktrack.state import Memory
 from mmvos.ops.arrays import Array
 
 from .graph_set import GraphSet
@@ -26,6 +27,7 @@ class OnnxPropagator(MaskPropagation):
         settings: MaskTrackSettings = graphs.settings.tracker
         self.settings = settings
         self.size = settings.size
+        self.calm_size = settings.calm_size
         self.context = settings.context
         self.box_change = settings.box_change
         self.clicks = settings.guide_channels > 1
@@ -45,7 +47,7 @@ class OnnxPropagator(MaskPropagation):
         """Segment squares: (K, h, w) in [0, 1]."""
         settings = self.settings
         count = len(guides)
-        _, height, width = settings.levels[-1]
+        _, _, height, width = levels[-1].shape
         positions = height * width
 
         # (K, M, A, N) and (K, M, V + 1, N), where M may be 0

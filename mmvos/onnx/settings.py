@@ -27,7 +27,8 @@ class MaskTrackSettings:
 
     Attributes:
         size: S.
-        levels: (C_i, h_i, w_i) of each level.
+        calm_size: S of objects that move little, or None; see ``MaskPropagator``.
+        levels: (C_i, h_i, w_i) of each level of a square of ``size``.
         key_channels: A.
         value_channels: V + 1.
         guide_channels: G; the second one holds clicks.
@@ -36,6 +37,7 @@ class MaskTrackSettings:
     """
 
     size: int
+    calm_size: int | None
     levels: list[list[int]]
     key_channels: int
     value_channels: int

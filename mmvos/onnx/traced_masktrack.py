@@ -66,7 +66,7 @@ class _Sizes:
 def masktrack_graphs(tracker: MaskPropagator) -> tuple[dict[str, Graph], MaskTrackSettings]:
     """Return what is traced of a mask propagator, and its settings.
 
-    K objects and M remembered frames are free.
+    K objects, M remembered frames with N positions each, and the sides of squares are free.
 
     Raises:
         ExportError: it has no memory, or is not in mode 'crop'.
@@ -76,6 +76,7 @@ def masktrack_graphs(tracker: MaskPropagator) -> tuple[dict[str, Graph], MaskTra
     sizes = _find_sizes(tracker)
     settings = MaskTrackSettings(
         size=tracker.size,
+        calm_size=tracker.calm_size,
         levels=[list(shape) for shape in sizes.levels],
         key_channels=sizes.keys,
         value_channels=sizes.values,
@@ -91,30 +92,37 @@ def masktrack_graphs(tracker: MaskPropagator) -> tuple[dict[str, Graph], MaskTra
     # What is free.
     each = {0: torch.export.Dim('K', min=1)}
     each_frame = {**each, 1: torch.export.Dim('M', min=0)}
+    each_position = {**each_frame, 3: torch.export.Dim('N', min=1)}
+    # The sides of squares and of levels follow from h, the side of the coarsest level.
+    side = torch.export.Dim('h', min=2)
+    coarsest = max(tracker.strides)
+    square = {**each, 2: coarsest * side, 3: coarsest * side}
+    cells = []
+    for stride in tracker.strides:
+        level_side = side if stride == coarsest else coarsest // stride * side
+        cells.append({**each, 2: level_side, 3: level_side})
 
     # Pictures -> levels of features.
     count = 2
     size = tracker.size
-    images = Input(torch.zeros(count, 3, size, size), each)
-    guides = Input(torch.zeros(count, sizes.guides, size, size), each)
+    images = Input(torch.zeros(count, 3, size, size), square)
+    guides = Input(torch.zeros(count, sizes.guides, size, size), square)
     names = [f'level{number}' for number in range(len(sizes.levels))]
     encode = Graph(_Encode(tracker), {'images': images, 'guides': guides}, names)
 
     # Features, guides and what is remembered -> probabilities.
-    levels = [Input(torch.zeros(count, *shape), each) for shape in sizes.levels]
+    levels = []
+    for shape, axes in zip(sizes.levels, cells, strict=True):
+        levels.append(Input(torch.zeros(count, *shape), axes))
     positions = sizes.levels[-1][1] * sizes.levels[-1][2]
     inputs: dict[str, Input | list[Input]] = {'levels': levels, 'guides': guides}
-    memory = {
-        'keys': torch.zeros(count, 3, sizes.keys, positions),
-        'values': torch.zeros(count, 3, sizes.values, positions),
-        'shares': torch.full((count, 3), 1 / 3),
-    }
-    for name, example in memory.items():
-        inputs[name] = Input(example, each_frame)
+    inputs['keys'] = Input(torch.zeros(count, 3, sizes.keys, positions), each_position)
+    inputs['values'] = Input(torch.zeros(count, 3, sizes.values, positions), each_position)
+    inputs['shares'] = Input(torch.full((count, 3), 1 / 3), each_frame)
     segment = Graph(_Segment(tracker), inputs, ['probabilities'])
 
     # Features and masks -> keys and values.
-    masks = Input(torch.zeros(count, 1, size, size), each)
+    masks = Input(torch.zeros(count, 1, size, size), square)
     remember = Graph(_Remember(tracker), {'top': levels[-1], 'masks': masks}, ['keys', 'values'])
     return {'encode': encode, 'segment': segment, 'remember': remember}, settings
 

@@ -8,6 +8,7 @@ once for all graphs, in half precision; see ``half_weights``.
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -146,6 +147,7 @@ def _fix_types(graph: onnx.ModelProto) -> None:
 
 def _describe(graph: onnx.ModelProto, name: str) -> None:
     """Leave out the traces of the tracing, which name files of one machine."""
+    _name_sides(graph)
     graph.producer_name = 'mmvos'
     graph.producer_version = __version__
     graph.graph.name = name
@@ -158,6 +160,20 @@ def _describe(graph: onnx.ModelProto, name: str) -> None:
         del node.metadata_props[:]
     for value in (*graph.graph.input, *graph.graph.output, *graph.graph.initializer):
         del value.metadata_props[:]
+
+
+def _name_sides(graph: onnx.ModelProto) -> None:
+    """Call the free side of a map h where inputs have one; the tracer numbers it in outputs."""
+    has_sides = any(
+        dimension.dim_param == 'h' or dimension.dim_param.endswith('*h')
+        for value in graph.graph.input
+        for dimension in value.type.tensor_type.shape.dim
+    )
+    if not has_sides:
+        return
+    for value in (*graph.graph.input, *graph.graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            dimension.dim_param = re.sub(r'\bs\d+\b', 'h', dimension.dim_param)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ same lines. This file holds what the standard lacks; it imports torch only where
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import cv2
@@ -29,6 +30,7 @@ __all__ = [
     'largest',
     'pad_maps',
     'resize',
+    'select',
     'to_device',
 ]
 
@@ -102,6 +104,13 @@ def largest(values: Array, count: int) -> Array:
     return order[:, :count]
 
 
+def select(rows: Array, numbers: Sequence[int]) -> Array:
+    """Take rows by their numbers, which ascend; all of them are not copied."""
+    if len(numbers) == len(rows):
+        return rows
+    return rows[list(numbers)]
+
+
 def fetch(*arrays: Array) -> list[NDArray[Any]]:
     """Return arrays in the memory of numpy; those of a device come in one copy, for which the host
     waits once.
@@ -163,8 +172,8 @@ def _resize_numpy(maps: NDArray[np.float32], height: int, width: int) -> NDArray
         for channel in range(channels):
             plane = np.ascontiguousarray(maps[n, channel], dtype=np.float32)
             if is_larger:
-                size = (width, height)
-                resized[n, channel] = cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+                place = resized[n, channel]
+                cv2.resize(plane, (width, height), place, interpolation=cv2.INTER_LINEAR)
             else:
                 image = Image.fromarray(plane)
                 smooth = image.resize((width, height), Image.Resampling.BILINEAR)

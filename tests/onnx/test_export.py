@@ -72,15 +72,16 @@ def exported(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('size', [48, 64, 96])
 @pytest.mark.parametrize('precision', ['float32', 'float16'])
 @torch.no_grad()
-def test_graphs_compute_what_the_model_computes(exported, precision):
+def test_graphs_compute_what_the_model_computes(exported, precision, size):
+    """Also in squares of other sizes than its own, 64 pixels."""
     model, folder = exported
     tracker = model.tracker
     graphs = OnnxPropagator(GraphSet(folder / precision, threads=1))
     assert graphs.graphs.settings.precision == precision
     rng = np.random.default_rng(0)
-    size = tracker.size
     images = rng.standard_normal((3, 3, size, size), dtype=np.float32)
     guides = rng.standard_normal((3, 2, size, size), dtype=np.float32)
     masks = rng.random((3, 1, size, size), dtype=np.float32)

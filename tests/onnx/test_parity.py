@@ -171,3 +171,21 @@ def test_a_siamese_step_leaves_its_state_as_it_was(siamese):
     answers = [model.step(frames[1], state)[1] for _ in range(2)]
     assert answers[0] == answers[1]
     assert np.array_equal(state[0].kernels, kernels)
+
+
+def test_calm_objects_are_seen_in_the_smaller_squares_by_both(both):
+    """Two objects that stay, in squares of 352 pixels from the third frame on: 22 * 22 positions."""
+    prompts = Prompts((1, 2), (red_mask(), None), (None, BLUE_BOX))
+    states = [inferencer.model.init_state() for inferencer in both]
+    for index in range(4):
+        results = []
+        for number, inferencer in enumerate(both):
+            frame = inferencer.prepare_frame(picture(0), index)
+            given = prompts if index == 0 else None
+            step = inferencer.model.inference_step
+            states[number], result = step(frame, states[number], given)
+            results.append(result)
+        assert_same(*results)
+        positions = [[item.last[0].shape[-1] for item in state] for state in states]
+        expected = 22**2 if index > 1 else 28**2
+        assert positions == [[expected] * 2] * 2

@@ -14,6 +14,7 @@ from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy, devic
 
 # Parts smaller than this share of the largest part do not count for the box.
 MIN_PART_RATIO = 0.05
+POINT_SIDE_RATIO = 0.8  # of the square around points, over the frame's shorter side
 CLICK_RADIUS = 1 / 64  # over the side of the square
 
 
@@ -45,12 +46,16 @@ def boxes_of_masks(masks: NDArray[np.bool_], like: Array) -> Array:
 
 def _box_without_specks(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     """Find the box xyxy of one object's pixels (H, W)."""
-    # (parts, 5): box and area of each connected part; the first row is the background's
-    _, _, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    parts = statistics[1:]
-    if len(parts) == 0:
+    # The parts are looked for where there are pixels.
+    first_x, first_y, width, height = cv2.boundingRect(mask)
+    if width == 0:
         height, width = mask.shape
         return 0, 0, width, height
+    inside = mask[first_y : first_y + height, first_x : first_x + width]
+
+    # (parts, 5): box and area of each connected part; the first row is the background's
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    parts = statistics[1:]
 
     # Parts that are much smaller than the largest are specks.
     areas = parts[:, cv2.CC_STAT_AREA]
@@ -61,10 +66,10 @@ def _box_without_specks(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     left, top, width, height, _ = counted.T
     right = left + width
     bottom = top + height
-    x1 = int(left.min())
-    y1 = int(top.min())
-    x2 = int(right.max())
-    y2 = int(bottom.max())
+    x1 = first_x + int(left.min())
+    y1 = first_y + int(top.min())
+    x2 = first_x + int(right.max())
+    y2 = first_y + int(bottom.max())
     return x1, y1, x2, y2
 
 
@@ -95,6 +100,18 @@ def limit_change(boxes: Array, last: Array, rate: Array | float) -> Array:
     size = xp.minimum(size, largest)
     half = size / 2
     return xp.concat([center - half, center + half], axis=1)
+
+
+def moved_edges(boxes: Array, last: Array) -> Array:
+    """Measure how far edges of boxes came in a frame: (K,), the farthest over the longer side.
+
+    Args:
+        boxes, last: (K, 4) xyxy, of this frame and of the one before.
+    """
+    xp = array_namespace(boxes)
+    longer_side = xp.max(boxes[:, 2:] - boxes[:, :2], axis=1)
+    distance = xp.max(xp.abs(boxes - last), axis=1)
+    return distance / longer_side
 
 
 def grow_box(box: Array, factor: float, height: int, width: int) -> Array:
@@ -175,6 +192,23 @@ def box_with_points(box: Array, points: Array) -> Array:
     low = xp.minimum(box[:2], xp.min(places, axis=0))
     high = xp.maximum(box[2:], xp.max(places, axis=0))
     return xp.concat([low, high])
+
+
+def square_around_points(points: Array, height: int, width: int) -> Array:
+    """Draw the square (3,) in which the points of an object are looked at first.
+
+    Args:
+        points: (P, 3) rows x, y, sign.
+        height, width: of the frame.
+    """
+    on_object = points[points[:, 2] > 0, :2]
+    if not len(on_object):
+        on_object = points[points[:, 2] < 0, :2]
+    xp = array_namespace(points)
+    center = xp.mean(on_object, axis=0)
+    side = round(POINT_SIDE_RATIO * min(height, width))
+    corner = xp.round(center - side / 2)
+    return xp.astype(xp.concat([corner, array_like([side], corner)]), xp.int64)
 
 
 def disks_at_points(points: Array, like: Array, radius: float) -> Array:

@@ -18,17 +18,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmvos.ops.arrays import Array, array_like, array_namespace, device, fetch, pad_maps
+from mmvos.ops.arrays import (
+    Array,
+    array_like,
+    array_namespace,
+    as_numpy,
+    device,
+    fetch,
+    is_on_host,
+    pad_maps,
+    select,
+)
 from mmvos.ops.crop import crop_squares, paste_squares, squares_around
 from mmvos.structures import Frame
 
-from ..tracked_objects import PromptedObjects, PromptKind, TrackedState
+from ..tracked_objects import PromptedObjects, PromptKind
 from .mask_priors import (
     box_with_points,
     boxes_of_masks,
@@ -37,46 +46,21 @@ from .mask_priors import (
     grow_box,
     guide_boxes,
     limit_change,
+    moved_edges,
+    square_around_points,
 )
+from .state import MAX_CORRECTIONS, Memory, PropagationState, gather_memories, with_prompted_frame
 
 MIN_SIDE = 32  # pixels of the smallest square
 MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
-POINT_SIDE_RATIO = 0.8  # square in which points are looked at first, over the frame's shorter side
 POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
 MAX_GROWTH_STEPS = 50  # frames after which the box of a lost object grows no more
 LOST_GUIDE_FADE = 0.5  # of a lost object's guide from frame to frame, towards 0, unknown
-MAX_CORRECTIONS = 4  # frames that are remembered beside the first and the last, the newest of them
+CALM_CHANGE = 0.06  # of an object's box in a frame, below which a tight square is drawn around it
+CHANGE_DECAY = 0.9  # by which a change of long ago counts less from frame to frame
 MAX_FADE_STEPS = 30  # frames after which it fades no more: it is 1e-9, and keeps its signs
 
 Levels = tuple[Array, ...]
-Memory = tuple[Array, Array]  # keys (A, N) and values (V + 1, N) of a frame
-
-
-@dataclass(frozen=True, kw_only=True)
-class PropagationState(TrackedState):
-    """What is known of one object between two frames.
-
-    Attributes:
-        guide: (H, W), the mask prior of the next frame; of a lost object its last one, fading.
-        box: (4,) xyxy, where the object was when it was last seen.
-        frames_lost: number of frames since it was last seen.
-        first, last: keys and values of the frame in which it was given, and of the last one in
-            which it was seen, or the first where it never was; None where the head reads no memory.
-        corrections: keys and values of later frames in which it was given again, oldest first.
-        is_prompted: whether the frame that waits for its commit is one of these.
-        top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the
-            square (3,) they are of.
-    """
-
-    guide: Array
-    box: Array
-    frames_lost: int = 0
-    first: Memory | None = None
-    last: Memory | None = None
-    corrections: tuple[Memory, ...] = ()
-    is_prompted: bool = False
-    top: Array | None = None
-    square: Array | None = None
 
 
 States = tuple[PropagationState, ...]
@@ -87,11 +71,13 @@ class MaskPropagation(ABC):
 
     Attributes:
         size: S.
+        calm_size: S of objects that move little; None: as of all others.
         context, box_change, clicks, box_prior, box_passes, min_area_ratio, search_growth: see
             ``MaskPropagator``.
     """
 
     size: int
+    calm_size: int | None
     context: float
     box_change: float
     clicks: bool
@@ -160,7 +146,7 @@ class MaskPropagation(ABC):
         # Look at the objects once more, for the features that the commit remembers.
         boxes = guide_boxes(guides)
         squares = self._squares(frame, boxes)
-        levels, _ = self._features(frame, squares, guides)
+        levels, _ = self._features(frame, squares, guides, self.size)
         top = levels[-1]
         states = []
         for k, object_id in enumerate(objects.ids):
@@ -218,18 +204,13 @@ class MaskPropagation(ABC):
                 factor = self.search_growth ** min(state.frames_lost, MAX_GROWTH_STEPS)
                 box = grow_box(box, factor, height, width)
             boxes.append(box)
-        # The head reads the first and the last frame of each object, and its corrections.
-        memories: list[Memory] = []
-        weights = None
-        if self.reads_memory:
-            memories, weights = gather_memories(states)
         guides = xp.stack([state.guide for state in states])
-        squares = self._squares(frame, xp.stack(boxes))
-        answer, levels = self._segment(frame, guides, squares, memories, weights)
+        squares = self._squares(frame, xp.stack(boxes), states)
+        answer, tops = self._segment(frame, guides, squares, states)
         # Keep what the commit needs to remember this frame.
         waiting = tuple(
             replace(state, top=top, square=square)
-            for state, top, square in zip(states, levels[-1], squares, strict=True)
+            for state, top, square in zip(states, tops, squares, strict=True)
         )
         return answer, waiting
 
@@ -258,25 +239,21 @@ class MaskPropagation(ABC):
         """
         # Remember the frame with its merged masks: keys and values of each object.
         xp = array_namespace(merged)
-        squares = xp.stack([state.square for state in states if state.square is not None])
-        top = xp.stack([state.top for state in states if state.top is not None])
-        crops = crop_squares(merged[:, None], range(len(merged)), squares, self.size)
-        memory = self._encode_memory(top, crops)
+        memories = self._remember(states, merged)
 
         # (K, 4): the new boxes change slowly, those of objects that come back may change more.
         frames = [1 + state.frames_lost for state in states]
         rates = array_like([self.box_change * count for count in frames], merged)
         last_boxes = xp.stack([state.box for state in states])
-        boxes = limit_change(boxes_of_masks(masks, merged), last_boxes, rates[:, None])
+        found_boxes = boxes_of_masks(masks, merged)
+        boxes = limit_change(found_boxes, last_boxes, rates[:, None])
+        changes = self._changes(states, found_boxes, last_boxes)
 
         committed = []
         for k, state in enumerate(states):
-            now = None
-            if memory is not None:
-                keys, values = memory
-                now = (keys[k], values[k])
+            now = memories[k]
             state = with_prompted_frame(state, now)
-            state = replace(state, top=None, square=None)
+            state = replace(state, top=None, square=None, change=changes[k])
             if seen[k]:
                 guide = 2 * merged[k] - 1
                 state = replace(state, guide=guide, box=boxes[k], last=now, frames_lost=0)
@@ -290,6 +267,7 @@ class MaskPropagation(ABC):
                     guide=guide,
                     last=state.last or now,
                     frames_lost=state.frames_lost + 1,
+                    change=None,
                 )
             committed.append(state)
         return tuple(committed)
@@ -318,14 +296,14 @@ class MaskPropagation(ABC):
             for k, kind in enumerate(kinds):
                 is_empty = not bool((guides[k] > 0).any())
                 if is_empty:
-                    squares[k] = self._square_around_points(frame, points[k])
+                    squares[k] = square_around_points(points[k], *frame.meta.network_shape)
                 elif kind is PromptKind.CORRECTION:
                     boxes[k] = box_with_points(boxes[k], points[k])
                     squares[k] = self._squares(frame, boxes[k : k + 1])[0]
 
         # Segment, and look again around what was found, guided by it.
         for _ in range(self.box_passes):
-            answer, _ = self._segment(frame, guides, squares, [], points=points)
+            answer, _ = self._segment(frame, guides, squares, points=points)
             is_found = xp.any(answer > 0.5, axis=(1, 2), keepdims=True)
             guides = xp.where(is_found, 2 * answer - 1, guides)
             squares = self._squares(frame, guide_boxes(guides))
@@ -336,18 +314,6 @@ class MaskPropagation(ABC):
         found = xp.asarray(priors, copy=True)
         found[numbers] = guides
         return found
-
-    @staticmethod
-    def _square_around_points(frame: Frame, points: Array) -> Array:
-        """Draw the square (3,) in which the points (P, 3) of an object are looked at first."""
-        on_object = points[points[:, 2] > 0, :2]
-        if not len(on_object):
-            on_object = points[points[:, 2] < 0, :2]
-        xp = array_namespace(points)
-        center = xp.mean(on_object, axis=0)
-        side = round(POINT_SIDE_RATIO * min(frame.meta.network_shape))
-        corner = xp.round(center - side / 2)
-        return xp.astype(xp.concat([corner, array_like([side], corner)]), xp.int64)
 
     def is_seen(self, states: States, merged: Array) -> Array:
         """Say of each object whether enough is left of its merged mask (K, H, W): (K,) bool."""
@@ -366,34 +332,124 @@ class MaskPropagation(ABC):
         frame: Frame,
         guides: Array,
         squares: Array,
-        memories: list[Memory],
-        weights: Array | None = None,
+        states: States = (),
         points: Array | None = None,
-    ) -> tuple[Array, Levels]:
-        """Segment objects in squares (K, 3).
+    ) -> tuple[Array, list[Array]]:
+        """Segment objects in squares.
+
+        Args:
+            frame: with the objects.
+            guides: (K, H, W).
+            squares: (K, 3).
+            states: K, with what is remembered; none where the objects are seen for the first time.
+            points: (K, P, 3), clicks.
 
         Returns:
-            Probabilities (K, H, W), and the features they come from.
+            Probabilities (K, H, W), and of each object the coarsest level (C, h, w) of its square.
         """
-        levels, crops = self._features(frame, squares, guides, points)
-        probabilities = self._probabilities(levels, crops, memories, weights)
-        answer = paste_squares(probabilities, squares, *frame.meta.network_shape)
-        return pad_maps(answer, tuple(frame.image.shape[2:])), levels
+        xp = array_namespace(guides)
+        count = len(squares)
+        found: list[Array] = [None] * count
+        tops: list[Array] = [None] * count
+        for size, numbers in self._by_size(states, count):
+            # The head reads the first and the last frame of each object, and its corrections.
+            memories: list[Memory] = []
+            weights = None
+            if states and self.reads_memory:
+                memories, weights = gather_memories([states[k] for k in numbers])
+            clicks = None if points is None else select(points, numbers)
+            own_squares = select(squares, numbers)
+            own_guides = select(guides, numbers)
+            levels, crops = self._features(frame, own_squares, own_guides, size, clicks)
+            probabilities = self._probabilities(levels, crops, memories, weights)
+            pasted = paste_squares(probabilities, own_squares, *frame.meta.network_shape)
+            for index, k in enumerate(numbers):
+                found[k] = pasted[index]
+                tops[k] = levels[-1][index]
+        # (K, H, W), in the order of the objects
+        answer = pasted if len(pasted) == count else xp.stack(found)
+        return pad_maps(answer, tuple(frame.image.shape[2:])), tops
+
+    def _remember(self, states: States, merged: Array) -> list[Memory | None]:
+        """Encode a frame with the merged masks (K, H, W): keys and values of each object."""
+        xp = array_namespace(merged)
+        remembered: list[Memory | None] = [None] * len(states)
+        for size, numbers in self._by_size(states, len(states)):
+            squares = xp.stack([states[k].square for k in numbers])
+            tops = xp.stack([states[k].top for k in numbers])
+            crops = crop_squares(merged[:, None], numbers, squares, size)
+            memory = self._encode_memory(tops, crops)
+            if memory is not None:
+                for index, k in enumerate(numbers):
+                    remembered[k] = (memory[0][index], memory[1][index])
+        return remembered
+
+    def _is_calm(self, state: PropagationState) -> bool:
+        """Say whether an object moves so little that a tight square is enough for it."""
+        return state.change is not None and state.change < CALM_CHANGE
+
+    def _by_size(self, states: States, count: int) -> list[tuple[int, list[int]]]:
+        """Put objects with squares of one size together.
+
+        Args:
+            states: K, or none where the objects are seen for the first time.
+            count: K.
+
+        Returns:
+            Sizes, each with the numbers of its objects, which ascend.
+        """
+        if self.calm_size is None or not states:
+            return [(self.size, list(range(count)))]
+        groups: dict[int, list[int]] = {}
+        for k, state in enumerate(states):
+            size = self.calm_size if self._is_calm(state) else self.size
+            groups.setdefault(size, []).append(k)
+        return list(groups.items())
+
+    def _changes(self, states: States, boxes: Array, last_boxes: Array) -> list[float | None]:
+        """Measure how much the boxes (K, 4) of objects changed; an older, larger change counts on,
+        but less from frame to frame.
+        """
+        # A device, which computes all squares at once, is not asked.
+        if self.calm_size is None or not is_on_host(boxes):
+            return [None] * len(states)
+        changes: list[float | None] = []
+        now = as_numpy(moved_edges(boxes, last_boxes)).tolist()
+        for state, change in zip(states, now, strict=True):
+            before = (state.change or 0.0) * CHANGE_DECAY
+            changes.append(max(change, before))
+            # In the frame in which it is given an object has come from nowhere.
+            if state.is_prompted:
+                changes[-1] = None
+        return changes
 
     def _features(
-        self, frame: Frame, squares: Array, guides: Array, points: Array | None = None
+        self,
+        frame: Frame,
+        squares: Array,
+        guides: Array,
+        size: int,
+        points: Array | None = None,
     ) -> tuple[Levels, Array]:
         """Encode squares of a frame; guides are 0 outside the frame and in its padding."""
         height, width = frame.meta.network_shape
         index = [0] * len(squares)
-        return self._encode(
-            frame.image, index, squares, guides[:, :height, :width], self.size, points
-        )
+        return self._encode(frame.image, index, squares, guides[:, :height, :width], size, points)
 
-    def _squares(self, frame: Frame, boxes: Array) -> Array:
-        """Draw squares (K, 3) around boxes (K, 4)."""
+    def _squares(self, frame: Frame, boxes: Array, states: States = ()) -> Array:
+        """Draw squares (K, 3) around boxes (K, 4) of known objects, or of new ones."""
         max_side = round(MAX_SIDE_RATIO * max(frame.meta.network_shape))
-        return squares_around(boxes, self.context, MIN_SIDE, max_side)
+        context: Array | float = self.context
+        if states and self.calm_size is not None and is_on_host(boxes):
+            # In a smaller square an object has as many of the network's pixels.
+            contexts = []
+            for state in states:
+                share = 1.0
+                if self._is_calm(state):
+                    share = self.calm_size / self.size
+                contexts.append(self.context * share)
+            context = array_like(contexts, boxes)
+        return squares_around(boxes, context, MIN_SIDE, max_side)
 
     def _encode(
         self,
@@ -441,58 +497,3 @@ class MaskPropagation(ABC):
                 f'frame {frame.meta.index} is {width}x{height}, but the frames before it are '
                 f'{last_width}x{last_height}; all frames of a video must have the same size'
             )
-
-
-def with_prompted_frame(state: PropagationState, now: Memory | None) -> PropagationState:
-    """Remember for good a frame in which an object was given.
-
-    Args:
-        state: that waits for its commit.
-        now: keys and values of the frame; None where the head reads no memory.
-    """
-    if state.first is None or now is None:
-        return replace(state, first=state.first or now, is_prompted=False)
-    if not state.is_prompted:
-        return state
-    # the newest of them
-    corrections = (*state.corrections, now)
-    corrections = corrections[-MAX_CORRECTIONS:]
-    return replace(state, corrections=corrections, is_prompted=False)
-
-
-def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], Array | None]:
-    """Gather what K objects remember.
-
-    Returns:
-        M memories, each (K, ...): first frame, last frame, corrections; and their weights (K, M)
-        where there are corrections, 0 for those that an object does not have.
-    """
-    memories = [stack_memories([state.first for state in states])]
-    memories.append(stack_memories([state.last for state in states]))
-    count = max(len(state.corrections) for state in states)
-    if count == 0:
-        return memories, None
-    guide = states[0].guide
-    xp = array_namespace(guide)
-    weights = xp.ones((len(states), 2 + count), dtype=xp.float32, device=device(guide))
-    for index in range(count):
-        corrections: list[Memory | None] = []
-        for k, state in enumerate(states):
-            if index < len(state.corrections):
-                corrections.append(state.corrections[index])
-            else:
-                # a place that this object does not need
-                corrections.append(state.last)
-                weights[k, 2 + index] = 0
-        memories.append(stack_memories(corrections))
-    return memories, weights
-
-
-def stack_memories(memories: Sequence[Any]) -> Memory:
-    """Stack the memories of K objects."""
-    keys, values = zip(*memories, strict=True)
-    xp = array_namespace(keys[0])
-    # (K, A, N) and (K, V + 1, N)
-    stacked_keys = xp.stack(keys)
-    stacked_values = xp.stack(values)
-    return stacked_keys, stacked_values

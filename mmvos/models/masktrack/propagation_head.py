@@ -163,7 +163,7 @@ class PropagationHead(BaseModule):
             # (K, width_i, h_i, w_i): the level and the guide at its resolution
             level = levels[i]
             size = (level.shape[2], level.shape[3])
-            level_guide = F.adaptive_avg_pool2d(guide, size)
+            level_guide = shrink(guide, size)
             y = self.laterals[i](level) + self.guides[i](level_guide)
             if x is not None:
                 # what the coarser level says
@@ -191,7 +191,7 @@ class PropagationHead(BaseModule):
         top = levels[-1]
         _, _, height, width = top.shape
         # (K, 1, h, w) in [-1, 1]: the mask at the level's resolution
-        coarse = F.adaptive_avg_pool2d(mask, (height, width))
+        coarse = shrink(mask, (height, width))
         presence = coarse.to(top.dtype) * 2 - 1
 
         # (K, V, h, w): the value is made from features and mask
@@ -270,6 +270,16 @@ class PropagationHead(BaseModule):
         read = attend_memory(query, keys, values)
         weighted = read * shares[:, :, None, None].to(read.dtype)
         return weighted.sum(dim=1).unflatten(2, top.shape[2:])
+
+
+def shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Take the means of cells: (K, C, H, W) -> (K, C, *size), where H and W are multiples of it.
+
+    A graph of any size can be made of it, other than of ``adaptive_avg_pool2d``.
+    """
+    height, width = size
+    cell = (maps.shape[2] // height, maps.shape[3] // width)
+    return F.avg_pool2d(maps, cell)
 
 
 def attend_memory(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:

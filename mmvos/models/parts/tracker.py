@@ -29,7 +29,7 @@ from mmvos.option_ranges import COUNT, COUNT_OR_ZERO, NOT_NEGATIVE, POSITIVE, SH
 from mmvos.registry import MODELS
 from mmvos.structures import Frame
 
-from ..masktrack.propagation import PropagationState
+from ..masktrack.state import PropagationState
 from ..tracker import PromptedObjects, TrackedState, Tracker
 from .sampling import sample_parts
 from .tracked_parts import (
