@@ -50,8 +50,8 @@ model = dict(
     track_head=dict(in_channels=width, fc_out_channels=256),
 )
 color = dict(type='PhotoMetricDistortion', brightness_delta=24, hue_delta=8)
-load = [dict(type='mmvos.LoadFrame'), dict(type='LoadTrackAnnotations', with_mask=True)]
-pack = dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}})
+load = [dict(type='mmvos.LoadFrame'), dict(type='mmvos.LoadInstances')]
+pack = dict(type='mmvos.PackFrames', meta_keys={{_base_.meta_keys}})
 # A video's frames are treated alike.
 train_pipeline = [
     dict(
@@ -60,7 +60,7 @@ train_pipeline = [
         transforms=[
             *load,
             dict(type='RandomResize', scale=(384, 216), ratio_range=(0.65, 1.15), keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5),
+            dict(type='mmvos.FlipFrame', prob=0.5),
             color,
         ],
     ),

@@ -48,12 +48,13 @@ train_pipeline = [
         share_random_params=True,
         transforms=[
             dict(type='mmvos.LoadFrame'),
-            dict(type='LoadTrackAnnotations', with_mask=True),
+            dict(type='mmvos.LoadInstances'),
             dict(type='Resize', scale=(320, 180), keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5),
+            dict(type='mmvos.FlipFrame', prob=0.5),
         ],
     ),
-    dict(type='PackTrackInputs', default_meta_keys={{_base_.meta_keys}}),
+    # no loss reads the masks of the reference frame
+    dict(type='mmvos.PackFrames', meta_keys={{_base_.meta_keys}}, decode_references=False),
 ]
 test_pipeline = [
     dict(

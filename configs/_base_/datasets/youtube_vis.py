@@ -29,13 +29,13 @@ train_pipeline = [
         share_random_params=True,  # one flip for both frames of a pair
         transforms=[
             dict(type='mmvos.LoadFrame'),
-            dict(type='LoadTrackAnnotations', with_mask=True),
+            dict(type='mmvos.LoadInstances'),
             dict(type='Resize', scale=image_scale, keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5),
+            dict(type='mmvos.FlipFrame', prob=0.5),
         ],
     ),
-    # its default also packs the raw annotations
-    dict(type='PackTrackInputs', default_meta_keys=meta_keys),
+    # no loss reads the masks of the reference frame
+    dict(type='mmvos.PackFrames', meta_keys=meta_keys, decode_references=False),
 ]
 test_pipeline = [
     dict(

@@ -5,8 +5,11 @@ from .color_pair import ColorPair
 from .crop_clip import CropClip
 from .crop_pair import CropPair
 from .deform_guides import DeformGuides
+from .flip_frame import FlipFrame
 from .load_frame import LoadFrame
+from .load_instances import LoadInstances
 from .pack_clip import PackClip
+from .pack_frames import PackFrames
 from .pack_pair import PackPair
 from .paste_objects import PasteObjects
 from .scalar_resize import ScalarResize
@@ -20,8 +23,11 @@ __all__ = [
     'CropClip',
     'CropPair',
     'DeformGuides',
+    'FlipFrame',
     'LoadFrame',
+    'LoadInstances',
     'PackClip',
+    'PackFrames',
     'PackPair',
     'PasteObjects',
     'ScalarResize',
