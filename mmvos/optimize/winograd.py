@@ -24,6 +24,8 @@ POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)
 # Channels of the layer, and cells of its output, from which on tiles are faster.
 MIN_CHANNELS = 192
 MIN_CELLS = 100
+# Tiles that are computed at once; the sums of 256 of 256 channels take 9 MB.
+MAX_TILES = 256
 
 
 class WinogradConv2d(nn.Module):
@@ -81,6 +83,33 @@ class WinogradConv2d(nn.Module):
         cells = F.pad(x.permute(0, 2, 3, 1), (0, 0, self._padding, right, self._padding, bottom))
         cells = cells.reshape(batch, phase_height, phases, phase_width, phases, channels)
 
+        # (B, height, width, K): blocks of so many rows of tiles that their sums stay in the cache
+        answer = cells.new_empty(batch, height, width, len(self.layer.bias))
+        block = _rows_of_a_block(rows, batch * columns * phases**2)
+        for start in range(0, rows, block):
+            # All blocks have one size: the last one may compute rows of the one before once more.
+            first = min(start, rows - block)
+            top = first * OUTPUT_TILE
+            piece = self._convolve_block(cells[:, top : top + block * OUTPUT_TILE + overlap])
+            target = answer[:, top * phases : (top + block * OUTPUT_TILE) * phases]
+            torch.add(piece[:, : target.shape[1], :width], self.layer.bias, out=target)
+        if self.layer.relu:
+            answer.relu_()
+        return answer.permute(0, 3, 1, 2)
+
+    def _convolve_block(self, cells: Tensor) -> Tensor:
+        """Convolve some rows of tiles, without bias and ReLU.
+
+        Args:
+            cells: (B, 4 rows + 2, d, 4 columns + 2, d, C).
+
+        Returns:
+            (B, 4 rows d, 4 columns d, K).
+        """
+        batch, phase_height, phases, phase_width, _, channels = cells.shape
+        rows = phase_height // OUTPUT_TILE
+        columns = phase_width // OUTPUT_TILE
+
         # (tiles, 36, C): cut into overlapping tiles, transform to 36 sums each
         tiles = cells.unfold(1, INPUT_TILE, OUTPUT_TILE).unfold(3, INPUT_TILE, OUTPUT_TILE)
         tiles = tiles.permute(0, 1, 2, 3, 4, 6, 7, 5).reshape(-1, INPUT_TILE**2, channels)
@@ -96,14 +125,9 @@ class WinogradConv2d(nn.Module):
         # (B, K, height, width): transform to 4 x 4 cells a tile, put tiles and phases together
         answer = self._output_transform @ products
         answer = answer.view(batch, rows, phases, columns, phases, OUTPUT_TILE, OUTPUT_TILE, -1)
-        answer = answer.permute(0, 1, 5, 2, 3, 6, 4, 7).reshape(
+        return answer.permute(0, 1, 5, 2, 3, 6, 4, 7).reshape(
             batch, rows * OUTPUT_TILE * phases, columns * OUTPUT_TILE * phases, -1
         )
-        answer = answer[:, :height, :width] + self.layer.bias
-        if self.layer.relu:
-            answer.relu_()
-        result: Tensor = answer.permute(0, 3, 1, 2)
-        return result
 
     def _make_products(self) -> PackedConv2d:
         """Make the 36 matrices, as a 1 x 1 convolution in 36 groups."""
@@ -117,6 +141,13 @@ class WinogradConv2d(nn.Module):
         flat = weight.float().flatten(0, 2)[:, :, None, None]
         convolution.weight = nn.Parameter(flat, requires_grad=False)
         return PackedConv2d(convolution, relu=False)
+
+
+def _rows_of_a_block(rows: int, tiles_of_a_row: int) -> int:
+    """Return how many rows of tiles are computed at once: about ``MAX_TILES`` tiles."""
+    at_once = max(MAX_TILES // tiles_of_a_row, 1)
+    blocks = _divide_up(rows, at_once)
+    return _divide_up(rows, blocks)
 
 
 def _divide_up(number: int, divisor: int) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from mmvos.optimize import winograd
 from mmvos.optimize.packed_layers import PackedConv2d, can_pack
 from mmvos.optimize.winograd import WinogradConv2d, apply_winograd, winograd_matrices
 
@@ -23,8 +24,11 @@ WIDE = {
 
 @pytest.mark.parametrize('geometry', WIDE.values(), ids=WIDE)
 @pytest.mark.parametrize('relu', [False, True])
+@pytest.mark.parametrize('tiles_at_once', [256, 24])
 @torch.no_grad()
-def test_winograd_is_the_convolution_to_float_rounding(geometry, relu):
+def test_winograd_is_the_convolution_to_float_rounding(geometry, relu, tiles_at_once, monkeypatch):
+    # of eight rows, blocks of three: the last begins before the second ends
+    monkeypatch.setattr(winograd, 'MAX_TILES', tiles_at_once)
     torch.manual_seed(0)
     layer = nn.Conv2d(192, 200, 3, **geometry)
     module = nn.Sequential(PackedConv2d(layer, relu))
