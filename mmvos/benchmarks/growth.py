@@ -129,9 +129,12 @@ def run(args: argparse.Namespace) -> None:
 
 def _print_growth(task: Task, found: Growth) -> None:
     """Print a row of the table; growth is from the first reading to the last."""
-    memory = (found.settled, found.highest, found.last, found.last - found.settled)
-    cells = [f'{value:.1f}' for value in memory]
-    print_row((task.row, task.engine, found.frames, found.objects, *cells, f'{found.seconds:.0f}'))
+    grown = found.last - found.settled
+    memory = []
+    for value in (found.settled, found.highest, found.last, grown):
+        memory.append(f'{value:.1f}')
+    seconds = f'{found.seconds:.0f}'
+    print_row((task.row, task.engine, found.frames, found.objects, *memory, seconds))
 
 
 def _in_own_process(task: Task) -> Growth:
@@ -203,8 +206,11 @@ def _box(number: int, frame_size: tuple[int, int], index: int = 0) -> tuple[int,
     """Return the box of an oval in a picture: the two move away from each other and back."""
     width, height = frame_size
     shift = index * width // (8 * _PICTURES)
-    left = width // 8 + shift if number == 0 else width * 6 // 8 - shift
-    return left, height // 4, left + width // 6, height * 3 // 4
+    left = width // 8 + shift
+    if number == 1:
+        left = width * 6 // 8 - shift
+    top = height // 4
+    return left, top, left + width // 6, 3 * top
 
 
 def _give_again(inferencer: VideoInferencer, index: int, frame_size: tuple[int, int]) -> None:
