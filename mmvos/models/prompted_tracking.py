@@ -248,16 +248,37 @@ def hard_merge(probabilities: Array, first_wins: bool = False) -> Array:
     if num_objects == 0:
         return probabilities
     xp = array_namespace(probabilities)
-    # (H, W): the number of the most certain object; argmax gives the first of equal values
-    if first_wins:
-        winner = xp.argmax(probabilities, axis=0)
-    else:
-        winner = num_objects - 1 - xp.argmax(xp.flip(probabilities, axis=0), axis=0)
-    is_claimed = xp.max(probabilities, axis=0) >= 0.5
+    # (H, W): the most certain object
+    winner, best = most_probable(probabilities, first_wins)
+    is_claimed = best >= 0.5
     # (K, H, W)
     numbers = xp.arange(num_objects, device=device(probabilities))[:, None, None]
     is_won = (numbers == winner) & is_claimed
     return xp.astype(is_won, probabilities.dtype)
+
+
+def most_probable(probabilities: Array, first_wins: bool) -> tuple[Array, Array]:
+    """Find the most probable object of each pixel.
+
+    One object after the other: on a CPU that is several times as fast as ``argmax``.
+
+    Args:
+        probabilities: (K, H, W), of at least one object.
+        first_wins: whether of equally probable objects it is the first; else the last.
+
+    Returns:
+        (H, W) int64, its number, and (H, W), its probability.
+    """
+    xp = array_namespace(probabilities)
+    best = probabilities[0]
+    number = xp.zeros_like(best, dtype=xp.int64)
+    for k in range(1, len(probabilities)):
+        is_better = probabilities[k] > best
+        if not first_wins:
+            is_better = probabilities[k] >= best
+        number = xp.where(is_better, k, number)
+        best = xp.maximum(best, probabilities[k])
+    return number, best
 
 
 def prompted_objects(
@@ -418,13 +439,8 @@ def winners(merged: Array, ids: list[int], prompts: Prompts | None) -> Array:
     """Return of each pixel the number of its object, -1 for the background: (H, W) int64."""
     xp = array_namespace(merged)
     background = 1 - xp.sum(merged, axis=0)
-    # (H, W): the best of the objects so far, and its number; argmax would be much slower on a CPU
-    best = merged[0]
-    index = xp.zeros_like(best, dtype=xp.int64)
-    for k in range(1, len(merged)):
-        is_better = merged[k] > best
-        index = xp.where(is_better, k, index)
-        best = xp.maximum(best, merged[k])
+    # (H, W): the most probable object
+    index, best = most_probable(merged, first_wins=True)
     winner = xp.where(best > background, index, -1)
     if prompts is None:
         return winner

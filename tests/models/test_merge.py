@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from mmvos.models.prompted_tracking import hard_merge, soft_aggregate, soft_merge, winners
+from mmvos.models.prompted_tracking import (
+    hard_merge,
+    most_probable,
+    soft_aggregate,
+    soft_merge,
+    winners,
+)
 
 
 def probability(background: float, foreground: float) -> float:
@@ -81,3 +87,13 @@ def test_a_pixel_is_the_first_of_the_best_or_nobodys():
     expected = [1, 0, 2, -1]
     assert winners(merged[:, None], [1, 2, 3], None).flatten().tolist() == expected
     assert winners(merged[:, None].numpy(), [1, 2, 3], None).flatten().tolist() == expected
+
+
+def test_the_most_probable_object_is_that_of_argmax():
+    """On values of which many are equal."""
+    p = torch.randint(0, 4, (5, 30, 40), generator=torch.Generator().manual_seed(0)) / 4
+    number, best = most_probable(p, first_wins=True)
+    assert torch.equal(best, p.amax(dim=0))
+    assert np.array_equal(number.numpy(), p.numpy().argmax(axis=0))
+    number, _ = most_probable(p, first_wins=False)
+    assert np.array_equal(number.numpy(), 4 - p.numpy()[::-1].argmax(axis=0))
