@@ -94,6 +94,17 @@ def test_only_the_vote_is_trained(model):
     model.zero_grad()
 
 
+def test_the_overlap_with_the_last_box_decides_who_votes(model, monkeypatch):
+    """By overlap alone the best candidate is nearer to where the object was, (36, 26.25)."""
+    monkeypatch.setattr(model.tracker, 'follow_mask', False)
+    moves = {}
+    for weight in (0.0, 1.0):
+        monkeypatch.setattr(model.tracker.voting, 'iou_weight', weight)
+        (state,), _ = run(model, 1, frames=2)
+        moves[weight] = np.hypot(state.center[0] - 36, state.center[1] - 26.25)
+    assert moves[1.0] < moves[0.0]
+
+
 def test_an_option_says_what_is_followed(model, monkeypatch):
     """Without ``follow_mask`` the center is the anchor's, which the mask does not move."""
     centers = {}
