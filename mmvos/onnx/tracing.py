@@ -173,7 +173,9 @@ def _name_sides(graph: onnx.ModelProto) -> None:
         return
     for value in (*graph.graph.input, *graph.graph.output):
         for dimension in value.type.tensor_type.shape.dim:
-            dimension.dim_param = re.sub(r'\bs\d+\b', 'h', dimension.dim_param)
+            # to set the name of a fixed size would make it free
+            if dimension.dim_param:
+                dimension.dim_param = re.sub(r'\bs\d+\b', 'h', dimension.dim_param)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ def test_graphs_pass_the_checker_and_take_any_number_of_objects(system, name):
         assert kind.shape.dim[0].dim_param == ('P' if is_of_cells else 'K')
         numbers = onnx.TensorProto.INT64 if value.name == 'cells' else onnx.TensorProto.FLOAT
         assert kind.elem_type == numbers
+        # each size is a number or has a name
+        assert all(size.dim_param or size.dim_value for size in kind.shape.dim), value.name
     # no file of the machine on which it was made is named
     assert b'site-packages' not in path.read_bytes()
 
