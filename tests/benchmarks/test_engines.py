@@ -13,7 +13,7 @@ def test_it_prints_a_row_for_each_engine(tmp_path, system):
     words = ('--system', system, '--length', '3', '--objects', '2', '--pace', '4', '--no-start')
     done = run_mmvos('benchmark', 'engines', *words, folder=tmp_path)
     assert done.status == 0, done.output
-    assert done.output.startswith(f'{system}, 3 frames')
+    assert f'\n{system}, 3 frames' in done.output
     rows = {line[:26].strip(): line[26:].split() for line in done.output.splitlines()}
     assert float(rows['torch float32'][2]) == 1
     assert float(rows['onnxruntime'][2]) > 0.999
