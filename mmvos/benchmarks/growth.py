@@ -8,12 +8,13 @@ Rows: masktrack, siammask and parts follow two objects; memory is MaskTrack whos
 (both objects were given in as many frames as it remembers); add-remove adds an object in each frame
 and removes the oldest. Each row is a process of its own with the shipped weights; frames go through
 ``VideoInferencer.step``, from pixels to run lengths. What a state holds does not depend on the
-resolution, so small frames and squares (``--size``, MaskTrack only) show the same in less time.
+resolution, so small frames and squares (``--size``, MaskTrack in torch) show the same in less time.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Growth:
     """Resident memory in MiB of a process.
 
     Attributes:
-        settled: after the first frames.
+        settled: after the first frames; not a number where there were too few.
         highest, last: the highest and the last reading after that.
         frames: that were computed.
         objects: in the last frame.
@@ -90,12 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         choices=('torch', 'onnxruntime'),
         default=('torch',),
-        help='of rows with MaskTrack alone; the others are computed by torch',
+        help='of all rows but parts, which torch computes',
     )
     add('--frames', type=int, default=20000, help='of a video (default 20,000)')
     add('--settle', type=int, default=500, help='frames before the first reading (default 500)')
     add('--seconds', type=float, default=7200, help='most seconds for a row (default 7,200)')
-    add('--size', type=int, help="MaskTrack's square in pixels (default: the shipped 448)")
+    add(
+        '--size', type=int, help="MaskTrack's square in torch, in pixels (default: the shipped 448)"
+    )
     add('--frame-size', default='160x90', help='WIDTHxHEIGHT (default 160x90)')
     add('--threads', type=int, default=1, help='of a model (default 1)')
 
@@ -112,8 +115,10 @@ def run(args: argparse.Namespace) -> None:
         ('what', 'engine', 'frames', 'objects', 'settled, MiB', 'highest', 'last', 'growth', 's')
     )
     for row in args.rows:
-        has_engines = row in ('masktrack', 'memory', 'add-remove')
-        for engine in args.engines if has_engines else ('torch',):
+        engines = args.engines
+        if row == 'parts':
+            engines = ('torch',)
+        for engine in engines:
             task = Task(
                 row,
                 engine,
@@ -168,17 +173,22 @@ def measure(task: Task) -> Growth:
         if index >= task.settle and index % _BETWEEN == 0:
             readings.append(resident_mib() or 0.0)
     if not readings:
-        raise ValueError(f'{index} frames in {task.seconds:g} s: too few to settle')
+        # too few frames in the time: an empty row, for the others to be printed
+        readings.append(math.nan)
     seconds = time.perf_counter() - start
     return Growth(readings[0], max(readings), readings[-1], index, objects, seconds)
 
 
 def _build(task: Task) -> VideoInferencer:
     """Return the system of a row with its shipped weights."""
-    systems = {'siammask': 'siammask', 'parts': 'parts'}
-    config = load_config(systems.get(task.row, 'masktrack'))
-    if task.size is not None and task.row not in systems:
+    system = task.row if task.row in ('siammask', 'parts') else 'masktrack'
+    if task.engine != 'torch':
+        # graphs have a size of their own
+        return VideoInferencer(system, engine=task.engine)
+    config = load_config(system)
+    if task.size is not None and system == 'masktrack':
         config.model.tracker.size = task.size
+        config.model.tracker.calm_size = None  # it would have to be smaller
     return VideoInferencer(config, device='cpu', engine=task.engine)
 
 
