@@ -86,6 +86,7 @@ def mmdet_steps(model: VideoModel, wrapper: Any) -> None:
 def propagation_steps(model: VideoModel, wrapper: Any) -> None:
     torch.manual_seed(0)
     model.tracker.size = model.tracker.train_size = 64
+    model.tracker.calm_size = None
     before = {
         name: value.detach().clone()
         for name, value in model.named_parameters()

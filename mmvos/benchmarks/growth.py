@@ -188,7 +188,6 @@ def _build(task: Task) -> VideoInferencer:
     config = load_config(system)
     if task.size is not None and system == 'masktrack':
         config.model.tracker.size = task.size
-        config.model.tracker.calm_size = None  # it would have to be smaller
     return VideoInferencer(config, device='cpu', engine=task.engine)
 
 

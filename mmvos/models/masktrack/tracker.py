@@ -64,6 +64,7 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         size: S, a multiple of the coarsest stride.
         calm_size: S of objects that move little, a smaller multiple; their squares are tighter in
             proportion. It saves time on a CPU; on other devices all squares are computed at once.
+            Where ``size`` is not larger it changes nothing.
         context: side of a square over the longer side of the guide's box.
         box_change: by which share the width and the height of an object's box change at most from
             frame to frame.
@@ -115,9 +116,8 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
                     f'stride, not {side}'
                 )
         if calm_size is not None and calm_size >= size:
-            raise ValueError(
-                f'MaskPropagator: calm_size must be below size, {size}, not {calm_size}'
-            )
+            # where ``size`` was made smaller, nothing is gained
+            calm_size = None
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck else None
         self.neck_inputs = len(self.neck.in_channels) if self.neck else 0
