@@ -107,6 +107,9 @@ ELSEWHERE = {
         'tests/cli/test_tune.py::test_the_best_setting_is_found_and_a_killed_search_goes_on'
     ),
     r'^mmvos tune .*--vot': 'tests/cli/test_tune.py::test_vot',
+    r'^mmvos benchmark growth': (
+        'tests/benchmarks/test_growth.py::test_it_follows_and_replaces_objects'
+    ),
     r'^mmvos benchmark worst_frames': 'tests/benchmarks/test_worst_frames.py::'
     'test_picture_has_a_row_per_sequence_and_a_column_per_results',
     r'^mmvos benchmark corrections': 'tests/benchmarks/test_corrections.py::'

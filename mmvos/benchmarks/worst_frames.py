@@ -31,7 +31,7 @@ from mmvos.io.davis_folder import find_videos_folder
 from mmvos.io.errors import DataError
 from mmvos.io.frame_names import IMAGE_SUFFIXES, list_files
 from mmvos.io.images import read_image
-from mmvos.io.label_png import Labels, object_ids, read_label_png
+from mmvos.io.label_png import Labels, object_ids, read_label_png, read_label_size
 
 Picture = NDArray[np.uint8]
 OPACITY = 0.5
@@ -151,16 +151,18 @@ def draw_row(images: Path, frame: WorstFrame, width: int) -> Picture:
     """
     image = read_frame(images / frame.sequence, frame)
     truth = read_label_png(frame.results[0].truth[frame.position])
+    shape = read_label_size(frame.results[0].truth[frame.position])
     pictures = []
     for files, j in zip(frame.results, frame.j, strict=True):
         # (H, W, 3): the result in color, the truth as an outline
         index = files.scored.index(frame.position)
-        labels = ResultImages([files.results[index]], truth.shape)[0]
+        labels = ResultImages([files.results[index]], shape)[0]
         drawn = draw_result(image, labels, truth)
 
         # smaller, below a line of text
         height = round(image.shape[0] * width / image.shape[1])
-        small = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+        resized = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+        small = np.asarray(resized, dtype=np.uint8)
         caption = f'{frame.sequence} {frame.position}: J {j:.3f}'
         pictures.append(add_caption(small, caption))
     return np.hstack(pictures)

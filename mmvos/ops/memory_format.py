@@ -21,7 +21,9 @@ def to_channels_last(model: nn.Module) -> None:
     Args:
         model: changed in place; may be channels-last already.
     """
-    model.to(memory_format=torch.channels_last)
+    # torch's signature knows no memory format alone
+    lay_out: Any = model.to
+    lay_out(memory_format=torch.channels_last)
     for module in model.modules():
         is_compiled = type(module).__module__.startswith(COMPILED_OPS)
         if is_compiled and not _is_prepared(module):
