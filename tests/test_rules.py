@@ -148,7 +148,6 @@ OPTIONS_OF_USERS = {
         'PartTracker(motion_tolerance)',
         'SiameseTracker(search_size)',
         'VotingMaskHead(enlarge)',
-        'VotingMaskHead(iou_weight)',
         'VotingMaskHead(min_area)',
         'VotingMaskHead(top_k)',
     },
