@@ -72,12 +72,11 @@ def parts() -> set[Path]:
     ('method', 'max_files', 'max_folders'),
     [
         (masktrack_rcnn, 11, 4),
-        # the state, with what is remembered, is a file of its own
-        (masktrack, 11, 4),
+        (masktrack, 10, 4),
         (siammask, 12, 4),
-        # all 11 of MaskTrack, 3 of SiamMask and its geometry, the features that the parts of a
+        # all 10 of MaskTrack, 3 of SiamMask and its geometry, the features that the parts of a
         # frame share, and its own 2; models, three methods, ops, structures
-        (parts, 18, 6),
+        (parts, 17, 6),
     ],
     ids=lambda value: getattr(value, '__name__', None),
 )

@@ -7,8 +7,12 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, clicked_segmenter, frame, square_mask, tiny_segmenter
 
-from mmvos.models.masktrack.mask_priors import box_with_points, disks_at_points
-from mmvos.models.masktrack.state import MAX_CORRECTIONS, gather_memories
+from mmvos.models.masktrack.state import (
+    MAX_CORRECTIONS,
+    box_with_points,
+    disks_at_points,
+    gather_memories,
+)
 from mmvos.structures import Prompts
 from mmvos.structures.rle import decode
 

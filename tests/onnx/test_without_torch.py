@@ -148,7 +148,7 @@ def test_the_way_through_a_video_imports_no_torch():
             ROOT / f'mmvos/models/{name}.py'
             for name in ('prompted_tracking', 'video_steps', 'tracked_objects')
         ),
-        *(ROOT / f'mmvos/models/masktrack/{name}.py' for name in ('propagation', 'mask_priors')),
+        *(ROOT / f'mmvos/models/masktrack/{name}.py' for name in ('propagation', 'state')),
         *(ROOT / f'mmvos/models/siammask/{name}.py' for name in SIAMMASK),
         *(
             ROOT / f'mmvos/apis/{name}.py'

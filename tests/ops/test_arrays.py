@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmvos.models.masktrack.mask_priors import (
+from mmvos.models.masktrack.state import (
     box_with_points,
     disks_at_points,
     draw_clicks,

@@ -38,18 +38,22 @@ from mmvos.ops.crop import crop_squares, paste_squares, squares_around
 from mmvos.structures import Frame
 
 from ..tracked_objects import PromptedObjects, PromptKind
-from .mask_priors import (
+from .state import (
+    MAX_CORRECTIONS,
+    Memory,
+    PropagationState,
     box_with_points,
     boxes_of_masks,
     disks_at_points,
     draw_clicks,
+    gather_memories,
     grow_box,
     guide_boxes,
     limit_change,
     moved_edges,
     square_around_points,
+    with_prompted_frame,
 )
-from .state import MAX_CORRECTIONS, Memory, PropagationState, gather_memories, with_prompted_frame
 
 MIN_SIDE = 32  # pixels of the smallest square
 MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side

@@ -1,8 +1,10 @@
-"""PropagationState: what mask propagation knows of an object between two frames, and which frames
-are remembered of it.
+"""PropagationState: what mask propagation knows of an object between two frames, which frames are
+remembered of it, and arithmetic on its guide and on the boxes around it.
+
+Guides (mask priors) are maps in [-1, 1]: +1 object, -1 background, 0 unknown.
 
 K objects, H x W the padded frame, A and V the lengths of keys and values, N positions of a
-remembered frame. Arrays are torch's or numpy's.
+remembered frame, P clicks, S x S pixels of a square. Arrays are torch's or numpy's.
 """
 
 from __future__ import annotations
@@ -11,12 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmvos.ops.arrays import Array, array_namespace, device
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy, device
 
 from ..tracked_objects import TrackedState
 
 MAX_CORRECTIONS = 4  # frames that are remembered beside the first and the last, the newest of them
 FAR_KEY = 1000.0  # all numbers of a key that no position of a frame is like
+# Parts smaller than this share of the largest part do not count for the box.
+MIN_PART_RATIO = 0.05
+POINT_SIDE_RATIO = 0.8  # of the square around points, over the frame's shorter side
+CLICK_RADIUS = 1 / 64  # over the side of the square
 
 Memory = tuple[Array, Array]  # keys (A, N) and values (V + 1, N) of a frame
 
@@ -125,3 +135,226 @@ def _fill_up(rows: Array, length: int, value: float) -> Array:
     xp = array_namespace(rows)
     fill = xp.full((channels, length - count), value, dtype=rows.dtype, device=device(rows))
     return xp.concat([rows, fill], axis=1)
+
+
+def guide_boxes(guides: Array) -> Array:
+    """Find the boxes of the positive pixels, without specks far from the object.
+
+    Args:
+        guides: (K, H, W).
+
+    Returns:
+        (K, 4) float32 xyxy, continuous: a single pixel at the origin has (0, 0, 1, 1). The whole
+        frame where no pixel is positive.
+    """
+    return boxes_of_masks(as_numpy(guides > 0), guides)
+
+
+def boxes_of_masks(masks: NDArray[np.bool_], like: Array) -> Array:
+    """Find the boxes of masks (K, H, W), as ``guide_boxes`` does those of guides.
+
+    Args:
+        masks: of the host, whose OpenCV finds connected parts.
+        like: an array of the kind that is wanted, on the device that is wanted.
+    """
+    rows = [_box_without_specks(mask) for mask in masks.view(np.uint8)]
+    boxes = array_like(rows, like)
+    # also without objects
+    return boxes.reshape(-1, 4)
+
+
+def _box_without_specks(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Find the box xyxy of one object's pixels (H, W)."""
+    # The parts are looked for where there are pixels.
+    first_x, first_y, width, height = cv2.boundingRect(mask)
+    if width == 0:
+        height, width = mask.shape
+        return 0, 0, width, height
+    inside = mask[first_y : first_y + height, first_x : first_x + width]
+
+    # (parts, 5): box and area of each connected part; the first row is the background's
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    parts = statistics[1:]
+
+    # Parts that are much smaller than the largest are specks.
+    areas = parts[:, cv2.CC_STAT_AREA]
+    is_counted = areas >= MIN_PART_RATIO * areas.max()
+    counted = parts[is_counted]
+
+    # one box around all others
+    left, top, width, height, _ = counted.T
+    right = left + width
+    bottom = top + height
+    x1 = first_x + int(left.min())
+    y1 = first_y + int(top.min())
+    x2 = first_x + int(right.max())
+    y2 = first_y + int(bottom.max())
+    return x1, y1, x2, y2
+
+
+def limit_change(boxes: Array, last: Array, rate: Array | float) -> Array:
+    """Limit how much width and height of boxes differ from the frame before; the centers stay.
+
+    A mask that has lost a part would otherwise make the square around it smaller, in which the part
+    is then not seen any more.
+
+    Args:
+        boxes, last: (K, 4) xyxy, of this frame and of the one before.
+        rate: the largest change, e.g. 0.02, one number or (K, 1).
+    """
+    xp = array_namespace(boxes)
+    # (K, 2): center and size of the boxes
+    low = boxes[:, :2]
+    high = boxes[:, 2:]
+    center = (low + high) / 2
+    size = high - low
+
+    # (K, 2): the size in the frame before, and the bounds that follow from it
+    last_size = last[:, 2:] - last[:, :2]
+    smallest = last_size * (1 - rate)
+    largest = last_size * (1 + rate)
+
+    # (K, 4): boxes of the bounded size around the same centers
+    size = xp.maximum(size, smallest)
+    size = xp.minimum(size, largest)
+    half = size / 2
+    return xp.concat([center - half, center + half], axis=1)
+
+
+def moved_edges(boxes: Array, last: Array) -> Array:
+    """Measure how far edges of boxes came in a frame: (K,), the farthest over the longer side.
+
+    Args:
+        boxes, last: (K, 4) xyxy, of this frame and of the one before.
+    """
+    xp = array_namespace(boxes)
+    longer_side = xp.max(boxes[:, 2:] - boxes[:, :2], axis=1)
+    distance = xp.max(xp.abs(boxes - last), axis=1)
+    return distance / longer_side
+
+
+def grow_box(box: Array, factor: float, height: int, width: int) -> Array:
+    """Enlarge a box around its center, and clip it to the frame.
+
+    Args:
+        box: (4,) xyxy.
+        factor: of its sides.
+        height, width: of the frame.
+    """
+    xp = array_namespace(box)
+    low = box[:2]
+    high = box[2:]
+    center = (low + high) / 2
+    half = (high - low) / 2
+    half = half * factor
+
+    # (2,) each: its corners inside the frame
+    frame_corner = array_like([width, height], box)
+    first = xp.clip(center - half, 0)
+    last = xp.minimum(center + half, frame_corner)
+    return xp.concat([first, last])
+
+
+def draw_clicks(clicks: Array, squares: Array, size: int) -> Array:
+    """Draw clicks as disks in squares.
+
+    Args:
+        clicks: (K, P, 3) rows x, y, sign in frame pixels; sign 0 is none.
+        squares: (K, 3).
+        size: S.
+
+    Returns:
+        (K, 1, S, S) in {-1, 0, 1}.
+    """
+    # (K, P, 2): the clicks in pixels of their squares
+    xp = array_namespace(clicks)
+    corners = squares[:, :2]
+    sides = squares[:, 2:]
+    places = clicks[..., :2]
+    signs = clicks[..., 2:]
+    scale = size / xp.astype(sides, xp.float32)
+    centers = (places - corners[:, None]) * scale[:, :, None]
+
+    # (K, P, S): squared distances of columns and rows from each click
+    pixels = xp.arange(size, dtype=xp.float32, device=device(clicks)) + 0.5
+    across = xp.square(pixels - centers[..., :1])
+    down = xp.square(pixels - centers[..., 1:])
+
+    # (K, P, S, S): which pixels lie in which disk
+    radius = size * CLICK_RADIUS
+    distance = down[..., :, None] + across[..., None, :]
+    inside = distance <= radius**2
+
+    # (K, S, S): of clicks that overlap the later ones win
+    drawn = xp.zeros((len(clicks), size, size), dtype=xp.float32, device=device(clicks))
+    for index in range(clicks.shape[1]):
+        sign = signs[:, index, :, None]
+        is_drawn = inside[:, index] & (sign != 0)
+        drawn = xp.where(is_drawn, sign, drawn)
+    return drawn[:, None]
+
+
+def box_with_points(box: Array, points: Array) -> Array:
+    """Enlarge a box so that it holds all points.
+
+    Args:
+        box: (4,) xyxy.
+        points: (P, 3) rows x, y, sign; sign 0 is none.
+    """
+    # (n, 2): the places of the points that there are
+    is_point = points[:, 2] != 0
+    places = points[is_point, :2]
+    if len(places) == 0:
+        return box
+
+    xp = array_namespace(box)
+    low = xp.minimum(box[:2], xp.min(places, axis=0))
+    high = xp.maximum(box[2:], xp.max(places, axis=0))
+    return xp.concat([low, high])
+
+
+def square_around_points(points: Array, height: int, width: int) -> Array:
+    """Draw the square (3,) in which the points of an object are looked at first.
+
+    Args:
+        points: (P, 3) rows x, y, sign.
+        height, width: of the frame.
+    """
+    on_object = points[points[:, 2] > 0, :2]
+    if not len(on_object):
+        on_object = points[points[:, 2] < 0, :2]
+    xp = array_namespace(points)
+    center = xp.mean(on_object, axis=0)
+    side = round(POINT_SIDE_RATIO * min(height, width))
+    corner = xp.round(center - side / 2)
+    return xp.astype(xp.concat([corner, array_like([side], corner)]), xp.int64)
+
+
+def disks_at_points(points: Array, like: Array, radius: float) -> Array:
+    """Make a mask prior of disks around the points that are on the object.
+
+    Args:
+        points: (P, 3) rows x, y, sign.
+        like: (H, W), of the size and kind that is wanted.
+        radius: of the disks in pixels.
+
+    Returns:
+        (H, W): +1 in the disks, -1 elsewhere.
+    """
+    # (H, 1) and (1, W): the middles of the pixels
+    xp = array_namespace(like)
+    height, width = like.shape
+    rows = xp.arange(height, dtype=xp.float32, device=device(like))
+    rows = rows[:, None] + 0.5
+    columns = xp.arange(width, dtype=xp.float32, device=device(like))
+    columns = columns[None, :] + 0.5
+
+    prior = xp.full_like(like, -1.0)
+    for x, y, sign in points.tolist():
+        if sign <= 0:
+            continue
+        down = xp.square(rows - y)
+        across = xp.square(columns - x)
+        distance = down + across
+        prior[distance <= radius**2] = 1.0
+    return prior

@@ -14,8 +14,8 @@ from mmvos.ops.arrays import pad_maps, to_device
 from mmvos.ops.crop import squares_around
 from mmvos.structures import GuideKind
 
-from .mask_priors import guide_boxes, limit_change
 from .propagation import MAX_SIDE_RATIO, MIN_SIDE, Memory
+from .state import guide_boxes, limit_change
 
 TRAIN_BOX_CHANGE = 0.15  # ``box_change`` in training, whose frames are farther apart
 CLICK_CONTEXT = (1.3, 4.0)  # ``train_context`` where clicks alone tell of the object

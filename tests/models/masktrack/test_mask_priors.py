@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmvos.models.masktrack.mask_priors import grow_box, guide_boxes, limit_change
+from mmvos.models.masktrack.state import grow_box, guide_boxes, limit_change
 
 
 def test_box_is_tight_and_ignores_specks_but_not_parts():
