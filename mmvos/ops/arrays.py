@@ -2,8 +2,9 @@
 
 The functions of ``crop``, ``masks`` and ``masktrack/state``, and the trackers that are made of
 them, take tensors of torch or arrays of numpy: they ask `array_namespace` for the functions of the
-one they are given (the Python array API standard). So a model in torch and one in ONNX go through the
-same lines. This file holds what the standard lacks; it imports torch only where a tensor is given.
+one they are given (the Python array API standard). So a model in torch and one in ONNX go through
+the same lines. This file holds what the standard lacks; it imports torch only where a tensor is
+given.
 """
 
 from __future__ import annotations

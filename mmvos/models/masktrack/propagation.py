@@ -60,7 +60,6 @@ MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
 POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
 MAX_GROWTH_STEPS = 50  # frames after which the box of a lost object grows no more
 LOST_GUIDE_FADE = 0.5  # of a lost object's guide from frame to frame, towards 0, unknown
-CALM_CHANGE = 0.06  # of an object's box in a frame, below which a tight square is drawn around it
 CHANGE_DECAY = 0.9  # by which a change of long ago counts less from frame to frame
 MAX_FADE_STEPS = 30  # frames after which it fades no more: it is 1e-9, and keeps its signs
 
@@ -388,10 +387,6 @@ class MaskPropagation(ABC):
                     remembered[k] = (memory[0][index], memory[1][index])
         return remembered
 
-    def _is_calm(self, state: PropagationState) -> bool:
-        """Say whether an object moves so little that a tight square is enough for it."""
-        return state.change is not None and state.change < CALM_CHANGE
-
     def _by_size(self, states: States, count: int) -> list[tuple[int, list[int]]]:
         """Put objects with squares of one size together.
 
@@ -406,7 +401,7 @@ class MaskPropagation(ABC):
             return [(self.size, list(range(count)))]
         groups: dict[int, list[int]] = {}
         for k, state in enumerate(states):
-            size = self.calm_size if self._is_calm(state) else self.size
+            size = self.calm_size if state.is_calm else self.size
             groups.setdefault(size, []).append(k)
         return list(groups.items())
 
@@ -449,7 +444,7 @@ class MaskPropagation(ABC):
             contexts = []
             for state in states:
                 share = 1.0
-                if self._is_calm(state):
+                if state.is_calm:
                     share = self.calm_size / self.size
                 contexts.append(self.context * share)
             context = array_like(contexts, boxes)

@@ -22,6 +22,7 @@ from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy, devic
 from ..tracked_objects import TrackedState
 
 MAX_CORRECTIONS = 4  # frames that are remembered beside the first and the last, the newest of them
+CALM_CHANGE = 0.06  # of an object's box in a frame, below which a tight square is drawn around it
 FAR_KEY = 1000.0  # all numbers of a key that no position of a frame is like
 # Parts smaller than this share of the largest part do not count for the box.
 MIN_PART_RATIO = 0.05
@@ -59,6 +60,11 @@ class PropagationState(TrackedState):
     is_prompted: bool = False
     top: Array | None = None
     square: Array | None = None
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the object moves so little that a tight square is enough for it."""
+        return self.change is not None and self.change < CALM_CHANGE
 
 
 def with_prompted_frame(state: PropagationState, now: Memory | None) -> PropagationState:

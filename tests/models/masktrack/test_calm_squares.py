@@ -11,8 +11,8 @@ import pytest
 import torch
 from tiny_segmenter import frame, square_mask, tiny_segmenter
 
-from mmvos.models.masktrack.propagation import CALM_CHANGE, CHANGE_DECAY
-from mmvos.models.masktrack.state import gather_memories, moved_edges
+from mmvos.models.masktrack.propagation import CHANGE_DECAY
+from mmvos.models.masktrack.state import CALM_CHANGE, gather_memories, moved_edges
 from mmvos.models.tracked_objects import PromptedObjects, PromptKind
 
 # Squares of 64 pixels have (64 / 16)^2 positions on the coarsest level, those of 48 have 9.
