@@ -167,7 +167,7 @@ class OpenStudio:
         """Wait until the run is over, and return it."""
         import time
 
-        for _ in range(600):
+        for _ in range(3000):
             run = self.client.get('/api/project').json()['run']
             if run is not None and run['state'] not in ('running', 'paused'):
                 return dict(run)
