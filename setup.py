@@ -35,6 +35,7 @@ class BuildWithMim(build_py):
 
     @staticmethod
     def link_mim(folder: Path) -> None:
+        """Links what mim needs into a folder."""
         folder.mkdir(exist_ok=True)
         for name in MIM_FILES:
             link = folder / name
@@ -45,6 +46,7 @@ class BuildWithMim(build_py):
 
     @staticmethod
     def copy_mim(folder: Path) -> None:
+        """Copies what mim needs into a folder, which is made anew."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for name in MIM_FILES:

@@ -18,7 +18,7 @@ import math
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from mmvos.apis import VideoInferencer
 from mmvos.apis.model_loading import load_config
 from mmvos.engine.memory_hook import resident_mib
+from mmvos.io.text import parse_size
 from mmvos.models.masktrack.propagation import MAX_CORRECTIONS
 
 from .timing import print_head, print_row
@@ -109,11 +110,13 @@ def run(args: argparse.Namespace) -> None:
     Args:
         args: the options of ``add_arguments``.
     """
-    width, height = map(int, args.frame_size.split('x'))
+    width, height = parse_size(args.frame_size)
     print(f'frames of {width}x{height}, {args.threads} threads, settled after {args.settle} frames')
     print_head(
         ('what', 'engine', 'frames', 'objects', 'settled, MiB', 'highest', 'last', 'growth', 's')
     )
+
+    # Each row and engine in a process of its own.
     for row in args.rows:
         engines = args.engines
         if row == 'parts':
@@ -165,6 +168,8 @@ def measure(task: Task) -> Growth:
     index = 0
     objects = 0
     while index < task.frames and time.perf_counter() - start < task.seconds:
+        if _is_alone():
+            break
         if prepare is not None and index > 0:
             prepare(inferencer, index, task.frame_size)
         result = inferencer.step(pictures[_forth_and_back(index)])
@@ -177,6 +182,12 @@ def measure(task: Task) -> Growth:
         readings.append(math.nan)
     seconds = time.perf_counter() - start
     return Growth(readings[0], max(readings), readings[-1], index, objects, seconds)
+
+
+def _is_alone() -> bool:
+    """Whether the process that waits for the row was killed, which ends no child."""
+    parent = parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def _build(task: Task) -> VideoInferencer:

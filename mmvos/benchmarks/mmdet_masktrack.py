@@ -64,6 +64,7 @@ class MMDetMaskTrackRCNN(VideoModel, MMDetModel):
         self, frame: Frame, state: None, prompts: Prompts | None = None
     ) -> tuple[None, FrameResult]:
         """mmdet's prediction for one frame."""
+        # the frame as mmdet packs it, a video of its own
         height, width = frame.image.shape[-2:]
         sample = DetDataSample(
             metainfo=dict(
@@ -79,19 +80,22 @@ class MMDetMaskTrackRCNN(VideoModel, MMDetModel):
         video.video_data_samples = [sample]
         with self.autocast(frame.image.device):
             self.predict(frame.image[None], [video])
+
+        # of each track the last row that has its id
         found = sample.pred_track_instances
-        rows = {int(found.instances_id[i]): i for i in range(len(found))}
-        return None, FrameResult(
-            frame.meta.index,
-            frame.meta.original_shape,
-            tuple(
-                TrackedObject(
-                    track + 1,
-                    int(found.labels[i]),
-                    float(found.scores[i]),
-                    tuple(found.bboxes[i].tolist()),
-                    encode(found.masks[i].cpu().numpy()),
-                )
-                for track, i in sorted(rows.items())
-            ),
-        )
+        rows = {}
+        for row, track in enumerate(found.instances_id.tolist()):
+            rows[track] = row
+
+        # ids count from 1
+        objects = []
+        for track, row in sorted(rows.items()):
+            item = TrackedObject(
+                id=track + 1,
+                label=int(found.labels[row]),
+                score=float(found.scores[row]),
+                box=tuple(found.bboxes[row].tolist()),
+                mask=encode(found.masks[row].cpu().numpy()),
+            )
+            objects.append(item)
+        return None, FrameResult(frame.meta.index, frame.meta.original_shape, tuple(objects))

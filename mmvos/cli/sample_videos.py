@@ -20,17 +20,18 @@ from pathlib import Path
 
 
 def picture_size(text: str) -> tuple[int, int]:
-    """Parse WIDTHxHEIGHT, at least 32x32.
+    """Read an option WIDTHxHEIGHT.
 
     Raises:
-        ValueError: it is no two numbers.
-        ArgumentTypeError: it is too small.
+        ArgumentTypeError: it is no such size.
     """
-    numbers = [int(number) for number in text.lower().split('x')]
-    width, height = numbers
-    if width < 32 or height < 32:
-        raise argparse.ArgumentTypeError(f'{text} is too small, the least is 32x32')
-    return width, height
+    from mmvos.io.errors import DataError
+    from mmvos.io.text import parse_size
+
+    try:
+        return parse_size(text)
+    except DataError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -64,6 +64,9 @@ _ALIKE = 0.75  # names that are more alike than this are taken for one, mistyped
 # Where mmengine builds the parts of a config: registries, and the runner's own functions.
 _BUILDER = os.path.join('mmengine', 'registry', 'build_functions.py')
 _RUNNER = os.path.join('mmengine', 'runner', 'runner.py')
+# The functions of mmengine that hold its lock, and their file.
+_MANAGER = os.path.join('mmengine', 'utils', 'manager.py')
+_LOCKING = ('get_instance', 'get_current_instance')
 _BUILDING = ('__init__', 'build_', 'set_', 'setup_', 'scale_lr')
 _UNKNOWN_OPTION = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 
@@ -186,9 +189,10 @@ def config_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError, ImportError):
-        raise
     except Exception as error:
+        _release_lock(error)
+        if isinstance(error, (ValueError, OSError, ImportError)):
+            raise
         built = _part_being_built(error)
         unknown = _UNKNOWN_OPTION.search(str(error))
         if unknown is not None:
@@ -208,6 +212,21 @@ def config_errors() -> Iterator[None]:
             f'the config cannot be used: {built.__name__} cannot be built: {type(error).__name__}: '
             f'{reason} (MMVOS_TRACEBACK=1 shows where)'
         ) from error
+
+
+def _release_lock(error: Exception) -> None:
+    """Give back mmengine's lock, which it keeps where an object that it manages (a logger, a
+    visualizer) cannot be made: other threads of the process would wait for it forever.
+
+    Args:
+        error: that was raised in this thread, which holds the lock.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        if code.co_filename.endswith(_MANAGER) and code.co_name in _LOCKING:
+            from mmengine.utils import manager
+
+            manager._release_lock()
 
 
 def _part_being_built(error: Exception) -> Any:

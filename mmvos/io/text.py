@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from pathlib import Path
 
 from .errors import DataError
@@ -121,3 +122,19 @@ def _size_in_words(size: int) -> str:
         if size >= factor:
             return f'{size / factor:g} {unit}'
     return f'{size} bytes'
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT, at least 32x32.
+
+    Raises:
+        DataError: it is no such size.
+    """
+    found = re.fullmatch(r'([0-9]{1,5})x([0-9]{1,5})', text.lower())
+    if found is None:
+        raise DataError(f'{text!r} is no WIDTHxHEIGHT such as 640x360')
+    width = int(found[1])
+    height = int(found[2])
+    if width < 32 or height < 32:
+        raise DataError(f'{text} is too small, the least is 32x32')
+    return width, height

@@ -29,6 +29,7 @@ class _Template(nn.Module):
         self.tracker = tracker
 
     def forward(self, windows: Tensor) -> Tensor:
+        """(K, 3, 127, 127) template windows -> (K, 3, C, 5, 5)."""
         template, _ = self.tracker.features(windows)
         kernels: Tensor = self.tracker.neck.encode_template(template)
         return kernels
@@ -42,12 +43,22 @@ class _Search(nn.Module):
         self.tracker = tracker
 
     def forward(self, windows: Tensor, kernels: Tensor) -> tuple[Tensor, ...]:
+        """Compare search windows (K, 3, S, S) with kernels (K, 3, C, 5, 5).
+
+        Returns:
+            Scores (K, N), boxes (K, 4, N), adjusted features (K, C, m, m), and the levels that
+            masks are refined from.
+        """
         search, levels = self.tracker.features(windows)
+
+        # (K, C, n, n): the response maps of both branches
         responses = []
         for branch in ('score', 'box'):
             features = self.tracker.neck.search[branch](search)
             kernel = kernels[:, BRANCHES.index(branch)]
             responses.append(correlate_by_columns(features, kernel))
+
+        # (K, N) and (K, 4, N)
         logits, deltas = self.tracker.head(*responses)
         scores, deltas = self.tracker.head.flatten(logits, deltas)
         return scores, deltas, search, *levels
@@ -69,6 +80,9 @@ class _Refine(nn.Module):
         kernels: Tensor,
         cells: Tensor,
     ) -> Tensor:
+        """Predict the masks (P, M, M) of cells (P, 3), rows (window, row, column), from what
+        ``_Search`` gives.
+        """
         # (P, C): the mask branch's response, from a x a cells of the search features
         objects = cells[:, 0]
         kernel = kernels[objects, BRANCHES.index('mask')]

@@ -58,3 +58,15 @@ def test_it_follows_and_replaces_objects(tmp_path) -> None:
         settled, highest, last = (float(cell) for cell in row[4:7])
         assert (frames, objects) == (30, 2)
         assert highest >= last and min(settled, last) > 100
+
+
+def test_it_ends_with_the_process_that_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def is_alive(self) -> bool:
+            return False
+
+    leaky = Leaky(0)
+    monkeypatch.setattr(growth, '_build', lambda task: leaky)
+    monkeypatch.setattr(growth, 'parent_process', Gone)
+    task = growth.Task('masktrack', 'torch', 120, 20, 60, None, (64, 40), 1)
+    assert growth.measure(task).frames == 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from mmvos.io.config_file import read_config_file
+from mmvos.io.config_file import config_errors, read_config_file
 from mmvos.io.errors import DataError
 
 
@@ -39,3 +40,17 @@ def test_a_config_is_read_with_its_base(tmp_path: Path) -> None:
     (tmp_path / 'b.py').write_text('a = dict(x=1, y=2)\n')
     (tmp_path / 'c.py').write_text("_base_ = './b.py'\na = dict(x=3)\n")
     assert read_config_file(tmp_path / 'c.py').to_dict() == {'a': {'x': 3, 'y': 2}}
+
+
+@pytest.mark.parametrize('level, error', [('foo', KeyError), (object(), TypeError)])
+def test_a_part_that_cannot_be_built_blocks_no_thread(level: object, error: type) -> None:
+    """mmengine keeps its lock where a logger cannot be made."""
+    from mmengine.logging import MMLogger
+
+    with pytest.raises(error), config_errors():
+        MMLogger.get_instance('refused', log_level=level)
+    other = Thread(target=MMLogger.get_instance, args=('of another thread',), daemon=True)
+    other.start()
+    other.join(timeout=10)
+    is_blocked = other.is_alive()
+    assert not is_blocked

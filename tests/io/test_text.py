@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from mmvos.io.errors import DataError
-from mmvos.io.text import decode_text, read_bytes, read_list, read_text
+from mmvos.io.text import decode_text, parse_size, read_bytes, read_list, read_text
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,13 @@ def test_a_pipe_is_read_to_its_end_and_not_beyond_the_limit(tmp_path: Path) -> N
         else:
             assert read_bytes(path, limit) == content
         writer.join()
+
+
+def test_size_of_a_picture():
+    assert parse_size('640x360') == (640, 360)
+    assert parse_size('32X32') == (32, 32)
+    with pytest.raises(DataError, match='31x360 is too small'):
+        parse_size('31x360')
+    for wrong in ('640', '640x', 'axb', '640x360x3', '-640x360', '99999999999x64'):
+        with pytest.raises(DataError, match='no WIDTHxHEIGHT'):
+            parse_size(wrong)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,24 +46,6 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return weights
 
 
-ALONE = 'MMVOS_TEST_ALONE'
-
-
-def test_in_a_process_of_its_own(tmp_path: Path) -> None:
-    """After many other tests in the same process the run below has not come to an end, twice and
-    for a reason that was not found; alone it takes two seconds.
-    """
-    name = f'{__file__}::test_a_model_with_shipped_weights_finds_objects'
-    words = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-p', 'no:xdist']
-    words += ['--basetemp', str(tmp_path / 'alone'), name]
-    done = subprocess.run(
-        words, env={**os.environ, ALONE: '1'}, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert '1 passed' in done.stdout
-
-
-@pytest.mark.skipif(ALONE not in os.environ, reason='runs in a process of its own, see above')
 def test_a_model_with_shipped_weights_finds_objects(
     shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -345,6 +345,7 @@ class MaskTrackRCNN(VideoModel):
             ids: (N,).
             masks: (N, S, S) probabilities.
         """
+        # boxes in original pixels, and how masks are pasted into them
         shape = frame.meta.original_shape
         threshold = self.detector.test_cfg.rcnn.mask_thr_binary
         boxes = found.bboxes / _scale(found, frame)
@@ -355,6 +356,8 @@ class MaskTrackRCNN(VideoModel):
             corner = boxes.new_tensor([width, height, width, height])
             shown_boxes = continuous_boxes(boxes).minimum(corner)
             paste = legacy_paste
+
+        # one object after the other
         order = ids.argsort().tolist()
         labels = found.labels
         scores = found.scores.float()

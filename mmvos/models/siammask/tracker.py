@@ -115,12 +115,15 @@ class SiameseTracker(SiameseTracking, Tracker[SiameseState]):
         joint_voting: bool = False,
     ) -> None:
         super().__init__()
+        # the network
         self.features = MODELS.build(features)
         self.neck = MODELS.build(neck)
         self.head = MODELS.build(head)
         self.voting: Any = MODELS.build(voting) if voting else None
         if self.voting is not None and self.voting.refined and self.head.refine is None:
             raise ValueError('VotingMaskHead: refined votes need a head with a MaskRefiner')
+
+        # how objects are followed, and what is learned
         self.search_size = search_size
         self.mask_threshold = mask_threshold
         self.penalty = penalty

@@ -91,6 +91,8 @@ class VotingMaskHead(MaskVote, BaseModule):
             raise ValueError(
                 f'{channels} channels are too few for {len(fine_channels)} finer levels'
             )
+
+        # the vote
         self.top_k = top_k
         self.iou_weight = iou_weight
         self.enlarge = enlarge
@@ -103,6 +105,7 @@ class VotingMaskHead(MaskVote, BaseModule):
         if refined:
             return
 
+        # what each kind of features goes through: down to a quarter and up again, with skips
         half = channels // 2
         quarter = channels // 4
         small = channels // 16
@@ -113,6 +116,8 @@ class VotingMaskHead(MaskVote, BaseModule):
         self.up2 = nn.ConvTranspose2d(quarter, small, 4, 2, 1)
         self.skip1 = _skip(channels, half, quarter)
         self.skip2 = _skip(channels, quarter, small)
+
+        # finer levels, each of which doubles the side
         self.refine = nn.ModuleList()
         for fine in fine_channels:
             self.refine.append(_Finer(small, fine, small // 2))
