@@ -1,5 +1,7 @@
-"""What the documents say is true: every command is understood by the parser that reads it, and run by
-a test; Python runs; files, links and anchors exist.
+"""What the documents say is true.
+
+Every command is understood by the parser that reads it, and run by a test; Python runs; files,
+links and anchors exist.
 
 Commands are run here in a folder with small stand-ins for the data that they name. Those that need
 hours, a cluster or weights that nobody ships stand in ``ELSEWHERE`` with the test that does the
@@ -489,7 +491,10 @@ python tools/f.py
 
 
 def test_names_and_anchors_are_found() -> None:
-    text = '## YouTube-VIS, *own* `x`\n`tools/gone.py --a=configs/b/*.py` `CONFIG` [c](d.md#e)\n```\n[no](f.md)\n```\n`mmvos.A.b`'
+    text = (
+        '## YouTube-VIS, *own* `x`\n`tools/gone.py --a=configs/b/*.py` `CONFIG` [c](d.md#e)\n'
+        '```\n[no](f.md)\n```\n`mmvos.A.b`'
+    )
     assert documents.names_of_files(text) == {'tools/gone.py', 'configs/b/*.py'}
     assert (
         documents.names_of_objects(text) == {'mmvos.A.b'}

@@ -124,7 +124,7 @@ def test_guides_shifted_by_a_tenth_come_out_better_than_they_went_in(videos, nam
     ],
 )
 def test_the_light_models_hold_their_scores_on_sample_videos(videos, name, prompt, least):
-    """Mean J over six frames of the objects of the first frame, a little below what was measured."""
+    """Mean J over six frames of the first frame's objects, a little below what was measured."""
     model = optimize(init_model(name, device='cpu'))
     prepare = array_pipeline(model.cfg)
     data = MaskVideoDataset(str(videos), prompt=prompt)

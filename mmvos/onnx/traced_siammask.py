@@ -46,8 +46,8 @@ class _Search(nn.Module):
         """Compare search windows (K, 3, S, S) with kernels (K, 3, C, 5, 5).
 
         Returns:
-            Scores (K, N), boxes (K, 4, N), adjusted features (K, C, m, m), and the levels that
-            masks are refined from.
+            Scores (K, N), what is predicted for boxes (K, 4, N), adjusted features (K, C, m, m),
+            and the levels that masks are refined from.
         """
         search, levels = self.tracker.features(windows)
 

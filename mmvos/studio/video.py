@@ -254,7 +254,8 @@ class StudioVideo:
         picture = self.read(number)
         if width != self.width:
             height = max(1, round(self.height * width / self.width))
-            picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+            size = (width, height)
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         _, encoded = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         content = encoded.tobytes()
         self._keep_jpeg(key, content)

@@ -1,4 +1,4 @@
-"""A model that finds the color of what it was given, in arrays: what it gives is known without it."""
+"""A model that finds the color of what it was given: what it gives is known without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file read backwards or from the middle gives the frames that reading it from the first gives."""
+"""A file read backwards or from the middle gives the frames of reading it from the first."""
 
 from __future__ import annotations
 

@@ -75,15 +75,19 @@ def test_large_pictures_are_resized_alike(both):
         assert_same(one, other)
 
 
-def test_a_step_leaves_its_state_as_it_was(both):
-    model = both[1].model
-    first = Prompts((1,), (red_mask(),), (None,))
+def check_step_leaves_state(model: OnnxSegmenter, prompts: Prompts, name: str) -> None:
+    """A step taken twice from one state answers twice the same, and the array ``name`` stays."""
     frames = [model.prepare(index, picture(index)) for index in range(2)]
-    state, _ = model.step(frames[0], model.init_state(), first)
-    guide = state[0].guide.copy()
+    state, _ = model.step(frames[0], model.init_state(), prompts)
+    before = getattr(state[0], name).copy()
     answers = [model.step(frames[1], state)[1] for _ in range(2)]
     assert answers[0] == answers[1]
-    assert np.array_equal(state[0].guide, guide)
+    assert np.array_equal(getattr(state[0], name), before)
+
+
+def test_a_step_leaves_its_state_as_it_was(both):
+    prompts = Prompts((1,), (red_mask(),), (None,))
+    check_step_leaves_state(both[1].model, prompts, 'guide')
 
 
 @pytest.fixture(scope='module', params=['siammask', 's2iammask'])
@@ -163,18 +167,12 @@ def test_siamese_without_torch_knows_no_points(siamese):
 
 
 def test_a_siamese_step_leaves_its_state_as_it_was(siamese):
-    model = siamese[1].model
-    first = Prompts((1,), (None,), (BLUE_BOX,))
-    frames = [model.prepare(index, picture(index)) for index in range(2)]
-    state, _ = model.step(frames[0], model.init_state(), first)
-    kernels = state[0].kernels.copy()
-    answers = [model.step(frames[1], state)[1] for _ in range(2)]
-    assert answers[0] == answers[1]
-    assert np.array_equal(state[0].kernels, kernels)
+    prompts = Prompts((1,), (None,), (BLUE_BOX,))
+    check_step_leaves_state(siamese[1].model, prompts, 'kernels')
 
 
 def test_calm_objects_are_seen_in_the_smaller_squares_by_both(both):
-    """Two objects that stay, in squares of 352 pixels from the third frame on: 22 * 22 positions."""
+    """Two objects that stay have squares of 352 pixels, 22 * 22 cells, from the third frame on."""
     prompts = Prompts((1, 2), (red_mask(), None), (None, BLUE_BOX))
     states = [inferencer.model.init_state() for inferencer in both]
     for index in range(4):

@@ -61,7 +61,8 @@ def point_of(frame: int, number: int) -> list[float]:
 class ColorFollower(VideoSteps):
     """A model whose state is the colors of each object.
 
-    A mask has its frequent colors, a box the one in its middle; points of a known object add and take away colors.
+    A mask has its frequent colors, a box the one in its middle; points of a known object add and
+    take away colors.
     """
 
     takes_prompts = True

@@ -1,4 +1,4 @@
-"""The page of the studio in a real browser: draw, see, run, scrub, correct, undo, reload, export."""
+"""The page of the studio in a real browser: draw, run, scrub, correct, undo, reload, export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SurroundPair and SimulatePairMotion: stills get surroundings and move, and boxes stay with masks."""
+"""SurroundPair and SimulatePairMotion: stills get surroundings and move; boxes stay with masks."""
 
 from __future__ import annotations
 
