@@ -21,8 +21,16 @@ from mmvos.quiet_import import import_without
 
 # Whatever mmengine loads from here on, no file runs code.
 make_mmengine_safe()
-# mmdet prints this once for its data sets and once for their transforms.
-import_without('mmdet.datasets', ['Could not import OneDL. Skipping OneDL datasets.'])
+
+
+def import_mmdet_datasets() -> None:
+    """Import mmdet's data sets without what mmdet prints, once for them and once for their
+    transforms; lazily within ``lazy_packages``.
+    """
+    import_without('mmdet.datasets', ['Could not import OneDL. Skipping OneDL datasets.'])
+
+
+import_mmdet_datasets()
 
 
 def _child(name: str, parent: Registry, *locations: str) -> Registry:

@@ -8,11 +8,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import Compose
-from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
+
+from mmvos.lazy_packages import lazy_packages
+
+from .lean_build import TRANSFORMS, build_lean
+
+with lazy_packages():
+    from mmcv.transforms import Compose
+    from mmdet.utils import get_test_pipeline_cfg
+    from mmengine.dataset import pseudo_collate
 
 _FILE_LOADERS = ('LoadFrame', 'LoadImageFromFile')
 
@@ -31,7 +37,7 @@ def array_pipeline(cfg: Config) -> Callable[[int, NDArray[np.uint8]], dict[str, 
     steps = [_from_array(step) for step in get_test_pipeline_cfg(cfg)]
     # Pipelines of video data sets go over lists of frames.
     in_lists = str(steps[0]['type']).endswith('TransformBroadcaster')
-    pipeline = Compose(steps)
+    pipeline = build_lean(steps, TRANSFORMS, Compose) or Compose(steps)
 
     def prepare(index: int, picture: NDArray[np.uint8]) -> dict[str, Any]:
         """Pack frame ``index``, an (H, W, 3) uint8 BGR picture, as a batch of one."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmvos.cpu_flags import cpu_flags
 from mmvos.io.errors import DataError
+from mmvos.lazy_packages import lazy_packages
 from mmvos.onnx.engines import ENGINES
 
 from .systems import SYSTEMS
@@ -94,7 +95,8 @@ def load_model(
     engine = choose_engine(name, engine, needs_torch=weights is not None or device is not None)
     if engine != TORCH:
         return load_graphs(name, engine)
-    from .model_loading import load_optimized
+    with lazy_packages():
+        from .model_loading import load_optimized
 
     return load_optimized(model, weights, device)
 

@@ -22,7 +22,7 @@ def frame_preparation(model: VideoSteps) -> Prepare:
     """
     if isinstance(model, OnnxSegmenter):
         return model.prepare
-    from mmvos.models import VideoModel
+    from mmvos.models.video_model import VideoModel
 
     from .array_pipeline import array_pipeline
 

@@ -22,9 +22,11 @@ from mmvos.io.errors import DataError
 from mmvos.io.paths import user_path
 from mmvos.models import VideoModel
 from mmvos.optimize import optimize
-from mmvos.registry import MODELS
+from mmvos.registry import MODELS, import_mmdet_datasets
 
 from .checkpoint import Checkpoint, load_weights, read_checkpoint
+from .lean_build import MODELS as OUR_MODELS
+from .lean_build import build_lean
 from .model_index import find_model, model_of_config, project_root, shipped_models
 from .systems import SYSTEMS, describe_recipes
 
@@ -123,7 +125,10 @@ def init_model(
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     loaded = read_checkpoint(checkpoint) if checkpoint is not None else None
     with config_errors():
-        model: VideoModel = revert_sync_batchnorm(MODELS.build(cfg.model))
+        model = build_lean(cfg.model, OUR_MODELS, _build)
+        if model is None:
+            import_mmdet_datasets()
+            model = _build(cfg.model)
     if loaded is not None:
         load_weights(model, loaded)
 
@@ -134,6 +139,12 @@ def init_model(
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
     _move(model, device)
     return model.eval()
+
+
+def _build(config: Mapping[str, Any]) -> VideoModel:
+    """Build the model of a config, with batch norms that need no other process."""
+    model: VideoModel = revert_sync_batchnorm(MODELS.build(config))
+    return model
 
 
 def _move(model: VideoModel, device: str) -> None:

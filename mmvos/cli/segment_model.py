@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mmvos.apis.engine_choice import TORCH, choose_engine, load_graphs
 from mmvos.apis.systems import SYSTEMS
 from mmvos.cli.config_options import read_config_options
+from mmvos.lazy_packages import lazy_packages
 
 if TYPE_CHECKING:
     from mmvos.models.video_steps import VideoSteps
@@ -71,7 +72,8 @@ def build_model(args: argparse.Namespace, has_prompts: bool) -> VideoSteps:
         return load_graphs(args.system or DEFAULT_SYSTEM, engine)
 
     # 2. One in torch.
-    from mmvos.apis.model_loading import load_optimized
+    with lazy_packages():
+        from mmvos.apis.model_loading import load_optimized
 
     name = args.config or args.system or DEFAULT_SYSTEM
     options = read_config_options(args.cfg_options)
