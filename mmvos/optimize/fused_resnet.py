@@ -20,10 +20,13 @@ class FusedBlock(nn.Module):
 
     Args:
         block: mmdet's block, batch norms folded.
+        owns_input: whether nobody else reads the block's input, so that the sum may be written over
+            it.
     """
 
-    def __init__(self, block: BasicBlock | Bottleneck) -> None:
+    def __init__(self, block: BasicBlock | Bottleneck, owns_input: bool) -> None:
         super().__init__()
+        self.owns_input = owns_input
         self.convolutions = nn.ModuleList(
             PackedConv2d(layer, relu=True) for layer in _layers(block, 'conv')
         )
@@ -40,6 +43,9 @@ class FusedBlock(nn.Module):
         *first, last = self.convolutions
         for layer in first:
             x = layer(x)
+        # The last one adds to the shortcut, in its memory where that is the block's own.
+        if self.owns_input or self.shortcut is not None:
+            return last.add_to(identity, x)
         fused: Tensor = last(x, identity)
         return fused
 
@@ -55,7 +61,8 @@ def fuse_resnet(backbone: ResNet, stem: bool) -> None:
         stage = getattr(backbone, name)
         for position, block in enumerate(stage):
             if _is_ordinary(block):
-                stage[position] = FusedBlock(block)
+                # A stage's output is read by others, what goes from block to block is not.
+                stage[position] = FusedBlock(block, owns_input=position > 0)
     if stem and _has_ordinary_stem(backbone):
         backbone.conv1 = PackedConv2d(backbone.conv1, relu=True)
         backbone.relu = nn.Identity()

@@ -86,14 +86,7 @@ class PackedConv2d(nn.Module):
             x: (B, C, H, W).
             residual: what is added before the ReLU, of the result's shape.
         """
-        x = x.to(self.bias.dtype)
-
-        # Choose the memory order at the first call, and for a size that comes twice in a row.
-        comes_again = x.shape == self._last_size
-        if self._packed_for is None or (comes_again and x.shape != self._packed_for):
-            self._pack(x.shape)
-        self._last_size = x.shape
-
+        x = self._prepare(x)
         geometry = (self.padding, self.stride, self.dilation, self.groups)
         operator = torch.ops.mkldnn._convolution_pointwise
         result: Tensor
@@ -106,6 +99,33 @@ class PackedConv2d(nn.Module):
                 x, residual, self._weight, self.bias, *geometry, 'add', 1.0, fused, [], ''
             )
         return result
+
+    def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
+        """Convolve and write ``relu(conv(x) + residual)`` over the residual, which is returned.
+
+        Args:
+            residual: of the result's shape and type, channels-last.
+            x: (B, C, H, W).
+        """
+        x = self._prepare(x)
+        geometry = (self.padding, self.stride, self.dilation, self.groups)
+        fused = 'relu' if self.relu else None
+        operator = torch.ops.mkldnn._convolution_pointwise_.binary
+        result: Tensor = operator(
+            residual, x, self._weight, self.bias, *geometry, 'add', 1.0, fused, [], ''
+        )
+        return result
+
+    def _prepare(self, x: Tensor) -> Tensor:
+        """Bring an input into the weight's type, and the weight into the order for its size."""
+        x = x.to(self.bias.dtype)
+
+        # Choose the memory order at the first call, and for a size that comes twice in a row.
+        comes_again = x.shape == self._last_size
+        if self._packed_for is None or (comes_again and x.shape != self._packed_for):
+            self._pack(x.shape)
+        self._last_size = x.shape
+        return x
 
     @property
     def weight(self) -> Tensor:

@@ -42,6 +42,12 @@ def test_equals_convolution_sum_and_rectifier(geometry, relu):
             )
         assert torch.equal(residual, before)
 
+        # The same sum, in the memory of the residual.
+        place = before.clone(memory_format=torch.channels_last)
+        written = packed.add_to(place, x)
+        assert written.data_ptr() == place.data_ptr()
+        torch.testing.assert_close(written, packed(x, residual))
+
 
 @torch.no_grad()
 def test_bfloat16_is_taken_where_the_cpu_has_it(monkeypatch):

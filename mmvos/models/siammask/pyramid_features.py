@@ -172,6 +172,11 @@ class PyramidFeatures(BaseModule):
         return tuple(patches)
 
     @staticmethod
+    def windows_at_once(frame: Frame) -> int | None:
+        """So many windows at most should be one batch: all (None), as they share a pass."""
+        return None
+
+    @staticmethod
     def border_color(frame: Frame) -> Color:
         """Return black: windows are not filled with a color here."""
         return 0, 0, 0

@@ -138,6 +138,11 @@ class SiameseTracker(SiameseTracking, Tracker[SiameseState]):
         self.follow_mask = follow_mask
         self.joint_voting = joint_voting
 
+    def windows_at_once(self, frame: Frame) -> int | None:
+        """So many search windows at most pass the network as one batch; None: all."""
+        at_once: int | None = self.features.windows_at_once(frame)
+        return at_once
+
     def border_color(self, frame: Frame) -> Color:
         """Return what is seen outside a frame by objects that start in it."""
         color: Color = self.features.border_color(frame)

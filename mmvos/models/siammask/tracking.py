@@ -16,6 +16,7 @@ pixels of a mask, T voters. Boxes are center and size in frame pixels where noth
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -189,19 +190,59 @@ class SiameseTracking(ABC):
 
         # Where each object is expected: where it was, or further on as it moved before.
         expected = [state.predicted(self.motion, height, width) for state in states]
+        # Groups of objects, as few and as equal as may be: their features stay in the cache.
+        most = self.windows_at_once(frame) or len(states)
+        num_groups = math.ceil(len(states) / most)
+        size = math.ceil(len(states) / num_groups)
+        parts = []
+        moved: list[SiameseState] = []
+        for first in range(0, len(states), size):
+            group = slice(first, first + size)
+            masks, found = self._find(frame, expected[group])
+            # (K, H, W): 0 in the padding of the batch
+            padded = pad_maps(masks, padded_size)
+            parts.append(center_probabilities(padded, self._threshold))
+            for state, before in zip(found, states[group], strict=True):
+                is_lost = state.score < self.lost_score
+                moved.append(state if is_lost else state.with_velocity_from(before))
+        if len(parts) == 1:
+            return parts[0], tuple(moved)
+        return array_namespace(frame.image).concat(parts), tuple(moved)
+
+    def windows_at_once(self, frame: Frame) -> int | None:
+        """So many search windows at most pass the network as one batch; None: all."""
+        return None
+
+    @property
+    def _threshold(self) -> float:
+        """Above which a pixel of a mask is the object's."""
+        return self.mask_threshold if self.voting is None else self.voting.threshold
+
+    def _find(
+        self, frame: Frame, expected: Sequence[SiameseState]
+    ) -> tuple[Array, list[SiameseState]]:
+        """Find some objects near where they are expected.
+
+        Args:
+            frame: the next frame.
+            expected: K objects, where they are looked for.
+
+        Returns:
+            Masks (K, H, W), -1 where there is none, and the objects where they were found; what is
+            lost has no velocity.
+        """
         # Compare the templates with search windows around these places.
+        height, width = frame.meta.network_shape
         response = self._search(frame, expected)
 
         # Take the best anchor of each window, and paste the mask of its cell, or of a vote, into
         # the frame.
         if self.voting is None:
-            threshold = self.mask_threshold
             best, masks = self._segment_at_best(response, height, width)
         else:
-            threshold = self.voting.threshold
             best, masks = self._segment_by_vote(self.voting, response, expected, height, width)
         chosen, found = rpn.pick_anchors(
-            best, response.boxes, response.scores, response.penalties, masks > threshold
+            best, response.boxes, response.scores, response.penalties, masks > self._threshold
         )
 
         # A lost object has no mask; every other is followed by its new box.
@@ -218,11 +259,8 @@ class SiameseTracking(ABC):
                     self.size_rate,
                     self._min_followed_area(),
                 )
-                moved.append(state.with_velocity_from(states[k]))
-
-        # (K, H, W): 0 in the padding of the batch
-        padded = pad_maps(masks, padded_size)
-        return center_probabilities(padded, threshold), tuple(moved)
+                moved.append(state)
+        return masks, moved
 
     def commit(self, states: States, merged: Array) -> States:
         """Return the states as they are.

@@ -215,6 +215,27 @@ def test_template_branches_are_computed_once_and_all_objects_in_one_pass(model):
     assert calls == [('backbone', 3), ('kernel', 3), *[('backbone', 3), ('search', 3)] * 2]
 
 
+def test_many_objects_pass_in_equal_groups_and_are_found_as_alone(model):
+    prompts = Prompts(
+        tuple(range(1, 7)),
+        (None,) * 6,
+        tuple((x, y, x + 20.0, y + 24.0) for x in (5.0, 30.0, 60.0) for y in (8.0, 40.0)),
+    )
+    sizes = []
+    hook = model.tracker.features.backbone.register_forward_hook(
+        lambda module, given, result: sizes.append(len(given[0]))
+    )
+    try:
+        together = states_of(model, prompts, 3)
+    finally:
+        hook.remove()
+    # six templates and the boxes of the first frame, then two frames
+    assert sizes == [6, *[3, 3] * 3]
+    for k in range(6):
+        one = Prompts((k + 1,), (None,), (prompts.boxes[k],))
+        assert_same(states_of(model, one, 3)[-1][0], together[-1][k])
+
+
 def assert_same(first, second, tolerance: float = 1e-4) -> None:
     for name in ('center', 'size', 'score', 'region'):
         np.testing.assert_allclose(
