@@ -203,8 +203,9 @@ class SiameseTracking(ABC):
             padded = pad_maps(masks, padded_size)
             parts.append(center_probabilities(padded, self._threshold))
             for state, before in zip(found, states[group], strict=True):
-                is_lost = state.score < self.lost_score
-                moved.append(state if is_lost else state.with_velocity_from(before))
+                if state.score >= self.lost_score:
+                    state = state.with_velocity_from(before)
+                moved.append(state)
         if len(parts) == 1:
             return parts[0], tuple(moved)
         return array_namespace(frame.image).concat(parts), tuple(moved)
