@@ -40,13 +40,15 @@ class FusedBlock(nn.Module):
         identity = x
         if self.shortcut is not None:
             identity = self.shortcut(x)
-        *first, last = self.convolutions
+        layers: list[Any] = list(self.convolutions)
+        *first, last = layers
         for layer in first:
             x = layer(x)
         # The last one adds to the shortcut, in its memory where that is the block's own.
         if self.owns_input or self.shortcut is not None:
-            return last.add_to(identity, x)
-        fused: Tensor = last(x, identity)
+            fused: Tensor = last.add_to(identity, x)
+        else:
+            fused = last(x, identity)
         return fused
 
 
