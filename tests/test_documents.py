@@ -157,6 +157,10 @@ ELSEWHERE = {
         'tests/robustness/test_kills.py::test_no_final_name_is_damaged_by_a_kill'
     ),
     r'^bash tools/setup_env\.sh': 'tests/test_setup.py::test_a_second_set_up_does_nothing',
+    r'^bash tools/test_label_studio\.sh': (
+        'tests/tools/test_label_studio_script.py::'
+        'test_no_test_of_the_backend_skips_in_its_own_environment'
+    ),
     r'^git clone ': (
         'tests/test_setup.py::test_set_up_installs_torch_before_mmcv_and_never_the_desktop_opencv'
     ),

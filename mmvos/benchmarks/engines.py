@@ -5,11 +5,14 @@ and how far the masks agree.
     mmvos benchmark engines --objects 8 --pace 8              # eight objects that move fast
     mmvos benchmark engines --frames DIR --mask first.png     # a folder of frames of one's own
     mmvos benchmark engines --system siammask                 # SiamMask instead of MaskTrack
+    mmvos benchmark engines --same-state                      # differences of one frame
 
 All engines take turns on each frame of one process, so that what else the machine does meets all of
 them. A time is from the picture in memory to run lengths. Masks are compared with those of torch in
-float32: the least IoU of an object in a frame, and the mean. The start is measured in processes of
-their own, from the start of Python to the first mask.
+float32: the least IoU of an object in a frame, and the mean; scores by their largest difference.
+Differences grow from frame to frame: with `--same-state` each frame begins with the state of torch
+in float32, so that those of one frame are seen. The start is measured in processes of their own,
+from the start of Python to the first mask.
 """
 
 from __future__ import annotations
@@ -19,16 +22,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from array_api_compat import is_torch_array
 from numpy.typing import NDArray
 
 from mmvos.apis import VideoInferencer, open_source
+from mmvos.apis.prompts import parse_prompts
 from mmvos.io.label_png import read_label_png
+from mmvos.io.stored_state import put_together, take_apart
 from mmvos.onnx.engines import ENGINES
 from mmvos.onnx.graph_set import SHIPPED
 from mmvos.onnx.segmenter import OnnxSegmenter
@@ -47,6 +56,21 @@ inferencer = VideoInferencer({system!r}, device={device!r}, engine={engine!r})
 inferencer.start([(300, 100, 500, 300)])
 inferencer.step(np.zeros(({height}, {width}, 3), np.uint8))
 """
+
+
+@dataclass
+class _Measured:
+    """What was measured of a model.
+
+    Attributes:
+        seconds: of each frame.
+        overlaps: IoU of each object of each frame with the first row's.
+        score_gaps: how far its score is from the first row's.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    overlaps: list[float] = field(default_factory=list)
+    score_gaps: list[float] = field(default_factory=list)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,9 +96,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='of the made video: how many times 2 pixels a frame its objects move (default 1)',
     )
     add('--graphs', type=Path, nargs='*', default=(), help='other exported models')
-    add('--length', type=int, default=12, help='frames to time (default 12)')
+    add('--length', type=int, default=12, help='frames to time, at most (default 12)')
     add('--threads', type=int, default=1, help='of each engine (default 1)')
     add('--clock', choices=('wall', 'cpu'), default='wall')
+    add(
+        '--same-state',
+        action='store_true',
+        help='begin each frame of all engines with the state of torch in float32',
+    )
     add('--no-start', action='store_true', help='leave out the time to start')
 
 
@@ -87,7 +116,7 @@ def run(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         frames, labels = _video(args, Path(folder))
         models = dict(_build(args))
-        seconds, overlaps = _measure(models, frames, labels, args.clock)
+        measured = _measure(models, frames, labels, args.clock, args.same_state)
 
     height, width = frames[0].shape[:2]
     objects = len(np.unique(labels)) - 1
@@ -95,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
         f'{args.system}, {len(frames)} frames of {width}x{height}, {objects} objects, '
         f'{args.threads} threads, {args.clock} time; medians without the first frame'
     )
-    _print_table(seconds, overlaps)
+    _print_table(measured)
 
     # The start, in processes of their own.
     if not args.no_start:
@@ -109,7 +138,8 @@ def _measure(
     frames: Sequence[NDArray[np.uint8]],
     labels: NDArray[np.integer],
     clock_name: str,
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    has_same_state: bool,
+) -> dict[str, _Measured]:
     """Let all models segment the same frames in turns.
 
     Args:
@@ -117,42 +147,73 @@ def _measure(
         frames: of the video, (H, W, 3) each.
         labels: (H, W), the objects of the first frame.
         clock_name: wall or cpu.
+        has_same_state: whether each frame of all begins with the state of the first row.
 
     Returns:
-        The seconds of each frame, and the IoU of each object of each frame with the first row's.
+        Times and differences by the name of the row.
     """
     clock = time.process_time if clock_name == 'cpu' else time.perf_counter
-    seconds: dict[str, list[float]] = {name: [] for name in models}
-    overlaps: dict[str, list[float]] = {name: [] for name in models}
-    for inferencer in models.values():
-        inferencer.start({0: labels})
+    measured = {name: _Measured() for name in models}
+    [given] = parse_prompts({0: labels}).values()
+    states = {name: inferencer.model.init_state() for name, inferencer in models.items()}
     for index, picture in enumerate(frames):
+        prompts = given if index == 0 else None
+        begin = states[_FIRST]
         # Forwards and backwards in turn.
         names = list(models)
         if index % 2 == 1:
             names.reverse()
         results = {}
         for name in names:
+            inferencer = models[name]
+            if has_same_state and name != _FIRST:
+                states[name] = _state_for(inferencer, begin)
             began = clock()
-            results[name] = models[name].step(picture)
-            seconds[name].append(clock() - began)
+            frame = inferencer.prepare_frame(picture, index)
+            step = inferencer.model.inference_step(frame, states[name], prompts)
+            measured[name].seconds.append(clock() - began)
+            states[name], results[name] = step
         for name, result in results.items():
-            overlaps[name] += _overlaps(results[_FIRST], result)
-    return seconds, overlaps
+            measured[name].overlaps += _overlaps(results[_FIRST], result)
+            measured[name].score_gaps += _score_gaps(results[_FIRST], result)
+    return measured
 
 
-def _print_table(seconds: dict[str, list[float]], overlaps: dict[str, list[float]]) -> None:
-    """Print a row of each model: milliseconds of a frame, and how far its masks agree."""
-    print(f'{"":26}{"ms a frame":>12}{"times torch":>12}{"least IoU":>11}{"mean IoU":>10}')
+def _state_for(inferencer: VideoInferencer, state: Any) -> Any:
+    """Give a model the state of one in torch, whose arrays become numpy's where it computes with
+    these.
+    """
+    if not isinstance(inferencer.model, OnnxSegmenter):
+        return state
+    return put_together(_as_arrays(take_apart(state)))
+
+
+def _as_arrays(parts: Any) -> Any:
+    """Turn the tensors in what `take_apart` gave into arrays of numpy."""
+    if isinstance(parts, list):
+        return [_as_arrays(part) for part in parts]
+    if isinstance(parts, dict):
+        return {key: _as_arrays(part) for key, part in parts.items()}
+    if is_torch_array(parts):
+        return ['array', parts.numpy()]
+    return parts
+
+
+def _print_table(measured: Mapping[str, _Measured]) -> None:
+    """Print a row of each model: milliseconds of a frame, and how far masks and scores agree."""
+    print(
+        f'{"":26}{"ms a frame":>12}{"times torch":>12}{"least IoU":>11}{"mean IoU":>10}{"score":>9}'
+    )
     # The first frame of each is warm-up.
-    reference = float(np.median(seconds[_FIRST][1:]))
-    for name in seconds:
-        median = float(np.median(seconds[name][1:]))
+    reference = float(np.median(measured[_FIRST].seconds[1:]))
+    for name, row in measured.items():
+        median = float(np.median(row.seconds[1:]))
         milliseconds = 1000 * median
         speedup = reference / median
-        least = min(overlaps[name])
-        mean = np.mean(overlaps[name])
-        print(f'{name:26}{milliseconds:12.1f}{speedup:12.2f}{least:11.5f}{mean:10.5f}')
+        least = min(row.overlaps)
+        mean = np.mean(row.overlaps)
+        gap = max(row.score_gaps)
+        print(f'{name:26}{milliseconds:12.1f}{speedup:12.2f}{least:11.5f}{mean:10.5f}{gap:9.0e}')
 
 
 def _build(args: argparse.Namespace) -> Iterator[tuple[str, VideoInferencer]]:
@@ -186,8 +247,8 @@ def _video(
     if args.frames is not None:
         labels = read_label_png(args.mask)
         frames = open_source(args.frames).frames()
-        for _ in range(args.length):
-            pictures.append(next(frames).picture)
+        for frame in islice(frames, args.length):
+            pictures.append(frame.picture)
         return pictures, labels
 
     video = make_video(folder, args.pace)
@@ -211,6 +272,14 @@ def _overlaps(expected: FrameResult, found: FrameResult) -> list[float]:
             overlap = np.count_nonzero(first & second) / union
         values.append(overlap)
     return values
+
+
+def _score_gaps(expected: FrameResult, found: FrameResult) -> list[float]:
+    """Return how far each object's score is from the expected one."""
+    gaps = []
+    for one, other in zip(expected.objects, found.objects, strict=True):
+        gaps.append(abs(one.score - other.score))
+    return gaps
 
 
 def _start_seconds(system: str, engine: str) -> float:

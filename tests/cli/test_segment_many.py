@@ -159,6 +159,19 @@ def test_processes_that_a_launcher_has_started(tmp_path, words, launcher):
     assert sentence is not None and names[0] in sentence
 
 
+@pytest.mark.slow
+def test_torchrun_itself_gives_the_results_of_one(tmp_path):
+    pytest.importorskip('torch')
+    words = write_batch(tmp_path, (5, 3, 4, 2))
+    assert segment_here(words, tmp_path / 'one') is None
+    torchrun = ['torch.distributed.run', '--standalone', '--nproc_per_node', '2', '-m', 'mmvos']
+    run = start([*words, '--launcher', 'pytorch'], tmp_path / 'two', program=torchrun)
+    said, _ = run.communicate(timeout=240)
+    assert run.returncode == 0, said
+    assert said.count('4 videos, 14 frames') == 1
+    assert results(tmp_path / 'two') == results(tmp_path / 'one')
+
+
 def test_a_video_at_which_processes_die_is_left_alone(tmp_path, monkeypatch):
     words = write_batch(tmp_path, (2, 2))
     out = tmp_path / 'out'

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -35,6 +36,8 @@ _MOST_ATTEMPTS = 3  # at a video whose actors die
 _MOST_TRIES = 60
 _SECONDS_BETWEEN = 5.0
 _ADDRESS = 'RAY_ADDRESS'  # an environment variable of Ray: the cluster to connect with
+# Ray itself tries an address that nobody answers at for minutes, without a word.
+_REACH_SECONDS = 12.0
 _STORE_BYTES = 80 << 20  # of Ray's store of objects, of which nothing here makes use
 
 
@@ -275,6 +278,8 @@ def _connect() -> None:
     quiet: dict[str, Any] = {'logging_level': logging.ERROR, 'log_to_driver': False}
     named = os.environ.get(_ADDRESS)
     try:
+        if named:
+            _reach(named)
         try:
             ray.init(address=named or 'auto', **quiet)
         except ConnectionError:
@@ -286,3 +291,29 @@ def _connect() -> None:
         reason = ' '.join(str(error).split()) or type(error).__name__
         place = f'at {named}' if named else 'of this machine'
         raise DataError(f'the Ray cluster {place} cannot be used: {reason}') from error
+
+
+def _reach(address: str) -> None:
+    """Wait until something listens at an address, but not for long; it may just be starting.
+
+    Args:
+        address: HOST:PORT, also with ray:// before it; others are left to Ray.
+
+    Raises:
+        OSError: there is no such host, or nobody answers.
+    """
+    host, _, port = address.removeprefix('ray://').rpartition(':')
+    if not host or not port.isdecimal():
+        return
+    end = time.monotonic() + _REACH_SECONDS
+    while True:
+        left = end - time.monotonic()
+        try:
+            with socket.create_connection((host.strip('[]'), int(port)), timeout=max(left, 0.1)):
+                return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() + _PAUSE > end:
+                raise OSError(
+                    f'nobody answers there ({error}); is its head running, and {_ADDRESS} right?'
+                ) from error
+        time.sleep(_PAUSE)

@@ -79,12 +79,15 @@ def segment_here(words: Sequence[str], out: Path) -> str | None:
 
 
 def start(
-    words: Sequence[str], out: Path, environment: Mapping[str, str] | None = None
+    words: Sequence[str],
+    out: Path,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = ('mmvos',),
 ) -> subprocess.Popen[str]:
-    """Start the command in a process of its own."""
+    """Start the command in a process of its own, or a program that starts it."""
     path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
     return subprocess.Popen(
-        [sys.executable, '-m', 'mmvos', 'segment', *words, '--out', str(out)],
+        [sys.executable, '-m', *program, 'segment', *words, '--out', str(out)],
         env={**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1', **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,7 @@ LENGTHS = (200, 180, 160, 140, 6)
 STORE_BYTES = 80 << 20
 SECONDS = 240
 SHORT = '/tmp'
+SOON = 15  # seconds
 
 
 @pytest.fixture
@@ -108,7 +111,45 @@ def test_a_cluster_of_another_version_is_named_in_a_sentence(monkeypatch):
     def refuse(**options: Any) -> None:
         raise RuntimeError('Version mismatch: The cluster was started with:\n    Ray: 2.9.0')
 
-    monkeypatch.setenv('RAY_ADDRESS', 'head:6379')
-    monkeypatch.setattr(ray_cluster.ray, 'init', refuse)
-    with pytest.raises(DataError, match=r'at head:6379 .* Ray: 2\.9\.0'):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        place = f'127.0.0.1:{server.getsockname()[1]}'
+        monkeypatch.setenv('RAY_ADDRESS', place)
+        monkeypatch.setattr(ray_cluster.ray, 'init', refuse)
+        with pytest.raises(DataError, match=rf'at {place} .* Ray: 2\.9\.0'):
+            ray_cluster._connect()
+
+
+@pytest.mark.parametrize(
+    'place', ['127.0.0.1:{}', 'ray://127.0.0.1:{}', 'host.invalid:{}', '::1:{}']
+)
+def test_a_cluster_that_is_not_there_is_named_in_a_sentence(monkeypatch, place):
+    from mmvos.apis.batch import ray_cluster
+
+    def hang(**options: Any) -> None:
+        raise AssertionError('Ray would try it for minutes')
+
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        address = place.format(server.getsockname()[1])
+    monkeypatch.setenv('RAY_ADDRESS', address)
+    monkeypatch.setattr(ray_cluster.ray, 'init', hang)
+    monkeypatch.setattr(ray_cluster, '_REACH_SECONDS', 1.5)
+    began = time.monotonic()
+    with pytest.raises(DataError, match=re.escape(f'at {address} cannot be used: nobody answers')):
         ray_cluster._connect()
+    assert time.monotonic() - began < SOON
+
+
+def test_a_cluster_that_is_just_starting_is_waited_for(monkeypatch):
+    from mmvos.apis.batch import ray_cluster
+
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+    made = []
+    starting = threading.Timer(0.5, lambda: made.append(socket.create_server(('127.0.0.1', port))))
+    monkeypatch.setattr(ray_cluster, '_PAUSE', 0.1)
+    starting.start()
+    try:
+        ray_cluster._reach(f'127.0.0.1:{port}')
+    finally:
+        starting.join()
+        made[0].close()
