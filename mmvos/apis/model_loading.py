@@ -167,6 +167,7 @@ def load_optimized(
     weights: str | Path | None = None,
     device: str | None = None,
     cfg_options: Mapping[str, Any] | None = None,
+    compiles: bool = False,
 ) -> VideoModel:
     """Build a model with the weights that are given or come with it, and make it faster for good.
 
@@ -174,15 +175,16 @@ def load_optimized(
         model: see ``init_model``.
         weights: by default those that come with the name or config.
         device, cfg_options: see ``init_model``.
+        compiles: see ``optimize``.
 
     Raises:
-        FileNotFoundError, ValueError: see ``init_model``; no weights are given and none come with
-            the config.
+        FileNotFoundError, ValueError: see ``init_model`` and ``optimize``; no weights are given and
+            none come with the config.
     """
     config = model if isinstance(model, Config) else load_config(model)
     if weights is None:
         weights = shipped_weights(config)
-    return optimize(init_model(config, weights, device, cfg_options))
+    return optimize(init_model(config, weights, device, cfg_options), compiles=compiles)
 
 
 def _choose_dataset_meta(

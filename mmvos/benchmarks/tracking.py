@@ -39,7 +39,6 @@ from mmvos.optimize import optimize
 from mmvos.structures import FrameResult, Prompts
 
 from .siammask.agreement import davis_videos, mean_overlap
-from .siammask.compiled import compiled
 from .siammask.plain import PlainSiamese
 from .synthetic_video import OBJECTS, SyntheticVideo, make_video
 from .timing import (
@@ -226,12 +225,7 @@ def _build(
     assert isinstance(model, PromptedSegmenter), f'{config} is no config of a SiamMask'
     if precision is None:
         return model
-    if not compiling:
-        return optimize(model, getattr(torch, precision))
-    try:
-        return compiled(model, getattr(torch, precision))
-    except RuntimeError as error:
-        raise SystemExit(f'--compile: {error}') from error
+    return optimize(model, getattr(torch, precision), compiles=compiling)
 
 
 def _reference_candidate(model: PromptedSegmenter, boxes: Sequence[Box], folder: Path) -> Candidate:

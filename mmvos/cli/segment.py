@@ -184,6 +184,12 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         'there is no GPU), torch, onnxruntime',
     )
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='torch.compile for the networks of SiamMask, S2iamMask and MaskTrack, on a GPU as '
+        'CUDA graphs; the first frames take minutes, so it is for long videos',
+    )
+    parser.add_argument(
         '--graphs', metavar='DIR', help='a model that mmvos export has written, instead of a system'
     )
     add_config_options(parser)

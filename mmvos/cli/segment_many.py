@@ -149,6 +149,8 @@ def describe_batch(args: argparse.Namespace, videos: Sequence[Video]) -> dict[st
 
     options = [args.engine, args.device, args.cfg_options, args.prompts, args.score_thr, args.fps]
     options += [args.no_png, args.no_video, args.direction, args.soft, args.cutout]
+    if args.compile:
+        options.append('compile')
     return {
         **describe_model(args),
         'input': str(args.input),

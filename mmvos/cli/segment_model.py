@@ -59,14 +59,16 @@ def build_model(args: argparse.Namespace, has_prompts: bool) -> VideoSteps:
     # 1. A model of ONNX graphs, which needs no torch.
     if args.graphs:
         others = (args.config, args.system, args.checkpoint, args.device, args.cfg_options)
-        if any(others) or args.engine == TORCH:
+        if any(others) or args.engine == TORCH or args.compile:
             raise ValueError(
-                '--graphs is a model without torch: leave system, config, checkpoint, device and '
-                'options of the config out'
+                '--graphs is a model without torch: leave system, config, checkpoint, device, '
+                '--compile and options of the config out'
             )
         check_prompts_fit(True, has_prompts)
         return OnnxSegmenter(args.graphs, args.engine or ENGINES[0])
-    needs_torch = bool(args.config or args.checkpoint or args.cfg_options or args.device)
+    needs_torch = bool(
+        args.config or args.checkpoint or args.cfg_options or args.device or args.compile
+    )
     engine = choose_engine(args.system or DEFAULT_SYSTEM, args.engine, needs_torch)
     if engine != TORCH:
         return load_graphs(args.system or DEFAULT_SYSTEM, engine)
@@ -77,7 +79,7 @@ def build_model(args: argparse.Namespace, has_prompts: bool) -> VideoSteps:
 
     name = args.config or args.system or DEFAULT_SYSTEM
     options = read_config_options(args.cfg_options)
-    model = load_optimized(name, args.checkpoint, args.device, options)
+    model = load_optimized(name, args.checkpoint, args.device, options, args.compile)
     check_prompts_fit(model.takes_prompts, has_prompts)
     return model
 

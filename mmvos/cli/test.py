@@ -73,6 +73,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='arithmetic of the network; auto: bfloat16 where the device has instructions for it, '
         'else float32',
     )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='torch.compile for the networks of SiamMask, S2iamMask and MaskTrack, on a GPU as '
+        'CUDA graphs; the first frames take minutes',
+    )
     parser.add_argument('--work-dir', help='folder for logs; default: the folder of OUT')
     add_config_options(parser)
     add_launcher(parser)
@@ -208,7 +214,9 @@ def test(
     load_weights(model, checkpoint)
     precision = choose_dtype(arguments.precision, next(model.parameters()).device)
     if runner.test_loop.tuner is None:
-        optimize(model, precision)
+        optimize(model, precision, arguments.compile)
+    elif arguments.compile:
+        raise DataError('--compile: a model that is fine-tuned on each video cannot be compiled')
     else:  # it needs a model that can be trained, and makes the adapted ones fast
         runner.test_loop.tuner.precision = precision
 
@@ -222,11 +230,14 @@ def test(
             warn_of_other_classes(runner, checkpoint, ground_truth)
 
         # What decides the results: a run goes on only with those of an equal one.
+        arithmetic = str(precision).removeprefix('torch.')
+        if arguments.compile:
+            arithmetic += ', compiled'
         settings = dict(
             model=config.model.to_dict(),
             data=settings_of_data,
             test=config.test_cfg.to_dict(),
-            precision=str(precision).removeprefix('torch.'),
+            precision=arithmetic,
             checkpoint=arguments.checkpoint,
             inputs=benchmark.describe_inputs(dataset, ground_truth),
         )

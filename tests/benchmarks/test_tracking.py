@@ -12,7 +12,7 @@ from command import run_mmvos
 from tiny_siamese import TINY_OPTIONS, frame, picture, tiny_siamese
 
 from mmvos.benchmarks import tracking
-from mmvos.benchmarks.siammask import agreement, compiled, plain
+from mmvos.benchmarks.siammask import agreement, plain
 from mmvos.benchmarks.synthetic_video import SyntheticVideo
 from mmvos.structures import FrameResult, Prompts, TrackedObject
 from mmvos.structures.rle import decode, encode
@@ -61,12 +61,6 @@ def test_agreement_is_the_mean_overlap_without_the_first_frame():
     )
     assert agreement.mean_overlap(exact, reduced) == pytest.approx((8 / 12 + 1) / 2)
     assert agreement.mean_overlap(exact, exact) == 1
-
-
-def test_without_a_compiler_it_says_so(monkeypatch):
-    monkeypatch.setenv('CXX', 'no-such-compiler')
-    with pytest.raises(RuntimeError, match=r'C\+\+ compiler .*no-such-compiler'):
-        compiled.compiled(tiny_siamese(), None)
 
 
 def test_it_prints_a_row_per_precision_and_number_of_objects(tmp_path):
