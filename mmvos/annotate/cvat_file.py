@@ -62,6 +62,7 @@ class CvatFile:
         self._task = read_task(path, self.notes)
         self.source = open_source(video)
         self._frames = frames_of_task(self._task, self.source, video)
+        self._check_size(video)
 
         drawings = drawings_of(self._task, self._frames)
         if not drawings:
@@ -71,6 +72,16 @@ class CvatFile:
             )
         self.objects = join_drawings(drawings)
         self.prompts = make_prompts(self.objects, self._task.size, self.notes)
+
+    def _check_size(self, video: Path) -> None:
+        """Refuse a video whose frames have another size than those of the task."""
+        [first] = self.source.seekable().read(0, 0)
+        height, width = first.picture.shape[:2]
+        if (height, width) != self._task.size:
+            raise DataError(
+                f'{self._task.path} is about frames of {self._task.size[1]}x{self._task.size[0]}, '
+                f'but those of {video} are {width}x{height}; give the frames of this task'
+            )
 
     def write(self, results: Iterable[FrameResult]) -> str:
         """Write the XML; see `PartlyAnnotated`."""

@@ -31,6 +31,7 @@ from .drawn_objects import Drawing, DrawnObject, join_drawings, make_prompts
 
 _LOCK = '.mmvos-propagate.lock'
 _KNOWN_KINDS = ('polygon', 'rectangle', 'circle', 'oriented_rectangle', 'mask')
+_TRIED_VERSIONS = ('3', '4', '5', '6')
 _MADE_BY = 'made_by'  # key of a shape with its fingerprint
 _DIGITS = 4  # of a score
 _POINT_DIGITS = 2  # of a coordinate, by which a shape is known again
@@ -133,6 +134,7 @@ class LabelmeFolder:
                     f'{self.images[index].name}; keep one of them'
                 )
             self._check_size(path, data)
+            self._check_version(path, data)
             labeled[index] = _LabeledFrame(path, data)
         return labeled
 
@@ -144,6 +146,22 @@ class LabelmeFolder:
             raise DataError(
                 f'{path} is about an image of {size[1]}x{size[0]}, but the frames are '
                 f'{self.size[1]}x{self.size[0]}'
+            )
+
+    def _check_version(self, path: Path, data: Row) -> None:
+        """Say that a file is of a version of labelme that was not tried; it is read all the same.
+
+        Very old files have none.
+        """
+        version = data.get('version')
+        if version is None:
+            return
+        major = str(version).partition('.')[0]
+        if major not in _TRIED_VERSIONS:
+            self.notes.add(
+                'files are of a version of labelme that was not tried (3 to 6 were): look at '
+                'what comes of them',
+                f'{path}, version {str(version)[:20]}',
             )
 
     def _read_drawings(self) -> list[Drawing]:

@@ -34,6 +34,7 @@ from mmvos.convert.cvat_shapes import AREAS, CvatShape, masks_of_track, polygon_
 from mmvos.io.progress_bar import with_bar
 from mmvos.io.text import read_bytes
 
+_VERSION = '1.1'  # of the format
 _MAX_UNPACKED = 1 << 30  # bytes of an XML in a zip
 _WHOLE_NUMBER = re.compile('-?[0-9]{1,18}')
 
@@ -133,6 +134,12 @@ def read_task(path: Path, notes: Notes) -> CvatTask:
     if root.tag != 'annotations' or root.find('image') is not None or root.find('meta') is None:
         raise ConversionError(
             f'{path} is no "CVAT for video 1.1" file; choose this format in CVAT.'
+        )
+    version = (root.findtext('version') or _VERSION).strip()
+    if version.partition('.')[0] != _VERSION.partition('.')[0]:
+        raise ConversionError(
+            f'{path} has version {version[:20]} of the format, {_VERSION} is read; choose "CVAT '
+            f'for video {_VERSION}" in CVAT.'
         )
     tasks = (
         root.findall('./meta/task') + root.findall('./meta/job') + root.findall('./meta/project')

@@ -183,11 +183,17 @@ def test_faults_are_one_sentence(clip: Path, tmp_path: Path, model: ColorFollowe
     good = write_xml(tmp_path / 'good.xml', TRACK.format(0, 'fish', '', fish))
     empty = write_xml(tmp_path / 'empty.xml', '')
     long = write_xml(tmp_path / 'long.xml', TRACK.format(0, 'fish', '', fish), size=40)
+    newer = tmp_path / 'newer.xml'
+    newer.write_text(good.read_text().replace('<version>1.1<', '<version>2.0<'))
+    larger = tmp_path / 'larger.xml'
+    larger.write_text(good.read_text().replace(f'<width>{WIDTH}<', f'<width>{10 * WIDTH}<'))
     there = tmp_path / 'there.xml'
     there.write_text('mine')
     for words, part in [
         ((empty, clip, '--out', tmp_path / 'o.xml'), 'annotated'),
         ((long, clip, '--out', tmp_path / 'o.xml'), '40 frames'),
+        ((newer, clip, '--out', tmp_path / 'o.xml'), 'version 2.0'),
+        ((larger, clip, '--out', tmp_path / 'o.xml'), f'frames of {10 * WIDTH}x{HEIGHT}, but'),
         ((good, clip, '--out', good), 'made of'),
         ((good, clip, '--out', there), '--overwrite'),
         ((good, tmp_path / 'gone', '--out', tmp_path / 'o.xml'), 'gone'),

@@ -133,6 +133,18 @@ def test_all_frames_get_the_objects_of_two(clip: Path, model: ColorFollower) -> 
     assert not list(clip.glob('*.lock')) and not list(clip.glob('.*'))
 
 
+@pytest.mark.parametrize('version', ['3.16.2', '6.0.0', None, '7.1.0', 'x', 9])
+def test_a_version_that_was_not_tried_is_said(
+    clip: Path, model: ColorFollower, capsys: pytest.CaptureFixture[str], version: Any
+) -> None:
+    annotate(clip, 0, [shape('fish', corners(0, 1))], version=version)
+    assert run(clip) is None
+    said = [line for line in capsys.readouterr().out.splitlines() if 'not tried' in line]
+    assert (len(said) == 1) == (version in ('7.1.0', 'x', 9))
+    assert all('00000.json' in line and str(version) in line for line in said)
+    assert (pixels(shapes_of(clip, 5)[0]) == object_mask(5, 1)).all()
+
+
 def test_another_folder_gets_what_is_drawn_and_what_is_not(
     clip: Path, tmp_path: Path, model: ColorFollower
 ) -> None:
