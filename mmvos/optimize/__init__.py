@@ -75,8 +75,7 @@ def optimize(model: Model, dtype: torch.dtype = torch.float32, compiles: bool = 
         # Measured on whole frames: 30 % for a siamese network, nothing for mask propagation.
         if isinstance(model.tracker, SiameseTracker):
             apply_winograd(model.tracker)
-    # Not in bfloat16, in which AP was not measured with it.
-    if isinstance(model, MaskTrackRCNN) and dtype == torch.float32:
+    if isinstance(model, MaskTrackRCNN):
         apply_winograd(model.detector)
     return model
 

@@ -1,20 +1,14 @@
 """WinogradConv2d: wide 3 x 3 convolutions with a quarter of the multiplications (Lavin and Gray,
-Fast Algorithms for Convolutional Neural Networks, CVPR 2016), for inference on CPUs.
+Fast Algorithms for Convolutional Neural Networks, CVPR 2016), for inference on CPUs in float32.
 
-F(m x m, 3 x 3) with n = m + 2: a tile of n x n input cells becomes n * n sums (the input
-transform), each of which takes a C x K matrix of its own, and the n * n products become m x m
-output cells (the output transform). In float32 m is 4: 36 multiplications for 16 cells instead of
-144; the weight takes four times the memory. In bfloat16 m is 2: 16 multiplications for 4 cells
-instead of 36. Its transforms are whole numbers, so that its error is three times that of an
-ordinary convolution in bfloat16; with m = 4 it would be seven times.
-
-B images, C channels in, K channels out, d the dilation.
+F(4 x 4, 3 x 3): a tile of 6 x 6 input cells becomes 36 sums (the input transform), each of which
+takes a C x K matrix of its own, and the 36 products become 4 x 4 output cells (the output
+transform). That is 36 multiplications for 16 cells instead of 144; the weight takes four times the
+memory. B images, C channels in, K channels out, d the dilation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeGuard
 
 import torch
@@ -23,42 +17,15 @@ from torch.nn import functional as F
 
 from .packed_layers import PackedConv2d
 
-KERNEL = 3
-# Cells of the output from which on tiles are faster.
+OUTPUT_TILE = 4
+INPUT_TILE = 6
+# Interpolation points. With these the error is about twice that of an ordinary convolution.
+POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)
+# Channels of the layer, and cells of its output, from which on tiles are faster.
+MIN_CHANNELS = 192
 MIN_CELLS = 100
-# Tiles that are computed at once; the sums of 256 of 256 channels take 9 MB in float32.
+# Tiles that are computed at once; the sums of 256 of 256 channels take 9 MB.
 MAX_TILES = 256
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """How a convolution is cut into tiles, in one type of numbers.
-
-    Attributes:
-        points: of interpolation, m + 1 of them; one more is infinity. With those of float32 the
-            error is about twice that of an ordinary convolution.
-        min_channels: of the layer, in and out, from which on tiles are faster.
-    """
-
-    points: tuple[float, ...]
-    min_channels: int
-
-    @property
-    def outputs(self) -> int:
-        """m."""
-        return len(self.points) - 1
-
-    @property
-    def inputs(self) -> int:
-        """n."""
-        return len(self.points) + 1
-
-
-# Measured on an AMD EPYC with AVX512-BF16.
-TILES = {
-    torch.float32: Tiles((0.0, 0.625, -0.625, 1.5, -1.5), min_channels=192),
-    torch.bfloat16: Tiles((0.0, 1.0, -1.0), min_channels=512),
-}
 
 
 class WinogradConv2d(nn.Module):
@@ -74,22 +41,19 @@ class WinogradConv2d(nn.Module):
         self.layer = layer
         self._padding = layer.padding[0]
         self._dilation = layer.dilation[0]
-        dtype = layer.bias.dtype
-        self._tiles = TILES[dtype]
-        matrices = winograd_matrices(self._tiles.points)
-        input_transform, output_transform, self._kernel_transform = matrices
+        input_transform, output_transform, self._kernel_transform = winograd_matrices()
 
         # in two dimensions, on flattened tiles
-        self._input_transform = torch.kron(input_transform, input_transform).to(dtype)
-        self._output_transform = torch.kron(output_transform, output_transform).to(dtype)
+        self._input_transform = torch.kron(input_transform, input_transform).float()
+        self._output_transform = torch.kron(output_transform, output_transform).float()
         self._products: PackedConv2d | None = None  # made when it is first needed
 
     @staticmethod
     def can_replace(layer: object) -> TypeGuard[PackedConv2d]:
         """Say whether a layer is a convolution of the right kind, and wide enough to gain."""
-        if not isinstance(layer, PackedConv2d):
+        if not isinstance(layer, PackedConv2d) or layer.bias.dtype != torch.float32:
             return False
-        if min(layer.shape[:2]) < TILES[layer.bias.dtype].min_channels:
+        if min(layer.shape[:2]) < MIN_CHANNELS:
             return False
         is_square = layer.padding[0] == layer.padding[1] and layer.dilation[0] == layer.dilation[1]
         is_plain = layer.stride == [1, 1] and layer.groups == 1
@@ -97,7 +61,6 @@ class WinogradConv2d(nn.Module):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Convolve; see ``PackedConv2d``."""
-        x = x.to(self.layer.bias.dtype)
         batch, channels, old_height, old_width = x.shape
         margin = 2 * (self._padding - self._dilation)
         height = old_height + margin
@@ -106,16 +69,13 @@ class WinogradConv2d(nn.Module):
             small: Tensor = self.layer(x, residual)
             return small
 
-        # m, and by how many cells the input tiles overlap
-        tile = self._tiles.outputs
-        overlap = self._tiles.inputs - tile
-
         # A dilated convolution is d x d ordinary ones, each on every d-th row and column: phases.
         phases = self._dilation
-        rows = _divide_up(height, tile * phases)  # of tiles, in each phase
-        columns = _divide_up(width, tile * phases)
-        phase_height = rows * tile + overlap
-        phase_width = columns * tile + overlap
+        rows = _divide_up(height, OUTPUT_TILE * phases)  # of tiles, in each phase
+        columns = _divide_up(width, OUTPUT_TILE * phases)
+        overlap = INPUT_TILE - OUTPUT_TILE
+        phase_height = rows * OUTPUT_TILE + overlap
+        phase_width = columns * OUTPUT_TILE + overlap
 
         # (B, phase_height, d, phase_width, d, C): pad with zeros and split into phases
         bottom = phase_height * phases - old_height - self._padding
@@ -124,16 +84,15 @@ class WinogradConv2d(nn.Module):
         cells = cells.reshape(batch, phase_height, phases, phase_width, phases, channels)
 
         # (B, height, width, K): blocks of so many rows of tiles that their sums stay in the cache
-        bias = self.layer.bias
-        answer = bias.new_empty(batch, height, width, len(bias))
+        answer = cells.new_empty(batch, height, width, len(self.layer.bias))
         block = _rows_of_a_block(rows, batch * columns * phases**2)
         for start in range(0, rows, block):
             # All blocks have one size: the last one may compute rows of the one before once more.
             first = min(start, rows - block)
-            top = first * tile
-            piece = self._convolve_block(cells[:, top : top + block * tile + overlap])
-            target = answer[:, top * phases : (top + block * tile) * phases]
-            torch.add(piece[:, : target.shape[1], :width], bias, out=target)
+            top = first * OUTPUT_TILE
+            piece = self._convolve_block(cells[:, top : top + block * OUTPUT_TILE + overlap])
+            target = answer[:, top * phases : (top + block * OUTPUT_TILE) * phases]
+            torch.add(piece[:, : target.shape[1], :width], self.layer.bias, out=target)
         if self.layer.relu:
             answer.relu_()
         return answer.permute(0, 3, 1, 2)
@@ -146,46 +105,44 @@ class WinogradConv2d(nn.Module):
         """Convolve some rows of tiles, without bias and ReLU.
 
         Args:
-            cells: (B, m rows + 2, d, m columns + 2, d, C).
+            cells: (B, 4 rows + 2, d, 4 columns + 2, d, C).
 
         Returns:
-            (B, m rows d, m columns d, K).
+            (B, 4 rows d, 4 columns d, K).
         """
         batch, phase_height, phases, phase_width, _, channels = cells.shape
-        tile = self._tiles.outputs
-        side = self._tiles.inputs
-        rows = (phase_height - KERNEL + 1) // tile
-        columns = (phase_width - KERNEL + 1) // tile
+        rows = phase_height // OUTPUT_TILE
+        columns = phase_width // OUTPUT_TILE
 
-        # (tiles, n n, C): cut into overlapping tiles, transform to n n sums each
-        tiles = cells.unfold(1, side, tile).unfold(3, side, tile)
-        tiles = tiles.permute(0, 1, 2, 3, 4, 6, 7, 5).reshape(-1, side**2, channels)
+        # (tiles, 36, C): cut into overlapping tiles, transform to 36 sums each
+        tiles = cells.unfold(1, INPUT_TILE, OUTPUT_TILE).unfold(3, INPUT_TILE, OUTPUT_TILE)
+        tiles = tiles.permute(0, 1, 2, 3, 4, 6, 7, 5).reshape(-1, INPUT_TILE**2, channels)
         sums = self._input_transform @ tiles
 
-        # (tiles, n n, K): each of the sums takes its own matrix, as a grouped 1 x 1 convolution
+        # (tiles, 36, K): each of the 36 sums takes its own matrix, as a grouped 1 x 1 convolution
         sums = sums.view(batch, rows * phases, columns * phases, -1).permute(0, 3, 1, 2)
         if self._products is None:
             self._products = self._make_products()
         products = self._products(sums).permute(0, 2, 3, 1)
-        products = products.reshape(-1, side**2, len(self.layer.bias))
+        products = products.reshape(-1, INPUT_TILE**2, len(self.layer.bias))
 
-        # (B, height, width, K): transform to m x m cells a tile, put tiles and phases together
+        # (B, K, height, width): transform to 4 x 4 cells a tile, put tiles and phases together
         answer = self._output_transform @ products
-        answer = answer.view(batch, rows, phases, columns, phases, tile, tile, -1)
+        answer = answer.view(batch, rows, phases, columns, phases, OUTPUT_TILE, OUTPUT_TILE, -1)
         return answer.permute(0, 1, 5, 2, 3, 6, 4, 7).reshape(
-            batch, rows * tile * phases, columns * tile * phases, -1
+            batch, rows * OUTPUT_TILE * phases, columns * OUTPUT_TILE * phases, -1
         )
 
     def _make_products(self) -> PackedConv2d:
-        """Make the n n matrices, as a 1 x 1 convolution in n n groups."""
+        """Make the 36 matrices, as a 1 x 1 convolution in 36 groups."""
         transform = self._kernel_transform
 
-        # (n, n, K, C)
+        # (6, 6, K, C)
         weight = torch.einsum('ia,jb,kcab->ijkc', transform, transform, self.layer.weight.double())
         outputs, inputs = weight.shape[2:]
-        groups = self._tiles.inputs**2
+        groups = INPUT_TILE**2
         convolution = nn.Conv2d(groups * inputs, groups * outputs, 1, groups=groups, bias=False)
-        flat = weight.to(self.layer.bias.dtype).flatten(0, 2)[:, :, None, None]
+        flat = weight.float().flatten(0, 2)[:, :, None, None]
         convolution.weight = nn.Parameter(flat, requires_grad=False)
         return PackedConv2d(convolution, relu=False)
 
@@ -201,34 +158,29 @@ def _divide_up(number: int, divisor: int) -> int:
     return -(-number // divisor)
 
 
-def winograd_matrices(points: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
+def winograd_matrices() -> tuple[Tensor, Tensor, Tensor]:
     """Make the transforms of one dimension.
 
-    Toom and Cook's interpolation of a product of polynomials at m + 1 points and infinity,
+    Toom and Cook's interpolation of a product of polynomials at five points and infinity,
     transposed.
 
-    Args:
-        points: m + 1 different numbers.
-
     Returns:
-        float64 matrices: of the input (n, n), of the output (m, n), of the kernel (n, 3).
+        float64 matrices: of the input (6, 6), of the output (4, 6), of the kernel (6, 3).
     """
-    places = torch.tensor(points, dtype=torch.float64)
-    inputs = len(places) + 1
-    outputs = inputs - KERNEL + 1
-    input_transform = torch.zeros((inputs, inputs), dtype=torch.float64)
-    output_transform = torch.zeros((outputs, inputs), dtype=torch.float64)
-    kernel_transform = torch.zeros((inputs, KERNEL), dtype=torch.float64)
-    for i, point in enumerate(places):
-        others = torch.cat([places[:i], places[i + 1 :]])
-        input_transform[i, : inputs - 1] = _polynomial(others)
-        output_transform[:, i] = point ** torch.arange(outputs)
-        kernel_transform[i] = point ** torch.arange(KERNEL) / (point - others).prod()
+    points = torch.tensor(POINTS, dtype=torch.float64)
+    input_transform = torch.zeros((INPUT_TILE, INPUT_TILE), dtype=torch.float64)
+    output_transform = torch.zeros((OUTPUT_TILE, INPUT_TILE), dtype=torch.float64)
+    kernel_transform = torch.zeros((INPUT_TILE, 3), dtype=torch.float64)
+    for i, point in enumerate(points):
+        others = torch.cat([points[:i], points[i + 1 :]])
+        input_transform[i, :5] = _polynomial(others)
+        output_transform[:, i] = point ** torch.arange(OUTPUT_TILE)
+        kernel_transform[i] = point ** torch.arange(3) / (point - others).prod()
 
     # the point at infinity
-    input_transform[-1] = _polynomial(places)
-    output_transform[-1, -1] = 1
-    kernel_transform[-1, -1] = 1
+    input_transform[5] = _polynomial(points)
+    output_transform[3, 5] = 1
+    kernel_transform[5, 2] = 1
     return input_transform, output_transform, kernel_transform
 
 
