@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 from mmvos.models import PromptedSegmenter
+from mmvos.models.tracked_objects import PromptedObjects, PromptKind
 from mmvos.registry import MODELS
 from mmvos.structures import Frame, FrameMeta
 
@@ -93,6 +94,28 @@ def square_mask(x: int, y: int, side: int = 24) -> np.ndarray:
     mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
     mask[y : y + side, x : x + side] = True
     return mask
+
+
+def objects_of(*masks):
+    """What a tracker is given of masks."""
+    priors = torch.stack([2 * torch.from_numpy(mask).float() - 1 for mask in masks])
+    kinds = (PromptKind.MASK,) * len(masks)
+    boxes = ((0.0, 0.0, 1.0, 1.0),) * len(masks)
+    return PromptedObjects(tuple(range(1, len(masks) + 1)), priors, kinds, boxes)
+
+
+@torch.no_grad()
+def start(tracker, *masks):
+    """The states of objects after the frame in which they are given."""
+    probabilities, states = tracker.start(frame(0), objects_of(*masks))
+    return tracker.commit(states, probabilities)
+
+
+@torch.no_grad()
+def find(tracker, states, *masks):
+    """The states after one more frame, in which the objects are where the masks say."""
+    _, waiting = tracker.propagate(frame(1), states)
+    return tracker.commit(waiting, torch.from_numpy(np.stack(masks)).float())
 
 
 def clip_sample(masks: np.ndarray, guides: np.ndarray, kinds: np.ndarray) -> TrackDataSample:

@@ -18,6 +18,7 @@ HEIGHT = 480
 WIDTH = 854
 PICTURES = 24
 OBJECTS = 8
+NOISE = 2  # gray levels: standard deviation of a camera's noise
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class SyntheticVideo:
         return {0: Prompts(ids, masks, boxes)}
 
 
-def make_video(folder: Path, pace: int = 1) -> SyntheticVideo:
+def make_video(folder: Path, pace: int = 1, still: int = 0) -> SyntheticVideo:
     """Draw eight ovals of about 110 x 150 pixels, each with its own texture, that move by about
     two pixels a frame.
 
@@ -43,6 +44,8 @@ def make_video(folder: Path, pace: int = 1) -> SyntheticVideo:
         folder: of the pictures.
         pace: how many times as fast they move. They turn back after what they go in the video at
             pace 1.
+        still: how many of them, the first ones, stand still; the pictures then have a camera's
+            noise.
 
     Returns:
         The video; the ids of its ovals count from 1.
@@ -55,10 +58,16 @@ def make_video(folder: Path, pace: int = 1) -> SyntheticVideo:
     for index in range(PICTURES):
         image = background.copy()
         for k, texture in enumerate(textures):
-            is_oval = _draw_oval(k, _way(index * pace))
+            way = 0
+            if k >= still:
+                way = _way(index * pace)
+            is_oval = _draw_oval(k, way)
             image[is_oval] = texture[is_oval]
             if index == 0:
                 labels[is_oval] = k + 1
+        if still:
+            noisy = image + rng.normal(0, NOISE, image.shape)
+            image = np.clip(noisy, 0, 255).astype(np.uint8)
         path = folder / f'{index:05d}.jpg'
         cv2.imwrite(str(path), image)
         pictures.append(path)

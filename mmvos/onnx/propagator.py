@@ -28,6 +28,7 @@ class OnnxPropagator(MaskPropagation):
         self.settings = settings
         self.size = settings.size
         self.calm_size = settings.calm_size
+        self.idle_change = settings.idle_change
         self.context = settings.context
         self.box_change = settings.box_change
         self.clicks = settings.guide_channels > 1

@@ -27,7 +27,8 @@ class MaskTrackSettings:
 
     Attributes:
         size: S.
-        calm_size: S of objects that move little, or None; see ``MaskPropagator``.
+        calm_size, idle_change: S of objects that move little, or None, and when they are computed;
+            see ``MaskPropagator``. Exports of before ``idle_change`` lack it.
         levels: (C_i, h_i, w_i) of each level of a square of ``size``.
         key_channels: A.
         value_channels: V + 1.
@@ -48,6 +49,7 @@ class MaskTrackSettings:
     box_passes: int
     min_area_ratio: float
     search_growth: float
+    idle_change: float | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,14 @@ def _check_names(kind: Any, content: Mapping[str, Any], file: Path) -> None:
     Raises:
         GraphError: it does not.
     """
-    names = {field.name for field in dataclasses.fields(kind)}
-    if set(content) != names:
-        wrong = sorted(names ^ set(content))[0]
+    names = set()
+    optional = set()
+    for field in dataclasses.fields(kind):
+        names.add(field.name)
+        if field.default is not dataclasses.MISSING:
+            optional.add(field.name)
+    wrong_names = names ^ set(content)
+    wrong_names -= optional - set(content)
+    if wrong_names:
+        wrong = sorted(wrong_names)[0]
         raise GraphError(f'{file} is damaged: {wrong!r} is missing or does not belong there')

@@ -77,6 +77,7 @@ def masktrack_graphs(tracker: MaskPropagator) -> tuple[dict[str, Graph], MaskTra
     settings = MaskTrackSettings(
         size=tracker.size,
         calm_size=tracker.calm_size,
+        idle_change=tracker.idle_change,
         levels=[list(shape) for shape in sizes.levels],
         key_channels=sizes.keys,
         value_channels=sizes.values,

@@ -1,11 +1,11 @@
 """Regions cut out of frames and features, and pasted back.
 
 A *square* is an int64 row (x, y, side) in frame pixels: its left column, its top row and its side;
-it may reach outside the frame. K squares, B frames of H x W pixels, C channels, S x S the size of a
-crop. Resampling is bilinear with antialiasing (``align_corners=False``: the square's edges are the
-crop's edges), so a crop and its paste are aligned at every scale. SiamMask's windows are squares
-too; their rounding and resampling are in ``siamese_geometry``. Arrays are torch's or numpy's, see
-``arrays``.
+it may reach outside the frame. K squares, B frames of H x W pixels, C channels, P clicks, S x S the
+size of a crop. Resampling is bilinear with antialiasing (``align_corners=False``: the square's
+edges are the crop's edges), so a crop and its paste are aligned at every scale. SiamMask's windows
+are squares too; their rounding and resampling are in ``siamese_geometry``. Arrays are torch's or
+numpy's, see ``arrays``.
 
 *RoIAlign* (He et al., Mask R-CNN, ICCV 2017, section 3) samples any regions of features. For CPUs
 it is one sparse matrix product here: every output cell is a weighted sum of feature vectors, which
@@ -23,6 +23,8 @@ from .arrays import Array, array_like, array_namespace, device, is_on_host, resi
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CLICK_RADIUS = 1 / 64  # over the side of the square
 
 
 def squares_around(boxes: Array, context: Array | float, smallest: int, largest: int) -> Array:
@@ -119,6 +121,45 @@ def paste_squares(crops: Array, squares: Array, height: int, width: int) -> Arra
         columns = slice(x0 - x, x1 - x)
         frames[k, y0:y1, x0:x1] = square[rows, columns]
     return frames
+
+
+def draw_clicks(clicks: Array, squares: Array, size: int) -> Array:
+    """Draw clicks as disks in squares.
+
+    Args:
+        clicks: (K, P, 3) rows x, y, sign in frame pixels; sign 0 is none.
+        squares: (K, 3).
+        size: S.
+
+    Returns:
+        (K, 1, S, S) in {-1, 0, 1}.
+    """
+    # (K, P, 2): the clicks in pixels of their squares
+    xp = array_namespace(clicks)
+    corners = squares[:, :2]
+    sides = squares[:, 2:]
+    places = clicks[..., :2]
+    signs = clicks[..., 2:]
+    scale = size / xp.astype(sides, xp.float32)
+    centers = (places - corners[:, None]) * scale[:, :, None]
+
+    # (K, P, S): squared distances of columns and rows from each click
+    pixels = xp.arange(size, dtype=xp.float32, device=device(clicks)) + 0.5
+    across = xp.square(pixels - centers[..., :1])
+    down = xp.square(pixels - centers[..., 1:])
+
+    # (K, P, S, S): which pixels lie in which disk
+    radius = size * CLICK_RADIUS
+    distance = down[..., :, None] + across[..., None, :]
+    inside = distance <= radius**2
+
+    # (K, S, S): of clicks that overlap the later ones win
+    drawn = xp.zeros((len(clicks), size, size), dtype=xp.float32, device=device(clicks))
+    for index in range(clicks.shape[1]):
+        sign = signs[:, index, :, None]
+        is_drawn = inside[:, index] & (sign != 0)
+        drawn = xp.where(is_drawn, sign, drawn)
+    return drawn[:, None]
 
 
 def square_rois(squares: Array, index: Sequence[int]) -> Array:

@@ -19,7 +19,19 @@ from mmvos.structures.rle import encode
 @pytest.mark.parametrize('system', ['masktrack', 'siammask'])
 def test_it_prints_a_row_for_each_engine(tmp_path, system):
     pytest.importorskip('onnxruntime')
-    words = ('--system', system, '--length', '3', '--objects', '2', '--pace', '4', '--no-start')
+    words = (
+        '--system',
+        system,
+        '--length',
+        '3',
+        '--objects',
+        '2',
+        '--pace',
+        '4',
+        '--still',
+        '1',
+        '--no-start',
+    )
     done = run_mmvos('benchmark', 'engines', *words, folder=tmp_path)
     assert done.status == 0, done.output
     assert f'\n{system}, 3 frames' in done.output
@@ -27,7 +39,7 @@ def test_it_prints_a_row_for_each_engine(tmp_path, system):
     assert float(rows['torch float32'][2]) == 1
     assert float(rows['onnxruntime'][2]) > 0.999
     assert float(rows['torch float32'][4]) == 0 <= float(rows['onnxruntime'][4]) < 1e-3
-    assert float(rows['onnxruntime'][0]) > 0
+    assert float(rows['onnxruntime'][0]) > 0 and float(rows['onnxruntime'][5]) > 0
 
 
 @pytest.mark.slow

@@ -37,6 +37,17 @@ def test_objects_that_move_faster_go_the_same_way_forth_and_back(tmp_path):
     assert pictures[12][3] == pictures[1][12]
 
 
+def test_of_the_objects_some_stand_still_in_the_noise_of_a_camera(tmp_path):
+    """The third is the first that moves."""
+    video = make_video(tmp_path, 4, still=2)
+    first, last = (cv2.imread(str(video.pictures[i])).astype(int) for i in (0, 11))
+    changes = np.abs(first - last).mean(axis=2)
+    inside = [changes[video.labels == k].mean() for k in (1, 2, 3)]
+    # the difference of two pictures with noise of 2 gray levels is 2 * 2 / sqrt(pi) = 2.3
+    assert inside[0] < 3 and inside[1] < 3 and inside[2] > 5
+    assert inside[0] > 1.2
+
+
 def test_it_prints_a_row_per_number_of_objects_and_the_memory(tmp_path):
     tiny.config(dict(data_root='unused'), **tiny.SEGMENTER).dump(tmp_path / 'segmenter.py')
     options = [

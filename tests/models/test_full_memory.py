@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,23 @@ def check_sizes(sizes: dict[int, tuple[int, int]]) -> None:
 def test_memory_stays_with_full_memories():
     model = tiny_segmenter()
     check_sizes(run_on(model, full_state(model), 300))
+
+
+@pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='resident memory is from /proc')
+def test_memory_stays_with_objects_that_are_idle_by_turns():
+    """Each keeps what was found of it, and nothing of the other."""
+    model = tiny_segmenter(idle_change=1e9)
+    state = full_state(model)
+    # a network that gives its guide back: both stay, and are computed in every eleventh frame
+    model.tracker._probabilities = lambda _, guides, *__: (guides[:, 0] > 0).float()
+    for index in range(3):
+        state, _ = model.step(frame(index), state)
+    assert [item.look.age for item in state] == [2, 2]
+    together = size_of(state)
+    first = replace(state[0], look=replace(state[0].look, age=5))
+    sizes = run_on(model, (first, state[1]), 300)
+    check_sizes(sizes)
+    assert sizes[49][0] == together
 
 
 @pytest.mark.slow

@@ -171,19 +171,40 @@ def test_a_siamese_step_leaves_its_state_as_it_was(siamese):
     check_step_leaves_state(siamese[1].model, prompts, 'kernels')
 
 
-def test_calm_objects_are_seen_in_the_smaller_squares_by_both(both):
-    """Two objects that stay have squares of 352 pixels, 22 * 22 cells, from the third frame on."""
+def states_of_both(both, pictures):
+    """Two objects in pictures: the states of both after each frame; the results are the same."""
     prompts = Prompts((1, 2), (red_mask(), None), (None, BLUE_BOX))
     states = [inferencer.model.init_state() for inferencer in both]
-    for index in range(4):
+    for index, shown in enumerate(pictures):
         results = []
         for number, inferencer in enumerate(both):
-            frame = inferencer.prepare_frame(picture(0), index)
+            frame = inferencer.prepare_frame(shown, index)
             given = prompts if index == 0 else None
             step = inferencer.model.inference_step
             states[number], result = step(frame, states[number], given)
             results.append(result)
         assert_same(*results)
+        yield states
+
+
+def test_calm_objects_are_seen_in_the_smaller_squares_by_both(both, monkeypatch):
+    """Two objects that stay have squares of 352 pixels, 22 * 22 cells, from the third frame on."""
+    for inferencer in both:
+        monkeypatch.setattr(inferencer.model.tracker, 'idle_change', None)
+    for index, states in enumerate(states_of_both(both, [picture(0)] * 4)):
         positions = [[item.last[0].shape[-1] for item in state] for state in states]
         expected = 22**2 if index > 1 else 28**2
         assert positions == [[expected] * 2] * 2
+
+
+def test_idle_objects_are_computed_in_the_same_frames_by_both(both):
+    """Both stay; in the fourth picture something covers a part of the blue one."""
+    near = picture(0).copy()
+    left, top = map(int, BLUE_BOX[:2])
+    near[top + 5 : top + 15, left + 5 : left + 15] = 255
+    pictures = [*[picture(0)] * 3, near, near]
+    ages = []
+    for states in states_of_both(both, pictures):
+        ages.append([[item.look and item.look.age for item in state] for state in states])
+    assert [one for one, _ in ages] == [other for _, other in ages]
+    assert [one for one, _ in ages][:4] == [[None, None], [0, 0], [1, 1], [2, 0]]

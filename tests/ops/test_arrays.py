@@ -9,14 +9,13 @@ import torch
 from mmvos.models.masktrack.state import (
     box_with_points,
     disks_at_points,
-    draw_clicks,
     grow_box,
     guide_boxes,
     limit_change,
 )
 from mmvos.models.prompted_tracking import hard_merge, soft_aggregate
 from mmvos.ops.arrays import array_like, as_numpy, fetch, pad_maps, resize
-from mmvos.ops.crop import crop_squares, paste_squares, squares_around
+from mmvos.ops.crop import crop_squares, draw_clicks, paste_squares, squares_around
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.random((3, 37, 52), dtype=np.float32)

@@ -27,31 +27,35 @@ from mmvos.ops.arrays import (
     Array,
     array_like,
     array_namespace,
-    as_numpy,
     device,
     fetch,
     is_on_host,
     pad_maps,
     select,
 )
-from mmvos.ops.crop import crop_squares, paste_squares, squares_around
+from mmvos.ops.crop import crop_squares, draw_clicks, paste_squares, squares_around
 from mmvos.structures import Frame
 
 from ..tracked_objects import PromptedObjects, PromptKind
 from .state import (
     MAX_CORRECTIONS,
+    LastLook,
     Memory,
     PropagationState,
+    box_changes,
     box_with_points,
     boxes_of_masks,
+    check_size,
     disks_at_points,
-    draw_clicks,
+    find_idle,
     gather_memories,
+    group_by_size,
     grow_box,
     guide_boxes,
+    join_idle,
     limit_change,
-    moved_edges,
     square_around_points,
+    take_looks,
     with_prompted_frame,
 )
 
@@ -60,12 +64,9 @@ MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
 POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
 MAX_GROWTH_STEPS = 50  # frames after which the box of a lost object grows no more
 LOST_GUIDE_FADE = 0.5  # of a lost object's guide from frame to frame, towards 0, unknown
-CHANGE_DECAY = 0.9  # by which a change of long ago counts less from frame to frame
 MAX_FADE_STEPS = 30  # frames after which it fades no more: it is 1e-9, and keeps its signs
 
 Levels = tuple[Array, ...]
-
-
 States = tuple[PropagationState, ...]
 
 
@@ -75,12 +76,14 @@ class MaskPropagation(ABC):
     Attributes:
         size: S.
         calm_size: S of objects that move little; None: as of all others.
+        idle_change: of a color, above which an idle object is computed; None: all are, always.
         context, box_change, clicks, box_prior, box_passes, min_area_ratio, search_growth: see
             ``MaskPropagator``.
     """
 
     size: int
     calm_size: int | None
+    idle_change: float | None = None
     context: float
     box_change: float
     clicks: bool
@@ -175,7 +178,7 @@ class MaskPropagation(ABC):
         """Keep the memory of the frame in which the object was given."""
         xp = array_namespace(state.guide)
         nothing = xp.zeros((0, 0), dtype=xp.float32, device=device(state.guide))
-        return replace(state, guide=nothing, last=None, corrections=())
+        return replace(state, guide=nothing, last=None, corrections=(), look=None)
 
     def recall(
         self, state: PropagationState, prompted: Sequence[PropagationState]
@@ -184,8 +187,9 @@ class MaskPropagation(ABC):
         memories = [item.first for item in prompted if item.first is not None]
         if not memories:
             return state
-        corrections = tuple(memories[1 : MAX_CORRECTIONS + 1])
-        return replace(state, first=memories[0], corrections=corrections)
+        first = memories[0]
+        others = tuple(memories[1 : MAX_CORRECTIONS + 1])
+        return replace(state, first=first, corrections=others, look=None)
 
     def propagate(self, frame: Frame, states: States) -> tuple[Array, States]:
         """Find the known objects in the next frame; see ``Tracker.propagate``.
@@ -193,12 +197,25 @@ class MaskPropagation(ABC):
         Raises:
             ValueError: the frame has another size than those before it.
         """
+        check_size(frame, states)
+        # An object that is idle keeps what was found of it, and all others are computed. A device,
+        # which computes all squares at once, is not asked.
+        idle: dict[int, LastLook] = {}
+        if self.idle_change is not None and is_on_host(frame.image):
+            idle = find_idle(states, frame.image, self.idle_change)
+        computed = tuple(state for k, state in enumerate(states) if k not in idle)
+        found, looked_for = self._look_for(frame, computed)
+        if not idle:
+            return found, looked_for
+        return join_idle(states, idle, found, looked_for)
+
+    def _look_for(self, frame: Frame, states: States) -> tuple[Array, States]:
+        """Compute known objects in the next frame; see ``propagate``."""
         xp = array_namespace(frame.image)
         height, width = frame.image.shape[2:]
         if not states:
             nothing = xp.zeros((0, height, width), dtype=xp.float32, device=device(frame.image))
             return nothing, states
-        self._check_size(frame, states[0])
         # An object that is lost is looked for where it was last seen, in a square that grows.
         boxes = []
         for state in states:
@@ -208,14 +225,21 @@ class MaskPropagation(ABC):
                 box = grow_box(box, factor, height, width)
             boxes.append(box)
         guides = xp.stack([state.guide for state in states])
-        squares = self._squares(frame, xp.stack(boxes), states)
+        all_boxes = xp.stack(boxes)
+        squares = self._squares(frame, all_boxes, states)
         answer, tops = self._segment(frame, guides, squares, states)
-        # Keep what the commit needs to remember this frame.
-        waiting = tuple(
-            replace(state, top=top, square=square)
-            for state, top, square in zip(states, tops, squares, strict=True)
-        )
-        return answer, waiting
+
+        # What an object keeps while it is idle.
+        looks: list[LastLook | None] = [None] * len(states)
+        if self.idle_change is not None and is_on_host(answer):
+            looks = take_looks(frame.image, all_boxes, answer)
+
+        # What the commit needs to remember this frame.
+        waiting = []
+        for k, state in enumerate(states):
+            state = replace(state, top=tops[k], square=squares[k])
+            waiting.append(replace(state, look=looks[k]))
+        return answer, tuple(waiting)
 
     def commit(self, states: States, merged: Array) -> States:
         """Take over what was decided about a frame; see ``Tracker.commit``.
@@ -250,7 +274,11 @@ class MaskPropagation(ABC):
         last_boxes = xp.stack([state.box for state in states])
         found_boxes = boxes_of_masks(masks, merged)
         boxes = limit_change(found_boxes, last_boxes, rates[:, None])
-        changes = self._changes(states, found_boxes, last_boxes)
+        changes: list[float | None] = [None] * len(states)
+        is_needed = self.calm_size is not None or self.idle_change is not None
+        # A device, which computes all squares at once, is not asked.
+        if is_needed and is_on_host(found_boxes):
+            changes = box_changes(states, found_boxes, last_boxes)
 
         committed = []
         for k, state in enumerate(states):
@@ -259,7 +287,8 @@ class MaskPropagation(ABC):
             state = replace(state, top=None, square=None, change=changes[k])
             if seen[k]:
                 guide = 2 * merged[k] - 1
-                state = replace(state, guide=guide, box=boxes[k], last=now, frames_lost=0)
+                last = now or state.last
+                state = replace(state, guide=guide, box=boxes[k], last=last, frames_lost=0)
             else:
                 # A frame in which it is not seen is not remembered, but for its first one.
                 guide = state.guide
@@ -354,7 +383,7 @@ class MaskPropagation(ABC):
         count = len(squares)
         found: list[Array] = [None] * count
         tops: list[Array] = [None] * count
-        for size, numbers in self._by_size(states, count):
+        for size, numbers in group_by_size(states, count, self.size, self.calm_size):
             # The head reads the first and the last frame of each object, and its corrections.
             memories: list[Memory] = []
             weights = None
@@ -374,53 +403,25 @@ class MaskPropagation(ABC):
         return pad_maps(answer, tuple(frame.image.shape[2:])), tops
 
     def _remember(self, states: States, merged: Array) -> list[Memory | None]:
-        """Encode a frame with the merged masks (K, H, W): keys and values of each object."""
+        """Encode a frame with the merged masks (K, H, W): keys and values of each object that is
+        not idle.
+        """
         xp = array_namespace(merged)
         remembered: list[Memory | None] = [None] * len(states)
-        for size, numbers in self._by_size(states, len(states)):
+        for size, group in group_by_size(states, len(states), self.size, self.calm_size):
+            numbers = [k for k in group if states[k].top is not None]
+            if not numbers:
+                continue
             squares = xp.stack([states[k].square for k in numbers])
             tops = xp.stack([states[k].top for k in numbers])
             crops = crop_squares(merged[:, None], numbers, squares, size)
             memory = self._encode_memory(tops, crops)
             if memory is not None:
+                # copies, because one object may keep its own for longer than the others
                 for index, k in enumerate(numbers):
-                    remembered[k] = (memory[0][index], memory[1][index])
+                    keys = xp.asarray(memory[0][index], copy=True)
+                    remembered[k] = (keys, xp.asarray(memory[1][index], copy=True))
         return remembered
-
-    def _by_size(self, states: States, count: int) -> list[tuple[int, list[int]]]:
-        """Put objects with squares of one size together.
-
-        Args:
-            states: K, or none where the objects are seen for the first time.
-            count: K.
-
-        Returns:
-            Sizes, each with the numbers of its objects, which ascend.
-        """
-        if self.calm_size is None or not states:
-            return [(self.size, list(range(count)))]
-        groups: dict[int, list[int]] = {}
-        for k, state in enumerate(states):
-            size = self.calm_size if state.is_calm else self.size
-            groups.setdefault(size, []).append(k)
-        return list(groups.items())
-
-    def _changes(self, states: States, boxes: Array, last_boxes: Array) -> list[float | None]:
-        """Measure how much the boxes (K, 4) of objects changed; an older, larger change counts on,
-        but less from frame to frame.
-        """
-        # A device, which computes all squares at once, is not asked.
-        if self.calm_size is None or not is_on_host(boxes):
-            return [None] * len(states)
-        changes: list[float | None] = []
-        now = as_numpy(moved_edges(boxes, last_boxes)).tolist()
-        for state, change in zip(states, now, strict=True):
-            before = (state.change or 0.0) * CHANGE_DECAY
-            changes.append(max(change, before))
-            # In the frame in which it is given an object has come from nowhere.
-            if state.is_prompted:
-                changes[-1] = None
-        return changes
 
     def _features(
         self,
@@ -486,13 +487,3 @@ class MaskPropagation(ABC):
         if clicks is not None:
             drawn = draw_clicks(clicks, squares, size)
         return xp.concat([crops, drawn], axis=1)
-
-    @staticmethod
-    def _check_size(frame: Frame, state: PropagationState) -> None:
-        height, width = frame.image.shape[2:]
-        last_height, last_width = state.guide.shape
-        if (height, width) != (last_height, last_width):
-            raise ValueError(
-                f'frame {frame.meta.index} is {width}x{height}, but the frames before it are '
-                f'{last_width}x{last_height}; all frames of a video must have the same size'
-            )

@@ -18,18 +18,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy, device
+from mmvos.ops.crop import crop_squares, squares_around
+from mmvos.structures import Frame
 
 from ..tracked_objects import TrackedState
 
 MAX_CORRECTIONS = 4  # frames that are remembered beside the first and the last, the newest of them
 CALM_CHANGE = 0.06  # of an object's box in a frame, below which a tight square is drawn around it
+CHANGE_DECAY = 0.9  # by which a change of long ago counts less from frame to frame
 FAR_KEY = 1000.0  # all numbers of a key that no position of a frame is like
 # Parts smaller than this share of the largest part do not count for the box.
 MIN_PART_RATIO = 0.05
 POINT_SIDE_RATIO = 0.8  # of the square around points, over the frame's shorter side
-CLICK_RADIUS = 1 / 64  # over the side of the square
+
+IDLE_CELLS = 24  # cells across the square in which an idle object is watched
+IDLE_CONTEXT = 1.4  # side of that square over the longer side of the object's box
+IDLE_CELL_SIDE = 4  # pixels of the smallest cell: the noise of a camera is averaged
+IDLE_FRAMES = 10  # frames after which an idle object is computed again
 
 Memory = tuple[Array, Array]  # keys (A, N) and values (V + 1, N) of a frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastLook:
+    """What was found of an object in the frame in which the network saw it last.
+
+    Attributes:
+        probabilities: (H, W), before the objects were merged.
+        square: (3,), in which it is watched.
+        cells: (3, C, C), the normalized frame in this square, C = `IDLE_CELLS`.
+        age: number of frames since.
+    """
+
+    probabilities: Array
+    square: Array
+    cells: Array
+    age: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +71,8 @@ class PropagationState(TrackedState):
         corrections: keys and values of later frames in which it was given again, oldest first.
         is_prompted: whether the frame that waits for its commit is one of these.
         top, square: of the frame that waits for its commit, the coarsest features (C, h, w) and the
-            square (3,) they are of.
+            square (3,) they are of; None where the object is idle.
+        look: what an idle object keeps; None where all objects are computed in each frame.
     """
 
     guide: Array
@@ -60,11 +85,134 @@ class PropagationState(TrackedState):
     is_prompted: bool = False
     top: Array | None = None
     square: Array | None = None
+    look: LastLook | None = None
 
     @property
     def is_calm(self) -> bool:
         """Whether the object moves so little that a tight square is enough for it."""
         return self.change is not None and self.change < CALM_CHANGE
+
+
+def find_idle(
+    states: Sequence[PropagationState], image: Array, change: float
+) -> dict[int, LastLook]:
+    """Find the objects that are idle: the number of each, and what it keeps; see ``is_idle``."""
+    idle = {}
+    for k, state in enumerate(states):
+        if state.look is not None and is_idle(state, image, change):
+            idle[k] = replace(state.look, age=state.look.age + 1)
+    return idle
+
+
+def join_idle(
+    states: Sequence[PropagationState],
+    idle: dict[int, LastLook],
+    found: Array,
+    looked_for: Sequence[PropagationState],
+) -> tuple[Array, tuple[PropagationState, ...]]:
+    """Put objects that are idle together with those that were computed, in their order.
+
+    Args:
+        states: K, as they were.
+        idle: what those that are idle keep.
+        found: (n, H, W), the probabilities of all others.
+        looked_for: n, their states.
+
+    Returns:
+        Probabilities (K, H, W), and the states that wait for the commit.
+    """
+    answer = []
+    waiting = []
+    computed = 0
+    for k, state in enumerate(states):
+        if k in idle:
+            answer.append(idle[k].probabilities)
+            waiting.append(replace(state, look=idle[k]))
+        else:
+            answer.append(found[computed])
+            waiting.append(looked_for[computed])
+            computed += 1
+    xp = array_namespace(found)
+    return xp.stack(answer), tuple(waiting)
+
+
+def is_idle(state: PropagationState, image: Array, change: float) -> bool:
+    """Say whether an object neither moves nor looks other than when it was computed.
+
+    Args:
+        state: of the object.
+        image: (1, 3, H, W), the normalized frame.
+        change: of a color of a cell, above which it looks other.
+    """
+    look = state.look
+    if look is None or look.age >= IDLE_FRAMES or state.frames_lost or not state.is_calm:
+        return False
+    xp = array_namespace(image)
+    cells = crop_squares(image, [0], look.square[None], IDLE_CELLS)
+    return bool(xp.max(xp.abs(cells[0] - look.cells)) <= change)
+
+
+def take_looks(image: Array, boxes: Array, found: Array) -> list[LastLook | None]:
+    """Keep what was found of K objects, and how the frame looks around them.
+
+    Args:
+        image: (1, 3, H, W), the normalized frame.
+        boxes: (K, 4) xyxy, of the objects.
+        found: (K, H, W) in [0, 1].
+    """
+    xp = array_namespace(image)
+    smallest = IDLE_CELLS * IDLE_CELL_SIDE
+    squares = squares_around(boxes, IDLE_CONTEXT, smallest, 2 * max(image.shape[2:]))
+    cells = crop_squares(image, [0] * len(squares), squares, IDLE_CELLS)
+    looks: list[LastLook | None] = []
+    for k in range(len(squares)):
+        # copies, because what is kept of one object must not keep what was found of the others
+        look = LastLook(
+            probabilities=xp.asarray(found[k], copy=True),
+            square=xp.asarray(squares[k], copy=True),
+            cells=xp.asarray(cells[k], copy=True),
+        )
+        looks.append(look)
+    return looks
+
+
+def group_by_size(
+    states: Sequence[PropagationState], count: int, size: int, calm_size: int | None
+) -> list[tuple[int, list[int]]]:
+    """Put objects with squares of one size together.
+
+    Args:
+        states: K, or none where the objects are seen for the first time.
+        count: K.
+        size, calm_size: see ``MaskPropagator``.
+
+    Returns:
+        Sizes, each with the numbers of its objects, which ascend.
+    """
+    if calm_size is None or not states:
+        return [(size, list(range(count)))]
+    groups: dict[int, list[int]] = {}
+    for k, state in enumerate(states):
+        own_size = calm_size if state.is_calm else size
+        groups.setdefault(own_size, []).append(k)
+    return list(groups.items())
+
+
+def check_size(frame: Frame, states: Sequence[PropagationState]) -> None:
+    """Check that a frame has the size of those before it.
+
+    Raises:
+        ValueError: it has another.
+    """
+    if not states:
+        return
+    height, width = frame.image.shape[2:]
+    last_height, last_width = states[0].guide.shape
+    if (height, width) != (last_height, last_width):
+        raise ValueError(
+            f'frame {frame.meta.index} is {width}x{height}, but the frames before it are '
+            f'{last_width}x{last_height}; all frames of a video must have the same size'
+        )
 
 
 def with_prompted_frame(state: PropagationState, now: Memory | None) -> PropagationState:
@@ -239,6 +387,23 @@ def moved_edges(boxes: Array, last: Array) -> Array:
     return distance / longer_side
 
 
+def box_changes(
+    states: Sequence[PropagationState], boxes: Array, last_boxes: Array
+) -> list[float | None]:
+    """Measure how much the boxes (K, 4) of objects changed; an older, larger change counts on, but
+    less from frame to frame.
+    """
+    changes: list[float | None] = []
+    now = as_numpy(moved_edges(boxes, last_boxes)).tolist()
+    for state, change in zip(states, now, strict=True):
+        before = (state.change or 0.0) * CHANGE_DECAY
+        changes.append(max(change, before))
+        # In the frame in which it is given an object has come from nowhere.
+        if state.is_prompted:
+            changes[-1] = None
+    return changes
+
+
 def grow_box(box: Array, factor: float, height: int, width: int) -> Array:
     """Enlarge a box around its center, and clip it to the frame.
 
@@ -259,45 +424,6 @@ def grow_box(box: Array, factor: float, height: int, width: int) -> Array:
     first = xp.clip(center - half, 0)
     last = xp.minimum(center + half, frame_corner)
     return xp.concat([first, last])
-
-
-def draw_clicks(clicks: Array, squares: Array, size: int) -> Array:
-    """Draw clicks as disks in squares.
-
-    Args:
-        clicks: (K, P, 3) rows x, y, sign in frame pixels; sign 0 is none.
-        squares: (K, 3).
-        size: S.
-
-    Returns:
-        (K, 1, S, S) in {-1, 0, 1}.
-    """
-    # (K, P, 2): the clicks in pixels of their squares
-    xp = array_namespace(clicks)
-    corners = squares[:, :2]
-    sides = squares[:, 2:]
-    places = clicks[..., :2]
-    signs = clicks[..., 2:]
-    scale = size / xp.astype(sides, xp.float32)
-    centers = (places - corners[:, None]) * scale[:, :, None]
-
-    # (K, P, S): squared distances of columns and rows from each click
-    pixels = xp.arange(size, dtype=xp.float32, device=device(clicks)) + 0.5
-    across = xp.square(pixels - centers[..., :1])
-    down = xp.square(pixels - centers[..., 1:])
-
-    # (K, P, S, S): which pixels lie in which disk
-    radius = size * CLICK_RADIUS
-    distance = down[..., :, None] + across[..., None, :]
-    inside = distance <= radius**2
-
-    # (K, S, S): of clicks that overlap the later ones win
-    drawn = xp.zeros((len(clicks), size, size), dtype=xp.float32, device=device(clicks))
-    for index in range(clicks.shape[1]):
-        sign = signs[:, index, :, None]
-        is_drawn = inside[:, index] & (sign != 0)
-        drawn = xp.where(is_drawn, sign, drawn)
-    return drawn[:, None]
 
 
 def box_with_points(box: Array, points: Array) -> Array:

@@ -46,7 +46,7 @@ Levels = tuple[Tensor, ...]
 @MODELS.register_module()
 @options_in(COUNT, 'strides', 'size', 'calm_size', 'train_size')
 @options_in(POSITIVE, 'context', 'train_context')
-@options_in(NOT_NEGATIVE, 'box_change')
+@options_in(NOT_NEGATIVE, 'box_change', 'idle_change')
 @options_in(SHARE, 'rollout', 'roi_ratio', 'min_area_ratio')
 @options_in(COUNT_OR_ZERO, 'box_passes')
 @options_in(Range(0, 1, has_low=False), 'box_prior')
@@ -65,6 +65,10 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         calm_size: S of objects that move little, a smaller multiple; their squares are tighter in
             proportion. It saves time on a CPU; on other devices all squares are computed at once.
             Where ``size`` is not larger it changes nothing.
+        idle_change: an object that moves little is not computed while the mean color of no cell
+            around it has changed by more than this since it was computed last, 10 frames at the
+            longest; in numbers of the normalized frame. None computes all objects in each frame. In
+            mode 'roi', and on other devices than a CPU, it changes nothing.
         context: side of a square over the longer side of the guide's box.
         box_change: by which share the width and the height of an object's box change at most from
             frame to frame.
@@ -92,6 +96,7 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         mode: str = 'crop',
         size: int = 320,
         calm_size: int | None = None,
+        idle_change: float | None = None,
         context: float = 1.8,
         box_change: float = 0.04,
         train_size: int = 256,
@@ -126,6 +131,9 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         self.mode = mode
         self.size = size
         self.calm_size = calm_size
+        self.idle_change = None
+        if mode == 'crop':
+            self.idle_change = idle_change
         self.context = context
         self.box_change = box_change
         self.train_size = train_size

@@ -306,7 +306,8 @@ class PartTracker(Tracker[PartState]):
         guide = blend_prior(mask.guide, votes, counts, self.attention)
         motion = (self.attention * parts.motion).repeat(2)
         box = mask.box + to_device(motion, mask.box, motion.dtype)
-        return replace(mask, guide=guide, box=box)
+        # It is guided anew, so it does not keep what was found of it.
+        return replace(mask, guide=guide, box=box, look=None)
 
     @staticmethod
     def _drop_uncovered(state: PartState, mask: NDArray[np.bool_]) -> Parts | None:

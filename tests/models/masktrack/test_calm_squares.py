@@ -9,38 +9,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_segmenter import frame, square_mask, tiny_segmenter
+from tiny_segmenter import find, frame, square_mask, start, tiny_segmenter
 
-from mmvos.models.masktrack.propagation import CHANGE_DECAY
-from mmvos.models.masktrack.state import CALM_CHANGE, gather_memories, moved_edges
-from mmvos.models.tracked_objects import PromptedObjects, PromptKind
+from mmvos.models.masktrack.state import (
+    CALM_CHANGE,
+    CHANGE_DECAY,
+    gather_memories,
+    moved_edges,
+)
 
 # Squares of 64 pixels have (64 / 16)^2 positions on the coarsest level, those of 48 have 9.
 CALM = 48
 POSITIONS = 16
 CALM_POSITIONS = 9
-
-
-def objects_of(*masks):
-    """What a tracker is given of masks."""
-    priors = torch.stack([2 * torch.from_numpy(mask).float() - 1 for mask in masks])
-    kinds = (PromptKind.MASK,) * len(masks)
-    boxes = ((0.0, 0.0, 1.0, 1.0),) * len(masks)
-    return PromptedObjects(tuple(range(1, len(masks) + 1)), priors, kinds, boxes)
-
-
-@torch.no_grad()
-def start(tracker, *masks):
-    """The states of objects after the frame in which they are given."""
-    probabilities, states = tracker.start(frame(0), objects_of(*masks))
-    return tracker.commit(states, probabilities)
-
-
-@torch.no_grad()
-def find(tracker, states, *masks):
-    """The states after one more frame, in which the objects are where the masks say."""
-    _, waiting = tracker.propagate(frame(1), states)
-    return tracker.commit(waiting, torch.from_numpy(np.stack(masks)).float())
 
 
 def positions(states):

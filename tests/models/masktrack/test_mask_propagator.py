@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_segmenter import HEIGHT, WIDTH, clip_sample, frame, square_mask, tiny_segmenter
 
-from mmvos.models.masktrack.state import draw_clicks
+from mmvos.ops.crop import draw_clicks
 from mmvos.structures import Frame, Prompts
 from mmvos.structures.rle import decode
 

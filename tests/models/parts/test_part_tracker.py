@@ -14,6 +14,7 @@ from tiny_parts import HEIGHT, SIDE, WIDTH, pixel_parts, scene, texture, tiny_pa
 from tiny_segmenter import clip_sample, tiny_segmenter
 
 from mmvos.models import PromptedSegmenter
+from mmvos.models.masktrack.state import LastLook
 from mmvos.models.parts import tracker
 from mmvos.structures import Frame, Prompts
 from mmvos.structures.rle import decode
@@ -94,8 +95,12 @@ def test_parts_follow_a_moving_texture(crop):
 def test_the_guide_goes_where_the_parts_have_gone(pixels):
     first, second = scene(0, {1: (20, 20)}), scene(1, {1: (34, 29)})
     (state,), _ = steps(pixels, [first])
+    look = LastLook(probabilities=torch.zeros(0), square=torch.zeros(0), cells=torch.zeros(0))
+    state = tuple(replace(item, mask=replace(item.mask, look=look)) for item in state)
     with torch.no_grad():
         (guided,) = guides_of(pixels, second[0], state)
+    # it is guided anew, and so computed
+    assert guided.look is None
     guide, truth = guided.guide, second[1][1]
     found = guide.numpy() > 0
     # so does the square around the object
