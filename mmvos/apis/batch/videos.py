@@ -74,10 +74,14 @@ def list_videos(given: str | Path) -> list[Video]:
 
 
 def _videos_in(folder: Path) -> list[Path]:
-    """The video files in a folder, and its folders that hold images."""
+    """The video files in a folder, links to files that are gone too, and its folders that hold
+    images.
+    """
     found = []
     for path in folder.iterdir():
-        is_video = path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        # A link whose file was not fetched is a video that is missing, not none.
+        is_there = path.is_file() or not path.exists()
+        is_video = path.suffix.lower() in VIDEO_SUFFIXES and is_there
         if is_video and not is_foreign(path.name):
             found.append(path)
     found += [inner for inner in list_folders(folder) if has_file(inner)]

@@ -29,6 +29,15 @@ def test_a_folder_of_videos_and_of_frame_folders(tmp_path):
     assert names_of(tmp_path) == ['cat.2', 'clip9', 'clip10']
 
 
+def test_a_link_to_a_video_that_is_gone_is_a_video(tmp_path):
+    """It gets a row with its fault in the table, as in a list; a folder of that name is none."""
+    make(tmp_path, 'here.mp4')
+    (tmp_path / 'gone.mp4').symlink_to('not_fetched.mp4')
+    (tmp_path / 'folder.mp4').mkdir()
+    (tmp_path / 'gone.txt').symlink_to('nowhere')
+    assert names_of(tmp_path) == ['gone', 'here']
+
+
 def test_a_folder_with_images_is_one_video(tmp_path):
     make(tmp_path, '00000.jpg', 'clip.mp4', 'more/00000.jpg')
     assert not holds_many(tmp_path)
