@@ -102,6 +102,13 @@ def test_an_empty_environment_segments_a_clip(wheel: Path, tmp_path: Path, capsy
         )
     assert size < MOST_MIB
 
+    # the studio, whose libraries are an extra of their own
+    done = run(*pip, f'mmvos[studio] @ {wheel.as_uri()}', folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    code = 'from mmvos.studio import opening; import sys; assert "torch" not in sys.modules'
+    done = run(python, '-c', code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
 
 def test_the_wheel_holds_each_model_once(wheel: Path) -> None:
     import zipfile

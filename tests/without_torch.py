@@ -12,7 +12,7 @@ from pathlib import Path
 import mmvos
 
 ROOT = Path(mmvos.__file__).resolve().parents[1]
-BLOCKED = ('torch', 'torchvision', 'mmcv', 'mmdet', 'mmengine', 'scipy', 'safetensors', 'yaml')
+BLOCKED = ('torch', 'torchvision', 'mmcv', 'mmdet', 'mmengine', 'scipy', 'safetensors')
 # Python imports a module of this name when it starts.
 _BLOCKER = f"""
 import importlib.util, sys

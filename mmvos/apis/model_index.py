@@ -71,7 +71,7 @@ def shipped_models(root: Path) -> dict[str, ShippedModel]:
     Args:
         root: the folder that holds ``configs``.
     """
-    import yaml  # not there where torch is left out
+    import yaml  # only where a name is looked up
 
     weights: dict[str, str] = {}
     for metafile in sorted(root.glob('configs/*/metafile.yml')):

@@ -22,8 +22,8 @@ from mmvos.io.paths import user_path
 EXPECTED_ERRORS = (ValueError,)
 KEPT_WHEN_STOPPED = 'everything is kept; the same command goes on'
 _MISSING = (
-    'the studio needs libraries that are not installed here (starlette, uvicorn, websockets); '
-    "install them: pip install 'mmvos[studio]', or in a clone bash tools/setup_env.sh"
+    'the studio needs {}, which is not installed here; '
+    "install it with all others: pip install 'mmvos[studio]', or in a clone bash tools/setup_env.sh"
 )
 
 
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith('mmvos'):
             raise
-        raise DataError(_MISSING) from error
+        raise DataError(_MISSING.format(error.name)) from error
 
     def show(address: str) -> None:
         print(f'{session.video.name}: {address}', flush=True)
