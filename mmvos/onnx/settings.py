@@ -152,9 +152,11 @@ def read_settings(path: Path) -> Settings:
     content = read_json(file)
     found = content.get('format') if isinstance(content, dict) else None
     if found != FORMAT:
+        remedy = 'export the model again with mmvos export'
+        if isinstance(found, int) and found > FORMAT:
+            remedy = 'it is of a newer mmvos: take that one, or export the model again with this'
         raise GraphError(
-            f'{file} has format {found!r}, this version of mmvos takes {FORMAT}; export the model '
-            f'again with mmvos export'
+            f'{file} has format {found!r}, this version of mmvos takes {FORMAT}; {remedy}'
         )
 
     # Of this version, complete, of a system that is known.

@@ -160,7 +160,10 @@ def test_graphs_of_siammask_compute_any_number_of_objects_and_of_cells():
 
 def test_a_model_of_another_version_is_refused(folder):
     change(folder, format=1)
-    with pytest.raises(GraphError, match=r'model\.json has format 1'):
+    with pytest.raises(GraphError, match=r'model\.json has format 1, .* 2; export the model again'):
+        GraphSet(folder)
+    change(folder, format=3)
+    with pytest.raises(GraphError, match=r'model\.json has format 3, .* newer mmvos'):
         GraphSet(folder)
 
 
