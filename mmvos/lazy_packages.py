@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -65,11 +66,10 @@ PACKAGES = (
 
 @contextmanager
 def lazy_packages() -> Iterator[None]:
-    """Import `PACKAGES` lazily within; those that are imported already stay as they are."""
-    if _FINDER.is_active:
-        # an inner one
-        yield
-        return
+    """Import `PACKAGES` lazily within; those that are imported already stay as they are.
+
+    It may be entered again, also by other threads: the last one that leaves ends it.
+    """
     _FINDER.begin()
     try:
         yield
@@ -81,28 +81,36 @@ class _LazyFinder(MetaPathFinder):
     """Finds `PACKAGES` while it is active, and later those that it has found."""
 
     def __init__(self) -> None:
-        self.is_active = False
+        # how often it was entered and not left yet
+        self.depth = 0
+        self.lock = threading.Lock()
         # those whose files have not run
         self.waiting: dict[str, ModuleType] = {}
 
     def begin(self) -> None:
         """Give the packages without running their files, from now on."""
-        if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)
-        sys.modules.update(self.waiting)
-        self.is_active = True
+        with self.lock:
+            self.depth += 1
+            if self.depth > 1:
+                return
+            if self not in sys.meta_path:
+                sys.meta_path.insert(0, self)
+            sys.modules.update(self.waiting)
 
     def end(self) -> None:
-        """Let whoever imports one of them run its file, from now on."""
-        self.is_active = False
-        for name in self.waiting:
-            sys.modules.pop(name, None)
+        """Let whoever imports one of them run its file, once all have left."""
+        with self.lock:
+            self.depth -= 1
+            if self.depth > 0:
+                return
+            for name in self.waiting:
+                sys.modules.pop(name, None)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Find one of the packages; see importlib."""
-        is_new = self.is_active and name in PACKAGES
+        is_new = self.depth > 0 and name in PACKAGES
         if not is_new and name not in self.waiting:
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -162,6 +170,7 @@ def _getter(module: ModuleType, defining: dict[str, tuple[str, str]]) -> Any:
     package = module.__name__
 
     def get_attribute(name: str) -> Any:
+        """Import what defines a name, and return it; see `module.__getattr__` of PEP 562."""
         # A name of one of its modules, or one of these.
         if name in defining:
             submodule, original = defining[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -170,3 +171,32 @@ def test_what_waits_goes_on_to_wait(package) -> None:
             from lazily_imported_package import First as Again
         from lazily_imported_package import a
     assert builtins.runs_of_it == 0 and a.A is First is Again
+
+
+def test_another_thread_that_leaves_does_not_end_it(package) -> None:
+    import builtins
+
+    def come_and_go() -> None:
+        with lazy.lazy_packages():
+            pass
+
+    with lazy.lazy_packages():
+        import lazily_imported_package as waiting
+
+        other = threading.Thread(target=come_and_go)
+        other.start()
+        other.join()
+        assert sys.modules[package] is waiting
+        assert waiting.First.__name__ == 'A' and builtins.runs_of_it == 0
+    assert package not in sys.modules
+
+
+def test_a_part_that_names_its_scope_is_left_to_the_registries() -> None:
+    from mmvos.apis.lean_build import TRANSFORMS, build_lean
+
+    built = []
+    step = {'type': 'Resize', 'scale': (64, 48)}
+    assert build_lean([{**step, '_scope_': 'mmcv'}], TRANSFORMS, built.append) is None
+    assert built == []
+    build_lean([step], TRANSFORMS, built.append)
+    assert built[0][0]['type'].__module__ == 'mmdet.datasets.transforms.transforms'

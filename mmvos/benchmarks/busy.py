@@ -17,6 +17,8 @@ import os
 import subprocess
 import sys
 
+from .tables import print_head, print_row
+
 # How OpenMP's threads wait: environment variables by name.
 POLICIES = {
     'spin (the default of OpenMP)': {},
@@ -71,17 +73,14 @@ def run(args: argparse.Namespace) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     assert cores is not None
     print(f'{cores} cores, {args.loops} loops beside, one object, 854x480, frames per second')
-    print('| how threads wait | threads | alone | beside | kept | fair share |')
-    print('|---|---|---|---|---|---|')
+    print_head(('how threads wait', 'threads', 'alone', 'beside', 'kept', 'fair share'))
     for policy, variables in POLICIES.items():
         for threads in args.threads:
             alone, beside = measure(variables, threads, args.loops, args.seconds)
             share = min(1.0, cores / (threads + args.loops))
-            print(
-                f'| {policy} | {threads} | {alone:.2f} | {beside:.2f} | {beside / alone:.2f} '
-                f'| {share:.2f} |',
-                flush=True,
-            )
+            kept = beside / alone
+            numbers = [f'{number:.2f}' for number in (alone, beside, kept, share)]
+            print_row((policy, threads, *numbers))
 
 
 def measure(

@@ -46,6 +46,7 @@ from mmvos.structures import FrameResult
 from mmvos.structures.rle import decode
 
 from .synthetic_video import OBJECTS, PICTURES, make_video
+from .tables import print_head, print_row
 
 _HEIGHT = 480
 _WIDTH = 854
@@ -73,13 +74,25 @@ class _Measured:
     overlaps: list[float] = field(default_factory=list)
     score_gaps: list[float] = field(default_factory=list)
 
+    @property
+    def median_seconds(self) -> float:
+        """Of a frame; the first one is warm-up."""
+        return float(np.median(self.seconds[1:]))
+
+    @property
+    def mean_seconds(self) -> float:
+        """Of a frame; the first one is warm-up."""
+        return float(np.mean(self.seconds[1:]))
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     add = parser.add_argument
+    # what is segmented: a video of one's own
     add('--system', choices=list(SHIPPED), default='masktrack', help='default: masktrack')
     add('--frames', type=Path, help='folder of frames; default: made from a seed')
     add('--mask', type=Path, help='label image of the first frame')
+    # or one that is made
     add(
         '--objects',
         type=int,
@@ -105,6 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'of the made video: how many of its {OBJECTS} objects, the first ones, stand still '
         '(default 0)',
     )
+    # what is measured, and how
     add('--graphs', type=Path, nargs='*', default=(), help='other exported models')
     add('--length', type=int, default=12, help='frames to time, at most (default 12)')
     add('--threads', type=int, default=1, help='of each engine (default 1)')
@@ -210,23 +224,24 @@ def _as_arrays(parts: Any) -> Any:
 
 
 def _print_table(measured: Mapping[str, _Measured]) -> None:
-    """Print a row of each model: milliseconds of a frame, and how far masks and scores agree; last
-    the mean of the milliseconds, as objects that stand still are computed in some frames only.
+    """Print a row of each model: milliseconds of a frame, and how far masks and scores agree.
+
+    Last the mean of the milliseconds, as objects that stand still are computed in some frames only.
     """
-    head = f'{"":26}{"ms a frame":>12}{"times torch":>12}{"least IoU":>11}'
-    print(f'{head}{"mean IoU":>10}{"score":>9}{"mean ms":>10}')
-    # The first frame of each is warm-up.
-    reference = float(np.median(measured[_FIRST].seconds[1:]))
+    columns = ('engine', 'ms a frame', 'times torch', 'least IoU', 'mean IoU', 'score', 'mean ms')
+    print_head(columns)
+    reference = measured[_FIRST].median_seconds
     for name, row in measured.items():
-        median = float(np.median(row.seconds[1:]))
-        milliseconds = 1000 * median
-        speedup = reference / median
-        least = min(row.overlaps)
-        mean = np.mean(row.overlaps)
-        gap = max(row.score_gaps)
-        mean_milliseconds = 1000 * np.mean(row.seconds[1:])
-        line = f'{name:26}{milliseconds:12.1f}{speedup:12.2f}{least:11.5f}'
-        print(f'{line}{mean:10.5f}{gap:9.0e}{mean_milliseconds:10.1f}')
+        cells = [
+            name,
+            f'{1000 * row.median_seconds:.1f}',
+            f'{reference / row.median_seconds:.2f}',
+            f'{min(row.overlaps):.5f}',
+            f'{np.mean(row.overlaps):.5f}',
+            f'{max(row.score_gaps):.0e}',
+            f'{1000 * row.mean_seconds:.1f}',
+        ]
+        print_row(cells)
 
 
 def _build(args: argparse.Namespace) -> Iterator[tuple[str, VideoInferencer]]:

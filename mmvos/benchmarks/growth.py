@@ -31,7 +31,7 @@ from mmvos.engine.memory_hook import resident_mib
 from mmvos.io.text import parse_size
 from mmvos.models.masktrack.propagation import MAX_CORRECTIONS
 
-from .timing import print_head, print_row
+from .tables import print_head, print_row
 
 ROWS = ('masktrack', 'siammask', 'parts', 'memory', 'add-remove')
 _PICTURES = 24  # different ones; a video goes through them forth and back

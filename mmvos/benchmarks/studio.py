@@ -38,6 +38,8 @@ from mmvos.structures import rle
 from mmvos.studio.opening import Place, StudioServer, open_session
 from mmvos.studio.records import mask_to_json
 
+from .tables import print_head, print_row
+
 # Seconds that a user is assumed to need for each action, with looking at what it did.
 USER_SECONDS = {'box': 5.0, 'click': 3.0, 'painted mask': 60.0, 'run': 2.0, 'frame looked up': 5.0}
 _PERIOD = 0.1  # seconds between two looks at a run
@@ -341,8 +343,7 @@ def run(args: argparse.Namespace) -> None:
     print(f'assumed of the user: {assumed}')
     columns = ['video', 'frames', 'box alone: J, frames below', 'J', 'frames below', 'actions']
     columns += ['machine, min', 'user, min']
-    print(f'| {" | ".join(columns)} |')
-    print('|---' * len(columns) + '|')
+    print_head(columns)
 
     # All ids of a sequence are one object.
     for name in args.videos:
@@ -352,11 +353,11 @@ def run(args: argparse.Namespace) -> None:
             truth.append(all_objects > 0)
         with serving(frames / name, args.system, args.weights) as page:
             alone, outcome = annotate(page, truth, args.wanted, args.clicks, args.rounds)
-        print(_row(name, alone, outcome, args.wanted), flush=True)
+        print_row(_cells(name, alone, outcome, args.wanted))
 
 
-def _row(name: str, alone: Outcome, outcome: Outcome, wanted: float) -> str:
-    """Return a line of the table.
+def _cells(name: str, alone: Outcome, outcome: Outcome, wanted: float) -> list[str]:
+    """Return the cells of a line of the table.
 
     Args:
         name: of the video.
@@ -365,7 +366,7 @@ def _row(name: str, alone: Outcome, outcome: Outcome, wanted: float) -> str:
         wanted: J that every frame shall have.
     """
     actions = [f'{count} {action}' for action, count in outcome.actions.items()]
-    cells = [
+    return [
         name,
         str(len(outcome.scores)),
         f'{np.mean(alone.scores):.3f}, {_below(alone, wanted)}',
@@ -375,7 +376,6 @@ def _row(name: str, alone: Outcome, outcome: Outcome, wanted: float) -> str:
         f'{outcome.seconds / 60:.1f}',
         f'{outcome.user_seconds / 60:.1f}',
     ]
-    return f'| {" | ".join(cells)} |'
 
 
 def _below(outcome: Outcome, wanted: float) -> int:

@@ -41,6 +41,7 @@ from mmvos.studio.worker import Worker
 
 from .studio import Page
 from .synthetic_video import HEIGHT, PICTURES, WIDTH, make_video
+from .tables import print_head, print_row
 
 _TRIES = 5  # of each action; the median counts
 _BATCH = 100  # masks that are stored at a time
@@ -70,18 +71,6 @@ def run(args: argparse.Namespace) -> None:
 
 
 # A table's lines; those of ``timing`` need torch, which would count as the studio's memory.
-
-
-def print_head(columns: list[str]) -> None:
-    """Print the first two lines of a Markdown table, below an empty one."""
-    print()
-    print_row(columns)
-    print('|---' * len(columns) + '|')
-
-
-def print_row(cells: list[Any]) -> None:
-    """Print a line of a Markdown table."""
-    print('| ' + ' | '.join(map(str, cells)) + ' |', flush=True)
 
 
 # ---- what a user waits for

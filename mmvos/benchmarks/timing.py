@@ -100,19 +100,6 @@ def devices_of(args: argparse.Namespace) -> list[str]:
     return ['cpu', 'cuda'] if torch.cuda.is_available() else ['cpu']
 
 
-def print_head(columns: Sequence[str]) -> None:
-    """Print the first two lines of a Markdown table, below an empty one."""
-    names = ' | '.join(columns)
-    print()
-    print(f'| {names} |')
-    print('|---' * len(columns) + '|')
-
-
-def print_row(cells: Sequence[object]) -> None:
-    """Print a line of a Markdown table."""
-    print('| ' + ' | '.join(map(str, cells)) + ' |', flush=True)
-
-
 @dataclass
 class Candidate:
     """A model with everything from a file to run lengths.

@@ -41,14 +41,13 @@ from mmvos.structures import FrameResult, Prompts
 from .siammask.agreement import davis_videos, mean_overlap
 from .siammask.plain import PlainSiamese
 from .synthetic_video import OBJECTS, SyntheticVideo, make_video
+from .tables import print_head, print_row
 from .timing import (
     Candidate,
     Record,
     add_object_options,
     add_timing_options,
     devices_of,
-    print_head,
-    print_row,
     records_of,
     set_threads,
     take_turns,
@@ -187,6 +186,7 @@ def _print_table(
     print_head((*columns, 'all, ms per frame', 'frames', 'objects seen'))
 
     def print_one(name: str, count: int, one: Candidate, to_first: str, to_plain: str) -> None:
+        """Print the row of a candidate; its times are milliseconds."""
         cells = [
             name,
             count,
@@ -234,12 +234,14 @@ def _reference_candidate(model: PromptedSegmenter, boxes: Sequence[Box], folder:
 
     # The first frame of the video says where the objects are.
     def load(record: Record) -> NDArray[np.uint8]:
+        """Read the picture (H, W, 3) of a record."""
         image = np.asarray(cv2.imread(record['img_path'][0]), dtype=np.uint8)
         if not plain.objects:
             plain.start(image, boxes)
         return image
 
     def write(masks: Sequence[NDArray[np.bool_]]) -> int:
+        """Write masks (H, W) as a label image, and return how many are not empty."""
         labels = np.zeros(masks[0].shape, np.uint8)
         objects = 0
         for k, mask in enumerate(masks):
@@ -265,6 +267,7 @@ def _agreement(
     pipeline = Compose(get_test_pipeline_cfg(exact.cfg))
 
     def results_of(model: PromptedSegmenter) -> list[list[FrameResult]]:
+        """Segment all videos: the results of each, frame by frame."""
         found = []
         for pictures, prompts in videos:
             frames = []

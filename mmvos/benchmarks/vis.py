@@ -33,6 +33,7 @@ from .masktrack_rcnn import data, memory
 from .masktrack_rcnn.compared_models import build_baseline, build_ours, make_detections_realistic
 from .masktrack_rcnn.inference import agreement, baseline_candidate, our_candidate, results_of
 from .masktrack_rcnn.training import iteration_seconds
+from .tables import print_head, print_row
 from .timing import (
     Candidate,
     Record,
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace) -> None:
             f'{Path(args.config).name}, {torch.get_num_threads()} threads, {args.clock} time, '
             f'torch {torch.__version__}'
         )
-        print('| what | device | mmdet | ours | ratio |\n|---|---|---|---|---|')
+        print_head(('what', 'device', 'mmdet', 'ours', 'ratio'))
         for part in args.parts:
             measures[part](args, config, source)
 
@@ -132,10 +133,8 @@ def _make_videos(folder: Path) -> Path:
 
 
 def _row(what: str, device: str, baseline: str, ours: str, ratio: float | None = None) -> None:
-    print(
-        f'| {what} | {device} | {baseline} | {ours} | {"" if ratio is None else f"{ratio:.2f}"} |',
-        flush=True,
-    )
+    """Print a line of the table; without a ratio its cell stays empty."""
+    print_row((what, device, baseline, ours, '' if ratio is None else f'{ratio:.2f}'))
 
 
 def _records(args: argparse.Namespace, source: Path) -> list[Record]:

@@ -32,14 +32,13 @@ from mmvos.structures import FrameResult, Prompts
 
 from .masktrack_rcnn.memory import MIB, looped, resident
 from .synthetic_video import HEIGHT, OBJECTS, PICTURES, WIDTH, SyntheticVideo, make_video
+from .tables import print_head, print_row
 from .timing import (
     Candidate,
     add_object_options,
     add_timing_options,
     devices_of,
     model_candidate,
-    print_head,
-    print_row,
     records_of,
     set_threads,
     take_turns,

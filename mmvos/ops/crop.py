@@ -173,13 +173,13 @@ def square_rois(squares: Array, index: Sequence[int]) -> Array:
         (K, 5) float, index and xyxy.
     """
     xp = array_namespace(squares)
-    frame = array_like(list(index), squares)
-    left = xp.astype(squares[:, 0], xp.float32)
-    top = xp.astype(squares[:, 1], xp.float32)
-    side = xp.astype(squares[:, 2], xp.float32)
-    right = left + side
-    bottom = top + side
-    return xp.stack([frame, left, top, right, bottom], axis=1)
+    frames = array_like(list(index), squares)
+    corners = squares[:, :2]
+    sides = squares[:, 2:]
+    # (K, 4) xyxy
+    boxes = xp.concat([corners, corners + sides], axis=1)
+    boxes = xp.astype(boxes, xp.float32)
+    return xp.concat([frames[:, None], boxes], axis=1)
 
 
 def visible_part(x: int, y: int, side: int, height: int, width: int) -> tuple[int, int, int, int]:

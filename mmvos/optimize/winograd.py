@@ -53,11 +53,17 @@ class WinogradConv2d(nn.Module):
         """Say whether a layer is a convolution of the right kind, and wide enough to gain."""
         if not isinstance(layer, PackedConv2d) or layer.bias.dtype != torch.float32:
             return False
+
+        # Wide enough: channels out and in.
         if min(layer.shape[:2]) < MIN_CHANNELS:
             return False
-        is_square = layer.padding[0] == layer.padding[1] and layer.dilation[0] == layer.dilation[1]
-        is_plain = layer.stride == [1, 1] and layer.groups == 1
-        return layer.shape[2:] == (3, 3) and is_square and is_plain
+
+        # 3 x 3 without a stride or groups, and alike in both directions.
+        if layer.shape[2:] != (3, 3) or layer.groups != 1:
+            return False
+        pairs = (layer.padding, layer.dilation)
+        is_alike = all(vertical == horizontal for vertical, horizontal in pairs)
+        return is_alike and layer.stride == [1, 1]
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Convolve; see ``PackedConv2d``."""
@@ -172,10 +178,14 @@ def winograd_matrices() -> tuple[Tensor, Tensor, Tensor]:
     output_transform = torch.zeros((OUTPUT_TILE, INPUT_TILE), dtype=torch.float64)
     kernel_transform = torch.zeros((INPUT_TILE, 3), dtype=torch.float64)
     for i, point in enumerate(points):
+        # Lagrange's polynomial of the point: the kernel's share is divided by its value there.
         others = torch.cat([points[:i], points[i + 1 :]])
+        scale = (point - others).prod()
         input_transform[i, :5] = _polynomial(others)
+
+        # What is interpolated are values at the point.
         output_transform[:, i] = point ** torch.arange(OUTPUT_TILE)
-        kernel_transform[i] = point ** torch.arange(3) / (point - others).prod()
+        kernel_transform[i] = point ** torch.arange(3) / scale
 
     # the point at infinity
     input_transform[5] = _polynomial(points)

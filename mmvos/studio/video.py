@@ -138,6 +138,7 @@ class StudioVideo:
             return
 
         def work() -> None:
+            """Read the index that is stored, or make one and store it."""
             # Quick, where the file lists its packets; else all frames are decoded once.
             try:
                 index = self._load_index()
@@ -254,8 +255,8 @@ class StudioVideo:
         picture = self.read(number)
         if width != self.width:
             height = max(1, round(self.height * width / self.width))
-            size = (width, height)
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+            resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            picture = np.asarray(resized, dtype=np.uint8)
         _, encoded = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         content = encoded.tobytes()
         self._keep_jpeg(key, content)

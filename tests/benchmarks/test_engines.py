@@ -15,6 +15,16 @@ from mmvos.structures import FrameResult, TrackedObject
 from mmvos.structures.rle import encode
 
 
+def rows_of(output: str) -> dict[str, list[str]]:
+    """The cells of each row of the table by the first one."""
+    rows = {}
+    for line in output.splitlines():
+        if line.startswith('| '):
+            name, *cells = (cell.strip() for cell in line.strip('|').split('|'))
+            rows[name] = cells
+    return rows
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('system', ['masktrack', 'siammask'])
 def test_it_prints_a_row_for_each_engine(tmp_path, system):
@@ -35,7 +45,7 @@ def test_it_prints_a_row_for_each_engine(tmp_path, system):
     done = run_mmvos('benchmark', 'engines', *words, folder=tmp_path)
     assert done.status == 0, done.output
     assert f'\n{system}, 3 frames' in done.output
-    rows = {line[:26].strip(): line[26:].split() for line in done.output.splitlines()}
+    rows = rows_of(done.output)
     assert float(rows['torch float32'][2]) == 1
     assert float(rows['onnxruntime'][2]) > 0.999
     assert float(rows['torch float32'][4]) == 0 <= float(rows['onnxruntime'][4]) < 1e-3
@@ -54,7 +64,7 @@ def test_frames_of_ones_own_begin_with_the_state_of_torch(tmp_path):
     done = run_mmvos('benchmark', 'engines', *words, '--same-state', folder=tmp_path)
     assert done.status == 0, done.output
     assert '\nmasktrack, 3 frames of 160x120' in done.output
-    rows = {line[:26].strip(): line[26:].split() for line in done.output.splitlines()}
+    rows = rows_of(done.output)
     assert float(rows['onnxruntime'][2]) > 0.999
 
 

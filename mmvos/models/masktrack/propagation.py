@@ -409,18 +409,25 @@ class MaskPropagation(ABC):
         xp = array_namespace(merged)
         remembered: list[Memory | None] = [None] * len(states)
         for size, group in group_by_size(states, len(states), self.size, self.calm_size):
+            # Those that were computed in this frame.
             numbers = [k for k in group if states[k].top is not None]
             if not numbers:
                 continue
+
+            # Their masks, in the squares that the features are of.
             squares = xp.stack([states[k].square for k in numbers])
-            tops = xp.stack([states[k].top for k in numbers])
             crops = crop_squares(merged[:, None], numbers, squares, size)
+            tops = xp.stack([states[k].top for k in numbers])
             memory = self._encode_memory(tops, crops)
-            if memory is not None:
-                # copies, because one object may keep its own for longer than the others
-                for index, k in enumerate(numbers):
-                    keys = xp.asarray(memory[0][index], copy=True)
-                    remembered[k] = (keys, xp.asarray(memory[1][index], copy=True))
+            if memory is None:
+                continue
+
+            # copies, because one object may keep its own for longer than the others
+            keys, values = memory
+            for index, k in enumerate(numbers):
+                own_keys = xp.asarray(keys[index], copy=True)
+                own_values = xp.asarray(values[index], copy=True)
+                remembered[k] = (own_keys, own_values)
         return remembered
 
     def _features(

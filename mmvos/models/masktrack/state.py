@@ -145,11 +145,16 @@ def is_idle(state: PropagationState, image: Array, change: float) -> bool:
         change: of a color of a cell, above which it looks other.
     """
     look = state.look
-    if look is None or look.age >= IDLE_FRAMES or state.frames_lost or not state.is_calm:
+    if look is None or look.age >= IDLE_FRAMES:
         return False
+    if state.frames_lost or not state.is_calm:
+        return False
+
+    # The same cells of this frame.
     xp = array_namespace(image)
-    cells = crop_squares(image, [0], look.square[None], IDLE_CELLS)
-    return bool(xp.max(xp.abs(cells[0] - look.cells)) <= change)
+    [cells] = crop_squares(image, [0], look.square[None], IDLE_CELLS)
+    differences = xp.abs(cells - look.cells)
+    return bool(xp.max(differences) <= change)
 
 
 def take_looks(image: Array, boxes: Array, found: Array) -> list[LastLook | None]:
@@ -452,11 +457,14 @@ def square_around_points(points: Array, height: int, width: int) -> Array:
         points: (P, 3) rows x, y, sign.
         height, width: of the frame.
     """
-    on_object = points[points[:, 2] > 0, :2]
-    if not len(on_object):
-        on_object = points[points[:, 2] < 0, :2]
+    # Those on the object count, or, where there are none, all others.
+    places = points[:, :2]
+    signs = points[:, 2]
+    counted = places[signs > 0]
+    if len(counted) == 0:
+        counted = places[signs < 0]
     xp = array_namespace(points)
-    center = xp.mean(on_object, axis=0)
+    center = xp.mean(counted, axis=0)
     side = round(POINT_SIDE_RATIO * min(height, width))
     corner = xp.round(center - side / 2)
     return xp.astype(xp.concat([corner, array_like([side], corner)]), xp.int64)

@@ -11,6 +11,7 @@ import torch
 from tiny_graphs import write_tiny_graphs
 from tiny_segmenter import HEIGHT, WIDTH, find, frame, square_mask, start, tiny_segmenter
 
+from mmvos.io.stored_state import load_state, save_state
 from mmvos.models.masktrack import state as state_file
 from mmvos.models.masktrack.state import IDLE_FRAMES
 from mmvos.onnx.segmenter import OnnxSegmenter
@@ -226,3 +227,20 @@ def test_an_export_of_before_is_read(graphs):
     path.write_text(json.dumps(settings))
     with pytest.raises(GraphError, match='context'):
         read_settings(graphs)
+
+
+@torch.no_grad()
+def test_an_idle_object_goes_on_from_a_file(tmp_path):
+    """A run that was killed reads the state of its objects again: what is kept is there."""
+    tracker = tiny_segmenter(idle_change=CHANGE).tracker
+    states = idle_states(tracker, square_mask(10, 10))
+    save_state(tmp_path / 's.state', 2, states)
+    index, read = load_state(tmp_path / 's.state')
+    assert index == 2
+    counts = counting(tracker)
+    same = Frame(frame(1).image, frame(2).meta)
+    expected, _ = tracker.propagate(same, states)
+    found, waiting = tracker.propagate(same, read)
+    assert counts == []
+    assert torch.equal(found, expected)
+    assert waiting[0].look.age == 1 + states[0].look.age
