@@ -109,6 +109,9 @@ ELSEWHERE = {
         'tests/cli/test_tune.py::test_the_best_setting_is_found_and_a_killed_search_goes_on'
     ),
     r'^mmvos tune .*--vot': 'tests/cli/test_tune.py::test_vot',
+    r'^mmvos benchmark growth --rows training': (
+        'tests/benchmarks/test_growth.py::test_a_training_is_read_as_it_goes_on'
+    ),
     r'^mmvos benchmark growth': (
         'tests/benchmarks/test_growth.py::test_it_follows_and_replaces_objects'
     ),
@@ -117,6 +120,9 @@ ELSEWHERE = {
     r'^mmvos benchmark corrections': 'tests/benchmarks/test_corrections.py::'
     'test_the_worst_frame_is_corrected_until_all_are_right',
     r'^mmvos benchmark evaluation': 'tests/benchmarks/test_evaluation.py::test_all_parts_run',
+    r'^mmvos benchmark start': (
+        'tests/benchmarks/test_start.py::test_it_prints_a_row_for_each_system_and_engine'
+    ),
     r'^mmvos benchmark studio': (
         'tests/benchmarks/test_studio.py::test_a_user_who_knows_the_truth_needs_few_actions'
     ),

@@ -20,12 +20,38 @@ MODELS = 'mmvos.models'
 TRANSFORMS = 'mmvos.datasets.transforms'
 # What the shipped configs take from elsewhere, and the packages that have it.
 _OF_OTHERS = {
+    'AnchorGenerator': 'mmdet.models.task_modules.prior_generators',
+    'BboxOverlaps2D': 'mmdet.models.task_modules.assigners',
+    'CrossEntropyLoss': 'mmdet.models.losses',
+    'DeltaXYWHBBoxCoder': 'mmdet.models.task_modules.coders',
+    'FCNMaskHead': 'mmdet.models.roi_heads.mask_heads',
+    'FPN': 'mmdet.models.necks',
+    'Linear': 'torch.nn',
     'LoadImageFromNDArray': 'mmdet.datasets.transforms',
+    'MaskRCNN': 'mmdet.models.detectors',
+    'MaxIoUAssigner': 'mmdet.models.task_modules.assigners',
     'PackTrackInputs': 'mmdet.datasets.transforms',
+    'RandomSampler': 'mmdet.models.task_modules.samplers',
+    'ResNet': 'mmdet.models.backbones',
     'Resize': 'mmdet.datasets.transforms',
+    'Shared2FCBBoxHead': 'mmdet.models.roi_heads.bbox_heads',
+    'SmoothL1Loss': 'mmdet.models.losses',
+    'StandardRoIHead': 'mmdet.models.roi_heads',
     'TrackDataPreprocessor': 'mmdet.models.data_preprocessors',
     'TransformBroadcaster': 'mmcv.transforms',
 }
+# What they look up by its name where a config says nothing about it.
+_DEFAULTS = {
+    'MaxIoUAssigner': {'iou_calculator': {'type': 'BboxOverlaps2D'}},
+    'Shared2FCBBoxHead': {
+        'cls_predictor_cfg': {'type': 'Linear'},
+        'reg_predictor_cfg': {'type': 'Linear'},
+    },
+}
+# Values that are layers or functions of mmcv, which finds them itself; so are `norm_cfg` and its
+# like, but not these.
+_OF_MMCV = ('nms', 'roi_layer')
+_PARTS_IN_CFG = ('train_cfg', 'cls_predictor_cfg', 'reg_predictor_cfg')
 
 Built = TypeVar('Built')
 
@@ -41,11 +67,13 @@ def build_lean(config: Any, package: str, build: Callable[[Any], Built]) -> Buil
     Returns:
         None where the config names others than those that are known here.
     """
-    if not _are_known(config, package):
-        return None
-    # mmcv looks its layers up in mmengine's registries, where it has put them, and not in mmdet's.
-    with lazy_packages(), DefaultScope.overwrite_default_scope('mmengine'):
-        return build(_with_classes(config, package))
+    with lazy_packages():
+        if not _are_known(config, package):
+            return None
+        # mmcv looks its layers up in mmengine's registries, where it has put them, and not in
+        # mmdet's.
+        with DefaultScope.overwrite_default_scope('mmengine'):
+            return build(_with_classes(config, package))
 
 
 def _are_known(config: Any, package: str) -> bool:
@@ -68,11 +96,13 @@ def _with_classes(config: Any, package: str) -> Any:
         return type(config)(_with_classes(item, package) for item in config)
     if not isinstance(config, dict):
         return config
+    kind = config.get('type')
     copied = config.copy()
-    for key, value in config.items():
+    for key, value in _DEFAULTS.get(str(kind), {}).items():
+        copied.setdefault(key, value)
+    for key, value in copied.items():
         if _has_parts(key):
             copied[key] = _with_classes(value, package)
-    kind = config.get('type')
     if kind is not None:
         home = _home(kind, package)
         copied['type'] = getattr(import_module(str(home)), kind.split('.')[-1])
@@ -80,8 +110,10 @@ def _with_classes(config: Any, package: str) -> Any:
 
 
 def _has_parts(key: str) -> bool:
-    """Whether the value of a key may be a part; layers (``norm_cfg``) are mmcv's own matter."""
-    return not key.endswith('_cfg')
+    """Whether the value of a key may be a part that is looked up in mmdet's or our registries."""
+    if key.endswith('_cfg'):
+        return key in _PARTS_IN_CFG
+    return key not in _OF_MMCV
 
 
 def _home(kind: str, package: str) -> str | None:

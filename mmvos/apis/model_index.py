@@ -73,9 +73,12 @@ def shipped_models(root: Path) -> dict[str, ShippedModel]:
     """
     import yaml  # only where a name is looked up
 
+    # libyaml reads them in a tenth of the time of PyYAML's own code, which is half a second.
+    loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
     weights: dict[str, str] = {}
     for metafile in sorted(root.glob('configs/*/metafile.yml')):
-        for model in yaml.safe_load(metafile.read_text(encoding='utf-8'))['Models']:
+        text = metafile.read_text(encoding='utf-8')
+        for model in yaml.load(text, Loader=loader)['Models']:
             given = model.get('Weights')
             if given:
                 weights[model['Name']] = given if '://' in given else str(root / given)

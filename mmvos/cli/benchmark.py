@@ -19,6 +19,7 @@ MEASUREMENTS = {
     'engines': 'the shipped MaskTrack in torch, onnxruntime and OpenVINO, and their masks',
     'evaluation': 'J and F, and the AP of YouTube-VIS, on synthetic results',
     'growth': 'what long videos hold in memory, at their beginning and at their end',
+    'start': 'from the command to the first mask, all systems and engines',
     'studio': 'annotating a video with mmvos studio: actions and minutes to masks of a wanted J',
     'studio_times': 'how fast mmvos studio answers, and how much memory it takes',
     'tracking': 'SiamMask from boxes, 1 to 16 objects',

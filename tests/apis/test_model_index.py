@@ -88,6 +88,11 @@ def test_weights_are_those_of_the_metafile(models):
     assert ShippedModel('a', Path('a.py'), 'https://example.org/a.pth').weights_are_here
 
 
+def test_weights_are_read_alike_without_libyaml(models, monkeypatch):
+    monkeypatch.delattr('yaml.CSafeLoader')
+    assert shipped_models(project_root()) == models
+
+
 def test_an_installed_package_has_its_configs_in_its_own_folder(tmp_path):
     """As a wheel lays it out: site-packages/mmvos/.mim/configs; a folder configs of another project
     beside it does not matter.

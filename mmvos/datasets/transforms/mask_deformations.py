@@ -13,14 +13,17 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
-from scipy.interpolate import RBFInterpolator
 
 from mmvos.structures.rle import Box, tight_box
+
+if TYPE_CHECKING:
+    from scipy.interpolate import RBFInterpolator
 
 Mask = NDArray[np.bool_]
 Image = NDArray[np.uint8]
@@ -154,6 +157,8 @@ def thin_plate_spline(source: NDArray[np.float64], target: NDArray[np.float64]) 
     Raises:
         LinAlgError: the source points lie on a line, or two of them coincide.
     """
+    from scipy.interpolate import RBFInterpolator  # only trainings bend masks
+
     # scipy's kernel is r^2 log r; the factor 2 goes into the weights.
     return RBFInterpolator(source, target, kernel='thin_plate_spline', degree=1)
 
