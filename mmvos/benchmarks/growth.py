@@ -1,12 +1,16 @@
-"""Memory over long videos: what a process holds after the first frames, and after the last.
+"""Memory over long videos and a long training: what a process holds after the first frames or
+iterations, and after the last.
 
     mmvos benchmark growth                                  # all rows, 20,000 frames each
     mmvos benchmark growth --rows memory --frames 5000 --size 448
     mmvos benchmark growth --rows add-remove --engines torch onnxruntime --frames 10000
+    mmvos benchmark growth --rows training --iterations 2000 --curve
 
 Rows: masktrack, siammask and parts follow two objects; memory is MaskTrack whose memory is full
 (both objects were given in as many frames as it remembers); add-remove adds an object in each frame
-and removes the oldest. Each row is a process of its own with the shipped weights; frames go through
+and removes the oldest; training is one of MaskTrack R-CNN (ResNet-50, the shipped runtime, pairs of
+frames that are made up, another size each), and training-kept the same without the hook that
+returns freed memory. Each row is a process of its own with the shipped weights; frames go through
 ``VideoInferencer.step``, from pixels to run lengths. What a state holds does not depend on the
 resolution, so small frames and squares (``--size``, MaskTrack in torch) show the same in less time.
 """
@@ -15,10 +19,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -31,11 +37,14 @@ from mmvos.engine.memory_hook import resident_mib
 from mmvos.io.text import parse_size
 from mmvos.models.masktrack.propagation import MAX_CORRECTIONS
 
+from .masktrack_rcnn import short_training
 from .tables import print_head, print_row
 
-ROWS = ('masktrack', 'siammask', 'parts', 'memory', 'add-remove')
+_TRAININGS = ('training', 'training-kept')
+ROWS = ('masktrack', 'siammask', 'parts', 'memory', 'add-remove', *_TRAININGS)
 _PICTURES = 24  # different ones; a video goes through them forth and back
-_BETWEEN = 10  # frames from one reading to the next
+_BETWEEN = 10  # frames or iterations from one reading to the next
+_CURVE = 10  # parts of a row, of each of which the curve has the highest reading
 
 
 @dataclass(frozen=True)
@@ -43,19 +52,38 @@ class Growth:
     """Resident memory in MiB of a process.
 
     Attributes:
-        settled: after the first frames; not a number where there were too few.
-        highest, last: the highest and the last reading after that.
-        frames: that were computed.
+        readings: after the first frames, in their order; one that is not a number where there were
+            too few.
+        frames: that were computed, or iterations.
         objects: in the last frame.
         seconds: wall time of all frames.
     """
 
-    settled: float
-    highest: float
-    last: float
+    readings: tuple[float, ...]
     frames: int
     objects: int
     seconds: float
+
+    @property
+    def settled(self) -> float:
+        """The first reading."""
+        return self.readings[0]
+
+    @property
+    def highest(self) -> float:
+        """The highest reading."""
+        return max(self.readings)
+
+    @property
+    def last(self) -> float:
+        """The last reading."""
+        return self.readings[-1]
+
+    @property
+    def curve(self) -> list[float]:
+        """The highest reading of each of `_CURVE` parts of the same length."""
+        parts = np.array_split(np.array(self.readings), min(_CURVE, len(self.readings)))
+        return [float(part.max()) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -65,8 +93,8 @@ class Task:
     Attributes:
         row: one of ``ROWS``.
         engine: torch or onnxruntime.
-        frames: most frames.
-        settle: frames before the first reading.
+        frames: most frames, or iterations.
+        settle: frames or iterations before the first reading.
         seconds: after which no further frame begins.
         size: side of MaskTrack's square in pixels; None: the shipped one.
         frame_size: width and height of a frame.
@@ -92,10 +120,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         choices=('torch', 'onnxruntime'),
         default=('torch',),
-        help='of all rows but parts, which torch computes',
+        help='of all rows but parts and the trainings, which torch computes',
     )
     add('--frames', type=int, default=20000, help='of a video (default 20,000)')
-    add('--settle', type=int, default=500, help='frames before the first reading (default 500)')
+    add('--iterations', type=int, default=2000, help='of a training (default 2,000)')
+    add(
+        '--settle',
+        type=int,
+        default=500,
+        help='frames or iterations before the first reading (default 500)',
+    )
+    add(
+        '--curve',
+        action='store_true',
+        help=f'also print the highest reading of each of {_CURVE} parts of a row',
+    )
     add('--seconds', type=float, default=7200, help='most seconds for a row (default 7,200)')
     add(
         '--size', type=int, help="MaskTrack's square in torch, in pixels (default: the shipped 448)"
@@ -119,20 +158,26 @@ def run(args: argparse.Namespace) -> None:
     # Each row and engine in a process of its own.
     for row in args.rows:
         engines = args.engines
-        if row == 'parts':
+        frames = args.frames
+        if row == 'parts' or row in _TRAININGS:
             engines = ('torch',)
+        if row in _TRAININGS:
+            frames = args.iterations
         for engine in engines:
             task = Task(
                 row,
                 engine,
-                args.frames,
+                frames,
                 args.settle,
                 args.seconds,
                 args.size,
                 (width, height),
                 args.threads,
             )
-            _print_growth(task, _in_own_process(task))
+            found = _in_own_process(task)
+            _print_growth(task, found)
+            if args.curve:
+                print('curve:', *(f'{value:.0f}' for value in found.curve), flush=True)
 
 
 def _print_growth(task: Task, found: Growth) -> None:
@@ -152,36 +197,76 @@ def _in_own_process(task: Task) -> Growth:
 
 
 def measure(task: Task) -> Growth:
-    """Go through the frames of a row and read the memory of this process every ten frames.
+    """Go through the frames or iterations of a row and read the memory of this process every ten.
 
     Args:
         task: the row.
     """
     torch.set_num_threads(task.threads)
+    readings = _Readings(task)
+    if task.row in _TRAININGS:
+        with tempfile.TemporaryDirectory() as folder:
+            returns_memory = task.row != 'training-kept'
+            config = short_training.training_config(task.frames, Path(folder), returns_memory)
+            short_training.train(config, readings.take)
+        return readings.growth(short_training.OBJECTS)
+
+    # A video.
     inferencer = _build(task)
     pictures = [_picture(index, task.frame_size) for index in range(_PICTURES)]
     prepare = {'memory': _give_again, 'add-remove': _replace_oldest}.get(task.row)
     inferencer.start([_box(0, task.frame_size), _box(1, task.frame_size)])
-
-    readings: list[float] = []
-    start = time.perf_counter()
-    index = 0
     objects = 0
-    while index < task.frames and time.perf_counter() - start < task.seconds:
-        if _is_alone():
-            break
+    goes_on = readings.take(0)
+    while goes_on and readings.done < task.frames:
+        index = readings.done
         if prepare is not None and index > 0:
             prepare(inferencer, index, task.frame_size)
         result = inferencer.step(pictures[_forth_and_back(index)])
         objects = len(result.objects)
-        index += 1
-        if index >= task.settle and index % _BETWEEN == 0:
-            readings.append(resident_mib() or 0.0)
-    if not readings:
-        # too few frames in the time: an empty row, for the others to be printed
-        readings.append(math.nan)
-    seconds = time.perf_counter() - start
-    return Growth(readings[0], max(readings), readings[-1], index, objects, seconds)
+        goes_on = readings.take(index + 1)
+    return readings.growth(objects)
+
+
+class _Readings:
+    """What a process held, read as a row goes on.
+
+    Args:
+        task: the row.
+
+    Attributes:
+        done: frames or iterations.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.done = 0
+        self._values: list[float] = []
+        self._start = time.perf_counter()
+
+    def take(self, done: int) -> bool:
+        """Read the memory where it is time, and return whether to go on.
+
+        Args:
+            done: frames or iterations so far.
+        """
+        self.done = done
+        if done >= max(self.task.settle, 1) and done % _BETWEEN == 0:
+            self._values.append(resident_mib() or 0.0)
+        return self._seconds() < self.task.seconds and not _is_alone()
+
+    def growth(self, objects: int) -> Growth:
+        """Return what was read; too few frames in the time give an empty row.
+
+        Args:
+            objects: in the last frame.
+        """
+        values = self._values or [math.nan]
+        return Growth(tuple(values), self.done, objects, self._seconds())
+
+    def _seconds(self) -> float:
+        """Since the row began."""
+        return time.perf_counter() - self._start
 
 
 def _is_alone() -> bool:
