@@ -2,6 +2,7 @@
 and how far the masks agree.
 
     mmvos benchmark engines                                   # a video of the generator
+    mmvos benchmark engines --objects 8                       # eight objects, all of which move
     mmvos benchmark engines --objects 8 --pace 8              # eight objects that move fast
     mmvos benchmark engines --objects 8 --still 6             # eight objects, six stand still
     mmvos benchmark engines --frames DIR --mask first.png     # a folder of frames of one's own
@@ -45,7 +46,7 @@ from mmvos.onnx.segmenter import OnnxSegmenter
 from mmvos.structures import FrameResult
 from mmvos.structures.rle import decode
 
-from .synthetic_video import OBJECTS, PICTURES, make_video
+from .synthetic_video import MOST_OBJECTS, OBJECTS, PICTURES, make_video
 from .tables import print_head, print_row
 
 _HEIGHT = 480
@@ -96,10 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         '--objects',
         type=int,
-        choices=range(1, OBJECTS + 1),
+        choices=range(1, MOST_OBJECTS + 1),
         metavar='N',
         default=1,
-        help=f'of the made video, at most {OBJECTS} (default 1)',
+        help=f'of the made video, at most {MOST_OBJECTS} (default 1)',
     )
     add(
         '--pace',
@@ -115,8 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=range(OBJECTS + 1),
         metavar='N',
         default=0,
-        help=f'of the made video: how many of its {OBJECTS} objects, the first ones, stand still '
-        '(default 0)',
+        help=f'of the made video: how many of its first {OBJECTS} objects stand still (default 0)',
     )
     # what is measured, and how
     add('--graphs', type=Path, nargs='*', default=(), help='other exported models')
@@ -279,7 +279,10 @@ def _video(
             pictures.append(frame.picture)
         return pictures, labels
 
-    video = make_video(folder, args.pace, args.still)
+    drawn = OBJECTS
+    if args.objects > OBJECTS:
+        drawn = MOST_OBJECTS
+    video = make_video(folder, args.pace, args.still, drawn)
     for path in video.pictures[: args.length]:
         picture = cv2.imread(str(path))
         pictures.append(np.asarray(picture, dtype=np.uint8))

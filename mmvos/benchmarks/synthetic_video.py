@@ -1,4 +1,4 @@
-"""A video of eight objects that are known: textured ovals that move over a textured background.
+"""A video of objects that are known: textured ovals that move over a textured background.
 
 Letters: H, W height and width of the video.
 """
@@ -18,6 +18,7 @@ HEIGHT = 480
 WIDTH = 854
 PICTURES = 24
 OBJECTS = 8
+MOST_OBJECTS = 16
 NOISE = 2  # gray levels: standard deviation of a camera's noise
 
 
@@ -36,9 +37,11 @@ class SyntheticVideo:
         return {0: Prompts(ids, masks, boxes)}
 
 
-def make_video(folder: Path, pace: int = 1, still: int = 0) -> SyntheticVideo:
-    """Draw eight ovals of about 110 x 150 pixels, each with its own texture, that move by about
-    two pixels a frame.
+def make_video(
+    folder: Path, pace: int = 1, still: int = 0, objects: int = OBJECTS
+) -> SyntheticVideo:
+    """Draw ovals of about 110 x 150 pixels, each with its own texture, that move by about two
+    pixels a frame.
 
     Args:
         folder: of the pictures.
@@ -46,13 +49,14 @@ def make_video(folder: Path, pace: int = 1, still: int = 0) -> SyntheticVideo:
             pace 1.
         still: how many of them, the first ones, stand still; the pictures then have a camera's
             noise.
+        objects: number of ovals; of more than eight each is half as high.
 
     Returns:
         The video; the ids of its ovals count from 1.
     """
     rng = np.random.default_rng(0)
     background = _texture(rng)
-    textures = [_texture(rng) for _ in range(OBJECTS)]
+    textures = [_texture(rng) for _ in range(objects)]
     pictures = []
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     for index in range(PICTURES):
@@ -61,7 +65,7 @@ def make_video(folder: Path, pace: int = 1, still: int = 0) -> SyntheticVideo:
             way = 0
             if k >= still:
                 way = _way(index * pace)
-            is_oval = _draw_oval(k, way)
+            is_oval = _draw_oval(k, way, objects)
             image[is_oval] = texture[is_oval]
             if index == 0:
                 labels[is_oval] = k + 1
@@ -80,10 +84,11 @@ def _way(steps: int) -> int:
     return min(steps, 2 * PICTURES - steps)
 
 
-def _draw_oval(k: int, way: int) -> NDArray[np.bool_]:
+def _draw_oval(k: int, way: int, objects: int) -> NDArray[np.bool_]:
     """Return the mask (H, W) of oval ``k`` so many steps from its first place.
 
-    The ovals stand in two rows of four and go down; neighbors move sideways in opposite directions.
+    The ovals stand in two rows of four, or in four rows, and go down; neighbors move sideways in
+    opposite directions.
     """
     row, column = divmod(k, 4)
     direction = -1
@@ -92,6 +97,9 @@ def _draw_oval(k: int, way: int) -> NDArray[np.bool_]:
     x = 110 + 205 * column + 3 * way * direction // 2
     y = 130 + 220 * row + way
     half_axes = (55, 75)
+    if objects > OBJECTS:
+        y = 60 + 110 * row + way
+        half_axes = (55, 36)
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.ellipse(mask, (x, y), half_axes, 10 * k, 0, 360, 1, -1)
     return mask > 0

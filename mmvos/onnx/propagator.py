@@ -29,6 +29,7 @@ class OnnxPropagator(MaskPropagation):
         self.size = settings.size
         self.calm_size = settings.calm_size
         self.idle_change = settings.idle_change
+        self.computed_objects = settings.computed_objects
         self.context = settings.context
         self.box_change = settings.box_change
         self.clicks = settings.guide_channels > 1

@@ -27,8 +27,9 @@ class MaskTrackSettings:
 
     Attributes:
         size: S.
-        calm_size, idle_change: S of objects that move little, or None, and when they are computed;
-            see ``MaskPropagator``. Exports of before ``idle_change`` lack it.
+        calm_size, idle_change, computed_objects: S of objects that move little, or None, when they
+            are computed, and how many in a frame; see ``MaskPropagator``. Older exports lack the
+            last two.
         levels: (C_i, h_i, w_i) of each level of a square of ``size``.
         key_channels: A.
         value_channels: V + 1.
@@ -50,6 +51,7 @@ class MaskTrackSettings:
     min_area_ratio: float
     search_growth: float
     idle_change: float | None = None
+    computed_objects: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class SiamMaskSettings:
         channels: C.
         levels: (C_i, h_i, w_i) of what masks are refined from in a search window.
         search_size, mask_threshold, penalty, window_influence, size_rate, motion, lost_score,
-            follow_mask: see ``SiameseTracker``.
+            follow_mask, computed_objects: see ``SiameseTracker``. Older exports lack the last.
         vote: how candidates vote; None where the best one gives the mask.
     """
 
@@ -87,6 +89,7 @@ class SiamMaskSettings:
     lost_score: float
     follow_mask: bool | None
     vote: VoteSettings | None
+    computed_objects: int | None = None
 
 
 # Of each kind of tracker its settings.

@@ -39,6 +39,7 @@ class OnnxSiamese(SiameseTracking):
         self.lost_score = settings.lost_score
         self.follow_mask = settings.follow_mask
         self.voting = settings.vote
+        self.computed_objects = settings.computed_objects
 
     def border_color(self, frame: Frame) -> Color:
         """Return the mean color of a frame."""

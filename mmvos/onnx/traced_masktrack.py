@@ -78,6 +78,7 @@ def masktrack_graphs(tracker: MaskPropagator) -> tuple[dict[str, Graph], MaskTra
         size=tracker.size,
         calm_size=tracker.calm_size,
         idle_change=tracker.idle_change,
+        computed_objects=tracker.computed_objects,
         levels=[list(shape) for shape in sizes.levels],
         key_channels=sizes.keys,
         value_channels=sizes.values,

@@ -187,4 +187,5 @@ def _settings(tracker: SiameseTracker, channels: int, levels: list[list[int]]) -
         lost_score=tracker.lost_score,
         follow_mask=tracker.follow_mask,
         vote=vote,
+        computed_objects=tracker.computed_objects,
     )

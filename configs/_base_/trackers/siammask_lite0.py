@@ -19,4 +19,5 @@ siammask_lite0 = dict(
     penalty=0.04,
     window_influence=0.40,
     size_rate=1.0,
+    computed_objects=3,  # of more the others are carried by the optical flow
 )

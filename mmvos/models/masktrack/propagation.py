@@ -34,9 +34,12 @@ from mmvos.ops.arrays import (
     select,
 )
 from mmvos.ops.crop import crop_squares, draw_clicks, paste_squares, squares_around
+from mmvos.ops.optical_flow import take_view
 from mmvos.structures import Frame
 
+from ..carried_objects import Kept, find_carried, join_kept
 from ..tracked_objects import PromptedObjects, PromptKind
+from .idle_objects import find_idle, take_looks
 from .state import (
     MAX_CORRECTIONS,
     LastLook,
@@ -47,22 +50,18 @@ from .state import (
     boxes_of_masks,
     check_size,
     disks_at_points,
-    find_idle,
     gather_memories,
     group_by_size,
-    grow_box,
     guide_boxes,
-    join_idle,
     limit_change,
+    search_boxes,
     square_around_points,
-    take_looks,
     with_prompted_frame,
 )
 
 MIN_SIDE = 32  # pixels of the smallest square
 MAX_SIDE_RATIO = 1.2  # largest square over the frame's longer side
 POINT_RADIUS = 8  # pixels around a point that are the object where nothing is found
-MAX_GROWTH_STEPS = 50  # frames after which the box of a lost object grows no more
 LOST_GUIDE_FADE = 0.5  # of a lost object's guide from frame to frame, towards 0, unknown
 MAX_FADE_STEPS = 30  # frames after which it fades no more: it is 1e-9, and keeps its signs
 
@@ -77,6 +76,7 @@ class MaskPropagation(ABC):
         size: S.
         calm_size: S of objects that move little; None: as of all others.
         idle_change: of a color, above which an idle object is computed; None: all are, always.
+        computed_objects: in a frame, where the motion of the picture carries others; None: all.
         context, box_change, clicks, box_prior, box_passes, min_area_ratio, search_growth: see
             ``MaskPropagator``.
     """
@@ -84,6 +84,7 @@ class MaskPropagation(ABC):
     size: int
     calm_size: int | None
     idle_change: float | None = None
+    computed_objects: int | None = None
     context: float
     box_change: float
     clicks: bool
@@ -178,7 +179,7 @@ class MaskPropagation(ABC):
         """Keep the memory of the frame in which the object was given."""
         xp = array_namespace(state.guide)
         nothing = xp.zeros((0, 0), dtype=xp.float32, device=device(state.guide))
-        return replace(state, guide=nothing, last=None, corrections=(), look=None)
+        return replace(state, guide=nothing, last=None, corrections=(), look=None, view=None)
 
     def recall(
         self, state: PropagationState, prompted: Sequence[PropagationState]
@@ -189,7 +190,7 @@ class MaskPropagation(ABC):
             return state
         first = memories[0]
         others = tuple(memories[1 : MAX_CORRECTIONS + 1])
-        return replace(state, first=first, corrections=others, look=None)
+        return replace(state, first=first, corrections=others, look=None, view=None)
 
     def propagate(self, frame: Frame, states: States) -> tuple[Array, States]:
         """Find the known objects in the next frame; see ``Tracker.propagate``.
@@ -198,16 +199,26 @@ class MaskPropagation(ABC):
             ValueError: the frame has another size than those before it.
         """
         check_size(frame, states)
-        # An object that is idle keeps what was found of it, and all others are computed. A device,
-        # which computes all squares at once, is not asked.
-        idle: dict[int, LastLook] = {}
-        if self.idle_change is not None and is_on_host(frame.image):
-            idle = find_idle(states, frame.image, self.idle_change)
-        computed = tuple(state for k, state in enumerate(states) if k not in idle)
+        # A device computes all squares at once.
+        if not is_on_host(frame.image):
+            return self._look_for(frame, states)
+
+        # An object that is idle keeps what was found of it.
+        kept: dict[int, Kept[PropagationState]] = {}
+        if self.idle_change is not None:
+            kept = find_idle(states, frame.image, self.idle_change)
+
+        # Of many objects some are computed, and the motion of the picture carries the others.
+        view = None
+        if self.computed_objects is not None and len(states) > self.computed_objects:
+            view = take_view(frame.image)
+            kept |= find_carried(states, view, kept, self.computed_objects)
+
+        computed = tuple(state for k, state in enumerate(states) if k not in kept)
         found, looked_for = self._look_for(frame, computed)
-        if not idle:
+        if view is None and not kept:
             return found, looked_for
-        return join_idle(states, idle, found, looked_for)
+        return join_kept(len(states), kept, found, looked_for, view)
 
     def _look_for(self, frame: Frame, states: States) -> tuple[Array, States]:
         """Compute known objects in the next frame; see ``propagate``."""
@@ -216,16 +227,8 @@ class MaskPropagation(ABC):
         if not states:
             nothing = xp.zeros((0, height, width), dtype=xp.float32, device=device(frame.image))
             return nothing, states
-        # An object that is lost is looked for where it was last seen, in a square that grows.
-        boxes = []
-        for state in states:
-            box = state.box
-            if state.frames_lost:
-                factor = self.search_growth ** min(state.frames_lost, MAX_GROWTH_STEPS)
-                box = grow_box(box, factor, height, width)
-            boxes.append(box)
         guides = xp.stack([state.guide for state in states])
-        all_boxes = xp.stack(boxes)
+        all_boxes = search_boxes(states, self.search_growth, height, width)
         squares = self._squares(frame, all_boxes, states)
         answer, tops = self._segment(frame, guides, squares, states)
 
@@ -237,7 +240,7 @@ class MaskPropagation(ABC):
         # What the commit needs to remember this frame.
         waiting = []
         for k, state in enumerate(states):
-            state = replace(state, top=tops[k], square=squares[k])
+            state = replace(state, top=tops[k], square=squares[k], view=None, frames_carried=0)
             waiting.append(replace(state, look=looks[k]))
         return answer, tuple(waiting)
 
@@ -275,9 +278,8 @@ class MaskPropagation(ABC):
         found_boxes = boxes_of_masks(masks, merged)
         boxes = limit_change(found_boxes, last_boxes, rates[:, None])
         changes: list[float | None] = [None] * len(states)
-        is_needed = self.calm_size is not None or self.idle_change is not None
         # A device, which computes all squares at once, is not asked.
-        if is_needed and is_on_host(found_boxes):
+        if is_on_host(found_boxes):
             changes = box_changes(states, found_boxes, last_boxes)
 
         committed = []

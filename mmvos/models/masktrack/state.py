@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy, device
-from mmvos.ops.crop import crop_squares, squares_around
 from mmvos.structures import Frame
 
-from ..tracked_objects import TrackedState
+from ..carried_objects import CarriableState
 
 MAX_CORRECTIONS = 4  # frames that are remembered beside the first and the last, the newest of them
 CALM_CHANGE = 0.06  # of an object's box in a frame, below which a tight square is drawn around it
@@ -29,12 +28,8 @@ CHANGE_DECAY = 0.9  # by which a change of long ago counts less from frame to fr
 FAR_KEY = 1000.0  # all numbers of a key that no position of a frame is like
 # Parts smaller than this share of the largest part do not count for the box.
 MIN_PART_RATIO = 0.05
+MAX_GROWTH_STEPS = 50  # frames after which the box of a lost object grows no more
 POINT_SIDE_RATIO = 0.8  # of the square around points, over the frame's shorter side
-
-IDLE_CELLS = 24  # cells across the square in which an idle object is watched
-IDLE_CONTEXT = 1.4  # side of that square over the longer side of the object's box
-IDLE_CELL_SIDE = 4  # pixels of the smallest cell: the noise of a camera is averaged
-IDLE_FRAMES = 10  # frames after which an idle object is computed again
 
 Memory = tuple[Array, Array]  # keys (A, N) and values (V + 1, N) of a frame
 
@@ -46,7 +41,7 @@ class LastLook:
     Attributes:
         probabilities: (H, W), before the objects were merged.
         square: (3,), in which it is watched.
-        cells: (3, C, C), the normalized frame in this square, C = `IDLE_CELLS`.
+        cells: (3, C, C), the normalized frame in this square, see ``take_looks``.
         age: number of frames since.
     """
 
@@ -57,7 +52,7 @@ class LastLook:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PropagationState(TrackedState):
+class PropagationState(CarriableState):
     """What is known of one object between two frames.
 
     Attributes:
@@ -91,94 +86,6 @@ class PropagationState(TrackedState):
     def is_calm(self) -> bool:
         """Whether the object moves so little that a tight square is enough for it."""
         return self.change is not None and self.change < CALM_CHANGE
-
-
-def find_idle(
-    states: Sequence[PropagationState], image: Array, change: float
-) -> dict[int, LastLook]:
-    """Find the objects that are idle: the number of each, and what it keeps; see ``is_idle``."""
-    idle = {}
-    for k, state in enumerate(states):
-        if state.look is not None and is_idle(state, image, change):
-            idle[k] = replace(state.look, age=state.look.age + 1)
-    return idle
-
-
-def join_idle(
-    states: Sequence[PropagationState],
-    idle: dict[int, LastLook],
-    found: Array,
-    looked_for: Sequence[PropagationState],
-) -> tuple[Array, tuple[PropagationState, ...]]:
-    """Put objects that are idle together with those that were computed, in their order.
-
-    Args:
-        states: K, as they were.
-        idle: what those that are idle keep.
-        found: (n, H, W), the probabilities of all others.
-        looked_for: n, their states.
-
-    Returns:
-        Probabilities (K, H, W), and the states that wait for the commit.
-    """
-    answer = []
-    waiting = []
-    computed = 0
-    for k, state in enumerate(states):
-        if k in idle:
-            answer.append(idle[k].probabilities)
-            waiting.append(replace(state, look=idle[k]))
-        else:
-            answer.append(found[computed])
-            waiting.append(looked_for[computed])
-            computed += 1
-    xp = array_namespace(found)
-    return xp.stack(answer), tuple(waiting)
-
-
-def is_idle(state: PropagationState, image: Array, change: float) -> bool:
-    """Say whether an object neither moves nor looks other than when it was computed.
-
-    Args:
-        state: of the object.
-        image: (1, 3, H, W), the normalized frame.
-        change: of a color of a cell, above which it looks other.
-    """
-    look = state.look
-    if look is None or look.age >= IDLE_FRAMES:
-        return False
-    if state.frames_lost or not state.is_calm:
-        return False
-
-    # The same cells of this frame.
-    xp = array_namespace(image)
-    [cells] = crop_squares(image, [0], look.square[None], IDLE_CELLS)
-    differences = xp.abs(cells - look.cells)
-    return bool(xp.max(differences) <= change)
-
-
-def take_looks(image: Array, boxes: Array, found: Array) -> list[LastLook | None]:
-    """Keep what was found of K objects, and how the frame looks around them.
-
-    Args:
-        image: (1, 3, H, W), the normalized frame.
-        boxes: (K, 4) xyxy, of the objects.
-        found: (K, H, W) in [0, 1].
-    """
-    xp = array_namespace(image)
-    smallest = IDLE_CELLS * IDLE_CELL_SIDE
-    squares = squares_around(boxes, IDLE_CONTEXT, smallest, 2 * max(image.shape[2:]))
-    cells = crop_squares(image, [0] * len(squares), squares, IDLE_CELLS)
-    looks: list[LastLook | None] = []
-    for k in range(len(squares)):
-        # copies, because what is kept of one object must not keep what was found of the others
-        look = LastLook(
-            probabilities=xp.asarray(found[k], copy=True),
-            square=xp.asarray(squares[k], copy=True),
-            cells=xp.asarray(cells[k], copy=True),
-        )
-        looks.append(look)
-    return looks
 
 
 def group_by_size(
@@ -407,6 +314,30 @@ def box_changes(
         if state.is_prompted:
             changes[-1] = None
     return changes
+
+
+def search_boxes(
+    states: Sequence[PropagationState], growth: float, height: int, width: int
+) -> Array:
+    """Draw the boxes (K, 4) in which K objects are looked for.
+
+    That is where each was in the frame before; a lost object is looked for where it was last seen,
+    in a box that grows from frame to frame.
+
+    Args:
+        states: K.
+        growth: factor from frame to frame.
+        height, width: of the frame.
+    """
+    boxes = []
+    for state in states:
+        box = state.box
+        if state.frames_lost:
+            factor = growth ** min(state.frames_lost, MAX_GROWTH_STEPS)
+            box = grow_box(box, factor, height, width)
+        boxes.append(box)
+    xp = array_namespace(boxes[0])
+    return xp.stack(boxes)
 
 
 def grow_box(box: Array, factor: float, height: int, width: int) -> Array:

@@ -44,7 +44,7 @@ Levels = tuple[Tensor, ...]
 
 
 @MODELS.register_module()
-@options_in(COUNT, 'strides', 'size', 'calm_size', 'train_size')
+@options_in(COUNT, 'strides', 'size', 'calm_size', 'computed_objects', 'train_size')
 @options_in(POSITIVE, 'context', 'train_context')
 @options_in(NOT_NEGATIVE, 'box_change', 'idle_change')
 @options_in(SHARE, 'rollout', 'roi_ratio', 'min_area_ratio')
@@ -69,6 +69,10 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
             around it has changed by more than this since it was computed last, 10 frames at the
             longest; in numbers of the normalized frame. None computes all objects in each frame. In
             mode 'roi', and on other devices than a CPU, it changes nothing.
+        computed_objects: where there are more objects, so many of them are computed in a frame, in
+            turns, and the optical flow carries the masks of the others, 2 frames at the longest,
+            where it explains what is seen of them. None computes all. In mode 'roi', and on other
+            devices than a CPU, it changes nothing.
         context: side of a square over the longer side of the guide's box.
         box_change: by which share the width and the height of an object's box change at most from
             frame to frame.
@@ -97,6 +101,7 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         size: int = 320,
         calm_size: int | None = None,
         idle_change: float | None = None,
+        computed_objects: int | None = None,
         context: float = 1.8,
         box_change: float = 0.04,
         train_size: int = 256,
@@ -132,8 +137,10 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
         self.size = size
         self.calm_size = calm_size
         self.idle_change = None
+        self.computed_objects = None
         if mode == 'crop':
             self.idle_change = idle_change
+            self.computed_objects = computed_objects
         self.context = context
         self.box_change = box_change
         self.train_size = train_size

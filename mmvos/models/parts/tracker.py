@@ -124,6 +124,8 @@ class PartTracker(Tracker[PartState]):
         super().__init__()
         self.matcher = MODELS.build(matcher).requires_grad_(False)
         self.propagator = MODELS.build(propagator)
+        # Its guides are already moved, to where the parts are.
+        self.propagator.computed_objects = None
         self.parts = parts
         self.attention = attention
         self.min_score_ratio = min_score_ratio

@@ -7,6 +7,7 @@ mask. Arrays are torch's or numpy's; nothing here imports torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,9 +28,10 @@ from mmvos.ops.siamese_geometry import (
     window_around,
 )
 
-from ..tracked_objects import TrackedState
+from ..carried_objects import CarriableState
 from .anchors import ChosenAnchor
 
+CALM_MOTION = 0.06  # of the center in a frame over the longer side, below which an object is calm
 MIN_SIDE = 10.0  # frame pixels, of the box that is followed
 
 Point = tuple[float, float]
@@ -73,7 +75,7 @@ class SearchResponse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiameseState(TrackedState):
+class SiameseState(CarriableState):
     """What is known of one object between two frames.
 
     Attributes:
@@ -96,6 +98,21 @@ class SiameseState(TrackedState):
     score: float
     region: Polygon
     velocity: Point = (0.0, 0.0)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the object was seen in the last frame, and hardly moves."""
+        distance = math.hypot(*self.velocity)
+        is_seen = self.guide is not None
+        return is_seen and distance < CALM_MOTION * max(self.size)
+
+    def carried_by(self, shift: Point) -> SiameseState:
+        """Return the state after a frame in which it was carried; see ``CarriableState``."""
+        across, down = shift
+        x, y = self.center
+        region = tuple((left + across, top + down) for left, top in self.region)
+        carried: SiameseState = super().carried_by(shift)
+        return replace(carried, center=(x + across, y + down), region=region, velocity=shift)
 
     def predicted(self, motion: float, height: int, width: int) -> SiameseState:
         """Return the state with the center where it is expected in the next frame.

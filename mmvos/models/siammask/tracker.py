@@ -61,7 +61,7 @@ class SearchFeatures:
 @options_in(INNER_SHARE, 'mask_threshold')
 @options_in(NOT_NEGATIVE, 'penalty', 'size_rate', 'loss_weights', 'motion')
 @options_in(SHARE, 'window_influence', 'lost_score', 'min_overlap')
-@options_in(COUNT, 'max_masks')
+@options_in(COUNT, 'max_masks', 'computed_objects')
 class SiameseTracker(SiameseTracking, Tracker[SiameseState]):
     """Tracking and segmentation with a siamese network.
 
@@ -90,6 +90,10 @@ class SiameseTracker(SiameseTracking, Tracker[SiameseState]):
             anchor's; by default, as published, S2iamMask's does and SiamMask's does not.
         joint_voting: whether the voting head is trained together with the rest, on which it has no
             influence.
+        computed_objects: where there are more objects, so many of them are computed in a frame, in
+            turns, and the optical flow carries the masks of the others, 2 frames at the longest,
+            where it explains what is seen of them. None, as published, computes all. On other
+            devices than a CPU it changes nothing.
         min_overlap: where no anchor has an overlap of .6 with the object, those with the highest
             are trained to be it if theirs is above this.
     """
@@ -113,6 +117,7 @@ class SiameseTracker(SiameseTracking, Tracker[SiameseState]):
         min_overlap: float = 0.6,
         follow_mask: bool | None = None,
         joint_voting: bool = False,
+        computed_objects: int | None = None,
     ) -> None:
         super().__init__()
         # the network
@@ -137,6 +142,7 @@ class SiameseTracker(SiameseTracking, Tracker[SiameseState]):
         self.limits = AnchorLimits(min_overlap=min_overlap)
         self.follow_mask = follow_mask
         self.joint_voting = joint_voting
+        self.computed_objects = computed_objects
 
     def windows_at_once(self, frame: Frame) -> int | None:
         """So many search windows at most pass the network as one batch; None: all."""

@@ -26,10 +26,12 @@ from mmvos.ops.arrays import (
     Array,
     array_namespace,
     device,
+    is_on_host,
     largest,
     pad_maps,
     to_device,
 )
+from mmvos.ops.optical_flow import take_view
 from mmvos.ops.polygons import MIN_AREA, box_polygon
 from mmvos.ops.siamese_geometry import (
     TEMPLATE_SIZE,
@@ -43,6 +45,7 @@ from mmvos.ops.siamese_geometry import (
 )
 from mmvos.structures import Frame
 
+from ..carried_objects import Kept, find_carried, join_kept
 from ..tracked_objects import PromptedObjects
 from . import anchors as rpn
 from .state import SearchResponse, SiameseState, center_probabilities, paste_cell_masks
@@ -60,6 +63,7 @@ class SiameseTracking(ABC):
         mask_threshold, penalty, window_influence, size_rate, motion, lost_score, follow_mask: see
             ``SiameseTracker``.
         voting: how candidates vote for the mask; None where the best one gives it.
+        computed_objects: in a frame, where the motion of the picture carries others; None: all.
     """
 
     search_size: int
@@ -71,6 +75,7 @@ class SiameseTracking(ABC):
     lost_score: float
     follow_mask: bool | None
     voting: MaskVote | None
+    computed_objects: int | None = None
 
     @abstractmethod
     def border_color(self, frame: Frame) -> Color:
@@ -159,7 +164,7 @@ class SiameseTracking(ABC):
         probabilities = (objects.mask_priors + 1) / 2
         boxed = [k for k, is_mask in enumerate(objects.is_mask) if not is_mask]
         if boxed:
-            found, _ = self.propagate(frame, tuple(states[k] for k in boxed))
+            found, _ = self._look_for(frame, tuple(states[k] for k in boxed))
             xp = array_namespace(found)
             probabilities[to_device(boxed, found, xp.int64)] = found
         return probabilities, tuple(states)
@@ -169,8 +174,8 @@ class SiameseTracking(ABC):
         return started
 
     def keep_memory(self, state: SiameseState) -> SiameseState:
-        """Return the state, which is small; see ``Tracker.keep_memory``."""
-        return state
+        """Return the state, which is small without its mask; see ``Tracker.keep_memory``."""
+        return replace(state, guide=None, view=None)
 
     def recall(self, state: SiameseState, prompted: Sequence[SiameseState]) -> SiameseState:
         """Return the state as it was: there is no memory; see ``Tracker.recall``."""
@@ -181,6 +186,25 @@ class SiameseTracking(ABC):
 
         A probability is above .5 where the mask's own is above ``mask_threshold``.
         """
+        kept: dict[int, Kept[SiameseState]] = {}
+        view = None
+        if self._carries(frame, states):
+            view = take_view(frame.image)
+            kept = find_carried(states, view, (), self.computed_objects or 0)
+        computed = tuple(state for k, state in enumerate(states) if k not in kept)
+        found, moved = self._look_for(frame, computed)
+        if view is None:
+            return found, moved
+        return join_kept(len(states), kept, found, moved, view)
+
+    def _carries(self, frame: Frame, states: States) -> bool:
+        """Whether objects may be carried into a frame; a device computes all of them at once."""
+        if self.computed_objects is None or not is_on_host(frame.image):
+            return False
+        return len(states) > self.computed_objects
+
+    def _look_for(self, frame: Frame, states: States) -> tuple[Array, States]:
+        """Compute known objects in the next frame; see ``propagate``."""
         padded_size = tuple(frame.image.shape[2:])
         if not states:
             xp = array_namespace(frame.image)
@@ -205,7 +229,7 @@ class SiameseTracking(ABC):
             for state, before in zip(found, states[group], strict=True):
                 if state.score >= self.lost_score:
                     state = state.with_velocity_from(before)
-                moved.append(state)
+                moved.append(replace(state, view=None, frames_carried=0))
         if len(parts) == 1:
             return parts[0], tuple(moved)
         return array_namespace(frame.image).concat(parts), tuple(moved)
@@ -264,13 +288,19 @@ class SiameseTracking(ABC):
         return masks, moved
 
     def commit(self, states: States, merged: Array) -> States:
-        """Return the states as they are.
+        """Return the states; what is left of their masks is kept where objects may be carried.
 
         Where an object is looked for follows from its own box, not from what others leave of its
         mask.
         """
         assert len(states) == len(merged)
-        return states
+        committed = []
+        for state, own in zip(states, merged, strict=True):
+            guide = None
+            if state.view is not None and state.score >= self.lost_score:
+                guide = 2 * own - 1
+            committed.append(replace(state, guide=guide))
+        return tuple(committed)
 
     def _search(self, frame: Frame, states: Sequence[SiameseState]) -> SearchResponse:
         """Compare the objects' templates with search windows around their places."""

@@ -12,8 +12,8 @@ from tiny_graphs import write_tiny_graphs
 from tiny_segmenter import HEIGHT, WIDTH, find, frame, square_mask, start, tiny_segmenter
 
 from mmvos.io.stored_state import load_state, save_state
-from mmvos.models.masktrack import state as state_file
-from mmvos.models.masktrack.state import IDLE_FRAMES
+from mmvos.models.masktrack import idle_objects
+from mmvos.models.masktrack.idle_objects import IDLE_FRAMES
 from mmvos.onnx.segmenter import OnnxSegmenter
 from mmvos.onnx.settings import GraphError, read_settings
 from mmvos.structures import Frame, Prompts
@@ -24,7 +24,7 @@ CHANGE = 0.05
 @pytest.fixture(autouse=True)
 def small_cells(monkeypatch):
     """Cells of a pixel, so that an object of 24 pixels is watched in a square of 34."""
-    monkeypatch.setattr(state_file, 'IDLE_CELL_SIDE', 1)
+    monkeypatch.setattr(idle_objects, 'IDLE_CELL_SIDE', 1)
 
 
 def counting(tracker):
@@ -182,7 +182,7 @@ def test_a_step_changes_no_state_and_results_stay():
 
 def test_it_is_off_by_default_and_in_mode_roi():
     states = idle_states(tiny_segmenter().tracker, square_mask(10, 10))
-    assert states[0].look is None and states[0].change is None
+    assert states[0].look is None
     assert tiny_segmenter(idle_change=CHANGE, mode='roi').tracker.idle_change is None
 
 
