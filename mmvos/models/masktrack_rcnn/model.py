@@ -30,6 +30,7 @@ from ..video_model import VideoModel
 from .detection_at_once import classify, propose
 from .instance_memory import MemoryState
 from .mmdet05_compat import continuous_boxes, legacy_paste
+from .reference_features import can_compute_in_part, features_of_pairs
 
 Features = tuple[Tensor, ...]
 
@@ -149,14 +150,15 @@ class MaskTrackRCNN(VideoModel):
         pairs = torch.arange(len(inputs))
         key_index = torch.tensor([sample.key_frames_inds[0] for sample in data_samples])
         images = torch.cat([inputs[pairs, key_index], inputs[pairs, 1 - key_index]])
-        features = self.extract_features(images)
         key_samples = [sample.get_key_frames()[0] for sample in data_samples]
         reference_samples = [sample.get_ref_frames()[0] for sample in data_samples]
         samples = key_samples + reference_samples
 
-        # The first frames of this list are those that the detector learns from.
+        # The first frames of this list are those that the detector learns from; RoIs of the last
+        # ones, their partners, are embedded only.
         learned = samples if self.both_frames_as_key else key_samples
-        learned_features = tuple(level[: len(learned)] for level in features)
+        partners = samples if self.both_frames_as_key else reference_samples
+        learned_features, partner_features = self._features_of_pairs(images, learned, partners)
 
         # RPN loss and proposals, of which RoIs are sampled once for all heads
         losses, proposals = self._rpn_loss(learned_features, learned)
@@ -169,7 +171,7 @@ class MaskTrackRCNN(VideoModel):
         instances = [sample.gt_instances for sample in learned]
         mask = roi_head.mask_loss(learned_features, sampled, box['bbox_feats'], instances)
         losses.update(mask['loss_mask'])
-        losses.update(self._track_loss(box['bbox_feats'], sampled, samples, features))
+        losses.update(self._track_loss(box['bbox_feats'], sampled, samples, partner_features))
         return losses
 
     def extract_features(self, images: Tensor) -> Features:
@@ -177,6 +179,35 @@ class MaskTrackRCNN(VideoModel):
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return tuple(level.float() for level in self.detector.extract_feat(images))
+
+    def _features_of_pairs(
+        self, images: Tensor, learned: list[DetDataSample], partners: list[DetDataSample]
+    ) -> tuple[Features, Features]:
+        """Return the levels of the images that the detector learns from, and of their partners.
+
+        Args:
+            images: (2B, 3, H, W), key frames and then their reference frames.
+            learned: of the first B images, or of all.
+            partners: of the last B images, or of all. Of their levels only those are there that
+                regions are sampled from, and where these are reference frames only their boxes
+                with what is near them may be computed.
+        """
+        detector = self.detector
+        extractor = detector.roi_head.bbox_roi_extractor
+        # A GPU would be asked where the boxes are, and is not.
+        is_apart = len(learned) < len(images) and images.device.type == 'cpu'
+        if not is_apart or not can_compute_in_part(detector.neck, extractor):
+            features = self.extract_features(images)
+            of_learned = tuple(level[: len(learned)] for level in features)
+            return of_learned, tuple(level[-len(partners) :] for level in features)
+
+        # The backbone sees all, and the pyramid of reference frames is computed near their boxes.
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        regions = bbox2roi([sample.gt_instances.bboxes for sample in partners])
+        stages = detector.backbone(images)
+        key_levels, parts = features_of_pairs(detector.neck, extractor, stages, regions)
+        return tuple(level.float() for level in key_levels), tuple(part.float() for part in parts)
 
     def _rpn_loss(
         self, features: Features, samples: list[DetDataSample]
@@ -230,7 +261,8 @@ class MaskTrackRCNN(VideoModel):
         Args:
             roi_features: of the sampled RoIs, image by image, the positive ones of an image first.
             sampled: of the first B images, or of all 2B.
-            samples, features: of 2B images, of which i and i + B are a pair.
+            samples: of 2B images, of which i and i + B are a pair.
+            features: of the images that are partners of those: the last B, or all.
         """
         # Embed the positive RoIs of each image.
         counts = [len(item.pos_priors) for item in sampled]
@@ -241,14 +273,10 @@ class MaskTrackRCNN(VideoModel):
             start += count + len(item.neg_priors)
         key_embeddings = self.track_head.embed(torch.cat(positive)).split(counts)
 
-        # Embed the ground-truth boxes of their partners, and of no other image.
+        # Embed the ground-truth boxes of their partners.
         partners = [(i + len(samples) // 2) % len(samples) for i in range(len(sampled))]
-        boxes = []
-        for i, sample in enumerate(samples):
-            given = sample.gt_instances.bboxes
-            if i not in partners:
-                given = given[:0]
-            boxes.append(given)
+        first = min(partners)
+        boxes = [sample.gt_instances.bboxes for sample in samples[first:]]
         embedded = self._embed(features, boxes).split([len(item) for item in boxes])
 
         # The target of an RoI is the place of its object among the partner's.
@@ -258,7 +286,7 @@ class MaskTrackRCNN(VideoModel):
             reference_ids = samples[partner].gt_instances.instances_ids
             places = _same_object(key_ids, reference_ids)
             targets.append(places[item.pos_assigned_gt_inds])
-        references = [embedded[partner] for partner in partners]
+        references = [embedded[partner - first] for partner in partners]
         return self.track_head.loss(list(key_embeddings), references, targets)
 
     def _embed(self, features: Features, boxes: list[Tensor]) -> Tensor:
