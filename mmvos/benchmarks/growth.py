@@ -35,7 +35,7 @@ from mmvos.apis import VideoInferencer
 from mmvos.apis.model_loading import load_config
 from mmvos.engine.memory_hook import resident_mib
 from mmvos.io.text import parse_size
-from mmvos.models.masktrack.propagation import MAX_CORRECTIONS
+from mmvos.models.masktrack.state import MAX_CORRECTIONS
 
 from .masktrack_rcnn import short_training
 from .tables import print_head, print_row

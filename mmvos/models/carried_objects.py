@@ -2,9 +2,10 @@
 
 On a CPU eight objects take the network eight times as long as one. Where there are more than
 ``computed_objects`` (an option of a tracker), so many are computed in a frame, in turns, and the
-masks of the others are moved by the optical flow, which costs as much for one object as for all. An
-object that moves fast, or of which the flow does not explain what is seen, because it turns or is
-covered, is computed all the same.
+masks of the others are moved by the optical flow, which costs as much for one object as for all. Of
+very many a third is computed, as none is carried more than twice in a row. An object that moves
+fast, or of which the flow does not explain what is seen, because it turns or is covered, is
+computed all the same.
 
 Arrays of a state are torch's or numpy's, those of the flow numpy's. K objects, H x W the padded
 frame, h x w a view of it (`mmvos.ops.optical_flow`).
@@ -22,10 +23,11 @@ from numpy.typing import NDArray
 
 from mmvos.ops.arrays import Array, array_like, array_namespace, as_numpy
 from mmvos.ops.optical_flow import Floats, Motion, look_up, measure_motion
+from mmvos.structures import Frame
 
 from .tracked_objects import TrackedState
 
-FRAMES_CARRIED = 2  # frames in a row in which an object is carried at most
+FRAMES_CARRIED = 2  # frames in which an object is carried at most until it is computed again
 MOST_MISMATCH = 0.01  # share of an object's pixels that the flow may leave unexplained
 DIFFERENCE = 44  # gray levels from which a pixel is not explained
 MARGIN = 4  # pixels of a view around an object that count for it
@@ -40,7 +42,7 @@ class CarriableState(TrackedState):
         guide: (H, W) in [-1, 1], its mask in the last frame: +1 object, -1 background.
         view: (h, w), the last frame, in which the motion of the next one is measured; None where
             nobody is carried.
-        frames_carried: number of frames in a row in which it was carried.
+        frames_carried: number of frames in which it was carried since it was computed.
     """
 
     guide: Any = None
@@ -102,16 +104,18 @@ class MovedObject:
 
 
 def find_carried(
-    states: Sequence[State],
+    frame: Frame,
     view: Floats | None,
+    states: Sequence[State],
     idle: Collection[int],
     computed_objects: int,
 ) -> dict[int, Kept[State]]:
     """Choose the objects that are carried, and carry them.
 
     Args:
+        frame: this frame.
+        view: (h, w), of this frame; None where it is too small for a flow.
         states: K, in the frame before.
-        view: (h, w), of this frame.
         idle: numbers of objects that are idle, which nobody looks at.
         computed_objects: number of objects that are computed where no others must be.
 
@@ -122,10 +126,13 @@ def find_carried(
     candidates = [k for k in active if states[k].may_be_carried]
     if view is None or not candidates or len(active) <= computed_objects:
         return {}
-
-    # Those whose motion the flow explains. All were seen in the same frame before.
+    # All were seen in the same frame before. Between frames of two sizes nothing is carried.
     first = states[candidates[0]]
-    height, width = first.guide.shape
+    height, width = frame.image.shape[2:]
+    if tuple(first.guide.shape) != (height, width):
+        return {}
+
+    # Those whose motion the flow explains.
     motion = measure_motion(as_numpy(first.view), view, height, width)
     explained = []
     for k in candidates:
@@ -133,11 +140,14 @@ def find_carried(
         if moved.mismatch <= MOST_MISMATCH:
             explained.append(moved)
 
-    # Of these as many are computed as there is room for, first those that were carried before.
+    # Of these as many are computed as there is room for, first those that were carried before. Of
+    # very many a third is, so that not all others must be computed in one frame later on.
+    share = len(active) // (FRAMES_CARRIED + 1)
     must_be_computed = len(active) - len(explained)
-    room = max(computed_objects - must_be_computed, 0)
+    room = max(computed_objects, share) - must_be_computed
     explained.sort(key=_urgency, reverse=True)
-    return {moved.number: carry(moved, motion) for moved in explained[room:]}
+    carried = explained[max(room, 0) :]
+    return {moved.number: carry(moved, motion, *frame.meta.network_shape) for moved in carried}
 
 
 def move_object(number: int, state: CarriableState, motion: Motion) -> MovedObject:
@@ -163,14 +173,22 @@ def move_object(number: int, state: CarriableState, motion: Motion) -> MovedObje
     return MovedObject(number=number, state=state, outline=outline, mismatch=mismatch)
 
 
-def carry(moved: MovedObject, motion: Motion) -> Kept[Any]:
-    """Move the probabilities of an object with the picture; the network does not see it."""
+def carry(moved: MovedObject, motion: Motion, height: int, width: int) -> Kept[Any]:
+    """Move the probabilities of an object with the picture; the network does not see it.
+
+    Args:
+        moved: the object.
+        motion: from the frame before to this one.
+        height, width: of the frame without its padding, in which there are no objects.
+    """
     state = moved.state
     guide = as_numpy(state.guide)
     probabilities = np.zeros_like(guide)
 
     # Only that part of the frame is computed in which the object is now.
     rows, columns = _part_of_object(moved.outline, guide.shape)
+    rows = slice(rows.start, min(rows.stop, height))
+    columns = slice(columns.start, min(columns.stop, width))
     places = motion.places[rows, columns]
     if places.size:
         found = look_up(guide, places)

@@ -14,7 +14,7 @@ from tiny_segmenter import clicked_segmenter, frame, square_mask, tiny_segmenter
 from torch import Tensor
 
 from mmvos.io.stored_state import digest_of, take_apart
-from mmvos.models.masktrack.propagation import MAX_CORRECTIONS
+from mmvos.models.masktrack.state import MAX_CORRECTIONS
 from mmvos.structures import Prompts
 
 PICTURES = 12

@@ -31,7 +31,7 @@ def find_idle(
     for k, state in enumerate(states):
         if state.look is not None and is_idle(state, image, change):
             look = replace(state.look, age=state.look.age + 1)
-            idle[k] = Kept(look.probabilities, replace(state, look=look, frames_carried=0))
+            idle[k] = Kept(look.probabilities, replace(state, look=look))
     return idle
 
 

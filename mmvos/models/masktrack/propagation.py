@@ -41,7 +41,6 @@ from ..carried_objects import Kept, find_carried, join_kept
 from ..tracked_objects import PromptedObjects, PromptKind
 from .idle_objects import find_idle, take_looks
 from .state import (
-    MAX_CORRECTIONS,
     LastLook,
     Memory,
     PropagationState,
@@ -56,6 +55,7 @@ from .state import (
     limit_change,
     search_boxes,
     square_around_points,
+    with_memories,
     with_prompted_frame,
 )
 
@@ -188,9 +188,7 @@ class MaskPropagation(ABC):
         memories = [item.first for item in prompted if item.first is not None]
         if not memories:
             return state
-        first = memories[0]
-        others = tuple(memories[1 : MAX_CORRECTIONS + 1])
-        return replace(state, first=first, corrections=others, look=None, view=None)
+        return with_memories(state, memories)
 
     def propagate(self, frame: Frame, states: States) -> tuple[Array, States]:
         """Find the known objects in the next frame; see ``Tracker.propagate``.
@@ -212,7 +210,7 @@ class MaskPropagation(ABC):
         view = None
         if self.computed_objects is not None and len(states) > self.computed_objects:
             view = take_view(frame.image)
-            kept |= find_carried(states, view, kept, self.computed_objects)
+            kept |= find_carried(frame, view, states, kept, self.computed_objects)
 
         computed = tuple(state for k, state in enumerate(states) if k not in kept)
         found, looked_for = self._look_for(frame, computed)

@@ -42,7 +42,7 @@ class LastLook:
         probabilities: (H, W), before the objects were merged.
         square: (3,), in which it is watched.
         cells: (3, C, C), the normalized frame in this square, see ``take_looks``.
-        age: number of frames since.
+        age: number of frames since in which the object was idle.
     """
 
     probabilities: Array
@@ -142,6 +142,43 @@ def with_prompted_frame(state: PropagationState, now: Memory | None) -> Propagat
     corrections = (*state.corrections, now)
     corrections = corrections[-MAX_CORRECTIONS:]
     return replace(state, corrections=corrections, is_prompted=False)
+
+
+def with_memories(state: PropagationState, memories: Sequence[Memory]) -> PropagationState:
+    """Remember other frames in which an object was given, as many as are kept.
+
+    An object that now remembers something else is computed in the next frame. While a pass goes
+    from one prompted frame to the next its objects are told the same in each frame, and may be idle
+    or carried.
+
+    Args:
+        state: that is committed.
+        memories: of these frames, at least one, the most important first.
+    """
+    corrections = tuple(memories[1 : MAX_CORRECTIONS + 1])
+    recalled = replace(state, first=memories[0], corrections=corrections)
+    # a device, which keeps neither, is not asked
+    is_kept = state.look is not None or state.view is not None
+    if is_kept and not _are_same_memories(state, recalled):
+        recalled = replace(recalled, look=None, view=None)
+    return recalled
+
+
+def _are_same_memories(one: PropagationState, other: PropagationState) -> bool:
+    """Say whether two states remember the same of the frames in which the object was given."""
+    frames = (one.first, *one.corrections)
+    other_frames = (other.first, *other.corrections)
+    if len(frames) != len(other_frames):
+        return False
+    for memory, other_memory in zip(frames, other_frames, strict=True):
+        if memory is other_memory:
+            continue
+        if memory is None or other_memory is None:
+            return False
+        for rows, other_rows in zip(memory, other_memory, strict=True):
+            if rows.shape != other_rows.shape or not bool((rows == other_rows).all()):
+                return False
+    return True
 
 
 def gather_memories(states: Sequence[PropagationState]) -> tuple[list[Memory], Array | None]:

@@ -69,10 +69,10 @@ class MaskPropagator(MaskPropagation, Tracker[PropagationState]):
             around it has changed by more than this since it was computed last, 10 frames at the
             longest; in numbers of the normalized frame. None computes all objects in each frame. In
             mode 'roi', and on other devices than a CPU, it changes nothing.
-        computed_objects: where there are more objects, so many of them are computed in a frame, in
-            turns, and the optical flow carries the masks of the others, 2 frames at the longest,
-            where it explains what is seen of them. None computes all. In mode 'roi', and on other
-            devices than a CPU, it changes nothing.
+        computed_objects: where there are more objects, so many of them (of twelve and more a third)
+            are computed in a frame, in turns, and the optical flow carries the masks of the others,
+            2 frames at the longest, where it explains what is seen of them. None computes all. In
+            mode 'roi', and on other devices than a CPU, it changes nothing.
         context: side of a square over the longer side of the guide's box.
         box_change: by which share the width and the height of an object's box change at most from
             frame to frame.

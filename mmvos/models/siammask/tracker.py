@@ -90,10 +90,10 @@ class SiameseTracker(SiameseTracking, Tracker[SiameseState]):
             anchor's; by default, as published, S2iamMask's does and SiamMask's does not.
         joint_voting: whether the voting head is trained together with the rest, on which it has no
             influence.
-        computed_objects: where there are more objects, so many of them are computed in a frame, in
-            turns, and the optical flow carries the masks of the others, 2 frames at the longest,
-            where it explains what is seen of them. None, as published, computes all. On other
-            devices than a CPU it changes nothing.
+        computed_objects: where there are more objects, so many of them (of twelve and more a third)
+            are computed in a frame, in turns, and the optical flow carries the masks of the others,
+            2 frames at the longest, where it explains what is seen of them. None, as published,
+            computes all. On other devices than a CPU it changes nothing.
         min_overlap: where no anchor has an overlap of .6 with the object, those with the highest
             are trained to be it if theirs is above this.
     """

@@ -190,7 +190,7 @@ class SiameseTracking(ABC):
         view = None
         if self._carries(frame, states):
             view = take_view(frame.image)
-            kept = find_carried(states, view, (), self.computed_objects or 0)
+            kept = find_carried(frame, view, states, (), self.computed_objects or 0)
         computed = tuple(state for k, state in enumerate(states) if k not in kept)
         found, moved = self._look_for(frame, computed)
         if view is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from tiny_graphs import write_tiny_graphs
 from tiny_segmenter import HEIGHT, WIDTH, objects_of, square_mask, tiny_segmenter
 
+from mmvos.apis.propagation import look_at_prompts, propagate
 from mmvos.io.stored_state import load_state, save_state
 from mmvos.models.carried_objects import FRAMES_CARRIED
 from mmvos.models.masktrack import idle_objects
@@ -199,8 +201,67 @@ def test_what_is_kept_of_a_prompt_holds_no_view(tracker) -> None:
     states, _, _ = go_on(tracker, started(tracker), 1, 3)
     assert states[0].view is not None
     assert tracker.keep_memory(states[0]).view is None
-    recalled = tracker.recall(states[0], [tracker.keep_memory(states[0])])
-    assert recalled.view is None
+
+
+def test_an_object_that_remembers_something_else_is_computed(tracker) -> None:
+    states, _, _ = go_on(tracker, started(tracker), 1, 3)
+    own = tracker.keep_memory(states[0])
+    other = tracker.keep_memory(states[1])
+    recalled = tracker.recall(states[0], [own])
+    assert recalled.view is states[0].view
+    copies = tuple(rows.clone() for rows in own.first)
+    recalled = tracker.recall(states[0], [replace(own, first=copies)])
+    assert recalled.view is states[0].view
+    for memories in ([other], [own, other], [other, own]):
+        assert tracker.recall(states[0], memories).view is None
+    corrected = tracker.recall(states[0], [own, other])
+    assert tracker.recall(replace(corrected, view=states[0].view), [own]).view is None
+
+
+def test_objects_are_carried_while_the_prompted_frames_are_remembered(tmp_path) -> None:
+    """So do the studio and the passes in both directions, which go on from files, too."""
+    model = tiny_segmenter(computed_objects=2)
+    shift = 0
+    model._merge = lambda found: merged(masks_at(shift, len(found))) if len(found) else found
+    counts: list[int] = []
+    look_for = model.tracker._look_for
+    model.tracker._look_for = lambda item, some: counts.append(len(some)) or look_for(item, some)
+    prompts = Prompts(tuple(range(1, 6)), tuple(masks_at()), (None,) * 5)
+    prompted = {0: look_at_prompts(model, frame(0), prompts)}
+    counts.clear()
+    state = None
+    for shift in range(6):
+        if shift == 4:
+            # in another process the prompted frames are looked at anew
+            save_state(tmp_path / 's.state', 4, state)
+            _, state = load_state(tmp_path / 's.state')
+            known = len(counts)
+            prompted = {0: look_at_prompts(model, frame(0), prompts)}
+            del counts[known:]
+        (step,) = propagate(model, [frame(shift, shift)], prompted, state)
+        state = step.state
+    assert counts == [0, 5, 2, 2, 2, 2]
+
+
+def test_an_object_is_computed_though_it_is_idle_between(monkeypatch) -> None:
+    """Something that is seen around it in some frames only, or a light that flickers."""
+    monkeypatch.setattr(idle_objects, 'IDLE_CELL_SIDE', 1)
+    plain = frame
+
+    def flickering(index: int, shift: int = 0) -> Frame:
+        item = plain(index, shift)
+        if index % 3 == 1 and index > 3:
+            item.image[:] += 0.3
+        return item
+
+    monkeypatch.setitem(globals(), 'frame', flickering)
+    with torch.no_grad():
+        tracker = tiny_segmenter(computed_objects=2, idle_change=0.05).tracker
+        _, computed, _ = go_on(tracker, started(tracker), 1, 60, pace=0)
+    for object_id in range(1, 6):
+        seen = [index for index, ids in enumerate(computed) if object_id in ids]
+        gaps = np.diff([*seen, 59])
+        assert gaps.max() <= IDLE_FRAMES + FRAMES_CARRIED + 1
 
 
 def test_it_is_off_by_default_and_in_mode_roi() -> None:
