@@ -114,6 +114,16 @@ def test_the_least_explained_are_computed_first() -> None:
     assert computed == [4]
 
 
+def test_the_noise_of_a_camera_is_explained() -> None:
+    """Of 5 gray levels where the picture has 255."""
+    rng = np.random.default_rng(0)
+    now = frame(across=2)
+    level = (PICTURE.max() - PICTURE.min()) / 255
+    now.image[:] += rng.normal(scale=5 * level, size=now.image.shape)
+    motion = measure_motion(take_view(frame().image), take_view(now.image), HEIGHT, WIDTH)
+    assert move_object(0, CalmState(id=1, guide=guide_at(60, 50)), motion).mismatch == 0
+
+
 def test_what_changes_beside_an_object_counts() -> None:
     """Up to 4 pixels of a view, which are 8 of the frame, away; farther it may be anything."""
     state = CalmState(id=1, guide=guide_at(60, 50))

@@ -61,6 +61,25 @@ def test_brightness_and_contrast_change_nothing() -> None:
         assert np.abs(other.places - motions[0].places).mean() < 0.02
 
 
+def test_a_small_object_moves_before_what_stands_still() -> None:
+    before = textured(120, 160)
+    now = before.copy()
+    small = textured(40, 40, seed=3)
+    before[40:80, 60:100] = small
+    now[40:80, 66:106] = small
+    views = [take_view(np.stack([picture] * 3)[None]) for picture in (before, now)]
+    motion = measure_motion(views[0], views[1], 120, 160)
+    rows, columns = np.indices((120, 160))
+    errors = np.hypot(motion.places[..., 0] - columns + 6, motion.places[..., 1] - rows)
+    assert np.median(errors[42:78, 68:104]) < 0.3
+
+
+def test_a_map_goes_on_beyond_its_edge() -> None:
+    values = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+    places = np.array([[[-5, 0], [9, 1]], [[0.5, -3], [1, 0.5]]], np.float32)
+    assert np.allclose(look_up(values, places), [[1, 4], [1.5, 3]])
+
+
 def test_what_is_new_is_not_explained() -> None:
     picture = textured(120, 160)
     changed = picture.copy()
@@ -74,7 +93,8 @@ def test_what_is_new_is_not_explained() -> None:
 
 def test_frames_of_one_color_stand_still() -> None:
     view = take_view(np.full((1, 3, 64, 80), 0.3, np.float32))
-    motion = measure_motion(view, view, 64, 80)
+    with np.errstate(all='raise'):
+        motion = measure_motion(view, view, 64, 80)
     assert motion.differences.max() == 0
     assert np.allclose(motion.places[10, 20], (20, 10))
 
