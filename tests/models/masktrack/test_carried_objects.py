@@ -15,7 +15,7 @@ from tiny_segmenter import HEIGHT, WIDTH, objects_of, square_mask, tiny_segmente
 from mmvos.apis.propagation import look_at_prompts, propagate
 from mmvos.io.stored_state import load_state, save_state
 from mmvos.models.carried_objects import FRAMES_CARRIED
-from mmvos.models.masktrack import idle_objects
+from mmvos.models.masktrack import idle_objects, propagation
 from mmvos.models.masktrack.idle_objects import IDLE_FRAMES
 from mmvos.onnx.segmenter import OnnxSegmenter
 from mmvos.onnx.settings import read_settings
@@ -334,3 +334,11 @@ def test_objects_are_carried_without_torch(tmp_path) -> None:
         assert len(result.objects) == 5
     assert counts[1] == 5
     assert max(counts[2:]) < 5
+
+
+def test_a_device_computes_all_objects_at_once(tracker, monkeypatch) -> None:
+    states, _, _ = go_on(tracker, started(tracker), 1, 4)
+    monkeypatch.setattr(propagation, 'is_on_host', lambda array: False)
+    states, computed, _ = go_on(tracker, states, 4, 6)
+    assert computed == [[1, 2, 3, 4, 5]] * 2
+    assert all(state.view is None for state in states)

@@ -15,6 +15,7 @@ import torch
 from tiny_siamese import HEIGHT, WIDTH, tiny_siamese
 
 from mmvos.models.carried_objects import FRAMES_CARRIED
+from mmvos.models.siammask import tracking
 from mmvos.models.tracked_objects import PromptedObjects, PromptKind
 from mmvos.ops.polygons import box_polygon
 from mmvos.structures import Frame, FrameMeta
@@ -167,3 +168,12 @@ def test_what_is_kept_of_a_prompt_holds_no_mask() -> None:
     kept = follower.tracker.keep_memory(state)
     assert kept.guide is None and kept.view is None
     assert kept.kernels is state.kernels
+
+
+def test_a_device_computes_all_objects_at_once(monkeypatch) -> None:
+    follower = Follower(computed_objects=2)
+    follower.go_on(3)
+    monkeypatch.setattr(tracking, 'is_on_host', lambda array: False)
+    follower.go_on(2)
+    assert follower.computed[3:] == [[1, 2, 3, 4, 5]] * 2
+    assert all(state.guide is None and state.view is None for state in follower.states)
