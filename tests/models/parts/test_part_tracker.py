@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from tiny_parts import HEIGHT, SIDE, WIDTH, pixel_parts, scene, texture, tiny_parts
-from tiny_segmenter import clip_sample, tiny_segmenter
+from tiny_segmenter import clip_sample, tiny_segmenter, tiny_settings
 
 from mmvos.models import PromptedSegmenter
 from mmvos.models.masktrack.state import LastLook
 from mmvos.models.parts import tracker
+from mmvos.registry import MODELS
 from mmvos.structures import Frame, Prompts
 from mmvos.structures.rle import decode
 
@@ -417,3 +418,10 @@ def test_wrong_arguments_and_frames_are_named(tiny):
     small = Frame(frame.image[:, :, :64], replace(frame.meta, network_shape=(64, WIDTH)))
     with pytest.raises(ValueError, match=r'frame 1 is 128x64, .*128x96'):
         tiny.tracker.propagate(small, state)
+
+
+def test_no_object_is_carried_by_the_motion_of_the_picture() -> None:
+    """Its guide is moved to where its parts are, every frame."""
+    settings = tiny_settings(computed_objects=2)['tracker']
+    assert MODELS.build(settings).computed_objects == 2
+    assert tiny_parts(propagator=settings).tracker.propagator.computed_objects is None
