@@ -28,7 +28,6 @@ from .fold_guide import fold_guide
 from .fused_resnet import fuse_resnet
 from .packed_fpn import PackedFPN, can_pack_fpn
 from .packed_layers import PackedConv2d, can_pack, pack_convolutions
-from .packed_mask_head import pack_mask_head
 from .winograd import apply_winograd
 
 Model = TypeVar('Model', bound=VideoModel)
@@ -77,7 +76,6 @@ def optimize(model: Model, dtype: torch.dtype = torch.float32, compiles: bool = 
         if isinstance(model.tracker, SiameseTracker):
             apply_winograd(model.tracker)
     if isinstance(model, MaskTrackRCNN):
-        pack_mask_head(model.detector.roi_head.mask_head)
         apply_winograd(model.detector)
     return model
 

@@ -124,8 +124,7 @@ class PackedConv2d(nn.Module):
         comes_again = x.shape == self._last_size
         if self._packed_for is None or (comes_again and x.shape != self._packed_for):
             self._pack(x.shape)
-        if x.shape != self._last_size:
-            self._last_size = x.shape
+        self._last_size = x.shape
         return x
 
     @property

@@ -1,294 +1,205 @@
-"""WinogradConv2d: 3 x 3 convolutions with a quarter to a fifth of the multiplications (Lavin and
-Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016), for inference on CPUs.
+"""WinogradConv2d: wide 3 x 3 convolutions with a quarter of the multiplications (Lavin and Gray,
+Fast Algorithms for Convolutional Neural Networks, CVPR 2016), for inference on CPUs in float32.
 
-A tile of n x n input cells becomes n x n sums (the input transform), each of which takes a C x K
-matrix of its own, and the n x n products become m x m output cells (the output transform), m = 4, 5
-or 6 and n = m + 2. That is 36 multiplications for 16 cells instead of 144, or 64 for 36 instead of
-324; the weight takes four to seven times the memory. B images, C channels in, K channels out.
-
-Both transforms take one dimension after the other. Down the columns they are products of a small
-matrix with all cells of a row of tiles, and read the features and write the result where they lie.
+F(4 x 4, 3 x 3): a tile of 6 x 6 input cells becomes 36 sums (the input transform), each of which
+takes a C x K matrix of its own, and the 36 products become 4 x 4 output cells (the output
+transform). That is 36 multiplications for 16 cells instead of 144; the weight takes four times the
+memory. B images, C channels in, K channels out, d the dilation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from itertools import product
 from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
-
-from mmvos.cpu_flags import cpu_flags
+from torch.nn import functional as F
 
 from .packed_layers import PackedConv2d
-from .winograd_tiles import Tile, divide_up, fastest_tile, make_tile
 
-# Channels of a layer from which on tiles may be faster.
-MIN_CHANNELS = 64
-# Tiles that are computed at once; n sums of 256 tiles of 256 channels take 2 MB.
+OUTPUT_TILE = 4
+INPUT_TILE = 6
+# Interpolation points. With these the error is about twice that of an ordinary convolution.
+POINTS = (0.0, 0.625, -0.625, 1.5, -1.5)
+# Channels of the layer, and cells of its output, from which on tiles are faster.
+MIN_CHANNELS = 192
+MIN_CELLS = 100
+# Tiles that are computed at once; the sums of 256 of 256 channels take 9 MB.
 MAX_TILES = 256
-
-# Of a row of tiles: its image, its phase (see ``WinogradConv2d._convolve``), and which of its rows.
-Place = tuple[int, int, int]
-# Sums of tiles (rows, columns, n, C) by their matrices: (rows columns, n, K).
-Product = Callable[[Tensor], Tensor]
 
 
 class WinogradConv2d(nn.Module):
-    """``PackedConv2d`` by Winograd's algorithm where that is faster (``fastest_tile``), in float32.
-
-    A layer in bfloat16 takes and gives bfloat16, and is the more exact for it.
+    """``PackedConv2d`` by Winograd's algorithm where the map is large enough.
 
     Args:
         layer: the convolution, for which ``can_replace`` holds.
-        any_number: whether the number of images changes from call to call. Then the products are
-            plain ones: weights in oneDNN's memory order are hardly faster, and for a number that
-            they were not brought into it for up to eight times slower.
     """
 
-    def __init__(self, layer: PackedConv2d, any_number: bool = False) -> None:
+    def __init__(self, layer: PackedConv2d) -> None:
         super().__init__()
         assert self.can_replace(layer)
         self.layer = layer
-        self.any_number = any_number
+        self._padding = layer.padding[0]
         self._dilation = layer.dilation[0]
-        self._margin = layer.padding[0]
-        # by the size of the tile, one for each row of sums; made when they are first needed
-        self._products: dict[int, list[Product]] = {}
+        input_transform, output_transform, self._kernel_transform = winograd_matrices()
+
+        # in two dimensions, on flattened tiles
+        self._input_transform = torch.kron(input_transform, input_transform).float()
+        self._output_transform = torch.kron(output_transform, output_transform).float()
+        self._products: PackedConv2d | None = None  # made when it is first needed
 
     @staticmethod
     def can_replace(layer: object) -> TypeGuard[PackedConv2d]:
-        """Say whether a layer is a convolution of the right kind, and may gain."""
-        if not isinstance(layer, PackedConv2d):
-            return False
-
-        # With AMX, bfloat16 is several times faster than float32.
-        if layer.bias.dtype != torch.float32 and _has_amx():
+        """Say whether a layer is a convolution of the right kind, and wide enough to gain."""
+        if not isinstance(layer, PackedConv2d) or layer.bias.dtype != torch.float32:
             return False
 
         # Wide enough: channels out and in.
         if min(layer.shape[:2]) < MIN_CHANNELS:
             return False
 
-        # 3 x 3 without a stride or groups, alike in both directions, a margin of one cell or none.
+        # 3 x 3 without a stride or groups, and alike in both directions.
         if layer.shape[2:] != (3, 3) or layer.groups != 1:
             return False
         pairs = (layer.padding, layer.dilation)
         is_alike = all(vertical == horizontal for vertical, horizontal in pairs)
-        has_margin = layer.padding[0] in (0, layer.dilation[0])
-        return is_alike and has_margin and layer.stride == [1, 1]
+        return is_alike and layer.stride == [1, 1]
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Convolve; see ``PackedConv2d``."""
-        size = self._tile_size(x)
-        if residual is not None or size is None:
-            ordinary: Tensor = self.layer(x, residual)
-            return ordinary
-        return self._convolve(x.permute(0, 2, 3, 1), size).permute(0, 3, 1, 2)
+        batch, channels, old_height, old_width = x.shape
+        margin = 2 * (self._padding - self._dilation)
+        height = old_height + margin
+        width = old_width + margin
+        if residual is not None or height * width < MIN_CELLS:
+            small: Tensor = self.layer(x, residual)
+            return small
+
+        # A dilated convolution is d x d ordinary ones, each on every d-th row and column: phases.
+        phases = self._dilation
+        rows = _divide_up(height, OUTPUT_TILE * phases)  # of tiles, in each phase
+        columns = _divide_up(width, OUTPUT_TILE * phases)
+        overlap = INPUT_TILE - OUTPUT_TILE
+        phase_height = rows * OUTPUT_TILE + overlap
+        phase_width = columns * OUTPUT_TILE + overlap
+
+        # (B, phase_height, d, phase_width, d, C): pad with zeros and split into phases
+        bottom = phase_height * phases - old_height - self._padding
+        right = phase_width * phases - old_width - self._padding
+        cells = F.pad(x.permute(0, 2, 3, 1), (0, 0, self._padding, right, self._padding, bottom))
+        cells = cells.reshape(batch, phase_height, phases, phase_width, phases, channels)
+
+        # (B, height, width, K): blocks of so many rows of tiles that their sums stay in the cache
+        answer = cells.new_empty(batch, height, width, len(self.layer.bias))
+        block = _rows_of_a_block(rows, batch * columns * phases**2)
+        for start in range(0, rows, block):
+            # All blocks have one size: the last one may compute rows of the one before once more.
+            first = min(start, rows - block)
+            top = first * OUTPUT_TILE
+            piece = self._convolve_block(cells[:, top : top + block * OUTPUT_TILE + overlap])
+            target = answer[:, top * phases : (top + block * OUTPUT_TILE) * phases]
+            torch.add(piece[:, : target.shape[1], :width], self.layer.bias, out=target)
+        if self.layer.relu:
+            answer.relu_()
+        return answer.permute(0, 3, 1, 2)
 
     def add_to(self, residual: Tensor, x: Tensor) -> Tensor:
         """Convolve in the ordinary way and add; see ``PackedConv2d.add_to``."""
         return self.layer.add_to(residual, x)
 
-    def _tile_size(self, x: Tensor) -> int | None:
-        """Return the size of the tiles for an input (B, C, H, W); None: none are faster."""
-        batch, _, height, width = x.shape
-        step = self._dilation
-        shrink = 2 * (step - self._margin)
-        return fastest_tile(
-            batch * step**2,
-            divide_up(height - shrink, step),
-            divide_up(width - shrink, step),
-            self.layer.shape,
-            self.layer.bias.dtype,
+    def _convolve_block(self, cells: Tensor) -> Tensor:
+        """Convolve some rows of tiles, without bias and ReLU.
+
+        Args:
+            cells: (B, 4 rows + 2, d, 4 columns + 2, d, C).
+
+        Returns:
+            (B, 4 rows d, 4 columns d, K).
+        """
+        batch, phase_height, phases, phase_width, _, channels = cells.shape
+        rows = phase_height // OUTPUT_TILE
+        columns = phase_width // OUTPUT_TILE
+
+        # (tiles, 36, C): cut into overlapping tiles, transform to 36 sums each
+        tiles = cells.unfold(1, INPUT_TILE, OUTPUT_TILE).unfold(3, INPUT_TILE, OUTPUT_TILE)
+        tiles = tiles.permute(0, 1, 2, 3, 4, 6, 7, 5).reshape(-1, INPUT_TILE**2, channels)
+        sums = self._input_transform @ tiles
+
+        # (tiles, 36, K): each of the 36 sums takes its own matrix, as a grouped 1 x 1 convolution
+        sums = sums.view(batch, rows * phases, columns * phases, -1).permute(0, 3, 1, 2)
+        if self._products is None:
+            self._products = self._make_products()
+        products = self._products(sums).permute(0, 2, 3, 1)
+        products = products.reshape(-1, INPUT_TILE**2, len(self.layer.bias))
+
+        # (B, K, height, width): transform to 4 x 4 cells a tile, put tiles and phases together
+        answer = self._output_transform @ products
+        answer = answer.view(batch, rows, phases, columns, phases, OUTPUT_TILE, OUTPUT_TILE, -1)
+        return answer.permute(0, 1, 5, 2, 3, 6, 4, 7).reshape(
+            batch, rows * OUTPUT_TILE * phases, columns * OUTPUT_TILE * phases, -1
         )
 
-    def _convolve(self, cells: Tensor, size: int) -> Tensor:
-        """Convolve by tiles.
+    def _make_products(self) -> PackedConv2d:
+        """Make the 36 matrices, as a 1 x 1 convolution in 36 groups."""
+        transform = self._kernel_transform
 
-        A dilated convolution is d x d ordinary ones, each on every d-th row and column: phases.
-
-        Args:
-            cells: (B, H, W, C), of any type.
-            size: of the tiles, m.
-
-        Returns:
-            (B, H', W', K), of the layer's type.
-        """
-        tile = make_tile(size)
-        cells = cells.float().contiguous()
-        batch, height, width, _ = cells.shape
-        shrink = 2 * (self._dilation - self._margin)
-        shape = (batch, height - shrink, width - shrink, self.layer.shape[0])
-        answer = cells.new_empty(shape, dtype=self.layer.bias.dtype)
-
-        # Rows of tiles, of all images and phases, are computed in blocks that the cache can hold.
-        # All blocks have one size: the last one may compute rows of the one before once more.
-        rows = divide_up(divide_up(height - shrink, self._dilation), size)
-        columns = divide_up(divide_up(width - shrink, self._dilation), size)
-        places = list(product(range(batch), range(self._dilation), range(rows)))
-        at_once = max(MAX_TILES // (columns * self._dilation), 1)
-        block = divide_up(len(places), divide_up(len(places), at_once))
-        for start in range(0, len(places), block):
-            first = min(start, len(places) - block)
-            here = places[first : first + block]
-            sums = self._transform_down(cells, here, tile, columns)
-            products = self._multiply(sums, tile)
-
-            # (n, places, d, columns m, K); see ``_transform_down``
-            lines = products.unflatten(3, (-1, columns * size)).transpose(2, 3).flatten(1, 2)
-            self._transform_up(lines, here, tile, answer)
-        return answer
-
-    def _transform_down(
-        self, cells: Tensor, places: Sequence[Place], tile: Tile, columns: int
-    ) -> Tensor:
-        """Take the first half of the input transform: columns of cells become columns of sums.
-
-        Where a row has room for its margin after its cells, the next row follows at once, and its
-        own margin serves both: so all rows are one long row. Else each has both margins.
-
-        Args:
-            cells: (B, H, W, C).
-            places: of the rows of tiles.
-            tile: their kind.
-            columns: tiles of a row and phase.
-
-        Returns:
-            (n, 1, (places columns m + 2) d, C) or (n, places, (columns m + 2) d, C).
-        """
-        _, height, width, channels = cells.shape
-        step = self._dilation
-        overlap = (tile.width - tile.size) * step
-        length = columns * tile.size * step
-        if self._margin + width <= length:
-            sums = cells.new_empty(tile.width, 1, len(places) * length + overlap, channels)
-            sums[:, :, -overlap:] = 0
-            lines = sums[:, 0, :-overlap].unflatten(1, (len(places), length))
-        else:
-            sums = cells.new_empty(tile.width, len(places), length + overlap, channels)
-            lines = sums
-
-        # the zeros before and after the cells of each row
-        lines[:, :, : self._margin] = 0
-        lines[:, :, self._margin + width :] = 0
-        matrix = tile.to_sums
-        for place, (image, phase, row) in enumerate(places):
-            # Rows above and below the image are zeros, for which nothing is computed.
-            top = phase + row * tile.size * step - self._margin
-            first = divide_up(max(-top, 0), step)
-            last = min(divide_up(height - top, step), tile.width)
-            seen = cells[image, top + first * step : top + last * step : step].flatten(1)
-            target = lines[:, place, self._margin : self._margin + width].flatten(1)
-            torch.mm(matrix[:, first:last], seen, out=target)
-        return sums
-
-    def _multiply(self, sums: Tensor, tile: Tile) -> Tensor:
-        """Take the other half of the input transform, the products, and the first half of the
-        output transform: rows of products become rows of cells.
-
-        Args:
-            sums: of ``_transform_down``, (n, rows, (tiles m + 2) d, C).
-            tile: the kind of tiles.
-
-        Returns:
-            (n, rows, d, tiles m, K), the phases apart.
-        """
-        layers = self._products.get(tile.size)
-        if layers is None:
-            layers = self._make_products(tile)
-            self._products[tile.size] = layers
-        outputs, channels = self.layer.shape[:2]
-
-        # (n, rows, d, tiles m + 2, C)
-        phases = sums.unflatten(2, (-1, self._dilation)).transpose(2, 3)
-        cells = phases.shape[3]
-        columns = cells // tile.size
-        tiles = sums.shape[1] * self._dilation * columns
-        across = tile.to_sums.expand(tiles, -1, -1)
-        back = tile.to_cells.expand(tiles, -1, -1)
-        transformed = sums.new_empty(tiles, tile.width, channels)
-        result = sums.new_empty(tile.width, tiles, tile.size, outputs)
-        for number, layer in enumerate(layers):
-            # (tiles, n, C): they overlap by two cells; those of one row are read where they lie,
-            # those of several copied.
-            overlapping = phases[number].unfold(2, tile.width, tile.size).transpose(3, 4)
-            torch.bmm(across, overlapping.flatten(0, 2), out=transformed)
-
-            # (tiles, n, K): each sum takes its own matrix
-            products = layer(transformed.unflatten(0, (-1, columns)))
-            torch.bmm(back, products, out=result[number])
-        return result.view(tile.width, -1, self._dilation, columns * tile.size, outputs)
-
-    def _transform_up(
-        self, products: Tensor, places: Sequence[Place], tile: Tile, answer: Tensor
-    ) -> None:
-        """Take the other half of the output transform, with bias and ReLU: write the output.
-
-        Args:
-            products: of ``_multiply``, (n, places, d, columns m, K).
-            places: of the rows of tiles.
-            tile: their kind.
-            answer: (B, H', W', K), which is written.
-        """
-        matrix = tile.to_cells
-        bias = self.layer.bias.float()
-        step = self._dilation
-        width, outputs = products.shape[3:]
-        for place, (image, phase, row) in enumerate(places):
-            top = phase + row * tile.size * step
-            rows = answer[image, top : top + tile.size * step : step]
-            seen = products[:, place].flatten(1)
-            cells = torch.mm(matrix[: rows.shape[0]], seen).unflatten(1, (step, width, outputs))
-            for column in range(step):
-                target = rows[:, column::step]
-                torch.add(cells[:, column, : target.shape[1]], bias, out=target)
-            if self.layer.relu:
-                rows.relu_()
-
-    def _make_products(self, tile: Tile) -> list[Product]:
-        """Make the n x n matrices, n for each row of sums."""
-        # (n, n, K, C)
-        kernel = tile.kernel
-        weight = torch.einsum('ia,jb,kcab->ijkc', kernel, kernel, self.layer.weight.double())
-        kind = _plain_product if self.any_number else _packed_product
-        return [kind(row) for row in weight.float()]
+        # (6, 6, K, C)
+        weight = torch.einsum('ia,jb,kcab->ijkc', transform, transform, self.layer.weight.double())
+        outputs, inputs = weight.shape[2:]
+        groups = INPUT_TILE**2
+        convolution = nn.Conv2d(groups * inputs, groups * outputs, 1, groups=groups, bias=False)
+        flat = weight.float().flatten(0, 2)[:, :, None, None]
+        convolution.weight = nn.Parameter(flat, requires_grad=False)
+        return PackedConv2d(convolution, relu=False)
 
 
-def _plain_product(weight: Tensor) -> Product:
-    """Make matrices (n, K, C) a function: (rows, columns, n, C) -> (rows columns, n, K)."""
-    matrices = weight.transpose(1, 2).contiguous()
-
-    def multiply(sums: Tensor) -> Tensor:
-        return torch.bmm(sums.flatten(0, 1).transpose(0, 1), matrices).transpose(0, 1)
-
-    return multiply
+def _rows_of_a_block(rows: int, tiles_of_a_row: int) -> int:
+    """Return how many rows of tiles are computed at once: about ``MAX_TILES`` tiles."""
+    at_once = max(MAX_TILES // tiles_of_a_row, 1)
+    blocks = _divide_up(rows, at_once)
+    return _divide_up(rows, blocks)
 
 
-def _packed_product(weight: Tensor) -> Product:
-    """Make the same as a 1 x 1 convolution in n groups, with its weight in oneDNN's order."""
-    groups, outputs, inputs = weight.shape
-    convolution = nn.Conv2d(
-        groups * inputs, groups * outputs, 1, groups=groups, bias=False, device='meta'
-    )
-    flat = weight.flatten(0, 1)[:, :, None, None]
-    convolution.weight = nn.Parameter(flat, requires_grad=False)
-    layer = PackedConv2d(convolution, relu=False)
-
-    def multiply(sums: Tensor) -> Tensor:
-        image = sums.flatten(2)[None].permute(0, 3, 1, 2)
-        answer: Tensor = layer(image)
-        return answer.permute(0, 2, 3, 1).view(-1, groups, outputs)
-
-    return multiply
+def _divide_up(number: int, divisor: int) -> int:
+    return -(-number // divisor)
 
 
-@cache
-def _has_amx() -> bool:
-    """Say whether the CPU has a unit for matrices of bfloat16."""
-    return 'amx_bf16' in cpu_flags()
+def winograd_matrices() -> tuple[Tensor, Tensor, Tensor]:
+    """Make the transforms of one dimension.
+
+    Toom and Cook's interpolation of a product of polynomials at five points and infinity,
+    transposed.
+
+    Returns:
+        float64 matrices: of the input (6, 6), of the output (4, 6), of the kernel (6, 3).
+    """
+    points = torch.tensor(POINTS, dtype=torch.float64)
+    input_transform = torch.zeros((INPUT_TILE, INPUT_TILE), dtype=torch.float64)
+    output_transform = torch.zeros((OUTPUT_TILE, INPUT_TILE), dtype=torch.float64)
+    kernel_transform = torch.zeros((INPUT_TILE, 3), dtype=torch.float64)
+    for i, point in enumerate(points):
+        # Lagrange's polynomial of the point: the kernel's share is divided by its value there.
+        others = torch.cat([points[:i], points[i + 1 :]])
+        scale = (point - others).prod()
+        input_transform[i, :5] = _polynomial(others)
+
+        # What is interpolated are values at the point.
+        output_transform[:, i] = point ** torch.arange(OUTPUT_TILE)
+        kernel_transform[i] = point ** torch.arange(3) / scale
+
+    # the point at infinity
+    input_transform[5] = _polynomial(points)
+    output_transform[3, 5] = 1
+    kernel_transform[5, 2] = 1
+    return input_transform, output_transform, kernel_transform
+
+
+def _polynomial(roots: Tensor) -> Tensor:
+    """Return the coefficients of the product of (x - root), the constant first."""
+    coefficients = roots.new_ones(1)
+    for root in roots:
+        coefficients = F.pad(coefficients, (1, 0)) - root * F.pad(coefficients, (0, 1))
+    return coefficients
 
 
 def apply_winograd(module: nn.Module) -> None:
