@@ -114,6 +114,7 @@ class Task:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark."""
     add = parser.add_argument
+    # what is measured
     add('--rows', nargs='+', choices=ROWS, default=ROWS, help='what to measure (default: all)')
     add(
         '--engines',
@@ -122,6 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=('torch',),
         help='of all rows but parts and the trainings, which torch computes',
     )
+    # for how long
     add('--frames', type=int, default=20000, help='of a video (default 20,000)')
     add('--iterations', type=int, default=2000, help='of a training (default 2,000)')
     add(
@@ -135,6 +137,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help=f'also print the highest reading of each of {_CURVE} parts of a row',
     )
+    # until when, on what, with what
     add('--seconds', type=float, default=7200, help='most seconds for a row (default 7,200)')
     add(
         '--size', type=int, help="MaskTrack's square in torch, in pixels (default: the shipped 448)"
@@ -182,12 +185,13 @@ def run(args: argparse.Namespace) -> None:
 
 def _print_growth(task: Task, found: Growth) -> None:
     """Print a row of the table; growth is from the first reading to the last."""
+    # what was computed, memory in MiB, wall time
+    cells = [task.row, task.engine, found.frames, found.objects]
     grown = found.last - found.settled
-    memory = []
     for value in (found.settled, found.highest, found.last, grown):
-        memory.append(f'{value:.1f}')
-    seconds = f'{found.seconds:.0f}'
-    print_row((task.row, task.engine, found.frames, found.objects, *memory, seconds))
+        cells.append(f'{value:.1f}')
+    cells.append(f'{found.seconds:.0f}')
+    print_row(cells)
 
 
 def _in_own_process(task: Task) -> Growth:
@@ -295,14 +299,17 @@ def _forth_and_back(index: int) -> int:
 
 def _picture(index: int, frame_size: tuple[int, int]) -> NDArray[np.uint8]:
     """Draw two ovals before a texture, at their places of a frame."""
+    # the texture
     width, height = frame_size
-    texture = np.random.default_rng(0).integers(90, 130, (height, width, 3), dtype=np.uint8)
+    random = np.random.default_rng(0)
+    texture = random.integers(90, 130, (height, width, 3), dtype=np.uint8)
     picture = np.ascontiguousarray(texture)
-    for number in range(2):
+    # an oval in each box
+    colors = [(250, 60, 40), (30, 70, 240)]
+    for number, color in enumerate(colors):
         x1, y1, x2, y2 = _box(number, frame_size, index)
         center = ((x1 + x2) // 2, (y1 + y2) // 2)
         axes = ((x2 - x1) // 2, (y2 - y1) // 2)
-        color = (250, 60, 40) if number == 0 else (30, 70, 240)
         cv2.ellipse(picture, center, axes, 0, 0, 360, color, cv2.FILLED)
     return picture
 

@@ -54,12 +54,14 @@ def make_video(
     Returns:
         The video; the ids of its ovals count from 1.
     """
+    # what it shows
     rng = np.random.default_rng(0)
     background = _texture(rng)
     textures = [_texture(rng) for _ in range(objects)]
     pictures = []
     labels = np.zeros((HEIGHT, WIDTH), np.uint8)
     for index in range(PICTURES):
+        # the ovals, each over those before it
         image = background.copy()
         for k, texture in enumerate(textures):
             way = 0
@@ -69,6 +71,7 @@ def make_video(
             image[is_oval] = texture[is_oval]
             if index == 0:
                 labels[is_oval] = k + 1
+        # the camera
         if still:
             noisy = image + rng.normal(0, NOISE, image.shape)
             image = np.clip(noisy, 0, 255).astype(np.uint8)

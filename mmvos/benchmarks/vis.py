@@ -317,10 +317,12 @@ def _training(args: argparse.Namespace, config: Config, source: Path) -> None:
 def _data(args: argparse.Namespace, config: Config, source: Path) -> None:
     """Opening and loading."""
     with tempfile.TemporaryDirectory() as folder:
+        # the same data for both
         sample = source / 'train' / 'instances.json'
         converted = data.write_coco_vid(sample, Path(folder) / 'coco_vid.json')
         ours = data.our_dataset(config, sample)
         baseline = data.baseline_dataset(config, converted, sample.parent / 'JPEGImages')
+        # loading
         our_speed, their_speed = data.loader_frames_per_second(ours, baseline, items=60)
         _row(
             'loader, one process, frames/s (training pairs)',
@@ -329,6 +331,7 @@ def _data(args: argparse.Namespace, config: Config, source: Path) -> None:
             f'{our_speed:.1f}',
             our_speed / their_speed,
         )
+        # opening
         our_seconds, their_seconds = data.opening_seconds(config, sample, Path(folder))
         _row(
             'opening 2,238 videos, 3,774 objects, s',

@@ -236,24 +236,35 @@ def join_kept(
 
 def _part_of_object(outline: NDArray[Any], shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Return the rows and columns of a frame (H, W) in which an object of this outline is."""
+    # in the view
     is_near = (outline > LEAST_GUIDE).view(np.uint8)
     x, y, width, height = cv2.boundingRect(is_near)
-    across = shape[1] / outline.shape[1]
-    down = shape[0] / outline.shape[0]
-    rows = slice(int(y * down), round((y + height) * down))
-    columns = slice(int(x * across), round((x + width) * across))
+    bottom = y + height
+    right = x + width
+
+    # in the frame
+    frame_height, frame_width = shape
+    view_height, view_width = outline.shape
+    down = frame_height / view_height
+    across = frame_width / view_width
+    rows = slice(int(y * down), round(bottom * down))
+    columns = slice(int(x * across), round(right * across))
     return rows, columns
 
 
 def _shift(outline: Floats, motion: Motion) -> tuple[float, float]:
     """Measure how far an object moved, in pixels: the median of those of its outline."""
+    # in pixels of the view
     is_object = outline > 0
     rows, columns = np.nonzero(is_object)
     places = motion.view_places[is_object]
-    height, width = motion.places.shape[:2]
     across = float(np.median(columns - places[:, 0]))
     down = float(np.median(rows - places[:, 1]))
-    return across * width / outline.shape[1], down * height / outline.shape[0]
+
+    # in pixels of the frame
+    height, width, _ = motion.places.shape
+    view_height, view_width = outline.shape
+    return across * width / view_width, down * height / view_height
 
 
 def _urgency(moved: MovedObject) -> tuple[int, float]:

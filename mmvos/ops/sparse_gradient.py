@@ -100,9 +100,15 @@ def _everywhere(
     ctx: Any, x: Tensor, weight: Tensor, gradient: Tensor
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients in the ordinary way."""
-    wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1], ctx.has_bias]
+    # of input, weight and bias
+    of_input, of_weight, *_ = ctx.needs_input_grad
+    wanted = [of_input, of_weight, ctx.has_bias]
+    biases = None
+    if ctx.has_bias:
+        biases = [len(weight)]
+
+    # stride, padding, dilation; not transposed; output padding, groups
     geometry = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
-    biases = [len(weight)] if ctx.has_bias else None
     backward = torch.ops.aten.convolution_backward
     found: tuple[Tensor | None, Tensor | None, Tensor | None] = backward(
         gradient, x, weight, biases, *geometry, wanted

@@ -103,11 +103,16 @@ def _ovals(
     centers: NDArray[np.float64], axes: NDArray[np.float64], width: int, height: int
 ) -> NDArray[np.uint8]:
     """Return the masks (N, H, W) of ovals; centers and half axes (N, 2) are shares of the frame."""
+    # whole pixels
     size = np.array([width, height])
+    places = np.rint(centers * size).astype(int)
+    halves = np.rint(axes * size).astype(int)
+
+    # one oval a mask
     masks = np.zeros((len(centers), height, width), np.uint8)
-    for mask, center, half in zip(masks, centers * size, axes * size, strict=True):
-        x, y = np.rint(center).astype(int).tolist()
-        along, across = np.rint(half).astype(int).tolist()
+    for mask, place, half in zip(masks, places, halves, strict=True):
+        x, y = place.tolist()
+        along, across = half.tolist()
         cv2.ellipse(mask, (x, y), (along, across), 0, 0, 360, 1, cv2.FILLED)
     return masks
 

@@ -145,6 +145,7 @@ def _in_rectangle(output: ConvModule, image: Tensor, boxes: Tensor) -> Tensor:
     """Convolve (1, C, h, w) in the smallest rectangle that holds boxes (R, 4) in cells; zero
     outside.
     """
+    # the rectangle, in whole cells
     height, width = image.shape[2:]
     first = boxes[:, :2].amin(0).floor()
     last = boxes[:, 2:].amax(0).ceil()
@@ -156,10 +157,15 @@ def _in_rectangle(output: ConvModule, image: Tensor, boxes: Tensor) -> Tensor:
     # One cell more, which the convolution looks at; what it gives there lacks neighbors.
     first_column, last_column = _with_margin(left, right, 1, width)
     first_row, last_row = _with_margin(top, bottom, 1, height)
-    seen = _convolve(output, image[:, :, first_row:last_row, first_column:last_column])
+    looked_at = image[:, :, first_row:last_row, first_column:last_column]
+    seen = _convolve(output, looked_at)
+
+    # the rectangle alone, and zeros around it
     rows = slice(top - first_row, bottom - first_row)
     columns = slice(left - first_column, right - first_column)
-    return F.pad(seen[:, :, rows, columns], (left, width - right, top, height - bottom))
+    inside = seen[:, :, rows, columns]
+    around = (left, width - right, top, height - bottom)
+    return F.pad(inside, around)
 
 
 def _with_margin(first: int, last: int, margin: int, length: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Of many objects some are computed in a frame, and the motion of the picture carries the others."""
+"""Of many objects some are computed in a frame; the motion of the picture carries the others."""
 
 from __future__ import annotations
 
